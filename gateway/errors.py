@@ -1,0 +1,122 @@
+"""Every error of the gateway, grouped by what the gateway does about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FaultCode(StrEnum):
+    """The fault codes a caller can meet, in SOAP 1.1's words (section 4.4.1).
+
+    SOAP 1.2 says Sender for Client and Receiver for Server; what follows a dot becomes its Subcode.
+    """
+
+    CLIENT = "Client"
+    SERVER = "Server"
+    VERSION_MISMATCH = "VersionMismatch"
+    MUST_UNDERSTAND = "MustUnderstand"
+    EXPIRED = "Server.Expired"
+    OUTCOME_UNKNOWN = "Server.OutcomeUnknown"
+    BUSY = "Server.Busy"
+    TIMEOUT = "Server.Timeout"
+
+
+class GatewayError(Exception):
+    """Whatever the gateway itself reports; anything else that is raised is a bug."""
+
+
+class ConfigurationError(GatewayError):
+    """The settings, a contract or the surroundings cannot be used.
+
+    Its text names what is wrong and the cure; a command prints it and exits with status 2.
+    """
+
+
+class ContractError(ConfigurationError):
+    """A WSDL or a schema cannot be used."""
+
+
+class FaultError(GatewayError):
+    """The request ends here, and its caller gets a fault with this code and text.
+
+    The text is read by strangers: it says what to change, and never holds a parser's message, a
+    path, a host, or the value that was refused.
+    """
+
+    code = FaultCode.SERVER
+
+    def __init__(self, text: str, *, code: FaultCode | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code or type(self).code
+
+
+class Refused(FaultError):
+    """Admission refused the request: the caller must change something. Never executed."""
+
+    code = FaultCode.CLIENT
+
+
+class Expired(FaultError):
+    """The request's deadline passed before it was answered."""
+
+    code = FaultCode.EXPIRED
+
+
+class OutcomeUnknown(FaultError):
+    """An at-most-once operation may have been carried out, and its answer is lost."""
+
+    code = FaultCode.OUTCOME_UNKNOWN
+
+
+class BackendFailed(FaultError):
+    """The backend answered with something that is not a SOAP reply. Final."""
+
+
+class TransientError(GatewayError):
+    """The backend did not answer this time.
+
+    ``retry_after`` is how long to leave it alone, in seconds; None where it did not say.
+    """
+
+    def __init__(self, text: str, *, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class Unreached(TransientError):
+    """Certainly no byte of the request reached the backend: any operation may be tried again."""
+
+
+class Unanswered(TransientError):
+    """The request, or a part of it, was sent, and no usable answer came.
+
+    Only a repeatable operation may be tried again.
+    """
+
+
+class QueueError(GatewayError):
+    """Something is wrong between the gateway and its queue."""
+
+
+class LeaseLost(QueueError):
+    """Another gateway may hold this delivery now: write nothing, stop working on it."""
+
+
+class QueueUnavailable(QueueError):
+    """The queue cannot take or give anything right now; it may again later. Nothing was changed."""
+
+
+class QueueBroken(QueueError):
+    """The queue can no longer keep its promise (a failed fsync, a damaged file). The process must end."""
+
+
+class NoReplyYet(GatewayError):
+    """The caller's wait ran out; the request is still in the queue, or being worked on.
+
+    ``id`` names the request, so that its reply can be collected later.
+    """
+
+    def __init__(self, text: str, *, id: str) -> None:
+        super().__init__(text)
+        self.id = id

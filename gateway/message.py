@@ -1,0 +1,135 @@
+"""A message: one frozen value, and its properties by their names on the wire."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.errors import Refused
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+
+BINDING_VERSION = "1.0"  # SOAP/JMS 1.0, section 2.2.3: the only one there is
+ID_WINDOW = 24 * 3600.0
+"""How far the time inside an id may lie from the queue's clock, in seconds."""
+
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_FOREIGN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def new_id(clock: Clock = time.time) -> str:
+    """Return a ULID: 48 bits of milliseconds, then 80 random bits; sortable, not guessable."""
+    number = (int(clock() * 1000) << 80) | secrets.randbits(80)
+    return "".join(_BASE32[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def id_time(id: str) -> float | None:
+    """Return the time inside a ULID, in seconds since the epoch; None for an id of another make."""
+    if not _ULID.fullmatch(id):
+        return None
+    milliseconds = 0
+    for character in id[:10]:
+        milliseconds = milliseconds * 32 + _BASE32.index(character)
+    return milliseconds / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A SOAP message on its way, request or reply."""
+
+    body: bytes
+    """The envelope as it came. Never parsed and written again: signatures survive."""
+    content_type: str
+    """Whole: with charset, SOAP 1.2's action, MTOM's boundary."""
+    soap_action: str = ""
+    target_service: str = ""
+    request_uri: str = ""
+    is_fault: bool = False
+    id: str = field(default_factory=new_id)
+    correlation_id: str = ""
+    reply_to: str = ""
+    expires: float | None = None
+    """Seconds since the epoch, by the queue's clock. After it the request is not executed."""
+    sender: str = ""
+    """Who the queue says sent it; never read from the message."""
+    interrupted: bool = False
+    """Set by the queue: an earlier delivery may have reached the backend, and was never settled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A queue entry that is no message: what it is called there, and why it cannot be read."""
+
+    id: str
+    sender: str
+    reason: str
+
+
+def digest(message: Message) -> bytes:
+    """Return the SHA-256 of the body: two requests of one id are the same when theirs agree."""
+    return hashlib.sha256(message.body).digest()
+
+
+def check_identity(message: Message, now: float) -> None:
+    """Refuse an id or a sender that no queue could hold, and an id from another time.
+
+    An id outside of the window could be one whose reply was swept, and would be executed again.
+    ``now`` is the queue's clock. Raises Refused.
+    """
+    if not _CLIENT.fullmatch(message.sender):
+        raise Refused("The client's name must be 1 to 64 letters, digits, '_' or '-'.")
+    if not _FOREIGN_ID.fullmatch(message.id):
+        raise Refused("The message id must be 16 to 64 letters, digits, '_' or '-'.")
+    made = id_time(message.id)
+    if made is not None and abs(now - made) > ID_WINDOW:
+        raise Refused("The message id is more than 24 hours old or ahead: use a new one.")
+
+
+def to_properties(message: Message) -> dict[str, str]:
+    """Return what travels beside the body, by the names of SOAP over JMS 1.0, section 2.2.3.
+
+    Empty fields are left out. What the queue itself knows (id, sender, interrupted) is not here.
+    """
+    properties = {
+        "SOAPJMS_bindingVersion": BINDING_VERSION,
+        "SOAPJMS_contentType": message.content_type,
+        "SOAPJMS_soapAction": message.soap_action,
+        "SOAPJMS_targetService": message.target_service,
+        "SOAPJMS_requestURI": message.request_uri,
+        "SOAPJMS_isFault": "true" if message.is_fault else "",
+        "JMSCorrelationID": message.correlation_id,
+        "JMSReplyTo": message.reply_to,
+        "gateway-expires": "" if message.expires is None else repr(message.expires),
+    }
+    return {name: value for name, value in properties.items() if value}
+
+
+def from_properties(
+    properties: Mapping[str, str], body: bytes, *, id: str, sender: str, interrupted: bool = False
+) -> Message | Unreadable:
+    """Return the message, or why it cannot be read. Never raises on what the properties hold."""
+    try:
+        expires = float(properties["gateway-expires"]) if "gateway-expires" in properties else None
+    except ValueError:
+        return Unreadable(id=id, sender=sender, reason="gateway-expires is not a number")
+    return Message(
+        body=body,
+        content_type=properties.get("SOAPJMS_contentType", ""),
+        soap_action=properties.get("SOAPJMS_soapAction", "").strip('"'),
+        target_service=properties.get("SOAPJMS_targetService", ""),
+        request_uri=properties.get("SOAPJMS_requestURI", ""),
+        is_fault=properties.get("SOAPJMS_isFault", "") in ("true", "1"),
+        id=id,
+        correlation_id=properties.get("JMSCorrelationID", ""),
+        reply_to=properties.get("JMSReplyTo", ""),
+        expires=expires,
+        sender=sender,
+        interrupted=interrupted,
+    )

@@ -1,0 +1,198 @@
+"""Envelopes: parsed once, safely, to look at; and faults, in SOAP 1.1 and 1.2.
+
+The home of the XML parser for messages. What was parsed is never written back: the bytes of a
+message go on as they came.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from gateway.errors import FaultCode, FaultError, Refused
+from gateway.message import Message
+from gateway.multipart import is_multipart, media_type, parameter, split
+
+Element = etree._Element
+
+GATEWAY_NS = "urn:soap-queue-gateway"
+XOP_INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
+ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
+
+
+class SoapVersion(Enum):
+    """A version of SOAP: the namespace of its envelope, and its media type."""
+
+    V11 = ("http://schemas.xmlsoap.org/soap/envelope/", "text/xml")
+    V12 = ("http://www.w3.org/2003/05/soap-envelope", "application/soap+xml")
+
+    @property
+    def namespace(self) -> str:
+        return self.value[0]
+
+    @property
+    def media_type(self) -> str:
+        return self.value[1]
+
+    @classmethod
+    def of_content_type(cls, content_type: str) -> SoapVersion:
+        """Return the version that a content type stands for: 1.1 unless it says otherwise."""
+        kind = media_type(content_type)
+        if kind == "multipart/related":
+            kind = parameter(content_type, "type") + parameter(content_type, "start-info")
+        return cls.V12 if "application/soap+xml" in kind.lower() else cls.V11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A parsed request. Look at it; what is sent on is the message's own bytes."""
+
+    root: Element
+    version: SoapVersion
+    header: Element | None
+    body: Element
+    payload: Element | None
+    """The first element inside the Body; None where the Body is empty."""
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+    """The other parts of a multipart message, by Content-ID without its brackets."""
+
+
+class _Deny(etree.Resolver):
+    """Opens nothing: whatever a message refers to stays closed."""
+
+    def resolve(self, system_url: str, public_id: str, context: object) -> object:
+        raise ValueError("a message must not refer to anything outside of it")
+
+
+_local = threading.local()
+
+
+def _parser() -> etree.XMLParser:
+    """Return this thread's parser: a shared one would make threads wait for each other.
+
+    Never with collect_ids=False: libxml2 then reads an external DTD, whatever else is set.
+    """
+    parser: etree.XMLParser | None = getattr(_local, "parser", None)
+    if parser is None:
+        parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            dtd_validation=False,
+            attribute_defaults=False,
+            huge_tree=False,
+        )
+        parser.resolvers.add(_Deny())
+        _local.parser = parser
+    return parser
+
+
+def parse(message: Message) -> Envelope:
+    """Parse a request and check that it is one SOAP envelope. Raises Refused."""
+    data, content_type, attachments = message.body, message.content_type, {}
+    if is_multipart(content_type):
+        root_part, attachments = split(data, content_type)
+        data, content_type = root_part.body, root_part.content_type
+    root = _parse_xml(data)
+    _check_document(root, content_type)
+    return _envelope(root, attachments)
+
+
+def _parse_xml(data: bytes) -> Element:
+    try:
+        return etree.fromstring(data, _parser())
+    except (etree.XMLSyntaxError, ValueError) as error:
+        # The parser's own words stay out: they quote the message, and name files.
+        raise Refused("The message is not well-formed XML.") from error
+
+
+def _check_document(root: Element, content_type: str) -> None:
+    """Refuse what SOAP forbids in a document (SOAP 1.1 section 3, SOAP 1.2 part 1 section 5)."""
+    docinfo = root.getroottree().docinfo
+    if docinfo.internalDTD is not None:
+        raise Refused("A SOAP message must not contain a document type declaration.")
+    if next(root.getroottree().iter(etree.ProcessingInstruction), None) is not None:
+        raise Refused("A SOAP message must not contain a processing instruction.")
+    if (docinfo.encoding or "UTF-8").upper() not in ENCODINGS:
+        raise Refused("The message must be encoded in UTF-8 or UTF-16.")
+    charset = parameter(content_type, "charset").upper()
+    if charset and charset[:6] != (docinfo.encoding or "UTF-8").upper()[:6]:
+        raise Refused("The charset of the content type and the encoding of the XML disagree.")
+
+
+def _envelope(root: Element, attachments: Mapping[str, bytes]) -> Envelope:
+    version = next((v for v in SoapVersion if root.tag == f"{{{v.namespace}}}Envelope"), None)
+    if version is None:
+        raise Refused(
+            "The root element must be the Envelope of SOAP 1.1 or SOAP 1.2.",
+            code=FaultCode.VERSION_MISMATCH,
+        )
+    header_tag, body_tag = (f"{{{version.namespace}}}{name}" for name in ("Header", "Body"))
+    children = [child for child in root if isinstance(child.tag, str)]
+    names = [child.tag for child in children]
+    if names not in ([body_tag], [header_tag, body_tag]):
+        raise Refused("The Envelope must hold at most one Header, then one Body, and nothing else.")
+    body = children[-1]
+    payload = next((child for child in body if isinstance(child.tag, str)), None)
+    if payload is not None and payload.tag == f"{{{version.namespace}}}Fault":
+        raise Refused("A Fault is not a request.")
+    return Envelope(
+        root=root,
+        version=version,
+        header=children[0] if len(children) == 2 else None,
+        body=body,
+        payload=payload,
+        attachments=attachments,
+    )
+
+
+def version_of(message: Message) -> SoapVersion:
+    """Return the SOAP version to answer a message in, however broken it is."""
+    return SoapVersion.of_content_type(message.content_type)
+
+
+def fault(error: FaultError, request: Message) -> Message:
+    """Return the fault that tells a caller about an error, in the SOAP version of the request.
+
+    Its detail carries the request's id, by which an operator finds the log line.
+    """
+    version = version_of(request)
+    write = _fault_12 if version is SoapVersion.V12 else _fault_11
+    envelope = write(error.code, escape(error.text), f"<id>{escape(request.id)}</id>")
+    return Message(
+        body=f'<?xml version="1.0" encoding="utf-8"?>\n{envelope}'.encode(),
+        content_type=f"{version.media_type}; charset=utf-8",
+        target_service=request.target_service,
+        is_fault=True,
+        correlation_id=request.correlation_id or request.id,
+    )
+
+
+def _fault_11(code: FaultCode, text: str, request: str) -> str:
+    return (
+        f'<soap:Envelope xmlns:soap="{SoapVersion.V11.namespace}"><soap:Body><soap:Fault>'
+        f"<faultcode>soap:{code}</faultcode><faultstring>{text}</faultstring>"
+        f'<detail><request xmlns="{GATEWAY_NS}">{request}</request></detail>'
+        "</soap:Fault></soap:Body></soap:Envelope>"
+    )
+
+
+_CODES_12 = {"Client": "Sender", "Server": "Receiver"}
+
+
+def _fault_12(code: FaultCode, text: str, request: str) -> str:
+    head, _, rest = code.partition(".")
+    subcode = f"<soap:Subcode><soap:Value>gw:{rest}</soap:Value></soap:Subcode>" if rest else ""
+    return (
+        f'<soap:Envelope xmlns:soap="{SoapVersion.V12.namespace}" xmlns:gw="{GATEWAY_NS}">'
+        "<soap:Body><soap:Fault>"
+        f"<soap:Code><soap:Value>soap:{_CODES_12.get(head, head)}</soap:Value>{subcode}</soap:Code>"
+        f'<soap:Reason><soap:Text xml:lang="en">{text}</soap:Text></soap:Reason>'
+        f'<soap:Detail><request xmlns="{GATEWAY_NS}">{request}</request></soap:Detail>'
+        "</soap:Fault></soap:Body></soap:Envelope>"
+    )
