@@ -24,6 +24,9 @@ class FaultCode(StrEnum):
 class GatewayError(Exception):
     """Whatever the gateway itself reports; anything else that is raised is a bug."""
 
+    one_way = False
+    """Set by the service where the operation is one-way: nobody waits, so no fault is stored."""
+
 
 class ConfigurationError(GatewayError):
     """The settings, a contract or the surroundings cannot be used.
@@ -55,6 +58,13 @@ class Refused(FaultError):
     """Admission refused the request: the caller must change something. Never executed."""
 
     code = FaultCode.CLIENT
+
+
+class IdTaken(Refused):
+    """The id was used before by the same sender, for other bytes."""
+
+    def __init__(self) -> None:
+        super().__init__("The message id was used before, for another message: use a new one.")
 
 
 class Expired(FaultError):
@@ -95,6 +105,10 @@ class Unanswered(TransientError):
     """
 
 
+class Declined(TransientError):
+    """The backend said that it did not take the request: it is busy, or down for a while."""
+
+
 class QueueError(GatewayError):
     """Something is wrong between the gateway and its queue."""
 
@@ -108,7 +122,7 @@ class QueueUnavailable(QueueError):
 
 
 class QueueBroken(QueueError):
-    """The queue can no longer keep its promise (a failed fsync, a damaged file). The process must end."""
+    """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end."""
 
 
 class NoReplyYet(GatewayError):

@@ -17,6 +17,8 @@ Clock = Callable[[], float]
 BINDING_VERSION = "1.0"  # SOAP/JMS 1.0, section 2.2.3: the only one there is
 ID_WINDOW = 24 * 3600.0
 """How far the time inside an id may lie from the queue's clock, in seconds."""
+REPLY_RETENTION = 2 * ID_WINDOW
+"""Seconds that a reply is kept: a day longer than its id is accepted, or it could run twice."""
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")

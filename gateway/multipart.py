@@ -47,11 +47,15 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
     """
     head = b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n"
     parsed = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-    parts = [part for part in parsed.iter_parts()] if parsed.is_multipart() else []
+    parts = list(parsed.iter_parts()) if parsed.is_multipart() else []
     if not parts:
-        raise Refused("The multipart message has no parts, or its boundary is not the announced one.")
+        raise Refused(
+            "The multipart message has no parts, or its boundary is not the announced one."
+        )
     start = parameter(content_type, "start")
-    root = next((part for part in parts if start and _content_id(part) == start.strip("<>")), parts[0])
+    root = next(
+        (part for part in parts if start and _content_id(part) == start.strip("<>")), parts[0]
+    )
     others = {_content_id(part): _bytes(part) for part in parts if part is not root}
     return Part(_bytes(root), str(root.get("Content-Type", "text/xml"))), others
 

@@ -33,7 +33,7 @@ class Delivery(Protocol):
 
     message: Message | Unreadable
     attempt: int
-    """1 for the first delivery; given back with ``counts=False`` does not count where a queue can tell."""
+    """1 for the first; one given back with ``counts=False`` counts only where none can tell."""
 
     async def answer(self, reply: Message | None) -> None:
         """Store the reply, then remove the request; None for a one-way operation.
@@ -51,7 +51,7 @@ class Delivery(Protocol):
         ...
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
-        """Answer as ``answer`` does, and keep the request aside with the reason. Raises the same."""
+        """Answer as ``answer`` does, and keep the request aside with the reason."""
         ...
 
     async def extend(self, lease: float) -> None:
@@ -79,9 +79,10 @@ class Queue(Protocol):
         ...
 
     async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        """Return up to ``limit`` requests, each under a lease; wait up to ``wait`` seconds for the first.
+        """Return up to ``limit`` requests, each under a lease.
 
-        Cancelling it loses nothing. Raises QueueUnavailable, QueueBroken.
+        Waits up to ``wait`` seconds for the first. Cancelling it loses nothing. Raises
+        QueueUnavailable, QueueBroken.
         """
         ...
 

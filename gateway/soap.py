@@ -65,7 +65,7 @@ class Envelope:
 class _Deny(etree.Resolver):
     """Opens nothing: whatever a message refers to stays closed."""
 
-    def resolve(self, system_url: str, public_id: str, context: object) -> object:
+    def resolve(self, system_url: str, public_id: str) -> object:
         raise ValueError("a message must not refer to anything outside of it")
 
 
@@ -94,7 +94,8 @@ def _parser() -> etree.XMLParser:
 
 def parse(message: Message) -> Envelope:
     """Parse a request and check that it is one SOAP envelope. Raises Refused."""
-    data, content_type, attachments = message.body, message.content_type, {}
+    data, content_type = message.body, message.content_type
+    attachments: dict[str, bytes] = {}
     if is_multipart(content_type):
         root_part, attachments = split(data, content_type)
         data, content_type = root_part.body, root_part.content_type
@@ -137,18 +138,22 @@ def _envelope(root: Element, attachments: Mapping[str, bytes]) -> Envelope:
     names = [child.tag for child in children]
     if names not in ([body_tag], [header_tag, body_tag]):
         raise Refused("The Envelope must hold at most one Header, then one Body, and nothing else.")
-    body = children[-1]
-    payload = next((child for child in body if isinstance(child.tag, str)), None)
-    if payload is not None and payload.tag == f"{{{version.namespace}}}Fault":
-        raise Refused("A Fault is not a request.")
+    *headers, body = children
     return Envelope(
         root=root,
         version=version,
-        header=children[0] if len(children) == 2 else None,
+        header=headers[0] if headers else None,
         body=body,
-        payload=payload,
+        payload=_payload(body, version),
         attachments=attachments,
     )
+
+
+def _payload(body: Element, version: SoapVersion) -> Element | None:
+    payload = next((child for child in body if isinstance(child.tag, str)), None)
+    if payload is not None and payload.tag == f"{{{version.namespace}}}Fault":
+        raise Refused("A Fault is not a request.")
+    return payload
 
 
 def version_of(message: Message) -> SoapVersion:

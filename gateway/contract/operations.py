@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.soap import SoapVersion
+from gateway.errors import FaultCode, Refused
+from gateway.soap import Envelope, SoapVersion
+
+_ACTION_HEADERS = (
+    "{http://www.w3.org/2005/08/addressing}Action",
+    "{http://schemas.xmlsoap.org/ws/2004/08/addressing}Action",
+)
+_DELIMITER = re.compile(r"[/#:]")
+_NAMES = {SoapVersion.V11: "SOAP 1.1", SoapVersion.V12: "SOAP 1.2"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +27,83 @@ class Operation:
     port: str
     version: SoapVersion
     soap_action: str
+    addressing_action: str = ""
+    """The wsam:Action of its input; empty where the WSDL leaves it to the rule of the standard."""
     body: str | None
     """The name of the Body's first child, ``{namespace}local``; None where the Body is empty."""
+    children: tuple[str, ...] = ()
+    """The names of all of the Body's children: more than one for a message of several elements."""
     one_way: bool
     encoded: bool
     """rpc/encoded: its messages cannot be checked against a schema."""
     address: str
     """Where the WSDL says that this port is; empty where it says nothing."""
+
+
+class Operations:
+    """The operations of a contract, by what a request shows of them."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self.all = tuple(operations)
+        self._versions = frozenset(operation.version for operation in self.all)
+        self._by_body: dict[tuple[SoapVersion, str | None], list[Operation]] = defaultdict(list)
+        self._named: dict[str, set[str]] = defaultdict(set)
+        for operation in self.all:
+            self._by_body[operation.version, operation.body].append(operation)
+            for name in (operation.name, operation.soap_action, operation.addressing_action):
+                self._named[name].add(operation.name)
+
+    def find(self, envelope: Envelope, soap_action: str) -> Operation:
+        """Return the operation of a request. Raises Refused.
+
+        The Body decides. A SOAPAction or a wsa:Action has to agree: a backend may go by it, and
+        would then execute another operation than the one that was allowed.
+        """
+        payload = envelope.payload
+        candidates = self._by_body.get((envelope.version, None if payload is None else payload.tag))
+        if not candidates:
+            raise self._unknown(envelope.version, payload is None)
+        for action in _actions(envelope, soap_action):
+            candidates = [one for one in candidates if self._agrees(one, action)]
+        if not candidates:
+            raise Refused("The SOAPAction or wsa:Action names another operation than the Body.")
+        first = candidates[0]
+        if len(candidates) > 1 and any(other.name != first.name for other in candidates):
+            raise Refused(
+                "Several operations take this Body: name one of them with its SOAPAction."
+            )
+        return first
+
+    def _unknown(self, version: SoapVersion, empty: bool) -> Refused:
+        if version not in self._versions:
+            spoken = " or ".join(sorted(_NAMES[version] for version in self._versions))
+            return Refused(f"This service speaks {spoken}.", code=FaultCode.VERSION_MISMATCH)
+        what = "an empty Body" if empty else "the Body's first element; see its name and namespace"
+        return Refused(f"The contract has no operation for {what}.")
+
+    def _agrees(self, operation: Operation, action: str) -> bool:
+        if action in (operation.soap_action, operation.addressing_action):
+            return True
+        if operation.soap_action or operation.addressing_action:
+            return False
+        # The contract names no action for it, so a sender may have made one up: it must only not
+        # be another operation's, in whole or in its last word, by which some servers choose.
+        # WS-Addressing's own rule ends it in the operation and "Request" (Metadata 4.4.4).
+        last = _DELIMITER.split(action)[-1]
+        words = {action, last, last.removesuffix("Request")} - {""}
+        named = set().union(*(self._named.get(word, ()) for word in words))
+        return not named or operation.name in named
+
+
+def _actions(envelope: Envelope, soap_action: str) -> Iterator[str]:
+    """Yield every action that a request states."""
+    action = soap_action.strip().strip('"').strip()
+    if action:
+        yield action
+    if envelope.header is not None:
+        for name in _ACTION_HEADERS:
+            for stated in envelope.header.findall(name):
+                if len(stated):
+                    raise Refused("A wsa:Action must hold text, and nothing else.")
+                if stated.text and stated.text.strip():
+                    yield stated.text.strip()

@@ -1,0 +1,43 @@
+"""All checks in their order, the cheapest first; the first that fails ends the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.admission.structure import check_payload
+from gateway.admission.wire import check_headers, check_size
+from gateway.backend import Call
+from gateway.contract import Contract
+from gateway.message import Message
+from gateway.multipart import parameter
+from gateway.soap import parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a request may be; sizes in bytes."""
+
+    request: int = 1 << 20
+
+
+class Gate:
+    """Admits the requests of one contract."""
+
+    def __init__(self, contract: Contract, limits: Limits) -> None:
+        self._contract = contract
+        self._limits = limits
+
+    def admit(self, message: Message) -> Call:
+        """Return a request with all that was learned about it. Raises Refused."""
+        check_size(message, self._limits.request)
+        check_headers(message)
+        envelope = parse(message)
+        operation = self._contract.find(envelope, action(message))
+        check_payload(envelope, operation)
+        self._contract.validate(operation, envelope)
+        return Call(message=message, envelope=envelope, operation=operation)
+
+
+def action(message: Message) -> str:
+    """Return the SOAP action: SOAP 1.2 has it in the content type (RFC 3902)."""
+    return message.soap_action or parameter(message.content_type, "action")

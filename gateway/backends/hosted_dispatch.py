@@ -1,0 +1,180 @@
+"""One call through spyne: XML into Python values, the user's code, and its result back into XML."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lxml import etree
+
+from gateway.backend import Call
+from gateway.backends.hosted_faults import fault_envelope
+from gateway.backends.hosted_request import check_understood, own_copy
+from gateway.backends.hosted_wsdl import SOAP_OVER_HTTP
+from gateway.backends.spyne_compat import (
+    DEFAULT_NS,
+    Application,
+    Fault,
+    MethodContext,
+    ServerBase,
+    Soap11,
+    Soap12,
+    unregister_application,
+)
+from gateway.errors import BackendFailed, Refused
+from gateway.message import Message
+from gateway.soap import Envelope, SoapVersion, fault
+
+log = logging.getLogger(__name__)
+
+_PROTOCOLS = {SoapVersion.V11: Soap11, SoapVersion.V12: Soap12}
+
+Method = Any
+"""spyne's descriptor of an operation; spyne has no types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A service class, bound to one version of SOAP."""
+
+    version: SoapVersion
+    application: Application
+    server: ServerBase
+    methods: dict[str, Method]
+    """By the name of the Body's element, ``{namespace}local``."""
+
+
+class _UnreadableError(Exception):
+    """spyne cannot make Python values of a request. Private: so user code does not raise it."""
+
+
+def bind(service: type, version: SoapVersion, namespace: str, name: str) -> Binding:
+    """Return the service class, ready to answer in a version of SOAP."""
+    # No validator: admission has checked the Body against the contract's own schema.
+    protocol = _PROTOCOLS[version]
+    application = Application([service], namespace, name, protocol(), protocol())
+    unregister_application(application)  # spyne would keep it, and what it holds, for ever
+    application.event_manager.add_listener("method_exception_object", _keep_failure)
+    server = ServerBase(application)
+    application.transport = SOAP_OVER_HTTP
+    return Binding(version, application, server, _methods(application))
+
+
+def _methods(application: Application) -> dict[str, Method]:
+    """Return the methods by the real names of their elements.
+
+    spyne's own table takes every element to be in the application's namespace, which a contract
+    need not do; the wrapper of an rpc style operation is one such element.
+    """
+    methods = {}
+    for method in application.interface.method_id_map.values():
+        request = method.in_message
+        namespace = request.Attributes.sub_ns or request.get_namespace()
+        if namespace is DEFAULT_NS:
+            namespace = application.tns
+        methods[f"{{{namespace}}}{request.Attributes.sub_name or request.get_type_name()}"] = method
+    return methods
+
+
+def _keep_failure(ctx: MethodContext) -> None:
+    """Keep what user code raised, and what spyne is about to replace by a fault of its own."""
+    error = sys.exception()
+    ctx.transport.failure = None if isinstance(error, Fault) else error
+
+
+def answer(binding: Binding, call: Call) -> Message | None:
+    """Carry out a call in this thread; return its reply, or None for a one-way operation.
+
+    Raises Refused and BackendFailed, and then no user code has run; nothing else, ever.
+    """
+    request, method = _addressed(binding, call)
+    declared = {f"{{{h.get_namespace()}}}{h.get_type_name()}" for h in method.in_header or ()}
+    check_understood(request, declared)
+    try:
+        reply = _carry_out(binding, method, request, call)
+    except _UnreadableError as error:
+        # Only where no schema was asked before. spyne's own words repeat the value.
+        raise Refused("A value is not of the type that the contract gives it.") from error
+    except BaseException:
+        # Whatever user code raises, sys.exit() and a MemoryError too, ends this call and no other.
+        log.exception("%s: the operation %s failed", call.message.id, call.operation.name)
+        reply = _internal_error(call.message)
+    return None if call.operation.one_way else reply
+
+
+def _addressed(binding: Binding, call: Call) -> tuple[Envelope, Method]:
+    """Return the request, in a copy for spyne, and the method that it is for.
+
+    An empty Body, where the contract has one, is filled with the element that spyne would expect.
+    """
+    request = own_copy(call.envelope)
+    tag = _empty_name(binding, call) if request.payload is None else request.payload.tag
+    if tag not in binding.methods:
+        raise BackendFailed("The service does not implement this operation.")
+    if request.payload is None:
+        request = replace(request, payload=etree.SubElement(request.body, tag))
+    return request, binding.methods[tag]
+
+
+def _empty_name(binding: Binding, call: Call) -> str:
+    if call.operation.body is not None:
+        raise Refused("The Body is empty.")
+    names = (n for n, m in binding.methods.items() if m.operation_name == call.operation.name)
+    return next(names, "")
+
+
+def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) -> Message | None:
+    ctx = MethodContext(binding.server, MethodContext.SERVER)
+    ctx.transport.message, ctx.transport.failure = call.message, None
+    ctx.descriptor, ctx.in_document, ctx.in_body_doc = method, request.root, request.payload
+    ctx.in_header_doc = None if request.header is None else list(request.header)
+    try:
+        _read_arguments(ctx)
+        binding.server.get_out_object(ctx)
+        if ctx.transport.failure is not None:
+            raise ctx.transport.failure
+        if call.operation.one_way:
+            _log_unseen(ctx, call)
+            return None
+        return _reply(ctx, binding, call.message)
+    finally:
+        ctx.transport.failure = None  # or it and the frames of its traceback hold each other
+        ctx.close()
+
+
+def _read_arguments(ctx: MethodContext) -> None:
+    try:
+        ctx.app.in_protocol.deserialize(ctx, message=ctx.app.in_protocol.REQUEST)
+    except (Fault, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise _UnreadableError from error
+
+
+def _log_unseen(ctx: MethodContext, call: Call) -> None:
+    """Log the fault that a one-way operation ended with: nobody else hears of it."""
+    if ctx.out_error is not None:
+        kind = type(ctx.out_error).__name__
+        log.warning("%s: the one-way %s raised a %s", call.message.id, call.operation.name, kind)
+
+
+def _reply(ctx: MethodContext, binding: Binding, request: Message) -> Message:
+    try:
+        if ctx.out_error is None:
+            binding.server.get_out_string(ctx)  # which runs generators: user code, still
+    except Fault as late:
+        ctx.out_error = late
+    if ctx.out_error is not None:
+        ctx.out_document = fault_envelope(ctx, ctx.out_error, binding.version)
+        binding.server.get_out_string(ctx)
+    return Message(
+        body=b"".join(ctx.out_string),
+        content_type=f"{binding.version.media_type}; charset=utf-8",
+        target_service=request.target_service,
+        is_fault=ctx.out_error is not None,
+    )
+
+
+def _internal_error(request: Message) -> Message:
+    """Return the fault for what nobody outside may know more of than the id of the log line."""
+    return replace(fault(BackendFailed("Internal error"), request), correlation_id="")

@@ -1,0 +1,41 @@
+"""The commands, under one name."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from gateway.cli.call import call
+from gateway.cli.check import check
+from gateway.cli.daemons import listen, serve, up
+from gateway.cli.demo import demo
+
+app = typer.Typer(
+    help="Carry SOAP over a queue: a service is called without ever being reachable.",
+    epilog="Begin with: gateway demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"soap-queue-gateway {version('soap-queue-gateway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """What every command takes."""
+
+
+for command in (demo, up, serve, listen, call, check):
+    app.command()(command)

@@ -1,0 +1,57 @@
+"""The arguments of a call, from the words of a command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.errors import ConfigurationError
+
+HOW = "write key=value, parent.child=value, list.0.child=value, or key:=JSON (as in count:=3)"
+
+
+def parse_arguments(words: Iterable[str]) -> dict[str, Any]:
+    """Return nested dictionaries and lists: dots lead inside, numbers are places in a list.
+
+    Raises ConfigurationError with the cure.
+    """
+    root: dict[str, Any] = {}
+    for word in words:
+        path, value = _split(word)
+        _place(root, path, value, word)
+    return {key: _with_lists(value) for key, value in root.items()}
+
+
+def _split(word: str) -> tuple[list[str], Any]:
+    key, equals, text = word.partition("=")
+    if not equals or not key.strip(":."):
+        raise ConfigurationError(f"argument {word!r}: {HOW}.")
+    if not key.endswith(":"):
+        return key.split("."), text
+    try:
+        return key[:-1].split("."), json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            f"argument {word!r}: what follows := is no JSON: {error}."
+        ) from error
+
+
+def _place(root: dict[str, Any], path: list[str], value: Any, word: str) -> None:
+    place = root
+    for part in path[:-1]:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise ConfigurationError(f"argument {word!r}: {part} was given a value before.")
+    if path[-1] in place:
+        raise ConfigurationError(f"argument {word!r}: was given before; for a list: {HOW}.")
+    place[path[-1]] = value
+
+
+def _with_lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    inside = {key: _with_lists(one) for key, one in value.items()}
+    if inside and all(key.isdigit() for key in inside):
+        return [inside[key] for key in sorted(inside, key=int)]
+    return inside

@@ -1,0 +1,159 @@
+"""``gateway call``: one call through the queue, its reply shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import requests
+import typer
+import zeep
+import zeep.exceptions
+import zeep.helpers
+from lxml import etree
+from rich.console import Console
+from rich.markup import escape
+
+from gateway import assembly
+from gateway.admission import Gate, Limits
+from gateway.cli.arguments import parse_arguments
+from gateway.cli.running import ConfigOption, run
+from gateway.client import QueueTransport
+from gateway.contract import Contract
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.message import Message
+from gateway.settings import Settings, read
+from gateway.soap import SoapVersion
+
+HERE = "http://queue.invalid/"
+"""Stands for the queue in a contract: a name that no resolver knows (RFC 2606)."""
+
+
+def call(
+    name: Annotated[str, typer.Argument(help="The service, as gateway.toml names it.")],
+    operation: Annotated[str, typer.Argument(help="The operation, as the contract names it.")] = "",
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="key=value, parent.child=value, list.0.child=value, key:=JSON"),
+    ] = None,
+    config: ConfigOption = Path("gateway.toml"),
+    envelope: Annotated[
+        Path | None, typer.Option(help="Send this file, a whole envelope, instead.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Show the reply for programs.")] = False,
+) -> None:
+    """Call an operation through the queue, and show the reply.
+
+    The exit status is 0 for a reply, 1 for a fault or none in time.
+    """
+    settings = read(config)
+    contract = _contract(settings, name)
+    if envelope is not None:
+        outcome = _send_file(settings, name, contract, envelope)
+    elif operation:
+        outcome = _call(settings, name, contract, operation, parse_arguments(arguments or ()))
+    else:
+        raise ConfigurationError(f"name an operation: {_listed(contract)}; or an --envelope.")
+    _show(outcome, as_json)
+    raise typer.Exit("fault" in outcome)
+
+
+def _contract(settings: Settings, name: str) -> Contract:
+    if name not in settings.services:
+        raise ConfigurationError(
+            f"there is no service {name!r} in the settings: {', '.join(settings.services)}."
+        )
+    return assembly.load_service_contract(settings, name).contract
+
+
+def _listed(contract: Contract) -> str:
+    return ", ".join(sorted({operation.name for operation in contract.operations}))
+
+
+def _call(
+    settings: Settings, name: str, contract: Contract, operation: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the reply or the fault as plain values."""
+    if operation not in {one.name for one in contract.operations}:
+        raise ConfigurationError(f"{name} has no operation {operation!r}: {_listed(contract)}.")
+    with zeep.Client(
+        f"{HERE}{name}?wsdl", transport=_transport(settings, name, contract)
+    ) as client:
+        try:
+            reply = client.service[operation](**arguments)
+        except zeep.exceptions.Fault as fault:
+            return {"fault": _fault(fault)}
+        except (zeep.exceptions.Error, TypeError, ValueError) as error:
+            wanted = client.service[operation].__doc__
+            raise ConfigurationError(f"{operation}: {error}. It takes: {wanted}") from error
+        except requests.RequestException as error:
+            raise GatewayError(str(error)) from error
+    return {"reply": zeep.helpers.serialize_object(reply, dict)}
+
+
+def _transport(settings: Settings, name: str, contract: Contract) -> QueueTransport:
+    """Return a transport that reads the contract from memory: it was loaded and checked before."""
+    published = contract.publish(f"{HERE}{name}")
+    documents = {f"{HERE}{name}?{query}": content for query, content in published.items()}
+    return QueueTransport(
+        settings.queue,
+        name,
+        client=settings.client,
+        folder=settings.folder,
+        operation_timeout=settings.listener.wait,
+        read=lambda url: documents[url],
+    )
+
+
+def _fault(fault: zeep.exceptions.Fault) -> dict[str, Any]:
+    detail = fault.detail
+    has_detail = isinstance(detail, etree._Element)
+    return {
+        "code": fault.code,
+        "subcodes": [str(code) for code in fault.subcodes or ()],
+        "message": fault.message,
+        "detail": etree.tostring(detail, encoding="unicode") if has_detail else detail,
+    }
+
+
+def _send_file(settings: Settings, name: str, contract: Contract, path: Path) -> dict[str, Any]:
+    """Send the bytes of a file, once they have passed the gate here. Raises GatewayError."""
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
+    is_12 = SoapVersion.V12.namespace.encode() in body
+    version = SoapVersion.V12 if is_12 else SoapVersion.V11
+    message = Message(
+        body=body, content_type=f"{version.media_type}; charset=utf-8", target_service=name
+    )
+    Gate(contract, Limits(request=settings.limits.request)).admit(message)
+
+    async def exchange() -> Message | None:
+        async with assembly.opened_queue(settings) as queue:
+            return await assembly.remote(settings, queue)(message)
+
+    reply = run(exchange())
+    if reply is None:
+        return {"reply": None}
+    return {"fault" if reply.is_fault else "reply": reply.body.decode("utf-8", "replace")}
+
+
+def _show(outcome: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(outcome, default=_plain))
+        return
+    console = Console(soft_wrap=True)
+    for kind, value in outcome.items():
+        color = "red" if kind == "fault" else "green"
+        text = value if isinstance(value, str) else json.dumps(value, indent=2, default=_plain)
+        shown = "accepted; the operation is one-way" if value is None else text
+        console.print(f"[bold {color}]{kind}[/]", escape(shown), sep="\n", highlight=False)
+
+
+def _plain(value: object) -> str:
+    """Return what JSON has no type for: bytes in base64, dates in ISO 8601, decimals as written."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,121 @@
+"""``gateway check``: everything that must be right, tried one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gateway import assembly
+from gateway.cli.running import ConfigOption, run
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.message import new_id
+from gateway.settings import Settings, read
+
+CONNECT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was tried, and what came of it; ``cure`` is empty where all is well."""
+
+    subject: str
+    text: str
+    cure: str = ""
+    is_note: bool = False
+
+
+def check(config: ConfigOption = Path("gateway.toml")) -> None:
+    """Try settings, queue, contracts and backends; show a tick or the cure for each."""
+    settings = read(config)
+    console = Console(soft_wrap=True)
+    console.print(f"[green]✓[/] settings  {escape(str(config))}", highlight=False)
+    if run(_show(settings, console)):
+        raise typer.Exit(1)
+
+
+async def _show(settings: Settings, console: Console) -> int:
+    """Print each finding as it comes; return how many need a cure."""
+    failed = 0
+    async for finding in _findings(settings):
+        mark = "[red]✗[/]" if finding.cure else "[yellow]![/]" if finding.is_note else "[green]✓[/]"
+        text = escape(finding.cure or finding.text)
+        console.print(f"{mark} {escape(finding.subject)}  {text}", highlight=False)
+        failed += bool(finding.cure)
+    return failed
+
+
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    yield await _queue(settings)
+    for name in settings.services:
+        async for finding in _service(settings, name):
+            yield finding
+    yield await _listener(settings)
+
+
+async def _queue(settings: Settings) -> Finding:
+    subject = f"queue     {settings.queue}"
+    try:
+        async with assembly.opened_queue(settings) as queue:
+            await queue.collect(settings.client, new_id(), 0)
+    except GatewayError as error:
+        return Finding(subject, "", cure=str(error))
+    return Finding(subject, "opens, and can be read and written")
+
+
+async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
+    subject = f"service   {name}:"
+    try:
+        loaded = assembly.load_service_contract(settings, name)
+        assembly.policy(settings, name, loaded.contract)
+    except ConfigurationError as error:
+        yield Finding(subject, "", cure=str(error))
+        return
+    count = len({operation.name for operation in loaded.contract.operations})
+    yield Finding(subject, f"the contract is understood, {count} operations")
+    for note in loaded.contract.notes:
+        yield Finding(subject, note, is_note=True)
+    if loaded.hosted is not None:
+        await loaded.hosted.aclose()
+        yield Finding(subject, f"hosted here, by {settings.services[name].host}")
+    else:
+        yield await _backend(settings, name, loaded)
+
+
+async def _backend(settings: Settings, name: str, loaded: assembly.Loaded) -> Finding:
+    subject = f"service   {name}:"
+    try:
+        address = assembly.backend_address(settings, name, loaded.contract)
+    except ConfigurationError as error:
+        # Right on a machine that only listens or calls.
+        return Finding(subject, f"cannot be served from here: {error}", is_note=True)
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(CONNECT):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError) as error:
+        reason = getattr(error, "strerror", None) or "no answer"
+        cure = f"the backend at {host}:{port} cannot be reached ({reason}): start it, or correct"
+        return Finding(subject, "", cure=f"{cure} services.{name}.forward")
+    writer.close()
+    return Finding(subject, f"the backend at {host}:{port} takes connections")
+
+
+async def _listener(settings: Settings) -> Finding:
+    table = settings.listener
+    subject = f"listener  {table.bind}:"
+    try:
+        server = await asyncio.start_server(lambda r, w: w.close(), table.host, table.port)
+    except OSError as error:
+        # Right where a listener of ours is up already.
+        text = f"something listens there already, or cannot ({error.strerror})"
+        return Finding(subject, text, is_note=True)
+    server.close()
+    return Finding(subject, "is free")

@@ -1,0 +1,132 @@
+"""Running a coroutine as a daemon does: fast loop, signals, log lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from uvloop import new_event_loop
+
+from gateway.errors import QueueBroken
+
+T = TypeVar("T")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The settings.", metavar="gateway.toml")
+]
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+LogOption = Annotated[
+    LogLevel, typer.Option("--log-level", help="info has a line for each request.")
+]
+
+
+def run_until_stopped(
+    daemon: Callable[[asyncio.Event], Awaitable[T]],
+    signals: Sequence[int] = (signal.SIGTERM, signal.SIGINT),
+    sentinel: int | None = None,
+) -> T:
+    """Run a daemon until a signal sets its event; a second signal ends it at once.
+
+    So does a ``sentinel``, a file that becomes readable when the parent process is gone.
+
+    Raises what the daemon raises; of a group of errors, the QueueBroken in it.
+    """
+
+    async def main() -> T:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in signals:
+            loop.add_signal_handler(number, _stop, stop, number)
+        if sentinel is not None:
+            loop.add_reader(sentinel, stop.set)
+        return await daemon(stop)
+
+    try:
+        return run(main())
+    except ExceptionGroup as group:
+        broken = group.subgroup(QueueBroken)
+        if broken is None:
+            raise
+        error = next(iter(_leaves(broken)))
+        raise error from group
+
+
+def _leaves(group: BaseException) -> list[BaseException]:
+    if isinstance(group, BaseExceptionGroup):
+        return [leaf for one in group.exceptions for leaf in _leaves(one)]
+    return [group]
+
+
+def _stop(stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        sys.exit(128 + number)
+    stop.set()
+
+
+def run(main: Awaitable[T]) -> T:
+    """Run a coroutine on the fastest loop there is."""
+
+    async def whole() -> T:
+        return await main
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(whole())
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line; whatever a text holds, it stays on its line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": _moment(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+class Readable(logging.Formatter):
+    """One line for a person at a terminal, control characters escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+        text = record.getMessage().encode("unicode_escape").decode()
+        line = f"{moment} {record.levelname.lower():7} {text}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _moment(record: logging.LogRecord) -> str:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{seconds}.{int(record.msecs):03d}Z"
+
+
+def log_to_stderr(level: LogLevel) -> None:
+    """Log readable lines to a terminal, JSON lines to anything else."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Readable() if sys.stderr.isatty() else JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in ("zeep", "spyne", "urllib3", "asyncio", "aiohttp"):
+        # These log whole messages, or addresses: never below a warning.
+        logging.getLogger(name).setLevel(logging.WARNING)

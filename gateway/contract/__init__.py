@@ -1,0 +1,8 @@
+"""The contract of a service: its WSDL, read once, from where it may be read."""
+
+from gateway.contract.bindings import one_way_bodies
+from gateway.contract.contract import Contract
+from gateway.contract.loader import from_documents, load
+from gateway.contract.operations import Operation
+
+__all__ = ["Contract", "Operation", "from_documents", "load", "one_way_bodies"]

@@ -1,0 +1,62 @@
+"""A contract: what a service takes and gives, as its WSDL says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.contract import publish
+from gateway.contract.documents import Document
+from gateway.contract.operations import Operation, Operations
+from gateway.contract.schemas import Schemas
+from gateway.soap import Envelope
+
+
+class Contract:
+    """A WSDL, read once; tasks and threads may share it.
+
+    ``notes`` has a line for each thing that is not checked or not served, and why.
+    """
+
+    def __init__(
+        self,
+        *,
+        operations: Operations,
+        notes: tuple[str, ...],
+        schemas: Schemas | None,
+        unchecked: frozenset[Operation],
+        documents: Mapping[str, Document],
+    ) -> None:
+        self.operations = operations.all
+        self.notes = notes
+        self._index = operations
+        self._schemas = schemas
+        self._unchecked = unchecked
+        self._documents = documents
+
+    def find(self, envelope: Envelope, soap_action: str) -> Operation:
+        """Return the operation that a request is for. Raises Refused.
+
+        The Body's first element decides; a SOAPAction or wsa:Action that is not empty must agree.
+        """
+        return self._index.find(envelope, soap_action)
+
+    def validate(self, operation: Operation, envelope: Envelope) -> None:
+        """Check the Body of a request against the contract's schemas. Raises Refused.
+
+        Operations that the notes call not checked pass.
+        """
+        if self._schemas is not None and operation not in self._unchecked:
+            self._schemas.validate(operation, envelope)
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return the addresses that the WSDL gives its ports, in document order, each once."""
+        return tuple(dict.fromkeys(one.address for one in self.operations if one.address))
+
+    def publish(self, address: str) -> Mapping[str, bytes]:
+        """Return the documents to serve at an address, by query string; "wsdl" is the entry.
+
+        They name no address but this one: imports and includes lead to it, with the query strings
+        of the other documents.
+        """
+        served = {(one.service, one.port) for one in self.operations}
+        return publish.publish(self._documents, address, served)

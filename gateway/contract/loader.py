@@ -1,0 +1,120 @@
+"""Loads contracts: a WSDL is read once, from where it may be read, and understood."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import urljoin
+
+from gateway.contract import reader
+from gateway.contract.bindings import bound_operations, request_bodies
+from gateway.contract.contract import Contract
+from gateway.contract.documents import Document, collect
+from gateway.contract.names import parse, wsdl
+from gateway.contract.operations import Operation, Operations
+from gateway.contract.schema_set import Wrapper, schema_set
+from gateway.contract.schemas import Schemas
+from gateway.contract.zeep_model import Declared, declared, read_model
+from gateway.errors import ContractError
+from gateway.soap import Element
+
+
+def load(
+    location: str, *, folder: Path, hosts: frozenset[str] = frozenset(), check_schemas: bool = True
+) -> Contract:
+    """Load the contract whose WSDL is at a location, and everything that it imports.
+
+    ``location`` is a path, absolute or relative to ``folder``, or a URL on one of ``hosts``, each
+    "name" or "name:port". Only files below the folder and documents of the hosts are read, and no
+    redirect is followed; the public schemas that contracts import come from the catalogue. Blocks,
+    for seconds with a WSDL of megabytes. Raises ContractError: one line with the file, the line
+    where it is known, and the cure.
+    """
+    entry = reader.absolute(location, f"{folder.resolve()}/")
+    return _load(entry, reader.from_folder(folder, hosts), check_schemas)
+
+
+def from_documents(documents: Mapping[str, bytes], entry: str) -> Contract:
+    """Load a contract from memory; its documents refer to each other by their names.
+
+    Raises ContractError.
+    """
+    return _load(urljoin(reader.MEMORY, entry), reader.from_memory(documents), True)
+
+
+def _load(entry: str, read: reader.Read, check_schemas: bool) -> Contract:
+    documents = collect(entry, read)
+    roots = [
+        parse(document.data, reader.shown(document.location))
+        for document in documents.values()
+        if not document.is_schema
+    ]
+    model, notes = read_model(entry, documents)
+    found = list(declared(model, request_bodies(roots)))
+    if not found:
+        raise ContractError(
+            f"{reader.shown(entry)}: it declares no operation of a port with SOAP over HTTP; "
+            "add a wsdl:service whose port names the SOAP binding and its address"
+        )
+    operations = Operations(one.operation for one in found)
+    notes += [*_skipped_ports(roots, found), *_overloads(roots)]
+    schemas, reasons = _schemas(documents, found, check_schemas)
+    gaps = {one.operation: _gap(one.operation, schemas) for one in found}
+    named = {f"operation {operation.name} {gap}": None for operation, gap in gaps.items() if gap}
+    return Contract(
+        operations=operations,
+        notes=(*notes, *reasons, *named),
+        schemas=schemas,
+        unchecked=frozenset(operation for operation, gap in gaps.items() if gap),
+        documents=documents,
+    )
+
+
+def _schemas(
+    documents: Mapping[str, Document], found: Iterable[Declared], wanted: bool
+) -> tuple[Schemas | None, list[str]]:
+    """Compile the contract's schemas; or return None, and why messages are not checked."""
+    literal = [one for one in found if not one.operation.encoded]
+    if not literal:
+        return None, []
+    if not wanted:
+        return None, ["the settings turn schemas off: messages are not checked"]
+    wrappers = [
+        Wrapper(one.operation.children[0], one.wrapped)
+        for one in literal
+        if one.wrapped is not None
+    ]
+    try:
+        return Schemas(schema_set(documents, wrappers)), []
+    except ContractError as error:
+        return None, [f"the schemas do not compile: {error}; messages are not checked"]
+
+
+def _gap(operation: Operation, schemas: Schemas | None) -> str:
+    """Return why the messages of one operation are not checked; empty where they are."""
+    if operation.encoded:
+        return "is rpc/encoded: its messages are not checked against a schema"
+    if schemas and not schemas.elements.issuperset(operation.children):
+        return "takes an element that no schema declares: its messages are not checked"
+    return ""
+
+
+def _skipped_ports(roots: Iterable[Element], found: Iterable[Declared]) -> list[str]:
+    served = {(one.operation.service, one.operation.port) for one in found}
+    return [
+        f"port {port.get('name')} is not SOAP over HTTP, or has no operation: it is not served"
+        for root in roots
+        for service in root.iterfind(wsdl("service"))
+        for port in service.iterfind(wsdl("port"))
+        if (service.get("name"), port.get("name")) not in served
+    ]
+
+
+def _overloads(roots: Iterable[Element]) -> list[str]:
+    counts = Counter((one.binding, one.name) for root in roots for one in bound_operations(root))
+    return [
+        f"operation {name} is declared {count} times: only its last declaration is served"
+        for (_, name), count in counts.items()
+        if count > 1
+    ]

@@ -1,0 +1,193 @@
+"""Loads a contract with zeep, and reads its operations from zeep's model. The home of zeep."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote, unquote
+
+from lxml import etree
+from zeep import Settings, Transport
+from zeep.wsdl import Document as ZeepDocument
+from zeep.wsdl.bindings.soap import Soap12Binding, SoapBinding
+
+from gateway.contract import wellknown
+from gateway.contract.bindings import SoapBody
+from gateway.contract.documents import Document, linked
+from gateway.contract.names import one_line, xs
+from gateway.contract.operations import Operation
+from gateway.contract.reader import MEMORY, shown
+from gateway.errors import ContractError
+from gateway.soap import Element, SoapVersion
+
+_ONE_AT_A_TIME = threading.Lock()
+_LENT = "#namespace="
+
+Part = tuple[str, str]
+"""A part of an rpc message: its name, and the name of its type in Clark notation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An operation, and what its messages are made of where it is rpc/literal."""
+
+    operation: Operation
+    wrapped: tuple[Part, ...] | None
+    """The parts inside the wrapper element of an rpc message; None for document style."""
+
+
+class ClosedTransport(Transport):
+    """Gives zeep the documents that were already read, and no way to any other."""
+
+    def __init__(self, documents: Mapping[str, Document]) -> None:
+        # Not super().__init__: it opens a session that follows redirects and reads file: URLs.
+        self.cache: object = None
+        self.load_timeout = self.operation_timeout = 0.0
+        self.logger = logging.getLogger(__name__)
+        self._close_session = False
+        self._documents = documents
+
+    def load(self, url: str) -> bytes:
+        """Return a document by its location, or from the catalogue. Raises ContractError."""
+        location, _, namespace = url.partition(_LENT)
+        if location in self._documents:
+            # Absolute references leave zeep nothing to work out; and it takes a processing
+            # instruction inside of a schema for an element, and fails.
+            root = linked(self._documents[location], bare=True)
+            return etree.tostring(self._lend(root, unquote(namespace)))
+        namespace = wellknown.known(url)
+        if namespace is None:
+            raise ContractError(f"{url} is not part of the contract; name it in an import")
+        return wellknown.read(namespace)
+
+    def _lend(self, root: Element, namespace: str) -> Element:
+        """Give a schema without a namespace that of its includer, and mark its own includes.
+
+        zeep takes the includer's default namespace for it: in a WSDL, often that of WSDL itself.
+        """
+        for schema in root.iter(xs("schema")):
+            for include in schema.iterfind(xs("include")):
+                target = self._documents.get(include.get("schemaLocation", ""))
+                lent = schema.get("targetNamespace") or namespace
+                if target and lent and target.namespaces == {""}:
+                    include.set("schemaLocation", f"{target.location}{_LENT}{quote(lent, safe='')}")
+        if not namespace:
+            return root
+        scope: Any = {None: namespace, **root.nsmap}  # the stubs forget the default namespace
+        renamed = etree.Element(root.tag, dict(root.attrib), scope)
+        renamed.set("targetNamespace", namespace)
+        renamed.extend(list(root))
+        return renamed
+
+    def _load_remote_data(self, url: str) -> NoReturn:
+        raise ContractError(f"{url} is not part of the contract; name it in an import")
+
+    def get(self, address: str, params: object, headers: object) -> NoReturn:
+        raise ContractError(f"{address}: a contract is only read; nothing is sent")
+
+    def post(self, address: str, message: object, headers: object) -> NoReturn:
+        raise ContractError(f"{address}: a contract is only read; nothing is sent")
+
+
+def read_model(entry: str, documents: Mapping[str, Document]) -> tuple[ZeepDocument, list[str]]:
+    """Load a contract with zeep; return its model, and what zeep left out of it.
+
+    zeep's strict setting only chooses the parser's recovery mode here, and the documents are known
+    to be well-formed. force_https would change addresses. Raises ContractError.
+    """
+    settings = Settings(
+        strict=True, forbid_dtd=True, forbid_entities=True, xml_huge_tree=True, force_https=False
+    )
+    # Warnings belong to the process: two threads that catch them would restore each other's.
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            transport: Any = ClosedTransport(documents)
+            model = ZeepDocument(entry, transport, settings=settings)
+        except ContractError:
+            raise
+        # zeep raises whatever its code meets in a broken document, from its own errors to
+        # AttributeError, IndexError, AssertionError and RecursionError: this is their border.
+        except Exception as error:
+            reason = one_line(str(error) or type(error).__name__).replace(MEMORY, "")
+            raise ContractError(
+                f"{shown(entry)}: it cannot be used ({type(error).__name__}: {reason}); "
+                "correct it, or add the document that declares what is missing"
+            ) from error
+    return model, [one_line(warning.message) for warning in caught]
+
+
+def declared(model: ZeepDocument, bodies: Mapping[tuple[str, str], SoapBody]) -> Iterator[Declared]:
+    """Yield every operation of every port that is SOAP over HTTP, in document order."""
+    for service, port in ports(model):
+        for name, operation in port.binding.all().items():
+            body = bodies.get((port.binding.name.text, name), SoapBody())
+            yield _declared(service, port, operation, body)
+
+
+def ports(model: ZeepDocument) -> Iterator[tuple[str, Any]]:
+    """Yield each service's name with each port that is SOAP over HTTP.
+
+    Services of imported documents are among them: zeep itself knows only those of the first.
+    """
+    for definition in model._definitions.values():
+        for service in definition.services.values():
+            for port in service.ports.values():
+                if isinstance(port.binding, SoapBinding):
+                    yield service.name, port
+
+
+def _declared(service: str, port: Any, operation: Any, body: SoapBody) -> Declared:
+    is_rpc = operation.style == "rpc"
+    parts = _parts(operation, body)
+    children = (_wrapper(operation),) if is_rpc else tuple(name for name, _ in parts)
+    version = SoapVersion.V12 if isinstance(port.binding, Soap12Binding) else SoapVersion.V11
+    found = Operation(
+        name=operation.name,
+        service=service,
+        port=port.name,
+        version=version,
+        soap_action=operation.soapaction or "",
+        addressing_action=operation.abstract.wsa_action or "",
+        body=children[0] if children else None,
+        children=children,
+        # Not "operation.output is None": that is also an output without parts.
+        one_way=operation.abstract.output_message is None,
+        encoded=body.encoded,
+        address=(port.binding_options or {}).get("address") or "",
+    )
+    return Declared(found, tuple(parts) if is_rpc else None)
+
+
+def _wrapper(operation: Any) -> str:
+    """Return the name of the wrapper element of an rpc message."""
+    body = operation.input.body if operation.input else None
+    return str(body.qname.text) if body is not None else str(operation.name)
+
+
+def _parts(operation: Any, body: SoapBody) -> list[Part]:
+    """Return the parts in the Body: (element, "") in document style, (name, type) in rpc style."""
+    message = operation.abstract.input_message
+    if operation.input is None or message is None or not message.parts:
+        return []
+    listed = body.parts if body.parts is not None else _resolved_parts(operation, message)
+    rpc = operation.style == "rpc"
+    return [_part(name, message.parts[name], rpc) for name in listed if name in message.parts]
+
+
+def _part(name: str, part: Any, rpc: bool) -> Part:
+    if part.element is not None and not rpc:
+        return str(part.element.qname.text), ""
+    kind = part.type if part.element is None else part.element.type
+    return name, str(kind.qname.text) if kind is not None and kind.qname is not None else ""
+
+
+def _resolved_parts(operation: Any, message: Any) -> list[str]:
+    """Return the parts of a message that its soap:header elements did not take."""
+    header = operation.input.header
+    taken = {name for name, _ in header.type.elements} if header is not None else set()
+    return [name for name in message.parts if name not in taken]

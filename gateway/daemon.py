@@ -1,0 +1,159 @@
+"""The gateway: takes requests from a queue, has them answered, and settles each one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.endpoint import Endpoint
+from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.queue import Delivery, Queue
+from gateway.verdict import Answer, Judge, Quarantine, Retry, Verdict
+
+log = logging.getLogger(__name__)
+
+RECEIVE_WAIT = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """How a gateway works; times in seconds."""
+
+    concurrency: int = 64
+    lease: float = 30.0
+    grace: float = 20.0
+    attempts: int = 5
+    """Deliveries of a request, at most, of those that reached a backend or ended in a crash."""
+
+
+@dataclass(eq=False)
+class _Work:
+    """A delivery in progress."""
+
+    delivery: Delivery
+    task: asyncio.Task[None] | None = None
+    lease_lost: bool = False
+
+
+class Gateway:
+    """Drains a queue into an endpoint."""
+
+    def __init__(self, queue: Queue, endpoint: Endpoint, settings: GatewaySettings) -> None:
+        self._queue = queue
+        self._judge = Judge(endpoint, settings.attempts)
+        self._settings = settings
+        self._working: set[_Work] = set()
+        self._freed = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish what was begun, within the grace time.
+
+        What is not finished by then comes back from the queue. Raises QueueBroken.
+        """
+        async with asyncio.TaskGroup() as group:
+            renewing = group.create_task(self._renew())
+            stopping = group.create_task(stop.wait())
+            while not stop.is_set():
+                for delivery in await self._next(stopping):
+                    work = _Work(delivery)
+                    self._working.add(work)
+                    work.task = group.create_task(self._process(work))
+            await self._drain()
+            renewing.cancel()
+
+    async def _next(self, stopping: asyncio.Task[Any]) -> Sequence[Delivery]:
+        """Return new deliveries, no more than there is room for; none when it is time to stop."""
+        room = self._settings.concurrency - len(self._working)
+        if room == 0:
+            self._freed.clear()
+            await _first(asyncio.ensure_future(self._freed.wait()), stopping)
+            return ()
+        receiving = asyncio.ensure_future(self._queue.receive(room, RECEIVE_WAIT))
+        await _first(receiving, stopping)
+        if receiving.cancelled():
+            return ()
+        try:
+            return receiving.result()
+        except QueueUnavailable as error:
+            log.warning("%s; trying again", error)
+            await asyncio.wait([stopping], timeout=1.0)
+            return ()
+
+    async def _drain(self) -> None:
+        tasks = [work.task for work in self._working if work.task is not None]
+        if not tasks:
+            return
+        log.info("stopping: %d requests under way", len(tasks))
+        _, late = await asyncio.wait(tasks, timeout=self._settings.grace)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("%d requests not finished in time go back to the queue", len(late))
+
+    async def _process(self, work: _Work) -> None:
+        delivery = work.delivery
+
+        async def begin() -> None:
+            await delivery.extend(self._settings.lease)
+
+        try:
+            await _settle(delivery, await self._judge.judge(delivery, begin))
+        except LeaseLost:
+            log.warning("%s lease lost: another gateway has it", delivery.message.id)
+        except asyncio.CancelledError:
+            if not work.lease_lost:
+                raise
+            log.warning("%s lease lost at work: stopped", delivery.message.id)
+        finally:
+            self._working.discard(work)
+            self._freed.set()
+
+    async def _renew(self) -> None:
+        """Renew the lease of whatever is at work, at a third of its length."""
+        while True:
+            await asyncio.sleep(self._settings.lease / 3)
+            await asyncio.gather(*(self._extend(work) for work in list(self._working)))
+
+    async def _extend(self, work: _Work) -> None:
+        try:
+            await work.delivery.extend(self._settings.lease)
+        except LeaseLost:
+            if work in self._working and work.task is not None:
+                work.lease_lost = True
+                work.task.cancel()
+        except QueueUnavailable as error:
+            log.warning("%s %s; lease not renewed", work.delivery.message.id, error)
+
+
+async def _first(waiting: asyncio.Future[Any], stopping: asyncio.Task[Any]) -> None:
+    """Wait for whichever is first, and cancel the wait where it is not."""
+    await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def _settle(delivery: Delivery, verdict: Verdict) -> None:
+    """Tell the queue; for as long as it cannot take the verdict, keep it and try again."""
+    delay = 0.1
+    while True:
+        try:
+            return await _tell(delivery, verdict)
+        except QueueUnavailable as error:
+            log.warning("%s %s; the verdict waits", delivery.message.id, error)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, 5.0)
+
+
+async def _tell(delivery: Delivery, verdict: Verdict) -> None:
+    match verdict:
+        case Answer(reply):
+            await delivery.answer(reply)
+        case Retry(delay, counts):
+            await delivery.retry(delay, counts=counts)
+        case Quarantine(reason, reply):
+            log.warning("%s quarantined: %s", delivery.message.id, reason)
+            await delivery.quarantine(reason, reply)

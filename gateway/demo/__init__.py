@@ -1,0 +1,1 @@
+"""A legacy SOAP service to try the gateway on: it knows nothing of the gateway."""

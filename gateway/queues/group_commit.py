@@ -1,0 +1,174 @@
+"""A thread that writes to an SQLite file: jobs of many tasks share a commit, and its fsync."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.errors import GatewayError, QueueBroken, QueueUnavailable
+from gateway.queues.bells import ring_all
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+
+MOST_JOBS = 256
+"""Jobs in one transaction, at most: it bounds how long the first of them waits for the last."""
+
+# Names of results by which SQLite says that a file can no longer be trusted: a failed fsync may
+# have dropped pages that were reported as written, so to go on would break what was promised.
+BROKEN = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    job: Job[Any]
+    durable: bool
+    ring: Path | None
+    future: asyncio.Future[Any]
+
+
+def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+    """Open a connection for one thread at a time; transactions are written out by its user."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={synchronous}")
+    return connection
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the gateway's, each with its cure."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(BROKEN):
+            raise QueueBroken(
+                f"the queue file {path} cannot be trusted any more: {error}"
+            ) from error
+        raise QueueUnavailable(f"the queue file {path} cannot be used now: {error}") from error
+
+
+class Writer:
+    """The one writer of this process; others on the same file take turns with it.
+
+    Jobs run in the order in which they were submitted. One that is durable is on the disk when its
+    result comes; others are at once visible to all, and survive everything but a power cut.
+    """
+
+    def __init__(self, path: Path, lock: Path) -> None:
+        self._path = path
+        # Turns are taken under a lock that wakes who waits; SQLite's own makes them sleep and poll.
+        self._turn = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._full = connect(path, synchronous="FULL")
+        self._normal = connect(path, synchronous="NORMAL")
+        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._broken: QueueBroken | None = None
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="queue-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job[T], *, durable: bool, ring: Path | None = None) -> asyncio.Future[T]:
+        """Have a job done; then ring the bells in a folder, once for a whole commit.
+
+        Cancelling the future does not undo the job. Raises, through the future, what the job
+        raises, QueueUnavailable or QueueBroken; then nothing was changed.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._entries.put(_Entry(job, durable, ring, future))
+        return future
+
+    async def aclose(self) -> None:
+        """Finish what was submitted, then close the file."""
+        self._entries.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._full.close()
+        self._normal.close()
+        os.close(self._turn)
+
+    def _work(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            outcomes = self._commit(batch)
+            for folder in {entry.ring for entry in batch if entry.ring is not None}:
+                ring_all(folder)
+            self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
+
+    def _next_batch(self) -> list[_Entry] | None:
+        """Return all that is waiting, at least one job; None when the writer is to end."""
+        batch: list[_Entry] = []
+        entry = self._entries.get()
+        while entry is not None:
+            batch.append(entry)
+            if len(batch) == MOST_JOBS or self._entries.empty():
+                return batch
+            entry = self._entries.get()
+        if batch:
+            self._entries.put(None)  # met the end: first what came before it
+        return batch or None
+
+    def _commit(self, batch: Sequence[_Entry]) -> list[Any]:
+        """Run a batch in one transaction; return each job's result, or the error it met."""
+        try:
+            if self._broken is not None:
+                raise self._broken
+            return self._transact(batch)
+        except QueueBroken as error:
+            self._broken = error
+            return [error] * len(batch)
+        except QueueUnavailable as error:
+            if len(batch) == 1:
+                return [error]
+            # One job may be to blame, by its size for instance: it must not take others with it.
+            return [self._commit([entry])[0] for entry in batch]
+
+    def _transact(self, batch: Sequence[_Entry]) -> list[Any]:
+        connection = self._full if any(entry.durable for entry in batch) else self._normal
+        with translated(self._path), self._turn_taken(), _transaction(connection):
+            return [_run(entry.job, connection) for entry in batch]
+
+    @contextlib.contextmanager
+    def _turn_taken(self) -> Iterator[None]:
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _run(job: Job[Any], connection: sqlite3.Connection) -> Any:
+    """Return what a job returns, or its refusal: others in the same transaction go on."""
+    try:
+        return job(connection)
+    except GatewayError as refusal:
+        return refusal
+
+
+def _resolve(batch: Sequence[_Entry], outcomes: Sequence[Any]) -> None:
+    for entry, outcome in zip(batch, outcomes, strict=True):
+        if entry.future.cancelled():
+            continue
+        if isinstance(outcome, GatewayError):
+            entry.future.set_exception(outcome)
+        else:
+            entry.future.set_result(outcome)

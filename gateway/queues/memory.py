@@ -1,0 +1,204 @@
+"""A queue in the memory of one process: the reference for what a queue does, and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gateway.errors import IdTaken, LeaseLost
+from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity, digest
+from gateway.queue import Collected, Delivery, State
+
+LEASE = 30.0
+
+Name = tuple[str, str]
+"""Sender and id: together they name a request."""
+
+
+@dataclass
+class _Request:
+    message: Message
+    due: float
+    epoch: int = 0
+    attempt: int = 0
+    leased_until: float | None = None
+    started: bool = False
+
+
+@dataclass(frozen=True)
+class _Reply:
+    message: Message | None
+    digest: bytes
+    kept_until: float
+
+
+class MemoryQueue:
+    """Requests and replies in two dictionaries. Nothing outlives the process.
+
+    ``clock`` dates messages, ``monotonic`` measures leases; both in seconds.
+    """
+
+    def __init__(
+        self, *, lease: float = LEASE, clock: Clock = time.time, monotonic: Clock = time.monotonic
+    ) -> None:
+        self.clock = clock
+        self.quarantined: list[tuple[Message, str]] = []
+        self._store = _Store(lease, clock, monotonic)
+        self._monotonic = monotonic
+        self._changed = asyncio.Condition()
+
+    async def send(self, message: Message) -> None:
+        check_identity(message, self.clock())
+        if self._store.add(message):
+            await self.notify()
+
+    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        until = self._monotonic() + wait
+        async with self._changed:
+            while True:
+                taken = self._store.take(limit)
+                left = until - self._monotonic()
+                if taken or left <= 0:
+                    return [MemoryDelivery(self, self._store, request) for request in taken]
+                await self._wait(min(left, self._store.next_change()))
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        until = self._monotonic() + wait
+        async with self._changed:
+            while True:
+                found = self._store.look((sender, id))
+                left = until - self._monotonic()
+                if found.state not in (State.PENDING, State.WORKING) or left <= 0:
+                    return found
+                await self._wait(left)
+
+    async def aclose(self) -> None:
+        for request in self._store.requests.values():
+            request.leased_until = None
+
+    async def notify(self) -> None:
+        """Wake all who wait."""
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+
+class _Store:
+    """The two dictionaries, and the rules for what is in them."""
+
+    def __init__(self, lease: float, clock: Clock, monotonic: Clock) -> None:
+        self.requests: dict[Name, _Request] = {}
+        self.clock = clock
+        self.monotonic = monotonic
+        self._replies: dict[Name, _Reply] = {}
+        self._lease = lease
+
+    def add(self, message: Message) -> bool:
+        """Add a request; tell whether it was new. Raises IdTaken."""
+        name = (message.sender, message.id)
+        self._sweep()
+        held = self._held_digest(name)
+        if held is not None and held != digest(message):
+            raise IdTaken
+        if held is None:
+            self.requests[name] = _Request(message, due=self.monotonic())
+        return held is None
+
+    def take(self, limit: int) -> list[_Request]:
+        """Lease the requests that have waited longest."""
+        now = self.monotonic()
+        free = [r for r in self.requests.values() if max(r.due, r.leased_until or 0.0) <= now]
+        for request in free[:limit]:
+            if request.leased_until is not None and request.started:
+                request.message = replace(request.message, interrupted=True)
+            request.epoch += 1
+            request.attempt += 1
+            request.leased_until = now + self._lease
+        return free[:limit]
+
+    def next_change(self) -> float:
+        """Return the seconds until a lease runs out or a delay ends, whichever is first."""
+        now = self.monotonic()
+        times = [max(r.due, r.leased_until or 0.0) - now for r in self.requests.values()]
+        return max(0.0, min(times, default=self._lease))
+
+    def look(self, name: Name) -> Collected:
+        """Return the state of a request."""
+        if name in self._replies:
+            reply = self._replies[name].message
+            return Collected(State.DONE if reply is None else State.REPLY, reply)
+        if name not in self.requests:
+            return Collected(State.UNKNOWN)
+        leased_until = self.requests[name].leased_until
+        is_leased = leased_until is not None and leased_until > self.monotonic()
+        return Collected(State.WORKING if is_leased else State.PENDING)
+
+    def settle(self, request: _Request, reply: Message | None) -> None:
+        """Store the reply, and remove the request."""
+        message = request.message
+        name = (message.sender, message.id)
+        self._replies[name] = _Reply(reply, digest(message), self.clock() + REPLY_RETENTION)
+        del self.requests[name]
+
+    def _held_digest(self, name: Name) -> bytes | None:
+        if name in self._replies:
+            return self._replies[name].digest
+        return digest(self.requests[name].message) if name in self.requests else None
+
+    def _sweep(self) -> None:
+        now = self.clock()
+        for name in [name for name, reply in self._replies.items() if reply.kept_until < now]:
+            del self._replies[name]
+
+
+class MemoryDelivery:
+    """A request of a memory queue under a lease."""
+
+    def __init__(self, queue: MemoryQueue, store: _Store, request: _Request) -> None:
+        self.message: Message | Unreadable = request.message
+        self.attempt = request.attempt
+        self._queue = queue
+        self._store = store
+        self._request = request
+        self._epoch = request.epoch
+
+    async def answer(self, reply: Message | None) -> None:
+        self._check()
+        self._store.settle(self._request, reply)
+        await self._queue.notify()
+
+    async def retry(self, delay: float, *, counts: bool = True) -> None:
+        self._check()
+        request = self._request
+        request.leased_until = None
+        request.started = False
+        request.due = self._store.monotonic() + delay
+        request.attempt -= not counts
+        await self._queue.notify()
+
+    async def quarantine(self, reason: str, reply: Message | None) -> None:
+        self._check()
+        self._queue.quarantined.append((self._request.message, reason))
+        self._store.settle(self._request, reply)
+        await self._queue.notify()
+
+    async def extend(self, lease: float) -> None:
+        self._check()
+        self._request.started = True
+        self._request.leased_until = self._store.monotonic() + lease
+
+    def _check(self) -> None:
+        """Raise LeaseLost unless this delivery is the one that holds the request."""
+        request = self._request
+        is_latest = request.epoch == self._epoch and request.leased_until is not None
+        if not is_latest or (request.leased_until or 0.0) <= self._store.monotonic():
+            raise LeaseLost("the lease ran out")
+        if (request.message.sender, request.message.id) not in self._store.requests:
+            raise LeaseLost("the request was settled")

@@ -1,0 +1,163 @@
+"""The embedded queue: one SQLite file, many processes on one machine, no server.
+
+A request is on the disk before ``send`` returns, a reply before its request goes (WAL mode,
+``synchronous=FULL``). Claims need no fsync: one lost in a power cut was not begun, since beginning
+(``Delivery.extend``) is on the disk before the first byte of an at-most-once call leaves. Leases
+have no length here: what a process holds is free for others as soon as that process is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from gateway.errors import LeaseLost
+from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity
+from gateway.queue import Collected, Delivery
+from gateway.queues import sqlite_replies as replies
+from gateway.queues import sqlite_store as store
+from gateway.queues.bells import Bell
+from gateway.queues.group_commit import Job
+from gateway.queues.sqlite_file import REPLIES, REQUESTS, QueueFile
+from gateway.queues.waiters import Waiters
+
+LOOK = 0.5
+"""Seconds between two looks of who waits for requests, rung or not: a ring is only a hint."""
+SWEEP = 60.0
+"""Seconds between two sweeps of old replies."""
+SWEEP_ROWS = 1000
+
+
+class SqliteQueue:
+    """A queue in one file, for one event loop. Make it with ``await SqliteQueue.open(path)``.
+
+    A folder beside the file (its name and ``.live``) holds the locks and bells of the processes
+    that have it open.
+    """
+
+    def __init__(self, file: QueueFile, clock: Clock) -> None:
+        self.clock = clock
+        self._file = file
+        self._waiters: Waiters | None = None
+        self._bell: Bell | None = None
+        self._swept = 0.0
+
+    @classmethod
+    async def open(cls, path: Path, *, clock: Clock = time.time) -> SqliteQueue:
+        """Open a queue, made where it is missing. Raises ConfigurationError with the cure."""
+        return cls(await QueueFile.open(path), clock)
+
+    async def send(self, message: Message) -> None:
+        now = self.clock()
+        check_identity(message, now)
+        job = partial(store.add, message=message, now=now)
+        await self._file.write(job, durable=True, ring=REQUESTS)
+
+    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        until = time.monotonic() + wait
+        self._bell = self._bell or self._file.bell(REQUESTS)
+        while True:
+            self._bell.clear()
+            claims = await self._claim(limit)
+            left = until - time.monotonic()
+            if claims or left <= 0:
+                return [SqliteDelivery(self._file, self.clock, claim) for claim in claims]
+            if not await self._bell.wait(min(left, await self._pause())):
+                await self._tidy()
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        self._waiters = self._waiters or Waiters(self._file.read, self._file.bell(REPLIES))
+        return await self._waiters.collect(sender, id, wait)
+
+    async def aclose(self) -> None:
+        if self._waiters is not None:
+            await self._waiters.aclose()
+        if self._bell is not None:
+            self._bell.close()
+        # What is still held is freed here, or else by whoever notices that this owner is gone.
+        await self._file.write(partial(store.release, owner=self._file.owner), ring=REQUESTS)
+        await self._file.aclose()
+
+    async def _claim(self, limit: int) -> list[store.Claim]:
+        job = partial(store.claim, owner=self._file.owner, limit=limit, now=self.clock())
+        claiming = self._file.write(job)
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # The claim goes through all the same, and nobody is there to work on it.
+            claiming.add_done_callback(self._give_back)
+            raise
+
+    def _give_back(self, claiming: asyncio.Future[list[store.Claim]]) -> None:
+        if claiming.cancelled() or claiming.exception() is not None:
+            return
+        for claim in claiming.result():
+            self._file.write(_giving_back(self._file.owner, claim, self.clock(), counts=False))
+
+    async def _pause(self) -> float:
+        """Return the seconds until the next look, sooner where a delayed request comes due."""
+        due = await self._file.read(store.next_due)
+        return LOOK if due is None else min(LOOK, max(due - self.clock(), 0.001))
+
+    async def _tidy(self) -> None:
+        """Free what dead processes held; sweep replies that no request can ask for any more."""
+        for owner in await self._file.read(store.owners):
+            if not self._file.is_alive(owner):
+                await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
+        if self.clock() - self._swept > SWEEP:
+            self._swept = self.clock()
+            before = self._swept - REPLY_RETENTION
+            await self._file.write(partial(replies.sweep, before=before, limit=SWEEP_ROWS))
+
+
+class SqliteDelivery:
+    """A request of the embedded queue, held by this process."""
+
+    def __init__(self, file: QueueFile, clock: Clock, claim: store.Claim) -> None:
+        self.message: Message | Unreadable = claim.message
+        self.attempt = claim.attempt
+        self._file = file
+        self._clock = clock
+        self._claim = claim
+        self._started = False
+
+    async def answer(self, reply: Message | None) -> None:
+        job = partial(
+            store.answer,
+            owner=self._file.owner,
+            claim=self._claim,
+            reply=reply,
+            now=self._clock(),
+        )
+        await self._file.write(job, durable=True, ring=REPLIES)
+
+    async def retry(self, delay: float, *, counts: bool = True) -> None:
+        due = self._clock() + delay
+        job = _giving_back(self._file.owner, self._claim, due, counts=counts)
+        await self._file.write(job, ring=REQUESTS)
+
+    async def quarantine(self, reason: str, reply: Message | None) -> None:
+        job = partial(
+            store.quarantine,
+            owner=self._file.owner,
+            claim=self._claim,
+            reason=reason,
+            reply=reply,
+            now=self._clock(),
+        )
+        await self._file.write(job, durable=True, ring=REPLIES)
+
+    async def extend(self, lease: float) -> None:
+        owner, claim = self._file.owner, self._claim
+        if not self._started:
+            await self._file.write(partial(store.start, owner=owner, claim=claim), durable=True)
+            self._started = True
+        elif not await self._file.read(partial(store.is_held, owner=owner, claim=claim)):
+            raise LeaseLost("another gateway holds the request")
+
+
+def _giving_back(owner: str, claim: store.Claim, due: float, *, counts: bool) -> Job[None]:
+    return partial(store.give_back, owner=owner, claim=claim, due=due, counts=counts)

@@ -1,0 +1,103 @@
+"""An open queue file: one thread that writes, one that reads, and the folder of who has it open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.errors import ConfigurationError
+from gateway.queues import sqlite_store as store
+from gateway.queues.bells import Bell
+from gateway.queues.group_commit import Job, Writer, connect, translated
+from gateway.queues.owners import Owner, forget_dead, is_alive
+
+T = TypeVar("T")
+
+REQUESTS, REPLIES = "requests", "replies"
+"""The two kinds of bells: who takes requests, and who waits for replies."""
+
+
+class QueueFile:
+    """A queue file that this process has open, under a name of its own. Make it with ``open``."""
+
+    def __init__(self, path: Path, live: Path) -> None:
+        self._path = path
+        self._live = live
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
+        self._connection = connect(path, synchronous="NORMAL")
+        self._writer = Writer(path, live / "turn")
+        forget_dead(live / "owners")
+        self._owner = Owner(live / "owners")
+        self.owner = self._owner.name
+
+    @classmethod
+    async def open(cls, path: Path) -> QueueFile:
+        """Open a queue file, made where it is missing. Raises ConfigurationError with the cure."""
+        live = path.with_name(path.name + ".live")
+        _check_usable(path)
+        try:
+            for name in ("owners", REQUESTS, REPLIES):
+                (live / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            file = cls(path, live)
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigurationError(
+                f"queue: {path} cannot be opened as a queue ({error}): name another file."
+            ) from error
+        try:
+            await file.write(partial(store.prepare, path=path), durable=True)
+        except BaseException:
+            await file.aclose()
+            raise
+        return file
+
+    async def read(self, job: Job[T]) -> T:
+        """Do a job that only reads. Raises QueueUnavailable, QueueBroken."""
+
+        def run() -> T:
+            with translated(self._path):
+                return job(self._connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reader, run)
+
+    def write(
+        self, job: Job[T], *, durable: bool = False, ring: str | None = None
+    ) -> asyncio.Future[T]:
+        """Do a job that writes; then ring bells of one kind. See ``Writer.submit``."""
+        folder = None if ring is None else self._live / ring
+        return self._writer.submit(job, durable=durable, ring=folder)
+
+    def bell(self, kind: str) -> Bell:
+        """Return a new bell of this process, of one kind."""
+        return Bell(self._live / kind, self.owner)
+
+    def is_alive(self, owner: str) -> bool:
+        """Tell whether another opener still runs."""
+        return owner == self.owner or is_alive(self._live / "owners", owner)
+
+    async def aclose(self) -> None:
+        """Finish what was submitted; what this opener still holds is free for others."""
+        await self._writer.aclose()
+        self._reader.shutdown()
+        self._connection.close()
+        self._owner.close()
+
+
+def _check_usable(path: Path) -> None:
+    """Raise ConfigurationError, with the cure, where no queue can be kept at that path."""
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"queue: there is no folder {path.parent}: make it, or name another."
+        )
+    if path.is_dir():
+        raise ConfigurationError(f"queue: {path} is a folder: name a file in it.")
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise ConfigurationError(
+                f"queue: {place} is read-only here: let this user write to it, or name another."
+            )

@@ -1,0 +1,205 @@
+"""The tables of the embedded queue, and what is done to them: functions over one connection.
+
+Each function runs inside a transaction of its caller's and raises before it changes anything, so
+that many of them can share one commit.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import ConfigurationError, IdTaken, LeaseLost
+from gateway.message import Message, Unreadable, digest, from_properties, to_properties
+from gateway.queues import sqlite_bodies as bodies
+from gateway.queues import sqlite_replies as replies
+
+APPLICATION_ID = 0x534F4150  # "SOAP", in the header of the file
+VERSION = 1
+# Sequences are never used twice (AUTOINCREMENT): who has read up to one has missed nothing before.
+SCHEMA = """
+CREATE TABLE requests(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
+    digest BLOB NOT NULL, properties TEXT NOT NULL, due REAL NOT NULL, owner TEXT,
+    epoch INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,
+    started INTEGER NOT NULL DEFAULT 0, interrupted INTEGER NOT NULL DEFAULT 0,
+    quarantined TEXT, quarantined_at REAL, UNIQUE(sender, id));
+CREATE INDEX waiting ON requests(due, seq) WHERE owner IS NULL AND quarantined IS NULL;
+CREATE INDEX leased ON requests(owner) WHERE owner IS NOT NULL;
+CREATE TABLE replies(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
+    digest BLOB NOT NULL, properties TEXT, answered REAL NOT NULL, UNIQUE(sender, id));
+CREATE INDEX answered ON replies(answered);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request as its taker holds it; ``seq`` and ``epoch`` fence everything done under it."""
+
+    seq: int
+    epoch: int
+    attempt: int
+    message: Message | Unreadable
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or check that those in the file are of this version."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables == 0:
+        marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}"
+        for statement in (SCHEMA + bodies.TABLES + marks).split(";"):
+            connection.execute(statement)
+    elif application != APPLICATION_ID:
+        raise ConfigurationError(
+            f"queue: {path} is an SQLite file, but not a queue: name another file, and it is made."
+        )
+    elif version != VERSION:
+        raise ConfigurationError(
+            f"queue: {path} is a queue of version {version}, and this program knows version "
+            f"{VERSION}: drain it with the program that made it, or name another file."
+        )
+
+
+def add(connection: sqlite3.Connection, message: Message, now: float) -> bool:
+    """Add a request; tell whether it was new. Raises IdTaken where its id has other bytes."""
+    name = (message.sender, message.id)
+    held = connection.execute(
+        "SELECT digest FROM replies WHERE sender=? AND id=? UNION ALL "
+        "SELECT digest FROM requests WHERE sender=? AND id=?",
+        name * 2,
+    ).fetchone()
+    fingerprint = digest(message)
+    if held is not None and held[0] != fingerprint:
+        raise IdTaken
+    if held is not None:
+        return False
+    seq = connection.execute(
+        "INSERT INTO requests(sender, id, digest, properties, due) VALUES (?, ?, ?, ?, ?)",
+        (*name, fingerprint, json.dumps(to_properties(message)), now),
+    ).lastrowid
+    bodies.write(connection, bodies.REQUESTS, seq or 0, message.body)
+    return True
+
+
+def claim(connection: sqlite3.Connection, owner: str, limit: int, now: float) -> list[Claim]:
+    """Lease the requests that have waited longest."""
+    rows = connection.execute(
+        "UPDATE requests SET owner=?, epoch=epoch+1, attempt=attempt+1 WHERE seq IN (SELECT seq"
+        " FROM requests WHERE owner IS NULL AND quarantined IS NULL AND due<=?"
+        " ORDER BY due, seq LIMIT ?)"
+        " RETURNING seq, epoch, attempt, properties, sender, id, interrupted",
+        (owner, now, limit),
+    ).fetchall()
+    return [_claim(connection, *row) for row in sorted(rows)]
+
+
+def _claim(
+    connection: sqlite3.Connection, seq: int, epoch: int, attempt: int, properties: str, *who: str
+) -> Claim:
+    sender, id, interrupted = who
+    message = from_properties(
+        json.loads(properties),
+        bodies.read(connection, bodies.REQUESTS, seq),
+        id=id,
+        sender=sender,
+        interrupted=bool(interrupted),
+    )
+    return Claim(seq, epoch, attempt, message)
+
+
+def start(connection: sqlite3.Connection, owner: str, claim: Claim) -> None:
+    """Mark that work may have begun. Raises LeaseLost."""
+    _update_held(connection, "started=1", (), owner, claim)
+
+
+def give_back(
+    connection: sqlite3.Connection, owner: str, claim: Claim, due: float, counts: bool
+) -> None:
+    """Let others have the request from ``due`` on; not interrupted. Raises LeaseLost."""
+    changes = "owner=NULL, started=0, due=?, attempt=attempt-?"
+    _update_held(connection, changes, (due, int(not counts)), owner, claim)
+
+
+def answer(
+    connection: sqlite3.Connection, owner: str, claim: Claim, reply: Message | None, now: float
+) -> None:
+    """Store the reply (None: an empty one) and remove the request. Raises LeaseLost."""
+    row = connection.execute(
+        "DELETE FROM requests WHERE seq=? AND owner=? AND epoch=? RETURNING sender, id, digest",
+        (claim.seq, owner, claim.epoch),
+    ).fetchone()
+    if row is None:
+        raise LeaseLost("another gateway holds the request")
+    bodies.remove(connection, bodies.REQUESTS, claim.seq)
+    replies.add(connection, row, reply, now)
+
+
+def quarantine(
+    connection: sqlite3.Connection,
+    owner: str,
+    claim: Claim,
+    reason: str,
+    reply: Message | None,
+    now: float,
+) -> None:
+    """Store the reply, and keep the request aside with the reason. Raises LeaseLost."""
+    changes = "owner=NULL, started=0, quarantined=?, quarantined_at=?"
+    _update_held(connection, changes, (reason, now), owner, claim)
+    row = connection.execute(
+        "SELECT sender, id, digest FROM requests WHERE seq=?", (claim.seq,)
+    ).fetchone()
+    replies.add(connection, row, reply, now)
+
+
+def _update_held(
+    connection: sqlite3.Connection,
+    changes: str,
+    values: tuple[object, ...],
+    owner: str,
+    claim: Claim,
+) -> None:
+    changed = connection.execute(
+        f"UPDATE requests SET {changes} WHERE seq=? AND owner=? AND epoch=?",
+        (*values, claim.seq, owner, claim.epoch),
+    ).rowcount
+    if not changed:
+        raise LeaseLost("another gateway holds the request")
+
+
+def owners(connection: sqlite3.Connection) -> list[str]:
+    """Return who holds leases."""
+    query = "SELECT DISTINCT owner FROM requests WHERE owner IS NOT NULL"
+    return [owner for (owner,) in connection.execute(query)]
+
+
+def release(connection: sqlite3.Connection, owner: str) -> int:
+    """Let others have what a dead owner held; tell how many. What was begun is interrupted."""
+    return connection.execute(
+        "UPDATE requests SET owner=NULL, interrupted=max(interrupted, started), started=0"
+        " WHERE owner=?",
+        (owner,),
+    ).rowcount
+
+
+def is_held(connection: sqlite3.Connection, owner: str, claim: Claim) -> bool:
+    """Tell whether the lease is still its owner's."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM requests WHERE seq=? AND owner=? AND epoch=?",
+            (claim.seq, owner, claim.epoch),
+        ).fetchone()
+    )
+
+
+def next_due(connection: sqlite3.Connection) -> float | None:
+    """Return when the next waiting request may be taken; None where none waits."""
+    row = connection.execute(
+        "SELECT min(due) FROM requests WHERE owner IS NULL AND quarantined IS NULL"
+    ).fetchone()
+    due: float | None = row[0]
+    return due

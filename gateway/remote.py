@@ -1,0 +1,49 @@
+"""The far side of a queue, as an endpoint: send, then collect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.errors import NoReplyYet
+from gateway.message import ID_WINDOW, Message
+from gateway.queue import Collected, Queue, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteSettings:
+    """How long things may take, in seconds, and the name that requests are sent under."""
+
+    wait: float = 60.0
+    lifetime: float = ID_WINDOW
+    sender: str = "local"
+
+
+class Remote:
+    """Calls through a queue. A request is executed even where nobody waits for it any more."""
+
+    def __init__(self, queue: Queue, settings: RemoteSettings) -> None:
+        self._queue = queue
+        self._settings = settings
+
+    async def __call__(self, message: Message) -> Message | None:
+        """Send a request and wait for its reply; None where there is none to come.
+
+        Raises NoReplyYet when the wait runs out, Refused, QueueUnavailable.
+        """
+        await self.send(message)
+        collected = await self.collect(message.id, self._settings.wait)
+        if collected.state in (State.REPLY, State.DONE):
+            return collected.reply
+        raise NoReplyYet(
+            f"no reply in {self._settings.wait:g} s; the request is {collected.state}",
+            id=message.id,
+        )
+
+    async def send(self, message: Message) -> None:
+        """Send a request, without waiting for more than that the queue has it."""
+        expires = message.expires or self._queue.clock() + self._settings.lifetime
+        await self._queue.send(replace(message, sender=self._settings.sender, expires=expires))
+
+    async def collect(self, id: str, wait: float) -> Collected:
+        """Return how far a request is, waiting up to so many seconds for its reply."""
+        return await self._queue.collect(self._settings.sender, id, wait)

@@ -1,0 +1,120 @@
+"""A service: a name, a gate, a backend, and which of its operations may be carried out twice."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from gateway.admission import Gate
+from gateway.backend import Backend, Call
+from gateway.endpoint import before_effect
+from gateway.errors import (
+    BackendFailed,
+    Declined,
+    Expired,
+    FaultCode,
+    FaultError,
+    GatewayError,
+    OutcomeUnknown,
+    Unanswered,
+)
+from gateway.message import Clock, Message
+
+# Parsing and validating this many bytes holds the event loop for about a millisecond; more than
+# that goes to a thread, where lxml lets others run.
+INLINE = 64 << 10
+
+# One thread: each has its own copy of the compiled schemas, and large ones take 50 MB.
+_ADMISSION = ThreadPoolExecutor(1, thread_name_prefix="admission")
+
+UNKNOWN = (
+    "The operation may have been carried out, or not: its answer was lost, and it is not repeated"
+    " by itself. Find out before you send it again."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which operations are repeatable (None: all), and how long one may take, in seconds."""
+
+    repeatable: frozenset[str] | None = frozenset()
+    timeout: float = 60.0
+
+    def is_repeatable(self, operation: str) -> bool:
+        return self.repeatable is None or operation in self.repeatable
+
+
+class Service:
+    """An endpoint: admits a request, then has its backend carry it out."""
+
+    def __init__(self, gate: Gate, backend: Backend, policy: Policy, clock: Clock) -> None:
+        """``clock`` is the queue's, by which messages expire."""
+        self._gate = gate
+        self._backend = backend
+        self._policy = policy
+        self._clock = clock
+
+    async def __call__(self, message: Message) -> Message | None:
+        """Answer a request.
+
+        Raises FaultError and its kinds (a fault for the caller), TransientError (it may be tried
+        again), each marked where the operation is one-way, and what ``before_effect`` raises.
+        """
+        call = await admit(self._gate, message)
+        try:
+            reply = await self._carry_out(call)
+        except GatewayError as error:
+            error.one_way = call.operation.one_way
+            raise
+        return None if call.operation.one_way else _addressed(reply, message)
+
+    async def _carry_out(self, call: Call) -> Message | None:
+        self._check_deadline(call.message)
+        if self._policy.is_repeatable(call.operation.name):
+            return await self._invoke(call)
+        if call.message.interrupted:
+            raise OutcomeUnknown(UNKNOWN)
+        await before_effect.get()()
+        try:
+            return await self._invoke(call)
+        except Unanswered as error:
+            raise OutcomeUnknown(UNKNOWN) from error
+        except Declined as error:
+            raise FaultError("The service is busy: try later.", code=FaultCode.BUSY) from error
+
+    async def _invoke(self, call: Call) -> Message | None:
+        """Have the backend carry a call out, no longer than the policy and the deadline allow."""
+        left = (call.message.expires or float("inf")) - self._clock()
+        limit = asyncio.timeout(min(self._policy.timeout, left))
+        try:
+            async with limit:
+                return await self._backend.invoke(call)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            self._check_deadline(call.message)
+            raise Unanswered(f"no answer in {self._policy.timeout:g} s") from error
+
+    def _check_deadline(self, message: Message) -> None:
+        if message.expires is not None and message.expires <= self._clock():
+            raise Expired("The request was not answered before its deadline.")
+
+
+async def admit(gate: Gate, message: Message) -> Call:
+    """Admit a request, without holding up others where it is large. Raises Refused."""
+    if len(message.body) <= INLINE:
+        return gate.admit(message)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_ADMISSION, gate.admit, message)
+
+
+def _addressed(reply: Message | None, request: Message) -> Message:
+    """Return a reply that says which request it answers (SOAP/JMS 1.0, section 2.2.3)."""
+    if reply is None:
+        raise BackendFailed("The service behind the gateway gave no answer.")
+    return replace(
+        reply,
+        target_service=request.target_service,
+        correlation_id=request.correlation_id or request.id,
+    )

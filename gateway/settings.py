@@ -1,0 +1,219 @@
+"""Reads ``gateway.toml``: every mistake in it is told by its key, with what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from gateway.errors import ConfigurationError
+
+Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
+Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Table(BaseModel):
+    """A table of the file: no key more than those that are known, no value of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ServiceTable(Table):
+    """``[services.NAME]``: what a service is, and what carries its calls out."""
+
+    wsdl: str | None = None
+    forward: str | None = None
+    host: str | None = None
+    repeatable: bool | tuple[str, ...] = False
+    timeout: Seconds = 60.0
+
+    @field_validator("repeatable", mode="before")
+    @classmethod
+    def _list_is_frozen(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("forward")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not is_http(value):
+            raise wrong('is no HTTP address: write one like "http://10.1.2.3/Orders"')
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _is_target(cls, value: str | None) -> str | None:
+        if value is not None and not all(value.partition(":")):
+            raise wrong('must be "module:attribute", as in "acme.quotes:QuoteService"')
+        return value
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> ServiceTable:
+        if self.forward is not None and self.host is not None:
+            raise wrong("has both forward and host: keep the one that carries its calls out")
+        if self.wsdl is None and self.host is None:
+            raise wrong('needs wsdl = "path or URL" (or host = "module:attribute")')
+        return self
+
+
+class ListenerTable(Table):
+    """``[listener]``: HTTP in."""
+
+    bind: str = "127.0.0.1:8800"
+    url: str | None = None
+    wait: Seconds = 60.0
+
+    @field_validator("bind")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise wrong('must be "host:port", as in "127.0.0.1:8800"')
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not is_http(value):
+            raise wrong('is no HTTP address: write one like "https://soap.example.com"')
+        return value
+
+    @property
+    def host(self) -> str:
+        return self.bind.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.bind.rpartition(":")[2])
+
+
+class GatewayTable(Table):
+    """``[gateway]``: how ``gateway serve`` works."""
+
+    concurrency: Annotated[int, Field(ge=1, le=10000)] = 64
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 5
+    lease: Annotated[float, Field(ge=1, le=43200)] = 30.0
+    grace: Seconds = 20.0
+
+
+class LimitsTable(Table):
+    """``[limits]``: the largest messages, in bytes."""
+
+    request: Bytes = 1 << 20
+    reply: Bytes = 64 << 20
+
+
+class Settings(Table):
+    """A whole ``gateway.toml``, and the folder it is in."""
+
+    queue: str
+    client: Name = "local"
+    contract_hosts: tuple[str, ...] = ()
+    services: dict[Name, ServiceTable]
+    listener: ListenerTable = ListenerTable()
+    gateway: GatewayTable = GatewayTable()
+    limits: LimitsTable = LimitsTable()
+    folder: Annotated[Path, Field(exclude=True)]
+
+    @field_validator("contract_hosts", mode="before")
+    @classmethod
+    def _list_is_frozen(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("services")
+    @classmethod
+    def _has_one(cls, value: dict[str, ServiceTable]) -> dict[str, ServiceTable]:
+        if not value:
+            raise wrong("is empty: add a table like [services.orders]")
+        return value
+
+
+def read(path: Path) -> Settings:
+    """Read a file. Raises ConfigurationError with one line for each mistake."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{path}: there is no such file: name yours with -c, or make one (see the README)."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: is not valid TOML: {error}.") from error
+    return from_values(values, path.resolve().parent, str(path))
+
+
+def from_values(values: Mapping[str, Any], folder: Path, source: str) -> Settings:
+    """Check values as ``gateway.toml`` has them. Raises ConfigurationError, naming the source."""
+    if "folder" in values:
+        raise ConfigurationError(f"{source}: folder: is not a key of this file: remove it.")
+    try:
+        return Settings.model_validate({**values, "folder": folder})
+    except ValidationError as error:
+        lines = [f"{source}: {_explain(one)}" for one in error.errors(include_url=False)]
+        raise ConfigurationError("\n".join(lines)) from error
+
+
+def is_http(address: str) -> bool:
+    """Tell whether an address is one that HTTP can go to."""
+    parts = urlsplit(address)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def wrong(text: str) -> PydanticCustomError:
+    """Return the error that says what is wrong with a value, to be raised by a validator."""
+    return PydanticCustomError("gateway", "{text}", {"text": text})
+
+
+def _explain(error: ErrorDetails) -> str:
+    """Return one line: the key, what is wrong with it, and what would be right."""
+    path = [str(part) for part in error["loc"] if not _is_kind(part)]
+    key = ".".join(path) or "the file"
+    match error["type"]:
+        case "missing":
+            return f"{key}: is missing: {_MISSING.get(path[-1], 'add it')}."
+        case "extra_forbidden":
+            known = _known_keys(path[:-1])
+            close = difflib.get_close_matches(path[-1], known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}."
+            return f"{key}: is not a key of this file: {hint}"
+        case "string_pattern_mismatch":
+            return f"{key}: a name has 1 to 64 letters, digits, '_' or '-'."
+        case "gateway":
+            return f"{key}: {error['msg']}."
+    return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_short(error['input'])}."
+
+
+_MISSING = {
+    "queue": 'add a line like queue = "sqlite:///queue.db"',
+    "services": "add a table like [services.orders]",
+}
+
+
+def _is_kind(part: object) -> bool:
+    """Tell whether a part of a location is pydantic's own: a kind in a union, a key of a table."""
+    return part == "[key]" or (isinstance(part, str) and part.startswith(("bool", "tuple[")))
+
+
+def _known_keys(path: Iterable[str]) -> list[str]:
+    table: type[BaseModel] = Settings
+    for part in path:
+        if part in table.model_fields:
+            annotation = table.model_fields[part].annotation
+            table = next((a for a in (*get_args(annotation), annotation) if _is_table(a)), table)
+    return [name for name in table.model_fields if name != "folder"]
+
+
+def _is_table(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Table)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,138 @@
+"""What becomes of a request: the decision table, from how its answering went to a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.endpoint import Endpoint, before_effect
+from gateway.errors import FaultError, LeaseLost, QueueUnavailable, TransientError, Unreached
+from gateway.message import Message, Unreadable
+from gateway.queue import Delivery
+from gateway.soap import fault
+
+log = logging.getLogger(__name__)
+
+IN_PLACE = (0.2, 1.0)
+"""Seconds before a request that certainly did not leave is tried again, under the same lease."""
+LONGEST_DELAY = 30.0
+"""Seconds that a request is given back for, at most: what is healed is noticed that soon."""
+
+INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
+EXHAUSTED = "The service behind the gateway did not answer, however often it was asked."
+TOO_OFTEN = "The request was delivered too often without an answer."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The request is answered; None: it was one-way."""
+
+    reply: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The request goes back for ``delay`` seconds."""
+
+    delay: float
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """The request is kept aside; its caller gets the reply, if there is one."""
+
+    reason: str
+    reply: Message | None
+
+
+Verdict = Answer | Retry | Quarantine
+
+
+class Judge:
+    """Has deliveries answered by an endpoint, and says what is to become of each.
+
+    ``attempts`` is how often a request may be delivered, of the times that it reached a backend or
+    that its gateway died.
+    """
+
+    def __init__(self, endpoint: Endpoint, attempts: int) -> None:
+        self._endpoint = endpoint
+        self._attempts = attempts
+        self._down_since: dict[str, float] = {}
+
+    async def judge(self, delivery: Delivery, begin: Callable[[], Awaitable[None]]) -> Verdict:
+        """Return the verdict; ``begin`` is what to await before an at-most-once operation.
+
+        Raises LeaseLost, and nothing else.
+        """
+        message = delivery.message
+        if isinstance(message, Unreadable):
+            return Quarantine(f"unreadable: {message.reason}", None)
+        before_effect.set(begin)
+        try:
+            return Answer(await self._answer(delivery.attempt, message))
+        except LeaseLost:
+            raise
+        except TransientError as error:
+            return self._again(error, delivery.attempt, message)
+        except FaultError as error:
+            return _refusal(error, message)
+        except QueueUnavailable as error:
+            log.warning("%s %s; given back", message.id, error)
+            return Retry(1.0, counts=False)
+        except Exception:
+            log.exception("%s failed in the gateway", message.id)
+            return _refusal(FaultError(INTERNAL), message)
+
+    async def _answer(self, attempt: int, message: Message) -> Message | None:
+        if attempt > self._attempts:
+            # It may be what kills the process: then nothing but its count ever tells.
+            raise FaultError(TOO_OFTEN)
+        began = time.monotonic()
+        reply = await self._in_place(message)
+        self._down_since.pop(message.target_service, None)
+        took = 1000 * (time.monotonic() - began)
+        log.info("%s %s answered in %.1f ms", message.id, message.target_service, took)
+        return reply
+
+    async def _in_place(self, message: Message) -> Message | None:
+        for delay in IN_PLACE:
+            try:
+                return await self._endpoint(message)
+            except Unreached:
+                await asyncio.sleep(delay)
+        return await self._endpoint(message)
+
+    def _again(self, error: TransientError, attempt: int, message: Message) -> Verdict:
+        """Decide on a request whose backend did not answer."""
+        log.warning("%s %s: %s", message.id, message.target_service, error)
+        if isinstance(error, Unreached):
+            # Nothing left, so nothing counts: the request waits for its backend until it expires.
+            return Retry(self._patience(message.target_service, error), counts=False)
+        if attempt < self._attempts:
+            return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0)))
+        exhausted = FaultError(EXHAUSTED)
+        exhausted.one_way = error.one_way
+        return _refusal(exhausted, message)
+
+    def _patience(self, service: str, error: TransientError) -> float:
+        """Return how long to leave a backend alone: a quarter of the time that it has been away."""
+        now = time.monotonic()
+        away = now - self._down_since.setdefault(service, now)
+        return _jittered(max(1.0, away / 4, error.retry_after or 0.0))
+
+
+def _jittered(delay: float) -> float:
+    """Return about that delay, so that those who failed together do not come back together."""
+    return min(delay, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+
+
+def _refusal(error: FaultError, message: Message) -> Quarantine:
+    """Return the fault for a request that ends here; none where the operation is one-way."""
+    reply = None if error.one_way else fault(error, message)
+    return Quarantine(f"{error.code}: {error.text}", reply)

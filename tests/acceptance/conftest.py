@@ -1,0 +1,15 @@
+"""Fixtures of the acceptance tests: one deployment of real processes for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from deployment import Deployment, deployed
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The whole way from HTTP to the legacy service; a test that stops a part starts it again."""
+    with deployed(tmp_path_factory.mktemp("deployment")) as made:
+        yield made

@@ -1,0 +1,304 @@
+"""What every queue does: one suite, run on each implementation."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from gateway.errors import IdTaken, LeaseLost, Refused
+from gateway.message import Message, new_id
+from gateway.queue import Queue, State
+from gateway.queues.memory import MemoryQueue
+from gateway.queues.sqlite import SqliteQueue
+
+SOON = 5.0
+ENVELOPE = b"<Envelope/>"
+
+
+def request(body: bytes = ENVELOPE, **fields: object) -> Message:
+    values = {"content_type": "text/xml", "sender": "alice", "target_service": "orders"}
+    return Message(body=body, **(values | fields))  # type: ignore[arg-type]
+
+
+def reply(body: bytes = b"<Reply/>", **fields: object) -> Message:
+    return Message(body=body, content_type="text/xml", **fields)  # type: ignore[arg-type]
+
+
+Lose = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def queue(request: pytest.FixtureRequest, tmp_path: object) -> AsyncIterator[Queue]:
+    if request.param == "memory":
+        opened: Queue = MemoryQueue()
+    else:
+        opened = await SqliteQueue.open(tmp_path / "queue.db")  # type: ignore[operator]
+    yield opened
+    await opened.aclose()
+
+
+async def take(queue: Queue) -> object:
+    (delivery,) = await queue.receive(1, SOON)
+    return delivery
+
+
+async def test_a_request_arrives_as_it_was_sent(queue):
+    sent = request(
+        soap_action="urn:a",
+        request_uri="jms:queue:orders",
+        correlation_id="c-1",
+        reply_to="nowhere",
+        expires=queue.clock() + 60.5,
+        content_type='application/soap+xml; charset=utf-8; action="urn:a"',
+    )
+    await queue.send(sent)
+    delivery = await take(queue)
+    assert delivery.message == sent
+    assert delivery.attempt == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_500_000])
+async def test_bodies_of_every_size_arrive_unchanged(queue, size):
+    body = bytes(range(256)) * (size // 256 + 1)
+    await queue.send(sent := request(body[:size]))
+    delivery = await take(queue)
+    assert delivery.message.body == body[:size]
+    await delivery.answer(reply(body[:size][::-1]))
+    collected = await queue.collect("alice", sent.id, 0)
+    assert collected.reply.body == body[:size][::-1]
+
+
+async def test_requests_are_received_in_the_order_of_their_arrival(queue):
+    sent = [request(b"%d" % n) for n in range(5)]
+    for message in sent:
+        await queue.send(message)
+    received = await queue.receive(3, SOON)
+    received = [*received, *await queue.receive(3, SOON)]
+    assert [d.message.id for d in received] == [m.id for m in sent]
+
+
+async def test_no_more_is_received_than_was_asked_for(queue):
+    for _ in range(4):
+        await queue.send(request())
+    assert len(await queue.receive(3, SOON)) == 3
+
+
+async def test_a_leased_request_is_received_by_nobody_else(queue):
+    await queue.send(request())
+    await take(queue)
+    assert list(await queue.receive(1, 0)) == []
+
+
+async def test_an_empty_queue_gives_nothing_when_the_wait_is_over(queue):
+    started = time.monotonic()
+    assert list(await queue.receive(1, 0.1)) == []
+    assert 0.05 < time.monotonic() - started < SOON
+
+
+async def test_whoever_waits_is_woken_by_a_request(queue):
+    waiting = asyncio.create_task(take(queue))
+    await asyncio.sleep(0.05)
+    started = time.monotonic()
+    await queue.send(sent := request())
+    delivery = await waiting
+    assert delivery.message.id == sent.id
+    assert time.monotonic() - started < 0.4  # rung for, not found by the slow look
+
+
+async def test_whoever_waits_for_a_reply_is_woken_by_it(queue):
+    await queue.send(sent := request())
+    waiting = asyncio.create_task(queue.collect("alice", sent.id, SOON))
+    delivery = await take(queue)
+    await asyncio.sleep(0.05)
+    started = time.monotonic()
+    await delivery.answer(reply())
+    assert (await waiting).state is State.REPLY
+    assert time.monotonic() - started < 0.4
+
+
+async def test_a_reply_arrives_as_it_was_stored_and_can_be_collected_again(queue):
+    await queue.send(sent := request())
+    delivery = await take(queue)
+    stored = reply(is_fault=True, correlation_id=sent.id, target_service="orders")
+    await delivery.answer(stored)
+    for _ in range(2):
+        collected = await queue.collect("alice", sent.id, SOON)
+        assert collected.state is State.REPLY
+        expected = replace(stored, id=collected.reply.id, sender=collected.reply.sender)
+        assert collected.reply == expected
+
+
+async def test_the_state_of_a_request_is_told_at_every_step(queue):
+    sent = request()
+    assert (await queue.collect("alice", sent.id, 0)).state is State.UNKNOWN
+    await queue.send(sent)
+    assert (await queue.collect("alice", sent.id, 0)).state is State.PENDING
+    delivery = await take(queue)
+    assert (await queue.collect("alice", sent.id, 0)).state is State.WORKING
+    await delivery.answer(None)
+    assert (await queue.collect("alice", sent.id, 0)).state is State.DONE
+
+
+async def test_a_wait_that_runs_out_tells_the_state(queue):
+    await queue.send(sent := request())
+    assert (await queue.collect("alice", sent.id, 0.05)).state is State.PENDING
+
+
+async def test_a_reply_is_shown_to_its_own_client_only(queue):
+    await queue.send(sent := request())
+    await (await take(queue)).answer(reply())
+    assert (await queue.collect("mallory", sent.id, 0)).state is State.UNKNOWN
+
+
+async def test_two_clients_may_use_the_same_id(queue):
+    mine = request(b"mine", sender="alice")
+    theirs = request(b"theirs", sender="bob", id=mine.id)
+    await queue.send(mine)
+    await queue.send(theirs)
+    for delivery in await queue.receive(2, SOON):
+        await delivery.answer(reply(delivery.message.body))
+    assert (await queue.collect("alice", mine.id, 0)).reply.body == b"mine"
+    assert (await queue.collect("bob", mine.id, 0)).reply.body == b"theirs"
+
+
+async def test_the_same_request_sent_twice_is_one(queue):
+    sent = request()
+    await queue.send(sent)
+    await queue.send(sent)
+    assert len(await queue.receive(2, SOON)) == 1
+
+
+async def test_a_request_sent_again_after_its_reply_is_not_executed_again(queue):
+    await queue.send(sent := request())
+    await (await take(queue)).answer(reply())
+    await queue.send(sent)
+    assert list(await queue.receive(1, 0)) == []
+    assert (await queue.collect("alice", sent.id, 0)).reply.body == b"<Reply/>"
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_an_id_cannot_be_used_for_other_bytes(queue, answered):
+    await queue.send(sent := request(b"first"))
+    if answered:
+        await (await take(queue)).answer(reply())
+    with pytest.raises(IdTaken):
+        await queue.send(replace(sent, body=b"second"))
+
+
+@pytest.mark.parametrize("hours", [-25, 25])
+async def test_an_id_from_another_day_is_refused(queue, hours):
+    with pytest.raises(Refused, match="24 hours"):
+        await queue.send(request(id=new_id(lambda: time.time() + hours * 3600)))
+
+
+@pytest.mark.parametrize(
+    "bad", [{"id": "short"}, {"id": "x" * 65}, {"id": "a/b" * 8}, {"sender": "a.b"}]
+)
+async def test_names_that_a_queue_cannot_hold_are_refused(queue, bad):
+    with pytest.raises(Refused):
+        await queue.send(request(**bad))
+
+
+async def test_an_id_of_another_make_is_accepted(queue):
+    await queue.send(sent := request(id="7f3c9a52-1111-4222-8333-123456789abc"))
+    assert (await take(queue)).message.id == sent.id
+
+
+async def test_a_request_given_back_comes_again_after_its_delay_and_is_not_interrupted(queue):
+    await queue.send(request())
+    delivery = await take(queue)
+    await delivery.extend(30)
+    started = time.monotonic()
+    await delivery.retry(0.2)
+    assert list(await queue.receive(1, 0)) == []
+    again = await take(queue)
+    assert time.monotonic() - started >= 0.19
+    assert again.attempt == 2
+    assert not again.message.interrupted
+
+
+async def test_a_delivery_that_reached_no_backend_does_not_count(queue):
+    await queue.send(request())
+    await (await take(queue)).retry(0, counts=False)
+    assert (await take(queue)).attempt == 1
+
+
+async def test_a_request_given_back_is_pending(queue):
+    await queue.send(sent := request())
+    await (await take(queue)).retry(60)
+    assert (await queue.collect("alice", sent.id, 0)).state is State.PENDING
+
+
+async def test_a_quarantined_request_is_answered_and_never_received_again(queue):
+    await queue.send(sent := request())
+    await (await take(queue)).quarantine("refused", reply(is_fault=True))
+    assert list(await queue.receive(1, 0)) == []
+    assert (await queue.collect("alice", sent.id, 0)).reply.is_fault
+
+
+async def test_a_quarantined_one_way_request_is_done(queue):
+    await queue.send(sent := request())
+    await (await take(queue)).quarantine("failed", None)
+    assert (await queue.collect("alice", sent.id, 0)).state is State.DONE
+
+
+@pytest.mark.parametrize(
+    "settle",
+    [
+        lambda d: d.answer(reply(b"late")),
+        lambda d: d.retry(0),
+        lambda d: d.quarantine("late", reply(b"late")),
+        lambda d: d.extend(1),
+    ],
+)
+async def test_whoever_settled_a_request_has_lost_it(queue, settle):
+    await queue.send(sent := request())
+    delivery = await take(queue)
+    await delivery.answer(reply(b"first"))
+    with pytest.raises(LeaseLost):
+        await settle(delivery)
+    assert (await queue.collect("alice", sent.id, 0)).reply.body == b"first"
+
+
+async def test_whoever_gave_a_request_back_cannot_answer_it(queue):
+    await queue.send(request())
+    first = await take(queue)
+    await first.retry(0, counts=False)
+    second = await take(queue)
+    with pytest.raises(LeaseLost):
+        await first.answer(reply(b"zombie"))
+    await second.answer(reply(b"right"))
+    found = await queue.collect("alice", second.message.id, 0)
+    assert found.reply.body == b"right"
+
+
+async def test_a_receive_that_is_cancelled_loses_nothing(queue):
+    for n in range(20):
+        receiving = asyncio.create_task(queue.receive(1, SOON))
+        await asyncio.sleep(n * 0.0003)
+        await queue.send(request())
+        receiving.cancel()
+        (outcome,) = await asyncio.gather(receiving, return_exceptions=True)
+        deliveries = list(outcome) if isinstance(outcome, list) else await queue.receive(1, SOON)
+        assert len(deliveries) == 1
+        await deliveries[0].answer(None)
+
+
+async def test_many_senders_and_takers_at_once_get_each_reply_right(queue):
+    async def work() -> None:
+        while deliveries := await queue.receive(8, 0.3):
+            for delivery in deliveries:
+                await delivery.answer(reply(b"re:" + delivery.message.body))
+
+    async def call(n: int) -> bytes:
+        await queue.send(sent := request(b"%d" % n))
+        return (await queue.collect("alice", sent.id, SOON)).reply.body
+
+    workers = [asyncio.create_task(work()) for _ in range(3)]
+    replies = await asyncio.gather(*(call(n) for n in range(200)))
+    assert replies == [b"re:%d" % n for n in range(200)]
+    await asyncio.gather(*workers)

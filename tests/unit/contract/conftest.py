@@ -1,0 +1,142 @@
+"""Small contracts and envelopes, made to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from gateway import soap
+from gateway.contract import Contract, from_documents
+from gateway.message import Message
+
+SOAP_11 = "http://schemas.xmlsoap.org/wsdl/soap/"
+SOAP_12 = "http://schemas.xmlsoap.org/wsdl/soap12/"
+HTTP = "http://schemas.xmlsoap.org/soap/http"
+ORDERS = """
+<xs:schema targetNamespace="urn:orders" elementFormDefault="qualified">
+  <xs:element name="getOrder"><xs:complexType><xs:sequence>
+    <xs:element name="quantity" type="xs:int"/>
+  </xs:sequence></xs:complexType></xs:element>
+  <xs:element name="dropOrder" type="xs:string"/>
+</xs:schema>"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Op:
+    """An operation to write down in a WSDL."""
+
+    name: str
+    parts: Sequence[tuple[str, str]] = ()
+    action: str = ""
+    style: str = "document"
+    body: str = 'use="literal"'
+    one_way: bool = False
+    addressing: str = ""
+
+    def message(self) -> str:
+        parts = "".join(f'<part name="{name}" {kind}/>' for name, kind in self.parts)
+        return f'<message name="{self.name}In">{parts}</message>'
+
+    def abstract(self) -> str:
+        output = "" if self.one_way else '<output message="t:Nothing"/>'
+        action = f' wsam:Action="{self.addressing}"' if self.addressing else ""
+        return (
+            f'<operation name="{self.name}"><input message="t:{self.name}In"{action}/>'
+            f"{output}</operation>"
+        )
+
+    def bound(self) -> str:
+        output = "" if self.one_way else '<output><s:body use="literal"/></output>'
+        return (
+            f'<operation name="{self.name}">'
+            f'<s:operation soapAction="{self.action}" style="{self.style}"/>'
+            f"<input><s:body {self.body}/></input>{output}</operation>"
+        )
+
+
+GET = Op(name="getOrder", parts=[("p", 'element="o:getOrder"')], action="urn:orders/getOrder")
+DROP = Op(name="dropOrder", parts=[("p", 'element="o:dropOrder"')], action="urn:orders/dropOrder")
+
+
+def write_wsdl(
+    *operations: Op,
+    types: str = ORDERS,
+    versions: Sequence[str] = (SOAP_11,),
+    address: str = "http://backend.example:8080/orders",
+    head: str = "",
+    tail: str = "",
+    port: str = "",
+) -> bytes:
+    """Return a WSDL with one port for each version of SOAP."""
+    bindings = "".join(
+        f'<binding name="b{n}" type="t:pt" xmlns:s="{uri}"><s:binding transport="{HTTP}"/>'
+        f"{''.join(one.bound() for one in operations)}</binding>"
+        for n, uri in enumerate(versions)
+    )
+    ports = "".join(
+        f'<port name="p{n}" binding="t:b{n}" xmlns:s="{uri}">'
+        f'<s:address location="{address}"/>{port}</port>'
+        for n, uri in enumerate(versions)
+    )
+    return f"""<?xml version="1.0"?>
+<definitions name="Orders" targetNamespace="urn:wsdl" xmlns="http://schemas.xmlsoap.org/wsdl/"
+    xmlns:t="urn:wsdl" xmlns:o="urn:orders" xmlns:xs="http://www.w3.org/2001/XMLSchema"
+    xmlns:wsam="http://www.w3.org/2007/05/addressing/metadata">
+  {head}<types>{types}</types>
+  <message name="Nothing"/>{"".join(one.message() for one in operations)}
+  <portType name="pt">{"".join(one.abstract() for one in operations)}</portType>
+  {bindings}<service name="Orders">{ports}</service>{tail}
+</definitions>""".encode()
+
+
+def load_wsdl(data: bytes, others: Mapping[str, bytes] | None = None) -> Contract:
+    """Load a WSDL from memory, with documents beside it."""
+    return from_documents({"orders.wsdl": data, **(others or {})}, "orders.wsdl")
+
+
+def write_envelope(
+    body: str,
+    *,
+    header: str = "",
+    version: soap.SoapVersion = soap.SoapVersion.V11,
+    declare: str = "",
+) -> soap.Envelope:
+    """Return a parsed envelope around a Body."""
+    head = f"<e:Header>{header}</e:Header>" if header else ""
+    text = (
+        f'<e:Envelope xmlns:e="{version.namespace}" xmlns:o="urn:orders" {declare}>'
+        f"{head}<e:Body>{body}</e:Body></e:Envelope>"
+    )
+    return soap.parse(Message(body=text.encode(), content_type=version.media_type))
+
+
+@pytest.fixture
+def op() -> type[Op]:
+    return Op
+
+
+@pytest.fixture
+def get() -> Op:
+    return GET
+
+
+@pytest.fixture
+def drop() -> Op:
+    return DROP
+
+
+@pytest.fixture
+def wsdl() -> Callable[..., bytes]:
+    return write_wsdl
+
+
+@pytest.fixture
+def contract() -> Callable[..., Contract]:
+    return load_wsdl
+
+
+@pytest.fixture
+def envelope() -> Callable[..., soap.Envelope]:
+    return write_envelope

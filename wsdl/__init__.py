@@ -1,0 +1,1 @@
+"""Contracts as data: WSDL and XSD files, the demo's warehouse among them."""
