@@ -46,7 +46,14 @@ def load_service_contract(settings: Settings, name: str) -> Loaded:
     table = settings.services[name]
     try:
         hosted = _host(settings, name, table.host) if table.host else None
-        return Loaded(_contract(settings, table, hosted), hosted)
+        contract = _contract(settings, table, hosted)
+        missing = hosted.unimplemented(contract.operations) if hosted else []
+        if missing:
+            raise ConfigurationError(
+                f"{table.host} has no method for {', '.join(missing)}, which the WSDL declares: "
+                "write one for each, with the types of the contract."
+            )
+        return Loaded(contract, hosted)
     except ConfigurationError as error:
         raise type(error)(f"services.{name}: {error}") from error
 
@@ -82,7 +89,7 @@ def backend_address(settings: Settings, name: str, contract: Contract) -> str:
     if forward is not None:
         return forward
     for address in contract.addresses():
-        if is_http(address):
+        if is_http(address) and not contract.is_published:
             return address
     raise ConfigurationError(
         f"services.{name}: nothing here says what carries its calls out, and its WSDL names no "
@@ -104,18 +111,17 @@ def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:
 def policy(settings: Settings, name: str, contract: Contract) -> Policy:
     """Build which operations may be repeated. Raises ConfigurationError for an unknown one."""
     table = settings.services[name]
+    if table.repeatable is True:
+        return Policy(repeatable=None, timeout=table.timeout)
+    repeatable = frozenset(table.repeatable or ())
     names = {operation.name for operation in contract.operations}
-    if isinstance(table.repeatable, bool):
-        repeatable = None if table.repeatable else frozenset[str]()
-        return Policy(repeatable=repeatable, timeout=table.timeout)
-    for operation in table.repeatable:
-        if operation not in names:
-            close = difflib.get_close_matches(operation, names, n=1) or sorted(names)[:8]
-            raise ConfigurationError(
-                f"services.{name}.repeatable: the contract has no operation {operation!r}: "
-                f"did you mean {' or '.join(close)}?"
-            )
-    return Policy(repeatable=frozenset(table.repeatable), timeout=table.timeout)
+    for operation in repeatable - names:
+        close = difflib.get_close_matches(operation, names, n=1) or sorted(names)[:8]
+        raise ConfigurationError(
+            f"services.{name}.repeatable: the contract has no operation {operation!r}: "
+            f"did you mean {' or '.join(close)}?"
+        )
+    return Policy(repeatable=repeatable, timeout=table.timeout)
 
 
 @contextlib.asynccontextmanager

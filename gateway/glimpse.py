@@ -9,7 +9,7 @@ from lxml import etree
 from gateway.multipart import is_multipart, media_type, parameter
 from gateway.soap import SoapVersion
 
-CHUNK = 4096
+CHUNK = 512
 FARTHEST = 1 << 20
 """Bytes after which the Body must have begun; headers before it have never been near as long."""
 
@@ -30,21 +30,22 @@ def glimpse(body: bytes, content_type: str) -> Glimpse | None:
     """Return what kind of SOAP reply this is; None where it is none."""
     if media_type(content_type) not in MEDIA_TYPES:
         return None
-    start = _root_part(body, content_type) if is_multipart(content_type) else 0
-    if start is None:
+    span = _root_part(body, content_type) if is_multipart(content_type) else (0, len(body))
+    if span is None:
         return None
+    start, end = span
     # recover=False: a page of HTML must not be bent into an envelope.
     parser = etree.XMLPullParser(
         events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False
     )
     try:
-        return _read(parser, memoryview(body)[start : start + FARTHEST])
+        return _read(parser, memoryview(body)[start : min(end, start + FARTHEST)])
     except (etree.XMLSyntaxError, ValueError):
         return None
 
 
-def _root_part(body: bytes, content_type: str) -> int | None:
-    """Return where the content of the root part begins; None where it is not found.
+def _root_part(body: bytes, content_type: str) -> tuple[int, int] | None:
+    """Return where the content of the root part begins and ends; None where it is not found.
 
     The root part is the one that ``start`` names, or else the first (RFC 2387, section 3.2).
     """
@@ -56,7 +57,8 @@ def _root_part(body: bytes, content_type: str) -> int | None:
         if end_of_head < 0:
             return None
         if not wanted or wanted in body[at:end_of_head]:
-            return end_of_head + 4
+            end = body.find(b"\r\n" + boundary, end_of_head)
+            return end_of_head + 4, end if end >= 0 else len(body)
         at = body.find(boundary, end_of_head)
     return None
 

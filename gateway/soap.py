@@ -6,6 +6,7 @@ message go on as they came.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ Element = etree._Element
 
 GATEWAY_NS = "urn:soap-queue-gateway"
 XOP_INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
+# What XML 1.0 cannot hold (section 2.2), however it is escaped.
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
 
 
@@ -117,22 +120,36 @@ def _check_document(root: Element, content_type: str) -> None:
     docinfo = root.getroottree().docinfo
     if docinfo.internalDTD is not None:
         raise Refused("A SOAP message must not contain a document type declaration.")
-    if next(root.getroottree().iter(etree.ProcessingInstruction), None) is not None:
+    if _has_processing_instruction(root):
         raise Refused("A SOAP message must not contain a processing instruction.")
-    if (docinfo.encoding or "UTF-8").upper() not in ENCODINGS:
+    encoding = (docinfo.encoding or "UTF-8").upper()
+    if encoding not in ENCODINGS:
         raise Refused("The message must be encoded in UTF-8 or UTF-16.")
     charset = parameter(content_type, "charset").upper()
-    if charset and charset[:6] != (docinfo.encoding or "UTF-8").upper()[:6]:
+    if charset and charset[:6] != encoding[:6]:
         raise Refused("The charset of the content type and the encoding of the XML disagree.")
 
 
+def _has_processing_instruction(root: Element) -> bool:
+    """Tell whether there is one inside the root, before it, or after it."""
+    beside = (*root.itersiblings(preceding=True), *root.itersiblings())
+    if any(isinstance(one, etree._ProcessingInstruction) for one in beside):
+        return True
+    return next(root.iter(etree.ProcessingInstruction), None) is not None
+
+
+def _version(root: Element) -> SoapVersion:
+    for version in SoapVersion:
+        if root.tag == f"{{{version.namespace}}}Envelope":
+            return version
+    raise Refused(
+        "The root element must be the Envelope of SOAP 1.1 or SOAP 1.2.",
+        code=FaultCode.VERSION_MISMATCH,
+    )
+
+
 def _envelope(root: Element, attachments: Mapping[str, bytes]) -> Envelope:
-    version = next((v for v in SoapVersion if root.tag == f"{{{v.namespace}}}Envelope"), None)
-    if version is None:
-        raise Refused(
-            "The root element must be the Envelope of SOAP 1.1 or SOAP 1.2.",
-            code=FaultCode.VERSION_MISMATCH,
-        )
+    version = _version(root)
     header_tag, body_tag = (f"{{{version.namespace}}}{name}" for name in ("Header", "Body"))
     children = [child for child in root if isinstance(child.tag, str)]
     names = [child.tag for child in children]
@@ -168,7 +185,8 @@ def fault(error: FaultError, request: Message) -> Message:
     """
     version = version_of(request)
     write = _fault_12 if version is SoapVersion.V12 else _fault_11
-    envelope = write(error.code, escape(error.text), f"<id>{escape(request.id)}</id>")
+    text, id = (escape(_NO_XML.sub("\ufffd", one)) for one in (error.text, request.id))
+    envelope = write(error.code, text, f"<id>{id}</id>")
     return Message(
         body=f'<?xml version="1.0" encoding="utf-8"?>\n{envelope}'.encode(),
         content_type=f"{version.media_type}; charset=utf-8",

@@ -130,15 +130,10 @@ class ForwardBackend:
     async def invoke(self, call: Call) -> Message | None:
         address = self._address or call.operation.address
         response = await self._transport.post(address, call.message.body, _headers(call))
-        body, content_type = response.content, response.headers.get("Content-Type", "")
-        kind = _kind(response, body, content_type)
+        kind = _kind(response)
         if kind is None or response.status_code in (*DECLINED, *NO_ANSWER):
             _check_status(response)
-        if call.operation.one_way:
-            return None
-        if kind is None or not (kind.is_fault or kind.version is call.envelope.version):
-            raise BackendFailed(NOT_SOAP)
-        return Message(body=body, content_type=content_type, is_fault=kind.is_fault)
+        return None if call.operation.one_way else _reply(call, response, kind)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -152,12 +147,21 @@ def _headers(call: Call) -> dict[str, str]:
     return headers
 
 
-def _kind(response: requests.Response, body: bytes, content_type: str) -> Glimpse | None:
+def _reply(call: Call, response: requests.Response, kind: Glimpse | None) -> Message:
+    """Return the reply; a fault may be in another version of SOAP, a VersionMismatch must be."""
+    if kind is None or not (kind.is_fault or kind.version is call.envelope.version):
+        raise BackendFailed(NOT_SOAP)
+    content_type = response.headers["Content-Type"]
+    return Message(body=response.content, content_type=content_type, is_fault=kind.is_fault)
+
+
+def _kind(response: requests.Response) -> Glimpse | None:
+    content_type = response.headers.get("Content-Type", "")
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return None  # never asked for: nobody further on would know how to read it
     if not _HEADER_VALUE.fullmatch(content_type):
         return None
-    return glimpse(body, content_type)
+    return glimpse(response.content, content_type)
 
 
 def _check_status(response: requests.Response) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from gateway.backends.hosted_dispatch import answer, bind
 from gateway.backends.hosted_pool import Threads
 from gateway.backends.hosted_wsdl import publish
 from gateway.backends.spyne_compat import Service
+from gateway.contract.operations import Operation
 from gateway.errors import ConfigurationError
 from gateway.message import Message
 from gateway.soap import SoapVersion
@@ -98,6 +100,16 @@ class HostedBackend:
     def wsdl(self, address: str) -> bytes:
         """Return the service's WSDL, made from its code, with a port for each version of SOAP."""
         return publish(self._bindings[SoapVersion.V11].application, address)
+
+    def unimplemented(self, operations: Iterable[Operation]) -> list[str]:
+        """Return the names of a contract's operations that the service has no method for."""
+        return sorted(
+            {
+                operation.name
+                for operation in operations
+                if operation.body not in (None, *self._bindings[operation.version].methods)
+            }
+        )
 
     async def invoke(self, call: Call) -> Message | None:
         """Carry out a call; return its reply, a fault included, or None for a one-way operation.

@@ -18,9 +18,10 @@ XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 GATEWAY_HEADERS = {
     "http://www.w3.org/2005/08/addressing",
     "http://schemas.xmlsoap.org/ws/2004/08/addressing",
-    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd",
 }
-"""Namespaces of header blocks that admission answers for: no service has to declare them."""
+"""Namespaces of header blocks that admission answers for: no service has to declare them.
+
+WS-Security is not among them: who demands that it be understood must not be told that it was."""
 
 _ROLES = {
     SoapVersion.V11: ("actor", {"", "http://schemas.xmlsoap.org/soap/actor/next"}),

@@ -19,6 +19,7 @@ from gateway.message import new_id
 from gateway.settings import Settings, read
 
 CONNECT = 5.0
+PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ async def _backend(settings: Settings, name: str, loaded: assembly.Loaded) -> Fi
         # Right on a machine that only listens or calls.
         return Finding(subject, f"cannot be served from here: {error}", is_note=True)
     parts = urlsplit(address)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     try:
         async with asyncio.timeout(CONNECT):
             _, writer = await asyncio.open_connection(host, port)

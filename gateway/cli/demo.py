@@ -130,7 +130,8 @@ def _start(
     stack: contextlib.ExitStack, *arguments: str | Path, log: Path
 ) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-P", *arguments], stdout=output, stderr=output)  # noqa: S603
+        command = [sys.executable, "-P", *arguments]
+        process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603
     stack.callback(_end, process)
     return process
 

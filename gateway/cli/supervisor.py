@@ -35,10 +35,9 @@ def supervise(settings: Settings, level: LogLevel, count: int) -> None:
     while not stopping and not _is_hopeless(children):
         wait([child.sentinel for child in children], LOOK)
         children = [_kept_alive(child, settings, level, bool(stopping)) for child in children]
-    hopeless = _is_hopeless(children)
+    status = MISCONFIGURED if _is_hopeless(children) else 0
     _end(children)
-    if hopeless:
-        sys.exit(MISCONFIGURED)
+    sys.exit(status)
 
 
 def _is_hopeless(children: Iterable[SpawnProcess]) -> bool:

@@ -40,12 +40,11 @@ def bound_operations(root: Element) -> Iterator[Bound]:
     """Yield the operations of every SOAP binding of a WSDL document."""
     namespace = root.get("targetNamespace")
     for binding in root.iterfind(wsdl("binding")):
-        soap = next(
-            (uri for uri in SOAP_BINDINGS if binding.find(f"{{{uri}}}binding") is not None), ""
-        )
-        if not soap:
+        marks = ((uri, binding.find(f"{{{uri}}}binding")) for uri in SOAP_BINDINGS)
+        soap, mark = next((one for one in marks if one[1] is not None), ("", None))
+        if mark is None:
             continue
-        default_style = binding.find(f"{{{soap}}}binding").get("style", "document")  # type: ignore[union-attr]
+        default_style = mark.get("style", "document")
         for node in binding.iterfind(wsdl("operation")):
             extension = node.find(f"{{{soap}}}operation")
             style = extension.get("style") if extension is not None else None
@@ -101,18 +100,24 @@ def _first_child(bound: Bound, parts: Mapping[str, str]) -> str:
 def _with_outputs(roots: Iterable[Element]) -> Mapping[tuple[str, str], list[tuple[str, bool]]]:
     """Return, for each operation of each port type, its input messages and whether it replies."""
     found: dict[tuple[str, str], list[tuple[str, bool]]] = {}
-    for root in roots:
-        namespace = root.get("targetNamespace")
-        for port_type in root.iterfind(wsdl("portType")):
-            for operation in port_type.iterfind(wsdl("operation")):
-                given = operation.find(wsdl("input"))
-                if given is None:
-                    continue
-                key = (f"{{{namespace}}}{port_type.get('name')}", operation.get("name", ""))
-                message = clark(given, given.get("message", ""), namespace)
-                replies = operation.find(wsdl("output")) is not None
-                found.setdefault(key, []).append((message, replies))
+    port_types = [one for root in roots for one in root.iterfind(wsdl("portType"))]
+    for port_type in port_types:
+        namespace = _namespace(port_type)
+        for operation in port_type.iterfind(wsdl("operation")):
+            given = operation.find(wsdl("input"))
+            if given is None:
+                continue
+            key = (f"{{{namespace}}}{port_type.get('name')}", operation.get("name", ""))
+            message = clark(given, given.get("message", ""), namespace)
+            replies = operation.find(wsdl("output")) is not None
+            found.setdefault(key, []).append((message, replies))
     return found
+
+
+def _namespace(port_type: Element) -> str | None:
+    definitions = port_type.getparent()
+    assert definitions is not None  # it was found inside of one
+    return definitions.get("targetNamespace")
 
 
 def _message_parts(roots: Iterable[Element]) -> Mapping[str, Mapping[str, str]]:

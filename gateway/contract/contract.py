@@ -52,6 +52,12 @@ class Contract:
         """Return the addresses that the WSDL gives its ports, in document order, each once."""
         return tuple(dict.fromkeys(one.address for one in self.operations if one.address))
 
+    @property
+    def is_published(self) -> bool:
+        """Tell whether its WSDL came from a listener: no address in it is that of a backend."""
+        entry = next(iter(self._documents.values()))
+        return f"<!-- {publish.MARK} -->".encode() in entry.data
+
     def publish(self, address: str) -> Mapping[str, bytes]:
         """Return the documents to serve at an address, by query string; "wsdl" is the entry.
 

@@ -100,10 +100,9 @@ def _actions(envelope: Envelope, soap_action: str) -> Iterator[str]:
     action = soap_action.strip().strip('"').strip()
     if action:
         yield action
-    if envelope.header is not None:
-        for name in _ACTION_HEADERS:
-            for stated in envelope.header.findall(name):
-                if len(stated):
-                    raise Refused("A wsa:Action must hold text, and nothing else.")
-                if stated.text and stated.text.strip():
-                    yield stated.text.strip()
+    header = () if envelope.header is None else envelope.header
+    for stated in (block for block in header if block.tag in _ACTION_HEADERS):
+        if len(stated):
+            raise Refused("A wsa:Action must hold text, and nothing else.")
+        if stated.text and stated.text.strip():
+            yield stated.text.strip()

@@ -11,6 +11,9 @@ from gateway.contract.names import SOAP_BINDINGS, WSDL, XSI, links, wsdl
 from gateway.soap import Element
 
 ENTRY = "wsdl"
+MARK = "published by soap-queue-gateway"
+"""A comment in the entry document: its address is a listener's, not that of a backend."""
+
 _SOAP_ADDRESSES = tuple(f"{{{uri}}}address" for uri in SOAP_BINDINGS)
 _JMS = "{http://www.w3.org/2010/soapjms/}*"
 _HINTS = (f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation")
@@ -40,7 +43,9 @@ def publish(
             _rewrite_ports(service, address, served)
         for node in list(root.iter(_JMS)):
             _drop(node)
-        published[key] = etree.tostring(root, xml_declaration=True, encoding="utf-8")
+        root.addprevious(etree.Comment(f" {MARK} "))
+        tree = root.getroottree()
+        published[key] = etree.tostring(tree, xml_declaration=True, encoding="utf-8")
     return published
 
 

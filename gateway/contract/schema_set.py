@@ -44,9 +44,9 @@ class SchemaSet:
     def compile(self) -> etree.XMLSchema:
         """Compile them. Nothing is read from a disk or a network. Raises ContractError.
 
-        libxml2 has one loader of documents for all threads, and lxml sets its own only while it
-        parses: another thread that ends a parse just then takes it away, and documents are missing
-        from the schema. That is seen, and it is compiled again.
+        libxml2 has one loader of documents for all threads, and lxml sets its own only for a
+        while: beside threads that parse, documents were seen to be missing from the schema, at
+        times without an error. So what was asked for is counted, and it is compiled again.
         """
         for _ in range(_ATTEMPTS - 1):
             loader = _Sources(self.sources)
@@ -124,20 +124,22 @@ def _global_elements(by_namespace: Mapping[str, list[Element]]) -> Iterator[str]
 def _by_namespace(documents: Mapping[str, Document]) -> defaultdict[str, list[Element]]:
     """Return every schema by its namespace; one that others include, by each of theirs."""
     roots = {document.location: linked(document, bare=True) for document in documents.values()}
-    included, imported = (
-        {node.get("schemaLocation") for root in roots.values() for node in root.iter(xs(name))}
-        for name in ("include", "import")
-    )
     borrowers = {name: root for name, root in roots.items() if not root.get("targetNamespace")}
+    only_included = _targets(roots, "include") - _targets(roots, "import")
     found: defaultdict[str, list[Element]] = defaultdict(list)
     lent: set[tuple[str, str]] = set()
     for location, root in roots.items():
-        only_borrows = location in borrowers and location in included - imported
+        only_borrows = location in borrowers and location in only_included
         if only_borrows or _is_replaced(location, documents):
             continue
         for node in root.iter(xs("schema")):
             _add(node, node.get("targetNamespace", ""), borrowers, found, lent)
     return found
+
+
+def _targets(roots: Mapping[str, Element], link: str) -> set[str]:
+    nodes = (node for root in roots.values() for node in root.iter(xs(link)))
+    return {node.get("schemaLocation", "") for node in nodes}
 
 
 def _add_catalogued(by_namespace: defaultdict[str, list[Element]]) -> None:

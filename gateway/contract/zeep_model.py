@@ -53,12 +53,12 @@ class ClosedTransport(Transport):
 
     def load(self, url: str) -> bytes:
         """Return a document by its location, or from the catalogue. Raises ContractError."""
-        location, _, namespace = url.partition(_LENT)
+        location, _, lent = url.partition(_LENT)
         if location in self._documents:
             # Absolute references leave zeep nothing to work out; and it takes a processing
             # instruction inside of a schema for an element, and fails.
             root = linked(self._documents[location], bare=True)
-            return etree.tostring(self._lend(root, unquote(namespace)))
+            return etree.tostring(self._lend(root, unquote(lent)))
         namespace = wellknown.known(url)
         if namespace is None:
             raise ContractError(f"{url} is not part of the contract; name it in an import")
@@ -77,8 +77,11 @@ class ClosedTransport(Transport):
                     include.set("schemaLocation", f"{target.location}{_LENT}{quote(lent, safe='')}")
         if not namespace:
             return root
-        scope: Any = {None: namespace, **root.nsmap}  # the stubs forget the default namespace
-        renamed = etree.Element(root.tag, dict(root.attrib), scope)
+        scope: dict[Any, Any] = {None: namespace}
+        scope.update(root.nsmap)
+        renamed = etree.Element(root.tag, nsmap=scope)
+        for name, value in root.attrib.items():
+            renamed.set(name, value)
         renamed.set("targetNamespace", namespace)
         renamed.extend(list(root))
         return renamed
@@ -136,9 +139,8 @@ def ports(model: ZeepDocument) -> Iterator[tuple[str, Any]]:
     """
     for definition in model._definitions.values():
         for service in definition.services.values():
-            for port in service.ports.values():
-                if isinstance(port.binding, SoapBinding):
-                    yield service.name, port
+            soap = (p for p in service.ports.values() if isinstance(p.binding, SoapBinding))
+            yield from ((service.name, port) for port in soap)
 
 
 def _declared(service: str, port: Any, operation: Any, body: SoapBody) -> Declared:

@@ -9,12 +9,13 @@ have no length here: what a process holds is free for others as soon as that pro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from gateway.errors import LeaseLost
+from gateway.errors import LeaseLost, QueueError
 from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity
 from gateway.queue import Collected, Delivery
 from gateway.queues import sqlite_replies as replies
@@ -77,8 +78,9 @@ class SqliteQueue:
             await self._waiters.aclose()
         if self._bell is not None:
             self._bell.close()
-        # What is still held is freed here, or else by whoever notices that this owner is gone.
-        await self._file.write(partial(store.release, owner=self._file.owner), ring=REQUESTS)
+        with contextlib.suppress(QueueError):
+            # What cannot be freed here is freed by whoever notices that this owner is gone.
+            await self._file.write(partial(store.release, owner=self._file.owner), ring=REQUESTS)
         await self._file.aclose()
 
     async def _claim(self, limit: int) -> list[store.Claim]:

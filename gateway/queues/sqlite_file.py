@@ -41,8 +41,8 @@ class QueueFile:
         live = path.with_name(path.name + ".live")
         _check_usable(path)
         try:
-            for name in ("owners", REQUESTS, REPLIES):
-                (live / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
+                folder.mkdir(mode=0o700, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             file = cls(path, live)
         except (sqlite3.Error, OSError) as error:

@@ -238,7 +238,7 @@ def test_an_xop_include_stands_for_binary_content_and_the_envelope_stays(typed, 
 
 def test_an_xop_include_beside_other_elements_is_refused(typed, envelope):
     include = f'<xop:Include {XOP} href="cid:1@x"/>'
-    body = f"<o:getOrder>{include}<o:file>aa==</o:file><o:n>1</o:n></o:getOrder>"
+    body = f"<o:getOrder>{include}<o:file>YQ==</o:file><o:n>1</o:n></o:getOrder>"
     with pytest.raises(Refused):
         check(typed(BINARY), envelope(body))
 

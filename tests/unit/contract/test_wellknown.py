@@ -60,6 +60,21 @@ def test_the_contracts_own_copy_wins(contract, wsdl, get, envelope):
                 loaded.validate(loaded.operations[0], sent)
 
 
+def test_an_own_copy_beside_an_import_of_the_public_address_is_the_only_one(contract, wsdl, get):
+    namespace = "http://www.w3.org/2005/08/addressing"
+    own = (
+        f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="{namespace}">'
+        '<xs:element name="Action" type="xs:int"/></xs:schema>'
+    )
+    types = "".join(
+        f'<xs:schema targetNamespace="urn:{index}"><xs:import namespace="{namespace}"'
+        f' schemaLocation="{location}"/></xs:schema>'
+        for index, location in enumerate(("wsa.xsd", f"{namespace}/ws-addr.xsd"))
+    )
+    data = wsdl(get, types=types + TYPES.format(imports="", content=""))
+    assert not contract(data, {"wsa.xsd": own.encode()}).notes
+
+
 def test_an_own_copy_with_a_doctype_gives_way_to_the_catalogue(contract, wsdl, get):
     namespace = "http://www.w3.org/XML/1998/namespace"
     imports = f'<xs:import namespace="{namespace}" schemaLocation="xml.xsd"/>'

@@ -1,0 +1,297 @@
+"""Forwarding, against real HTTP servers on this machine: good ones, and every bad kind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from aiohttp import web
+
+from gateway.admission import Gate, Limits
+from gateway.backends.forward import BackendTransport, ForwardBackend, ForwardSettings
+from gateway.errors import BackendFailed, Declined, Unanswered, Unreached
+
+LIMITS = ForwardSettings(connect=2.0, idle=2.0, total=2.0, reply=100_000)
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+REPLY = f'<s:Envelope xmlns:s="{SOAP}">\r\n<s:Body><a b = "1"/></s:Body></s:Envelope>\n'.encode()
+FAULT = (
+    f'<s:Envelope xmlns:s="{SOAP}"><s:Body><s:Fault><faultcode>s:Client</faultcode>'
+    "<faultstring>no</faultstring></s:Fault></s:Body></s:Envelope>"
+).encode()
+
+
+@contextlib.asynccontextmanager
+async def backend_at(answer):
+    """Serve ``answer(request, body)`` on a free port; yield a backend that forwards to it."""
+
+    async def handle(request):
+        return await answer(request, await request.read())
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]
+    backend = ForwardBackend(f"http://127.0.0.1:{port}/Warehouse", LIMITS)
+    try:
+        yield backend
+    finally:
+        await backend.aclose()
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def raw_backend(handle):
+    """Serve bytes as ``handle(reader, writer)`` writes them."""
+    handling = set()
+
+    async def handled(reader, writer):
+        handling.add(asyncio.current_task())
+        await handle(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(handled, "127.0.0.1", 0)
+    backend = ForwardBackend(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", LIMITS)
+    try:
+        yield backend
+    finally:
+        await backend.aclose()
+        await asyncio.gather(*handling)
+        server.close()
+
+
+@pytest.fixture
+def call(warehouse, sample):
+    def admit(name="get_order_11", **fields):
+        return Gate(warehouse, Limits()).admit(sample(name, **fields))
+
+    return admit
+
+
+def says(body=REPLY, status=200, content_type="text/xml; charset=utf-8", **headers):
+    async def answer(request, _):
+        return web.Response(
+            body=body, status=status, headers={"Content-Type": content_type, **headers}
+        )
+
+    return answer
+
+
+async def test_bytes_go_out_as_they_came_and_come_back_so(call):
+    seen = []
+
+    async def answer(request, body):
+        seen.append((request, body))
+        return web.Response(body=REPLY, headers={"Content-Type": 'text/xml; charset="utf-8"'})
+
+    async with backend_at(answer) as backend:
+        sent = call(
+            content_type="text/xml;  charset=UTF-8", soap_action="urn:example:warehouse/GetOrder"
+        )
+        reply = await backend.invoke(sent)
+    ((request, body),) = seen
+    assert body == sent.message.body
+    assert reply.body == REPLY
+    assert reply.content_type == 'text/xml; charset="utf-8"'
+    assert request.headers["Content-Type"] == "text/xml;  charset=UTF-8"
+    assert request.headers["SOAPAction"] == '"urn:example:warehouse/GetOrder"'
+
+
+async def test_no_header_travels_but_those_that_must(call):
+    seen = []
+
+    async def answer(request, body):
+        seen.append(set(request.headers))
+        return web.Response(body=REPLY, content_type="text/xml", headers={"Set-Cookie": "a=b"})
+
+    async with backend_at(answer) as backend:
+        await backend.invoke(call())
+        await backend.invoke(call())
+    expected = {"Host", "Content-Type", "Content-Length", "SOAPAction", "Accept-Encoding"}
+    assert seen == [expected, expected]  # no User-Agent, and no cookie the second time
+
+
+async def test_soap_12_has_no_soapaction_header(call):
+    envelope = REPLY.replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope")
+
+    async def answer(request, body):
+        assert "SOAPAction" not in request.headers
+        return web.Response(body=envelope, headers={"Content-Type": "application/soap+xml"})
+
+    async with backend_at(answer) as backend:
+        assert (await backend.invoke(call("get_order_12"))).body == envelope
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_a_fault_is_a_reply_whatever_its_status(call, status):
+    async with backend_at(says(FAULT, status)) as backend:
+        reply = await backend.invoke(call())
+    assert (reply.body, reply.is_fault) == (FAULT, True)
+
+
+MULTIPART = (
+    b'--b\r\nContent-Type: application/xop+xml; type="text/xml"\r\nContent-ID: <r@x>\r\n\r\n'
+    + REPLY
+    + b"\r\n--b\r\nContent-ID: <d@x>\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    + b"\x00\r\n\xff\r\n--b--"
+)
+
+
+async def test_a_multipart_reply_passes_untouched(call):
+    kind = 'multipart/related; type="application/xop+xml"; boundary=b; start="<r@x>"'
+    async with backend_at(says(MULTIPART, content_type=kind)) as backend:
+        reply = await backend.invoke(call())
+    assert (reply.body, reply.content_type) == (MULTIPART, kind)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(b"<html>secret</html>", content_type="text/html"),
+        says(b"<html>secret</html>", 500),
+        says(b"Traceback: secret", 500, "text/plain"),
+        says(b"", 200),
+        says(b"", 404),
+        says(b"", 401, **{"WWW-Authenticate": "NTLM"}),
+        says(REPLY, content_type="application/json"),
+        says(REPLY.replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope")),
+        says(b"\x1f\x8b\x08\x00", **{"Content-Encoding": "gzip"}),
+        says(b"x" * 100_001),
+    ],
+)
+async def test_what_is_no_soap_reply_is_a_failure_without_a_word_of_the_backend(call, answer):
+    async with backend_at(answer) as backend:
+        with pytest.raises(BackendFailed) as caught:
+            await backend.invoke(call())
+    assert "secret" not in caught.value.text
+    assert "127.0.0.1" not in caught.value.text
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed(call, status):
+    asked = []
+
+    async def answer(request, body):
+        asked.append(request.path)
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    async with backend_at(answer) as backend:
+        with pytest.raises(BackendFailed):
+            await backend.invoke(call())
+    assert asked == ["/Warehouse"]
+
+
+async def test_the_environment_offers_no_proxy_and_no_credentials(call, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+    async def answer(request, body):
+        assert "Authorization" not in request.headers
+        return web.Response(body=REPLY, content_type="text/xml")
+
+    async with backend_at(answer) as backend:
+        assert (await backend.invoke(call())).body == REPLY
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+async def test_a_one_way_operation_is_done_when_it_was_taken(call, status):
+    async with backend_at(says(b"", status)) as backend:
+        assert await backend.invoke(call("notify_shipment_11")) is None
+
+
+async def test_a_one_way_operation_that_was_not_taken_has_failed(call):
+    async with backend_at(says(b"", 404)) as backend:
+        with pytest.raises(BackendFailed):
+            await backend.invoke(call("notify_shipment_11"))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, Declined), (503, Declined), (502, Unanswered), (504, Unanswered)]
+)
+@pytest.mark.parametrize("name", ["get_order_11", "notify_shipment_11"])
+async def test_a_server_that_is_busy_or_does_not_know_is_transient(call, status, error, name):
+    async with backend_at(says(b"", status, **{"Retry-After": "7"})) as backend:
+        with pytest.raises(error) as caught:
+            await backend.invoke(call(name))
+    assert caught.value.retry_after == 7
+
+
+@pytest.mark.parametrize("value", ["soon", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
+async def test_a_retry_after_that_says_nothing_is_none_or_now(call, value):
+    async with backend_at(says(b"", 503, **{"Retry-After": value})) as backend:
+        with pytest.raises(Declined) as caught:
+            await backend.invoke(call())
+    assert not caught.value.retry_after
+
+
+async def test_where_nobody_listens_nothing_was_sent(call):
+    async with backend_at(says()) as backend:
+        pass
+    closed = ForwardBackend(backend._address, LIMITS)
+    with pytest.raises(Unreached):
+        await closed.invoke(call())
+    await closed.aclose()
+
+
+async def test_a_name_that_does_not_resolve_was_not_reached(call):
+    backend = ForwardBackend("http://nowhere.invalid/", LIMITS)
+    with pytest.raises(Unreached):
+        await backend.invoke(call())
+    await backend.aclose()
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<s"])
+async def test_a_connection_that_breaks_after_the_request_is_no_answer(call, beginning):
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(beginning)
+
+    async with raw_backend(handle) as backend:
+        with pytest.raises(Unanswered):
+            await backend.invoke(call())
+
+
+async def test_what_is_not_http_is_no_answer(call):
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"220 smtp ready\r\n")
+
+    async with raw_backend(handle) as backend:
+        with pytest.raises(Unanswered):
+            await backend.invoke(call())
+
+
+async def test_a_server_that_hangs_is_given_up(call):
+    async def handle(reader, writer):
+        await reader.read()  # until the other side gives up
+
+    async with raw_backend(handle) as backend:
+        backend._transport._settings = ForwardSettings(idle=0.1)
+        with pytest.raises(Unanswered):
+            await backend.invoke(call())
+
+
+async def test_connections_are_used_again(call):
+    ports = set()
+
+    async def answer(request, body):
+        ports.add(request.transport.get_extra_info("peername")[1])
+        return web.Response(body=REPLY, content_type="text/xml")
+
+    async with backend_at(answer) as backend:
+        for _ in range(5):
+            await backend.invoke(call())
+    assert len(ports) == 1
+
+
+async def test_zeeps_own_session_has_no_way_out():
+    transport = BackendTransport(LIMITS)
+    with pytest.raises(Exception, match="No connection adapters"):
+        transport.load("http://127.0.0.1:1/")
+    await transport.aclose()

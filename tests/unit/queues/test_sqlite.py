@@ -1,0 +1,291 @@
+"""The embedded queue: several processes, crashes, full disks, and files that are no queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ConfigurationError, QueueBroken, QueueUnavailable
+from gateway.message import REPLY_RETENTION, Message
+from gateway.queue import State
+from gateway.queues.sqlite import SqliteQueue
+
+REPLY = Message(body=b"<reply/>", content_type="text/xml")
+
+# Takes one request, says so on its standard output, and then sleeps on it.
+TAKER = """
+import asyncio, sys
+from pathlib import Path
+from gateway.queues.sqlite import SqliteQueue
+
+async def main():
+    queue = await SqliteQueue.open(Path(sys.argv[1]))
+    (delivery,) = await queue.receive(1, 10)
+    if sys.argv[2] == "begun":
+        await delivery.extend(30)
+    print(delivery.message.id, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def request(body: bytes = b"<a/>", **fields: object) -> Message:
+    values = {"content_type": "text/xml", "sender": "alice"}
+    return Message(body=body, **(values | fields))  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path, **options):
+    queue = await SqliteQueue.open(path, **options)
+    try:
+        yield queue
+    finally:
+        await queue.aclose()
+
+
+@contextlib.contextmanager
+def taker(path: Path, how: str = "begun"):
+    process = subprocess.Popen([sys.executable, "-c", TAKER, path, how], stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "queue.db"
+
+
+async def test_what_was_sent_is_there_after_the_sender_is_gone(path):
+    async with opened(path) as queue:
+        await queue.send(sent := request())
+    async with opened(path) as queue:
+        (delivery,) = await queue.receive(1, 1)
+        assert delivery.message == sent
+
+
+async def test_a_killed_process_loses_its_lease_at_once(path):
+    async with opened(path) as queue:
+        await queue.send(sent := request())
+        with taker(path) as process:
+            assert (await asyncio.to_thread(process.stdout.readline)).strip() == sent.id.encode()
+            assert list(await queue.receive(1, 0.1)) == []
+            process.kill()
+            killed = time.monotonic()
+            (delivery,) = await queue.receive(1, 10)
+        assert time.monotonic() - killed < 3
+        assert (delivery.message.id, delivery.attempt) == (sent.id, 2)
+
+
+@pytest.mark.parametrize(("how", "interrupted"), [("begun", True), ("taken", False)])
+async def test_a_request_is_interrupted_only_where_its_work_had_begun(path, how, interrupted):
+    async with opened(path) as queue:
+        await queue.send(request())
+        with taker(path, how) as process:
+            await asyncio.to_thread(process.stdout.readline)
+        (delivery,) = await queue.receive(1, 10)
+        assert delivery.message.interrupted is interrupted
+
+
+async def test_an_interruption_is_not_forgotten_when_the_request_is_given_back_later(path):
+    async with opened(path) as queue:
+        await queue.send(request())
+        with taker(path) as process:
+            await asyncio.to_thread(process.stdout.readline)
+        (delivery,) = await queue.receive(1, 10)
+        await delivery.retry(0)
+        (again,) = await queue.receive(1, 10)
+        assert again.message.interrupted
+
+
+async def test_a_stopped_process_keeps_what_it_holds(path):
+    async with opened(path) as queue:
+        await queue.send(request())
+        with taker(path) as process:
+            await asyncio.to_thread(process.stdout.readline)
+            process.send_signal(signal.SIGSTOP)
+            assert list(await queue.receive(1, 1.5)) == []
+
+
+async def test_closing_gives_back_what_is_held(path):
+    async with opened(path) as second:
+        async with opened(path) as first:
+            await first.send(request())
+            await first.receive(1, 1)
+        (delivery,) = await second.receive(1, 5)
+        assert delivery.attempt == 2
+
+
+async def test_takers_in_several_processes_share_the_work_and_wake_each_other(path):
+    async with opened(path) as queue:
+        with taker(path) as one, taker(path) as two:
+            await asyncio.sleep(1.0)  # both wait
+            began = time.monotonic()
+            first, second = request(), request()
+            await queue.send(first)
+            await queue.send(second)
+            lines = await asyncio.gather(
+                *(asyncio.to_thread(process.stdout.readline) for process in (one, two))
+            )
+            assert time.monotonic() - began < 0.45  # rung for, not found by the slow look
+            assert {line.strip().decode() for line in lines} == {first.id, second.id}
+
+
+async def test_nothing_is_left_behind_by_who_was_killed(path):
+    async with opened(path) as queue:
+        await queue.send(request())
+        with taker(path) as process:
+            await asyncio.to_thread(process.stdout.readline)
+        (delivery,) = await queue.receive(1, 10)
+        await delivery.answer(None)
+        await queue.send(request())
+    live = path.with_name("queue.db.live")
+    assert [p for kind in ("owners", "requests", "replies") for p in (live / kind).iterdir()] == []
+
+
+async def test_old_replies_are_swept_and_young_ones_are_not(path, monkeypatch):
+    now = [time.time()]
+    async with opened(path, clock=lambda: now[0]) as queue:
+        await queue.send(old := request())
+        await (await queue.receive(1, 1))[0].answer(REPLY)
+        now[0] += REPLY_RETENTION - 60
+        assert list(await queue.receive(1, 0.6)) == []  # an idle look sweeps
+        assert (await queue.collect("alice", old.id, 0)).state is State.REPLY
+        now[0] += 120
+        assert list(await queue.receive(1, 1.2)) == []
+        assert (await queue.collect("alice", old.id, 0)).state is State.UNKNOWN
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM reply_bodies").fetchone() == (0,)
+
+
+async def test_many_jobs_share_a_commit(path):
+    async with opened(path) as queue:
+        await asyncio.gather(*(queue.send(request()) for _ in range(50)))
+        began = time.perf_counter()
+        await asyncio.gather(*(queue.send(request()) for _ in range(200)))
+        together = time.perf_counter() - began
+        began = time.perf_counter()
+        for _ in range(20):
+            await queue.send(request())
+        alone = time.perf_counter() - began
+    assert together / 200 < alone / 20
+
+
+async def test_a_wait_is_served_although_the_ring_is_lost(path):
+    async with opened(path) as queue, opened(path) as deaf:
+        await queue.send(sent := request())
+        waiting = asyncio.create_task(deaf.collect("alice", sent.id, 5))
+        await asyncio.sleep(0.1)
+        for bell in (path.with_name("queue.db.live") / "replies").iterdir():
+            bell.unlink()
+        await (await queue.receive(1, 1))[0].answer(REPLY)
+        assert (await waiting).state is State.REPLY
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+async def test_a_full_disk_refuses_requests_loses_none_and_recovers(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], check=True)
+    try:
+        async with opened(disk / "queue.db") as queue:
+            accepted: list[str] = []
+            with pytest.raises(QueueUnavailable, match="full"):
+                await _send_until_refused(queue, accepted)
+            assert accepted
+            assert (await queue.collect("alice", accepted[-1], 0)).state is State.PENDING
+            subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+            await queue.send(sent := request(b"there is room"))
+            received = [d.message.id for d in await queue.receive(200, 1)]
+            assert received == [*accepted, sent.id]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+async def _send_until_refused(queue: SqliteQueue, accepted: list[str]) -> None:
+    for _ in range(100):
+        await queue.send(sent := request(b"x" * 50_000))
+        accepted.append(sent.id)
+
+
+async def test_a_job_that_cannot_be_stored_takes_no_other_with_it(path, monkeypatch):
+    async with opened(path) as queue:
+        poison = request(sender="bob")
+        monkeypatch.setattr("gateway.queues.sqlite_store.digest", _unstorable_for_bob)
+        outcomes = await asyncio.gather(
+            queue.send(request()), queue.send(poison), queue.send(request()), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [type(None), QueueUnavailable, type(None)]
+        assert len(await queue.receive(5, 1)) == 2
+
+
+def _unstorable_for_bob(message: Message) -> object:
+    """Return a value of a type that SQLite cannot store."""
+    return object() if message.sender == "bob" else b"digest"
+
+
+async def test_a_damaged_file_is_told_and_nothing_more_is_written(path):
+    async with opened(path) as queue:
+        for _ in range(200):
+            await queue.send(request(b"x" * 2000))
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            for page in range(1, size // 4096):
+                file.seek(page * 4096)
+                file.write(b"\xff" * 4096)
+        with pytest.raises((QueueBroken, QueueUnavailable)):
+            await queue.receive(10, 1)
+
+
+async def test_a_file_that_is_no_queue_is_refused(path):
+    path.write_text("hello, this is a text of mine, and long enough to be looked at" * 20)
+    with pytest.raises(ConfigurationError, match="cannot be opened as a queue"):
+        await SqliteQueue.open(path)
+
+
+async def test_a_database_of_something_else_is_refused_and_left_alone(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mine(a)")
+        connection.commit()
+    with pytest.raises(ConfigurationError, match="not a queue"):
+        await SqliteQueue.open(path)
+
+
+async def test_a_queue_of_another_version_is_refused(path):
+    async with opened(path):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=99")
+    with pytest.raises(ConfigurationError, match="version 99"):
+        await SqliteQueue.open(path)
+
+
+async def test_a_missing_folder_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match="there is no folder"):
+        await SqliteQueue.open(tmp_path / "nowhere" / "queue.db")
+
+
+async def test_a_folder_in_the_place_of_a_file_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match="is a folder"):
+        await SqliteQueue.open(tmp_path)
+
+
+async def test_the_files_of_a_queue_are_for_its_user_alone(path):
+    async with opened(path):
+        assert path.stat().st_mode & 0o077 == 0
+        assert path.with_name("queue.db.live").stat().st_mode & 0o077 == 0

@@ -1,0 +1,61 @@
+"""Messages: their ids, and their properties to and from the wire."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.message import Message, Unreadable, from_properties, id_time, new_id, to_properties
+
+
+@given(st.floats(min_value=0, max_value=2**47 / 1000))
+def test_an_id_tells_when_it_was_made(moment):
+    assert abs(id_time(new_id(lambda: moment)) - moment) < 0.002
+
+
+def test_ids_sort_by_time():
+    assert new_id(lambda: 1e9) < new_id(lambda: 1e9 + 0.002) < new_id(lambda: 2e9)
+
+
+def test_ids_of_one_moment_differ():
+    assert len({new_id(lambda: 1e9) for _ in range(1000)}) == 1000
+
+
+def test_an_id_of_another_make_tells_no_time():
+    assert id_time("7f3c9a52-1111-4222-8333-123456789abc") is None
+    assert id_time("8" + "Z" * 25) is None  # more than 128 bits
+
+
+names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='"'))
+
+
+@given(
+    st.builds(
+        Message,
+        body=st.binary(),
+        content_type=names,
+        soap_action=names,
+        target_service=names,
+        request_uri=names,
+        is_fault=st.booleans(),
+        correlation_id=names,
+        reply_to=names,
+        expires=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    )
+)
+def test_what_is_written_to_the_wire_is_read_back(message):
+    read = from_properties(to_properties(message), message.body, id=message.id, sender="")
+    assert read == message
+
+
+def test_a_soap_action_is_read_with_quotes_and_without():
+    for written in ('"urn:a"', "urn:a"):
+        properties = {"SOAPJMS_contentType": "text/xml", "SOAPJMS_soapAction": written}
+        assert from_properties(properties, b"", id="i", sender="s").soap_action == "urn:a"
+
+
+@given(st.dictionaries(st.text(), st.text()), st.text())
+def test_reading_properties_never_raises(properties, expires):
+    properties["gateway-expires"] = expires
+    read = from_properties(properties, b"", id="i", sender="s")
+    assert isinstance(read, Message | Unreadable)
