@@ -10,6 +10,7 @@ as ``requests.ReadTimeout``, a queue that cannot be used as ``requests.Connectio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from zeep.transports import Transport
 from zeep.wsdl.utils import etree_to_string
 
 from gateway.contract import one_way_bodies
-from gateway.errors import NoReplyYet, QueueError, Refused
+from gateway.errors import ConfigurationError, NoReplyYet, QueueError, Refused
 from gateway.message import Message
 from gateway.queue import Queue
 from gateway.queues.address import open_queue
@@ -183,7 +184,8 @@ class _Calls:
     async def aclose(self) -> None:
         if self._opening is not None:
             opening, self._opening = self._opening, None
-            await (await opening).aclose()
+            with contextlib.suppress(ConfigurationError):  # it was never opened
+                await (await opening).aclose()
 
     def _is_one_way(self, envelope: etree._Element) -> bool:
         if self._one_way is None:

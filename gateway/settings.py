@@ -36,8 +36,12 @@ class ServiceTable(Table):
 
     @field_validator("repeatable", mode="before")
     @classmethod
-    def _list_is_frozen(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    def _is_bool_or_names(cls, value: object) -> object:
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            return tuple(value)
+        if not isinstance(value, bool):
+            raise wrong('must be true, false, or a list of operations like ["GetOrder"]')
+        return value
 
     @field_validator("forward")
     @classmethod

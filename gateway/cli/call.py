@@ -87,8 +87,9 @@ def _call(
         except zeep.exceptions.Fault as fault:
             return {"fault": _fault(fault)}
         except (zeep.exceptions.Error, TypeError, ValueError) as error:
+            reason = str(error).partition(" Signature:")[0].rstrip(".")
             wanted = client.service[operation].__doc__
-            raise ConfigurationError(f"{operation}: {error}. It takes: {wanted}") from error
+            raise ConfigurationError(f"{reason}. It takes: {wanted}") from error
         except requests.RequestException as error:
             raise GatewayError(str(error)) from error
     return {"reply": zeep.helpers.serialize_object(reply, dict)}

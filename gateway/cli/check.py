@@ -119,4 +119,4 @@ async def _listener(settings: Settings) -> Finding:
         text = f"something listens there already, or cannot ({error.strerror})"
         return Finding(subject, text, is_note=True)
     server.close()
-    return Finding(subject, "is free")
+    return Finding(subject, "is free to listen on")

@@ -65,10 +65,10 @@ class Deployment:
         return self._gateway
 
     def stop_gateway(self) -> None:
-        """End ``gateway serve`` as an operator does: what it has begun, it finishes."""
-        assert self._gateway is not None
+        """End ``gateway serve``, if it runs: what it has begun, it finishes."""
         process, self._gateway = self._gateway, None
-        end(process)
+        if process is not None:
+            end(process)
 
     def kill_gateway(self) -> None:
         """End ``gateway serve`` as a power cut does."""

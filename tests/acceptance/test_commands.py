@@ -1,0 +1,303 @@
+"""The commands as a person types them: what they print, their exit status, and no traceback ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from deployment import await_health, end, free_port, log_of, start
+
+ROOT = Path(__file__).parents[2]
+ORDER = "WH-100001"
+
+
+def gateway(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    command = [sys.executable, "-P", "-m", "gateway", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def call(deployment, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return gateway("call", "-c", deployment.client, "warehouse", *arguments)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "gateway.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_call_shows_its_reply_to_a_person(deployment):
+    done = call(deployment, "GetOrder", f"orderId={ORDER}")
+    assert done.returncode == 0
+    assert f'"orderId": "{ORDER}"' in done.stdout
+
+
+def test_a_call_shows_its_reply_to_a_program(deployment):
+    done = call(deployment, "GetOrder", f"orderId={ORDER}", "--json")
+    order = json.loads(done.stdout)["reply"]
+    assert (order["orderId"], order["total"]) == (ORDER, "85.00")
+
+
+def test_nested_arguments_are_written_with_dots(deployment):
+    address = {"street": "1", "city": "Otley", "postalCode": "LS21", "country": "GB"}
+    words = [f"customer.address.{key}={value}" for key, value in address.items()]
+    line = ["lines.0.sku=PAL-0001", "lines.0.quantity:=2", "lines.0.unitPrice=1.50"]
+    done = call(deployment, "PlaceOrder", "customer.name=Mill", *words, *line, "--json")
+    assert json.loads(done.stdout)["reply"]["total"] == "3.00"
+
+
+def test_a_fault_is_shown_and_is_exit_status_1(deployment):
+    done = call(deployment, "GetOrder", "orderId=WH-0", "--json")
+    assert done.returncode == 1
+    assert "OrderNotFound" in json.loads(done.stdout)["fault"]["detail"]
+
+
+def test_a_one_way_call_says_so(deployment):
+    done = call(
+        deployment,
+        "NotifyShipment",
+        "orderId=WH-100003",
+        "carrier=Rail",
+        "shippedAt=2026-01-09T10:00:00Z",
+    )
+    assert done.returncode == 0
+    assert "one-way" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["get_order_11", "get_order_12"])
+def test_an_envelope_from_a_file_is_sent_as_it_is(deployment, name):
+    path = ROOT / "tests" / "golden" / "envelopes" / f"{name}.xml"
+    done = call(deployment, "--envelope", path)
+    assert done.returncode == 0
+    assert "GetOrderResponse" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "name an operation: GetLabel, GetOrder"),
+        (("GetOrde",), "has no operation 'GetOrde'"),
+        (("GetOrder", "nope=1"), "It takes: GetOrder(orderId"),
+        (("GetOrder", "orderId"), "write key=value"),
+        (("GetOrder", "orderId:=}"), "is no JSON"),
+        (("--envelope", "/nowhere.xml"), "cannot be read"),
+    ],
+)
+def test_a_call_that_cannot_be_made_is_told_with_its_cure(deployment, arguments, says):
+    done = call(deployment, *arguments)
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())
+
+
+def test_an_envelope_that_breaks_the_contract_is_refused_here(deployment, tmp_path):
+    path = tmp_path / "bad.xml"
+    path.write_text("<a/>")
+    done = call(deployment, "--envelope", path)
+    assert done.returncode == 1
+    assert "root element" in done.stderr
+
+
+def test_an_unknown_service_is_told(deployment):
+    done = gateway("call", "-c", deployment.client, "orders", "GetOrder")
+    assert done.returncode == 2
+    assert "no service 'orders'" in done.stderr
+
+
+def test_check_has_a_tick_for_all_that_is_right(deployment):
+    done = gateway("check", "-c", deployment.private)
+    assert done.returncode == 0, done.stdout
+    assert "✗" not in done.stdout
+    assert "takes connections" in done.stdout
+
+
+CASES = {
+    "no such file": ("serve", None, "there is no such file"),
+    "unknown key": (
+        "serve",
+        'queue="memory:"\nnope=1\n[services.a]\nwsdl="a"',
+        "nope: is not a key",
+    ),
+    "unknown queue": (
+        "serve",
+        'queue="amqp://x"\n[services.a]\nhost="quotes:QuoteService"',
+        "is no queue",
+    ),
+    "no folder": (
+        "serve",
+        'queue="sqlite:////nowhere/q.db"\n[services.a]\nhost="quotes:QuoteService"',
+        "there is no folder",
+    ),
+    "no wsdl": (
+        "serve",
+        'queue="memory:"\n[services.a]\nwsdl="nowhere.wsdl"',
+        "nowhere.wsdl is not there",
+    ),
+    "no backend": (
+        "serve",
+        'queue="memory:"\n[services.a]\nwsdl="published.wsdl"',
+        "add forward =",
+    ),
+    "wrong operation": (
+        "serve",
+        'queue="memory:"\n[services.a]\nwsdl="warehouse.wsdl"\nrepeatable=["GetOrde"]',
+        "did you mean GetOrder?",
+    ),
+    "no module": ("serve", 'queue="memory:"\n[services.a]\nhost="nowhere:Service"', "nowhere"),
+    "no class": ("serve", 'queue="memory:"\n[services.a]\nhost="quotes:Nothing"', "Nothing"),
+    "not its contract": (
+        "serve",
+        'queue="memory:"\n[services.a]\nhost="quotes:QuoteService"\nwsdl="warehouse.wsdl"',
+        "has no method for GetLabel",
+    ),
+    "unreadable wsdl": (
+        "listen",
+        'queue="memory:"\n[services.a]\nwsdl="broken.wsdl"',
+        "broken.wsdl",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, deployment) -> Path:
+    """A folder with contracts, good and bad, and a service to host."""
+    made = tmp_path_factory.mktemp("bad")
+    for source in (ROOT / "wsdl").glob("warehouse.*"):
+        (made / source.name).write_bytes(source.read_bytes())
+    (made / "quotes.py").write_text((ROOT / "contrib/examples/quotes/quotes.py").read_text())
+    (made / "broken.wsdl").write_text("<definitions")
+    for query, name in (("wsdl", "published.wsdl"),):
+        with urllib.request.urlopen(f"{deployment.listener}/warehouse?{query}") as response:
+            text = (
+                response.read()
+                .decode()
+                .replace(f"{deployment.listener}/warehouse?xsd=1", "warehouse.xsd")
+            )
+            (made / name).write_text(text)
+    return made
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_cannot_run_says_why_in_a_line_and_exits_with_2(folder, case):
+    command, text, says = CASES[case]
+    path = folder / "nothing.toml" if text is None else write(folder, text)
+    done = gateway(command, "-c", path)
+    assert done.returncode == 2, done.stderr
+    assert says in " ".join(done.stderr.split())
+
+
+def test_several_processes_stop_together_where_none_can_work(folder):
+    path = write(folder, 'queue="sqlite:///q.db"\n[services.a]\nwsdl="nowhere.wsdl"')
+    done = gateway("serve", "--processes", "2", "-c", path)
+    assert done.returncode == 2
+    assert "nowhere.wsdl" in done.stderr
+
+
+def test_a_port_that_is_taken_is_told(folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        path = write(
+            folder,
+            f'queue="memory:"\n[services.a]\nwsdl="warehouse.wsdl"\n[listener]\nbind="{bind}"',
+        )
+        done = gateway("listen", "-c", path)
+    assert done.returncode == 2
+    assert "listener.bind" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only file system needs root")
+def test_a_queue_that_is_read_only_is_told(folder, tmp_path):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", tmp_path], check=True)
+    try:
+        queue = f"sqlite:///{tmp_path}/queue.db"
+        path = write(folder, f'queue="{queue}"\n[services.a]\nhost="quotes:QuoteService"')
+        done = gateway("serve", "-c", path)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert done.returncode == 2
+    assert "read-only" in done.stderr
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_serve_ends_with_0_when_it_is_told_to(deployment, processes, tmp_path):
+    text = deployment.private.read_text().replace(deployment.queue, f"sqlite:///{tmp_path}/q.db")
+    path = write(tmp_path, text)
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "gateway",
+        "serve",
+        "-c",
+        path,
+        "--processes",
+        str(processes),
+    ]
+    with log_of(path).open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    _wait_for_line(log_of(path), "serving warehouse", processes)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    assert "Traceback" not in log_of(path).read_text()
+
+
+def _wait_for_line(path: Path, text: str, times: int = 1) -> None:
+    until = time.monotonic() + 30
+    while path.read_text().count(text) < times:
+        assert time.monotonic() < until, path.read_text()
+        time.sleep(0.05)
+
+
+def test_a_process_that_dies_is_replaced(deployment, tmp_path):
+    text = deployment.private.read_text().replace(deployment.queue, f"sqlite:///{tmp_path}/q.db")
+    path = write(tmp_path, text)
+    command = [sys.executable, "-P", "-m", "gateway", "serve", "-c", path, "--processes", "2"]
+    with log_of(path).open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _wait_for_line(log_of(path), "serving warehouse", 2)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        spawned = [
+            one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()
+        ]
+        os.kill(int(spawned[0]), signal.SIGKILL)
+        _wait_for_line(log_of(path), "serving warehouse", 3)
+    finally:
+        end(process)
+
+
+def test_up_hosts_a_service_from_its_code_alone(folder):
+    bind = f"127.0.0.1:{free_port()}"
+    path = write(
+        folder,
+        f'queue="sqlite:///hosted.db"\n[services.quotes]\nhost="quotes:QuoteService"\n[listener]\nbind="{bind}"',
+    )
+    process = start("up", path)
+    try:
+        await_health(f"http://{bind}", log_of(path))
+        done = gateway("call", "-c", path, "quotes", "get_quote", "symbol=ACME", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["reply"]["currency"] == "EUR"
+        with urllib.request.urlopen(f"http://{bind}/quotes?wsdl") as response:
+            assert f"http://{bind}/quotes".encode() in response.read()
+    finally:
+        end(process)
+    assert process.returncode == 0
+
+
+def test_the_demo_makes_its_calls_and_ends():
+    done = gateway("demo", "--once", "--port", "0")
+    assert done.returncode == 0, done.stdout
+    assert "8 of 8 came back right" in done.stdout

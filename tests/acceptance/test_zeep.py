@@ -1,0 +1,146 @@
+"""zeep through the queue itself, with no HTTP in between: a call looks like any zeep call."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+import requests
+import zeep
+import zeep.exceptions
+from lxml import etree
+
+from gateway.client import AsyncQueueTransport, QueueTransport, ReplyPending
+
+ORDER = {
+    "customer": {
+        "name": "Mill & Sons",
+        "address": {"street": "1", "city": "Otley", "postalCode": "LS21 1AA", "country": "GB"},
+    },
+    "lines": [{"sku": "PAL-0001", "quantity": 3, "unitPrice": Decimal("12.50")}],
+    "note": "from a test",
+}
+
+
+@pytest.fixture
+def wsdl(deployment) -> str:
+    return str(deployment.client.parent / "warehouse.wsdl")
+
+
+@pytest.fixture
+def client(deployment, wsdl):
+    with zeep.Client(wsdl, transport=QueueTransport(deployment.queue, "warehouse")) as made:
+        yield made
+
+
+def test_a_reply_has_the_types_of_the_contract(client):
+    order = client.service.GetOrder("WH-100001")
+    assert (order.orderId, order.status) == ("WH-100001", "delivered")
+    assert isinstance(order.placedAt, datetime.datetime)
+    assert order.total == Decimal("85.00")
+    assert [line.sku for line in order.lines] == ["PAL-0001", "BOX-0002"]
+
+
+def test_an_operation_that_changes_something_is_carried_out_once(client, deployment):
+    before = len(deployment.executions())
+    assert client.service.PlaceOrder(**ORDER).total == Decimal("37.50")
+    assert len(deployment.executions()) == before + 1
+
+
+def test_bytes_arrive_as_bytes(client):
+    label = client.service.GetLabel("WH-100001")
+    assert isinstance(label.label, bytes)
+    assert label.label
+
+
+def test_a_declared_fault_arrives_with_its_detail(client):
+    with pytest.raises(zeep.exceptions.Fault) as caught:
+        client.service.GetOrder("WH-0")
+    detail = client.wsdl.types.deserialize(caught.value.detail[0])
+    assert detail.orderId == "WH-0"
+    assert caught.value.code.endswith("Client")
+
+
+def test_a_fault_of_the_gateway_arrives_as_a_fault(client):
+    with pytest.raises(zeep.exceptions.Fault) as caught:
+        client.service.PlaceOrder(**{**ORDER, "lines": [{**ORDER["lines"][0], "sku": "nonsense"}]})
+    assert caught.value.code.endswith("Client")
+    assert b"<id>" in etree.tostring(caught.value.detail).replace(b"ns0:", b"")
+
+
+def test_soap_12_works_as_well(deployment, wsdl):
+    with zeep.Client(wsdl, transport=QueueTransport(deployment.queue, "warehouse")) as client:
+        service = client.bind("Warehouse", "WarehouseSoap12")
+        assert service.GetOrder("WH-100002").orderId == "WH-100002"
+        with pytest.raises(zeep.exceptions.Fault) as caught:
+            service.GetOrder("WH-0")
+        assert caught.value.code.endswith("Sender")
+
+
+def test_a_one_way_call_returns_at_once_with_nobody_there(client, deployment):
+    with deployment.without_gateway():
+        before = len(deployment.executions())
+        began = time.monotonic()
+        shipped = datetime.datetime(2026, 1, 9, tzinfo=datetime.UTC)
+        assert client.service.NotifyShipment("WH-100003", "Rail", shipped) is None
+        assert time.monotonic() - began < 1.0
+        assert len(deployment.executions()) == before
+    _wait_for(lambda: "NotifyShipment\tWH-100003" in deployment.executions())
+
+
+def _wait_for(holds) -> None:
+    until = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_wait_that_runs_out_is_a_timeout_as_zeeps_users_know_it(deployment, wsdl):
+    transport = QueueTransport(deployment.queue, "warehouse", operation_timeout=0.2)
+    with deployment.without_gateway(), zeep.Client(wsdl, transport=transport) as client:
+        with pytest.raises(requests.Timeout) as caught:
+            client.service.GetOrder("WH-100001")
+        assert isinstance(caught.value, ReplyPending)
+        assert len(caught.value.id) == 26
+
+
+def test_a_queue_that_cannot_be_opened_is_told(wsdl, tmp_path):
+    transport = QueueTransport("sqlite:///nowhere/queue.db", "warehouse", folder=tmp_path)
+    client = zeep.Client(wsdl, transport=transport)
+    with pytest.raises(Exception, match="there is no folder"):
+        client.service.GetOrder("WH-100001")
+    transport.close()
+
+
+def test_threads_may_share_a_client(client):
+    ids = [f"WH-10000{1 + n % 5}" for n in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda id: client.service.GetOrder(id).orderId, ids))
+    assert found == ids
+
+
+async def test_the_async_client_works_the_same(deployment, wsdl):
+    transport = AsyncQueueTransport(deployment.queue, "warehouse")
+    async with zeep.AsyncClient(wsdl, transport=transport) as client:
+        ids = [f"WH-10000{1 + n % 5}" for n in range(20)]
+        orders = await asyncio.gather(*(client.service.GetOrder(id) for id in ids))
+        assert [order.orderId for order in orders] == ids
+        with pytest.raises(zeep.exceptions.Fault):
+            await client.service.GetOrder("WH-0")
+        shipped = datetime.datetime(2026, 1, 9, tzinfo=datetime.UTC)
+        assert await client.service.NotifyShipment("WH-100003", "Rail", shipped) is None
+
+
+def test_an_http_get_binding_is_refused_with_a_reason(client):
+    with pytest.raises(zeep.exceptions.TransportError, match="HTTP GET"):
+        client.transport.get("http://x/", {}, {})
+
+
+def test_zeep_through_the_listener_sees_the_listeners_address_only(deployment):
+    client = zeep.Client(f"{deployment.listener}/warehouse?wsdl")
+    assert client.service._binding_options["address"] == f"{deployment.listener}/warehouse"
+    assert client.service.GetOrder("WH-100001").orderId == "WH-100001"
