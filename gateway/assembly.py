@@ -171,7 +171,8 @@ def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> 
 
 def remote(settings: Settings, queue: Queue) -> Remote:
     """Build the way to the queue's far side."""
-    return Remote(queue, RemoteSettings(wait=settings.listener.wait, sender=settings.client))
+    wait, lifetime = settings.listener.wait, settings.lifetime
+    return Remote(queue, RemoteSettings(wait=wait, lifetime=lifetime, sender=settings.client))
 
 
 @contextlib.asynccontextmanager
@@ -196,7 +197,6 @@ async def listen(settings: Settings, stop: asyncio.Event) -> None:
     """Offer the services over HTTP until told to stop. Raises ConfigurationError."""
     loaded = load_contracts(settings)
     async with opened_queue(settings) as queue:
-        log.info("listening on http://%s", settings.listener.bind)
         await listener(settings, loaded, queue).run(stop)
 
 

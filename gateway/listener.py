@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from aiohttp import web
 
@@ -15,8 +16,8 @@ from gateway.errors import (
     ConfigurationError,
     FaultCode,
     FaultError,
+    QueueBroken,
     QueueError,
-    QueueUnavailable,
     Refused,
 )
 from gateway.glimpse import glimpse
@@ -60,11 +61,12 @@ class Listener:
         self._remote = remote
         self._services = dict(services)
         self._settings = settings
+        self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
 
     async def run(self, stop: asyncio.Event, started: asyncio.Event | None = None) -> None:
         """Listen until ``stop`` is set; then let those who wait have their replies.
 
-        Raises ConfigurationError where the address cannot be listened on.
+        Raises ConfigurationError where the address cannot be listened on, QueueBroken.
         """
         settings = self._settings
         runner = web.AppRunner(
@@ -76,9 +78,13 @@ class Listener:
         await runner.setup()
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
+            log.info("listening on http://%s:%d", *runner.addresses[0][:2])
             if started is not None:
                 started.set()
-            await stop.wait()
+            stopping = asyncio.ensure_future(stop.wait())
+            ends: set[asyncio.Future[Any]] = {stopping, self._broken}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
         except OSError as error:
             raise ConfigurationError(
                 f"listener.bind: {settings.host}:{settings.port} cannot be listened on "
@@ -86,11 +92,14 @@ class Listener:
             ) from error
         finally:
             await runner.cleanup()
+        if self._broken.done():
+            raise self._broken.result()
 
     def application(self) -> web.Application:
         """Return the web application, for whoever brings a server of its own."""
         pages = Pages(self._services, self._settings.url)
         application = web.Application(client_max_size=self._settings.request)
+        application.on_response_prepare.append(_keep_to_itself)
         application.add_routes(
             [
                 web.get("/", pages.index),
@@ -116,8 +125,9 @@ class Listener:
             response = await self._call(request, message)
         except FaultError as error:
             response = fault_response(error, message)
-        except QueueUnavailable as error:
+        except QueueError as error:
             log.error("%s not accepted: %s", message.id, error)
+            self._note(error)
             busy = FaultError("The queue cannot take requests now: try later.", code=FaultCode.BUSY)
             response = fault_response(busy, message, status=503)
             response.headers["Retry-After"] = "5"
@@ -130,7 +140,7 @@ class Listener:
         if listed is None:
             unknown = Refused("There is no service of that name: GET / lists them.")
             return fault_response(unknown, message, status=404)
-        if request.headers.get("Content-Encoding", "identity") != "identity":
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             encoded = Refused("Send the message without a content encoding.")
             return fault_response(encoded, message, status=415)
         try:
@@ -148,29 +158,35 @@ class Listener:
     async def _reply(self, request: web.Request, message: Message) -> web.Response:
         """Wait for the reply as long as the caller prefers (RFC 7240), and the settings allow."""
         location = {"Location": f"/{message.target_service}/replies/{message.id}"}
-        preferred = request.headers.get("Prefer", "")
-        if "respond-async" in preferred:
-            location["Preference-Applied"] = "respond-async"
-            return _state(State.PENDING, location)
-        collected = await self._remote.collect(message.id, self._wait(preferred))
+        preferred = ",".join(request.headers.getall("Prefer", ()))
+        is_async = "respond-async" in preferred
+        wait = self._wait(preferred, 0.0 if is_async else self._settings.wait)
+        collected = await self._remote.collect(message.id, wait)
+        if collected.state in WAITING and is_async:
+            return _state(collected.state, {**location, "Preference-Applied": "respond-async"})
         if collected.state in WAITING:
             late = FaultError(STILL_THERE, code=FaultCode.TIMEOUT)
             return fault_response(late, message, status=504, headers=location)
         return _response(collected)
 
-    def _wait(self, preferred: str) -> float:
+    def _wait(self, preferred: str, otherwise: float) -> float:
         asked = _PREFER_WAIT.search(preferred)
-        return min(float(asked[1]), self._settings.wait) if asked else self._settings.wait
+        return min(float(asked[1]), self._settings.wait) if asked else otherwise
 
     async def _collect(self, request: web.Request) -> web.Response:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
-        preferred = request.headers.get("Prefer", "wait=0")
+        wait = self._wait(request.headers.get("Prefer", ""), 0.0)
         try:
-            wait = self._wait(preferred)
             return _response(await self._remote.collect(request.match_info["id"], wait))
-        except QueueUnavailable as error:
+        except QueueError as error:
             log.error("a reply could not be looked up: %s", error)
+            self._note(error)
             raise web.HTTPServiceUnavailable(text="The queue cannot be read now.\n") from error
+
+    def _note(self, error: QueueError) -> None:
+        """Let the listener end where the queue cannot be trusted any more."""
+        if isinstance(error, QueueBroken) and not self._broken.done():
+            self._broken.set_result(error)
 
     async def _health(self, request: web.Request) -> web.Response:
         """Tell whether the queue can be read: what this listener needs to be of use."""
@@ -180,6 +196,11 @@ class Listener:
             log.error("not healthy: %s", error)
             return web.json_response({"status": "the queue cannot be read"}, status=503)
         return web.json_response({"status": "ok"})
+
+
+async def _keep_to_itself(request: web.Request, response: web.StreamResponse) -> None:
+    """Leave out the header that tells strangers what they talk to, and in which version."""
+    response.headers.pop("Server", None)
 
 
 def fault_response(

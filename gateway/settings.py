@@ -118,6 +118,7 @@ class Settings(Table):
 
     queue: str
     client: Name = "local"
+    lifetime: Seconds = 24 * 3600.0
     contract_hosts: tuple[str, ...] = ()
     services: dict[Name, ServiceTable]
     listener: ListenerTable = ListenerTable()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.admission.structure import check_payload
+from gateway.admission.structure import check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
 from gateway.backend import Call
 from gateway.contract import Contract
+from gateway.errors import Refused
 from gateway.message import Message
 from gateway.multipart import parameter
 from gateway.soap import parse
@@ -32,6 +33,7 @@ class Gate:
         check_size(message, self._limits.request)
         check_headers(message)
         envelope = parse(message)
+        check_version(envelope, message)
         operation = self._contract.find(envelope, action(message))
         check_payload(envelope, operation)
         self._contract.validate(operation, envelope)
@@ -39,5 +41,11 @@ class Gate:
 
 
 def action(message: Message) -> str:
-    """Return the SOAP action: SOAP 1.2 has it in the content type (RFC 3902)."""
-    return message.soap_action or parameter(message.content_type, "action")
+    """Return the SOAP action: SOAP 1.2 has it in the content type (RFC 3902).
+
+    Raises Refused where it is stated twice, and not alike: a backend might believe the other one.
+    """
+    in_type = parameter(message.content_type, "action")
+    if message.soap_action and in_type and message.soap_action != in_type:
+        raise Refused("SOAPAction and the action of the content type disagree: keep one of them.")
+    return message.soap_action or in_type

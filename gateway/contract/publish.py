@@ -41,7 +41,9 @@ def publish(
         _rewrite_links(root, queries)
         for service in root.iterfind(wsdl("service")):
             _rewrite_ports(service, address, served)
-        for node in list(root.iter(_JMS)):
+        # Legal in types as elsewhere, but node's soap module stumbles over it there.
+        notes = root.iterfind(f"{wsdl('types')}/{wsdl('documentation')}")
+        for node in [*root.iter(_JMS), *notes]:
             _drop(node)
         root.addprevious(etree.Comment(f" {MARK} "))
         tree = root.getroottree()

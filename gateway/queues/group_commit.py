@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import queue
 import sqlite3
@@ -17,9 +18,13 @@ from typing import Any, TypeVar
 from gateway.errors import GatewayError, QueueBroken, QueueUnavailable
 from gateway.queues.bells import ring_all
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
+BUSY = 5.0
+"""Seconds to wait for a lock on the file that a program of another make holds."""
 MOST_JOBS = 256
 """Jobs in one transaction, at most: it bounds how long the first of them waits for the last."""
 
@@ -36,9 +41,15 @@ class _Entry:
     future: asyncio.Future[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    result: Any = None
+    error: Exception | None = None
+
+
 def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """Open a connection for one thread at a time; transactions are written out by its user."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")
     return connection
@@ -99,7 +110,7 @@ class Writer:
         while (batch := self._next_batch()) is not None:
             outcomes = self._commit(batch)
             for folder in {entry.ring for entry in batch if entry.ring is not None}:
-                ring_all(folder)
+                _ring(folder)
             self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
 
     def _next_batch(self) -> list[_Entry] | None:
@@ -115,22 +126,22 @@ class Writer:
             self._entries.put(None)  # met the end: first what came before it
         return batch or None
 
-    def _commit(self, batch: Sequence[_Entry]) -> list[Any]:
+    def _commit(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         """Run a batch in one transaction; return each job's result, or the error it met."""
+        if self._broken is not None:
+            return [_Outcome(error=self._broken)] * len(batch)
         try:
-            if self._broken is not None:
-                raise self._broken
             return self._transact(batch)
         except QueueBroken as error:
             self._broken = error
-            return [error] * len(batch)
-        except QueueUnavailable as error:
+            return [_Outcome(error=error)] * len(batch)
+        except Exception as error:  # noqa: BLE001  # whoever waits for the job gets it
             if len(batch) == 1:
-                return [error]
+                return [_Outcome(error=error)]
             # One job may be to blame, by its size for instance: it must not take others with it.
             return [self._commit([entry])[0] for entry in batch]
 
-    def _transact(self, batch: Sequence[_Entry]) -> list[Any]:
+    def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         connection = self._full if any(entry.durable for entry in batch) else self._normal
         with translated(self._path), self._turn_taken(), _transaction(connection):
             return [_run(entry.job, connection) for entry in batch]
@@ -156,19 +167,27 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _run(job: Job[Any], connection: sqlite3.Connection) -> Any:
+def _run(job: Job[Any], connection: sqlite3.Connection) -> _Outcome:
     """Return what a job returns, or its refusal: others in the same transaction go on."""
     try:
-        return job(connection)
+        return _Outcome(result=job(connection))
     except GatewayError as refusal:
-        return refusal
+        return _Outcome(error=refusal)
 
 
-def _resolve(batch: Sequence[_Entry], outcomes: Sequence[Any]) -> None:
+def _ring(folder: Path) -> None:
+    """Ring; where that fails, those who wait look for themselves, as after any lost ring."""
+    try:
+        ring_all(folder)
+    except OSError as error:
+        log.warning("bells in %s cannot be rung: %s", folder, error)
+
+
+def _resolve(batch: Sequence[_Entry], outcomes: Sequence[_Outcome]) -> None:
     for entry, outcome in zip(batch, outcomes, strict=True):
         if entry.future.cancelled():
             continue
-        if isinstance(outcome, GatewayError):
-            entry.future.set_exception(outcome)
+        if outcome.error is not None:
+            entry.future.set_exception(outcome.error)
         else:
-            entry.future.set_result(outcome)
+            entry.future.set_result(outcome.result)

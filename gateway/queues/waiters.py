@@ -39,7 +39,8 @@ class Waiters:
             found = await self._look(name)
             if wait <= 0 or found.state not in (State.PENDING, State.WORKING):
                 return found
-            return await asyncio.wait_for(asyncio.shield(future), wait)
+            async with asyncio.timeout(wait):
+                return await future
         except TimeoutError:
             return await self._look(name)
         finally:
@@ -48,7 +49,8 @@ class Waiters:
     async def aclose(self) -> None:
         self._watch.cancel()
         await asyncio.gather(self._watch, return_exceptions=True)
-        self._fail(asyncio.CancelledError())
+        for future in self._unserved():
+            future.cancel()
         self._bell.close()
 
     async def _look(self, name: Name) -> Collected:
@@ -78,7 +80,8 @@ class Waiters:
             try:
                 await self._serve(self._seen)
             except GatewayError as error:
-                self._fail(error)
+                for future in self._unserved():
+                    future.set_exception(error)
 
     async def _serve(self, seen: int) -> None:
         names = list(self._waiting)
@@ -92,8 +95,5 @@ class Waiters:
                 if not future.done():
                     future.set_result(collected)
 
-    def _fail(self, error: BaseException) -> None:
-        for futures in self._waiting.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(error)
+    def _unserved(self) -> list[asyncio.Future[Collected]]:
+        return [one for futures in self._waiting.values() for one in futures if not one.done()]

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs the SOAP clients of other languages that the acceptance tests call with. May be run
+# again at any time. Where Debian's packages or npm's or Maven's are not to be had, it says so and
+# goes on: the tests of those clients are then skipped, or fail in CI.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+PACKAGES=(
+    php-cli php-soap
+    perl libsoap-lite-perl
+    python3-suds
+    gsoap libgsoap-dev g++
+    curl
+)
+
+main() {
+    install_packages
+    install_node
+    install_java
+}
+
+install_packages() {
+    local missing=() as_root=()
+    if ! has apt-get dpkg-query; then
+        echo "no apt-get here: ${PACKAGES[*]} are not installed"
+        return
+    fi
+    for package in "${PACKAGES[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} = 0 ]; then
+        return
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        as_root=(sudo -n)
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    "${as_root[@]}" apt-get update -qq
+    # Not quiet enough with -qq alone: dpkg writes a line for each package.
+    quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}"
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+install_node() {
+    if ! has npm; then
+        echo "no npm here: the client for node is not installed"
+        return
+    fi
+    (cd node && quietly npm ci --no-audit --no-fund --ignore-scripts)
+}
+
+install_java() {
+    if ! has mvn javac; then
+        echo "no Maven or no JDK here: the client for Java is not installed"
+        return
+    fi
+    # The one client that CI may go without.
+    (cd java && quietly mvn -B -q dependency:copy-dependencies) ||
+        echo "Maven failed: the client for Java is not installed"
+}
+
+has() {
+    command -v "$@" >/dev/null && [ "$(command -v "$@" | wc -l)" = $# ]
+}
+
+# Runs a command, and shows what it wrote only where it failed.
+quietly() {
+    local output
+    if ! output=$("$@" 2>&1); then
+        echo "$output" >&2
+        return 1
+    fi
+}
+
+main
