@@ -237,6 +237,20 @@ def _unstorable_for_bob(message: Message) -> object:
     return object() if message.sender == "bob" else b"digest"
 
 
+async def test_a_bug_in_a_job_reaches_its_caller_and_stops_nothing_else(path, monkeypatch):
+    async with opened(path) as queue:
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.queues.sqlite_store.add", _buggy)
+            with pytest.raises(ZeroDivisionError):
+                await queue.send(request())
+        await queue.send(sent := request())
+        assert [d.message.id for d in await queue.receive(5, 1)] == [sent.id]
+
+
+def _buggy(connection: sqlite3.Connection, **arguments: object) -> None:
+    raise ZeroDivisionError
+
+
 async def test_a_damaged_file_is_told_and_nothing_more_is_written(path):
     async with opened(path) as queue:
         for _ in range(200):

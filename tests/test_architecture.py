@@ -1,0 +1,150 @@
+"""The layers, and the homes of the libraries: the code departs from neither.
+
+A module imports from lower layers only; inside one package imports may run sideways, never in a
+circle. A library is imported by its home alone, so that it can be replaced there.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS = [
+    {"gateway.errors"},
+    {"gateway.message", "gateway.multipart"},
+    {"gateway.soap"},
+    {"gateway.queue", "gateway.endpoint", "gateway.glimpse", "gateway.contract"},
+    {"gateway.queues", "gateway.backend", "gateway.remote", "gateway.verdict"},
+    {"gateway.admission", "gateway.backends"},
+    {"gateway.service", "gateway.daemon", "gateway.listener_pages", "gateway.client"},
+    {"gateway.listener"},
+    {"gateway.settings"},
+    {"gateway.assembly"},
+    {"gateway.cli"},
+    {"gateway.__main__"},
+]
+"""The lowest first. A package stands for all that is in it."""
+
+APART = {"gateway.demo"}
+"""The demo's legacy service: somebody else's program, which knows nothing of the gateway."""
+
+HOMES = {
+    "aiohttp": {"gateway.backends.forward", "gateway.listener", "gateway.listener_pages"},
+    "lxml": {
+        "gateway.soap",
+        "gateway.glimpse",
+        "gateway.contract",
+        "gateway.backends.hosted",
+        "gateway.client",
+        "gateway.cli.call",
+        "gateway.demo",
+    },
+    "pydantic": {"gateway.settings"},
+    "pydantic_core": {"gateway.settings"},
+    "requests": {
+        "gateway.contract.reader",
+        "gateway.backends.forward",
+        "gateway.client",
+        "gateway.cli.call",
+    },
+    "rich": {"gateway.cli"},
+    "spyne": {"gateway.backends.spyne_compat"},
+    "sqlite3": {"gateway.queues"},
+    "tomllib": {"gateway.settings"},
+    "typer": {"gateway.cli"},
+    "uvloop": {"gateway.cli"},
+    "zeep": {
+        "gateway.contract.zeep_model",
+        "gateway.backends.forward",
+        "gateway.client",
+        "gateway.cli.call",
+        "gateway.cli.demo",
+    },
+}
+"""A module's name covers what is inside it, and, for ``hosted``, its parts beside it."""
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "gateway").rglob("*.py")
+}
+
+
+def imports(name: str) -> Iterator[str]:
+    """Yield what a module imports, wherever in it; of ours, modules and not names in them."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from (inside & set(MODULES)) or {node.module}
+
+
+def is_in(name: str, place: str) -> bool:
+    return name == place or name.startswith((f"{place}.", f"{place}_"))
+
+
+def layer(name: str) -> int:
+    places = [(place, n) for n, places in enumerate(LAYERS) for place in places]
+    found = [
+        (len(place), n) for place, n in places if name == place or name.startswith(f"{place}.")
+    ]
+    return max(found)[1]
+
+
+def is_apart(name: str) -> bool:
+    return any(is_in(name, place) for place in APART)
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"gateway"}))
+def test_a_module_imports_from_lower_layers_only(name):
+    ours = {
+        one for one in imports(name) if one.split(".")[0] == "gateway" and one != "gateway.wsdl"
+    }
+    if is_apart(name):
+        assert all(is_apart(one) for one in ours)
+        return
+    package = name.split(".")[:2]
+    for one in ours:
+        assert not is_apart(one), f"{name} imports {one}, which is somebody else's program"
+        is_sideways = one.split(".")[:2] == package
+        assert is_sideways or layer(one) < layer(name), f"{name} imports {one} of a higher layer"
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_imported_by_its_home_alone(library):
+    for name in MODULES:
+        if library in {one.split(".")[0] for one in imports(name)}:
+            assert any(is_in(name, home) for home in HOMES[library]), f"{name} imports {library}"
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_home_is_lived_in(library):
+    for home in HOMES[library]:
+        users = [name for name in MODULES if is_in(name, home)]
+        assert any(library in {one.split(".")[0] for one in imports(name)} for name in users), home
+
+
+def test_no_module_is_in_a_circle():
+    seen: dict[str, set[str]] = {}
+
+    def reach(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"a circle: {' -> '.join((*path, name))}"
+        if name not in seen:
+            seen[name] = {one for one in imports(name) if one in MODULES and one != name}
+            for one in seen[name]:
+                reach(one, (*path, name))
+
+    for name in MODULES:
+        reach(name, ())
+
+
+def test_every_dependency_has_a_home():
+    lines = (ROOT / "setup.cfg").read_text().partition("install_requires =")[2].splitlines()[1:]
+    names = [line.split()[0] for line in lines[: lines.index("")]]
+    assert set(names) <= set(HOMES), "a dependency that no module is the home of"
+    assert len(names) <= 12
