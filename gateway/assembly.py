@@ -22,7 +22,7 @@ from gateway.errors import ConfigurationError
 from gateway.listener import Listener, ListenerSettings
 from gateway.listener_pages import Listed
 from gateway.queue import Queue
-from gateway.queues.address import open_queue
+from gateway.queues.address import keepsakes, open_queue
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import ServiceTable, Settings, is_http
@@ -72,10 +72,11 @@ def _contract(settings: Settings, table: ServiceTable, hosted: HostedBackend | N
     hosts = set(settings.contract_hosts)
     if is_http(table.wsdl):
         hosts.add(urlsplit(table.wsdl).netloc)
-    path = settings.folder / table.wsdl
-    outside = not is_http(table.wsdl) and not path.is_relative_to(settings.folder)
-    folder = path.parent if outside else settings.folder
-    return load(table.wsdl, folder=folder, hosts=frozenset(hosts))
+        copies = keepsakes(settings.queue, settings.folder)
+        return load(table.wsdl, folder=settings.folder, hosts=frozenset(hosts), copies=copies)
+    path = (settings.folder / table.wsdl).resolve()
+    folder = settings.folder if path.is_relative_to(settings.folder) else path.parent
+    return load(str(path), folder=folder, hosts=frozenset(hosts))
 
 
 def load_contracts(settings: Settings) -> dict[str, Loaded]:

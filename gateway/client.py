@@ -24,14 +24,13 @@ from zeep.wsdl.utils import etree_to_string
 
 from gateway.contract import one_way_bodies
 from gateway.errors import ConfigurationError, NoReplyYet, QueueError, Refused
-from gateway.message import Message
+from gateway.message import ID_WINDOW, Message
 from gateway.queue import Queue
 from gateway.queues.address import open_queue
 from gateway.remote import Remote, RemoteSettings
 
 T = TypeVar("T")
 
-FOREVER = 24 * 3600.0  # as long as a request lives
 NO_GET = "operations of an HTTP GET binding cannot travel over a queue"
 
 
@@ -44,12 +43,13 @@ class ReplyPending(requests.ReadTimeout):
 
 
 class AsyncQueueTransport(Transport):
-    """A transport for ``zeep.AsyncClient``; ``operation_timeout`` is the longest wait, in seconds.
+    """A transport for ``zeep.AsyncClient``; ``operation_timeout`` is the longest wait in seconds.
 
     ``queue`` is an address as in ``gateway.toml``, a relative path being one from ``folder`` (the
     current one). ``service`` is the name under which the gateway serves it, ``client`` that of the
-    caller; ``read`` reads the contract's documents, by default as zeep does. Use it on one event
-    loop, and close it with ``aclose``, or by leaving the client's ``async with``.
+    caller; a request expires after ``lifetime`` seconds. ``read`` reads the contract's documents,
+    by default as zeep does. Use it on one event loop, and close it with ``aclose``, or by leaving
+    the client's ``async with``.
     """
 
     def __init__(
@@ -60,12 +60,15 @@ class AsyncQueueTransport(Transport):
         client: str = "local",
         folder: Path | None = None,
         operation_timeout: float = 60.0,
+        lifetime: float = ID_WINDOW,
         read: Callable[[str], bytes] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(operation_timeout=operation_timeout, **options)
         self._read = read or super().load
-        self._calls = _Calls(queue, service, client, folder or Path.cwd())
+        self._calls = _Calls(
+            queue, service, client=client, folder=folder or Path.cwd(), lifetime=lifetime
+        )
 
     def load(self, url: str) -> bytes:
         """Load a document of the contract, from a file or by HTTP."""
@@ -104,12 +107,15 @@ class QueueTransport(Transport):
         client: str = "local",
         folder: Path | None = None,
         operation_timeout: float = 60.0,
+        lifetime: float = ID_WINDOW,
         read: Callable[[str], bytes] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(operation_timeout=operation_timeout, **options)
         self._read = read or super().load
-        self._calls = _Calls(queue, service, client, folder or Path.cwd())
+        self._calls = _Calls(
+            queue, service, client=client, folder=folder or Path.cwd(), lifetime=lifetime
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="queue-transport", daemon=True
@@ -155,11 +161,14 @@ class QueueTransport(Transport):
 class _Calls:
     """Calls to one service through one queue: what both transports are made of."""
 
-    def __init__(self, address: str, service: str, client: str, folder: Path) -> None:
+    def __init__(
+        self, address: str, service: str, *, client: str, folder: Path, lifetime: float
+    ) -> None:
         self._address = address
         self._service = service
         self._client = client
         self._folder = folder
+        self._lifetime = lifetime
         self._documents: list[bytes] = []
         self._one_way: frozenset[str] | None = None
         self._opening: asyncio.Task[Queue] | None = None
@@ -203,8 +212,7 @@ class _Calls:
             target_service=self._service,
         )
         try:
-            wait = FOREVER if wait is None else wait
-            remote = Remote(await self._queue(), RemoteSettings(wait=wait, sender=self._client))
+            remote = Remote(await self._queue(), self._settings(wait))
             if one_way:
                 await remote.send(message)
                 return _response(None)
@@ -215,6 +223,10 @@ class _Calls:
             raise TransportError(error.text) from error
         except QueueError as error:
             raise requests.ConnectionError(str(error)) from error
+
+    def _settings(self, wait: float | None) -> RemoteSettings:
+        wait = self._lifetime if wait is None else wait
+        return RemoteSettings(wait=wait, lifetime=self._lifetime, sender=self._client)
 
     async def _queue(self) -> Queue:
         """Return the open queue: the first call opens it, others wait for that."""

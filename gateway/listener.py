@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -104,8 +105,8 @@ class Listener:
             [
                 web.get("/", pages.index),
                 web.get("/healthz", self._health),
-                web.post("/{service}", self._post),
-                web.get("/{service}", pages.service),
+                web.post(r"/{service:[^/]+}{slash:/?}", self._post),
+                web.get(r"/{service:[^/]+}{slash:/?}", pages.service),
                 web.get("/{service}/replies/{id}", self._collect),
             ]
         )
@@ -157,7 +158,9 @@ class Listener:
 
     async def _reply(self, request: web.Request, message: Message) -> web.Response:
         """Wait for the reply as long as the caller prefers (RFC 7240), and the settings allow."""
-        location = {"Location": f"/{message.target_service}/replies/{message.id}"}
+        prefix = urlsplit(self._settings.url).path.rstrip("/")
+        path = f"{prefix}/{message.target_service}/replies/{message.id}"
+        location = {"Location": path}
         preferred = ",".join(request.headers.getall("Prefer", ()))
         is_async = "respond-async" in preferred
         wait = self._wait(preferred, 0.0 if is_async else self._settings.wait)

@@ -19,6 +19,14 @@ Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
+EXAMPLE = """\
+queue = "sqlite:///queue.db"
+
+[services.orders]
+wsdl = "http://10.1.2.3/Orders?wsdl"
+"""
+
+
 class Table(BaseModel):
     """A table of the file: no key more than those that are known, no value of another type."""
 
@@ -145,7 +153,8 @@ def read(path: Path) -> Settings:
         values = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"{path}: there is no such file: name yours with -c, or make one (see the README)."
+            f"{path}: there is no such file: name yours with -c, or make one of these lines:\n"
+            f"{EXAMPLE}"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}.") from error
@@ -162,7 +171,7 @@ def from_values(values: Mapping[str, Any], folder: Path, source: str) -> Setting
         return Settings.model_validate({**values, "folder": folder})
     except ValidationError as error:
         lines = [f"{source}: {_explain(one)}" for one in error.errors(include_url=False)]
-        raise ConfigurationError("\n".join(lines)) from error
+        raise ConfigurationError("\nerror: ".join(lines)) from error
 
 
 def is_http(address: str) -> bool:
@@ -192,6 +201,8 @@ def _explain(error: ErrorDetails) -> str:
             return f"{key}: a name has 1 to 64 letters, digits, '_' or '-'."
         case "gateway":
             return f"{key}: {error['msg']}."
+        case "model_type" | "dict_type":
+            return f"{key}: must be a table, [{key}], not {_short(error['input'])}."
     return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_short(error['input'])}."
 
 

@@ -10,7 +10,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.endpoint import Endpoint, before_effect
-from gateway.errors import FaultError, LeaseLost, QueueUnavailable, TransientError, Unreached
+from gateway.errors import (
+    Declined,
+    FaultError,
+    LeaseLost,
+    QueueUnavailable,
+    TransientError,
+    Unreached,
+)
 from gateway.message import Message, Unreadable
 from gateway.queue import Delivery
 from gateway.soap import fault
@@ -111,8 +118,8 @@ class Judge:
     def _again(self, error: TransientError, attempt: int, message: Message) -> Verdict:
         """Decide on a request whose backend did not answer."""
         log.warning("%s %s: %s", message.id, message.target_service, error)
-        if isinstance(error, Unreached):
-            # Nothing left, so nothing counts: the request waits for its backend until it expires.
+        if isinstance(error, Unreached | Declined):
+            # Nothing was taken, so nothing counts: the request waits until it expires.
             return Retry(self._patience(message.target_service, error), counts=False)
         if attempt < self._attempts:
             return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0)))

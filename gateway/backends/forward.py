@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiohttp
 import requests
@@ -69,9 +70,10 @@ class BackendTransport(Transport):
             ) as response:
                 return _response(response, await self._read(response))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Unreached(f"no connection to the backend: {error}") from error
+            raise Unreached(f"no connection to {_place(address)}: {_reason(error)}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unanswered(f"no answer from the backend: {error!r}") from error
+            reason = f"no answer from {_place(address)}: {type(error).__name__}"
+            raise Unanswered(reason) from error
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -100,6 +102,15 @@ class BackendTransport(Transport):
             if len(body) > limit:
                 raise BackendFailed("The reply is larger than the gateway passes on.")
         return bytes(body)
+
+
+def _place(address: str) -> str:
+    """Return host and port of an address: its path and its query may hold secrets."""
+    return urlsplit(address).netloc.rpartition("@")[2]
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _closed_session() -> requests.Session:

@@ -19,6 +19,6 @@ def main() -> None:
     try:
         app()
     except GatewayError as error:
-        text = escape(str(error))
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {text}", highlight=False)
+        text = escape(f"error: {error}").replace("error:", "[bold red]error:[/]")
+        Console(stderr=True, soft_wrap=True).print(text, highlight=False)
         sys.exit(USAGE if isinstance(error, ConfigurationError) else 1)

@@ -105,6 +105,7 @@ def _transport(settings: Settings, name: str, contract: Contract) -> QueueTransp
         client=settings.client,
         folder=settings.folder,
         operation_timeout=settings.listener.wait,
+        lifetime=settings.lifetime,
         read=lambda url: documents[url],
     )
 
@@ -150,9 +151,19 @@ def _show(outcome: Mapping[str, Any], as_json: bool) -> None:
     console = Console(soft_wrap=True)
     for kind, value in outcome.items():
         color = "red" if kind == "fault" else "green"
-        text = value if isinstance(value, str) else json.dumps(value, indent=2, default=_plain)
-        shown = "accepted; the operation is one-way" if value is None else text
-        console.print(f"[bold {color}]{kind}[/]", escape(shown), sep="\n", highlight=False)
+        console.print(f"[bold {color}]{kind}[/]", escape(_shown(value)), sep="\n", highlight=False)
+
+
+def _shown(value: Any) -> str:
+    """Return a reply or a fault for a person."""
+    match value:
+        case None:
+            return "accepted; the operation is one-way"
+        case str():
+            return value
+        case {"code": code, "message": message, "detail": detail}:
+            return f"{code}: {message}\n{detail or ''}".rstrip()
+    return json.dumps(value, indent=2, default=_plain)
 
 
 def _plain(value: object) -> str:

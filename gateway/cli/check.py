@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from gateway import assembly
 from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.message import new_id
-from gateway.settings import Settings, read
+from gateway.settings import ServiceTable, Settings, is_http, read
 
 CONNECT = 5.0
 PORTS = {"http": 80, "https": 443}
@@ -76,10 +78,11 @@ async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
         loaded = assembly.load_service_contract(settings, name)
         assembly.policy(settings, name, loaded.contract)
     except ConfigurationError as error:
-        yield Finding(subject, "", cure=str(error))
+        yield Finding(subject, "", cure=str(error).removeprefix(f"services.{name}: "))
         return
-    count = len({operation.name for operation in loaded.contract.operations})
-    yield Finding(subject, f"the contract is understood, {count} operations")
+    names = sorted({operation.name for operation in loaded.contract.operations})
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    yield Finding(subject, f"the contract is understood: {shown}")
     for note in loaded.contract.notes:
         yield Finding(subject, note, is_note=True)
     if loaded.hosted is not None:
@@ -95,7 +98,8 @@ async def _backend(settings: Settings, name: str, loaded: assembly.Loaded) -> Fi
         address = assembly.backend_address(settings, name, loaded.contract)
     except ConfigurationError as error:
         # Right on a machine that only listens or calls.
-        return Finding(subject, f"cannot be served from here: {error}", is_note=True)
+        reason = str(error).removeprefix(f"services.{name}: ")
+        return Finding(subject, f"is not served from here: {reason}", is_note=True)
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     try:
@@ -103,10 +107,17 @@ async def _backend(settings: Settings, name: str, loaded: assembly.Loaded) -> Fi
             _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "strerror", None) or "no answer"
-        cure = f"the backend at {host}:{port} cannot be reached ({reason}): start it, or correct"
-        return Finding(subject, "", cure=f"{cure} services.{name}.forward")
+        return _unreachable(settings.services[name], subject, f"{host}:{port}", reason)
     writer.close()
     return Finding(subject, f"the backend at {host}:{port} takes connections")
+
+
+def _unreachable(table: ServiceTable, subject: str, place: str, reason: str) -> Finding:
+    """Return a cure where this machine serves; a note where it may be one that only calls."""
+    text = f"the backend at {place} cannot be reached ({reason})"
+    if table.forward is None and not is_http(table.wsdl or ""):
+        return Finding(subject, f"{text}: right where gateway serve runs elsewhere", is_note=True)
+    return Finding(subject, "", cure=f"{text}: start it, or set forward to where it is.")
 
 
 async def _listener(settings: Settings) -> Finding:
@@ -115,8 +126,10 @@ async def _listener(settings: Settings) -> Finding:
     try:
         server = await asyncio.start_server(lambda r, w: w.close(), table.host, table.port)
     except OSError as error:
-        # Right where a listener of ours is up already.
-        text = f"something listens there already, or cannot ({error.strerror})"
+        if error.errno != errno.EADDRINUSE:
+            cure = f"cannot be listened on ({os.strerror(error.errno or 0)}): correct listener.bind"
+            return Finding(subject, "", cure=cure)
+        text = "is taken: right if this listener runs already, else choose another listener.bind"
         return Finding(subject, text, is_note=True)
     server.close()
     return Finding(subject, "is free to listen on")

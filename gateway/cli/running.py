@@ -127,6 +127,6 @@ def log_to_stderr(level: LogLevel) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Readable() if sys.stderr.isatty() else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("zeep", "spyne", "urllib3", "asyncio", "aiohttp"):
+    for name in ("zeep", "urllib3", "asyncio", "aiohttp"):
         # These log whole messages, or addresses: never below a warning.
         logging.getLogger(name).setLevel(logging.WARNING)

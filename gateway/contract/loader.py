@@ -11,6 +11,7 @@ from gateway.contract import reader
 from gateway.contract.bindings import bound_operations, request_bodies
 from gateway.contract.contract import Contract
 from gateway.contract.documents import Document, collect
+from gateway.contract.kept import keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.schema_set import Wrapper, schema_set
@@ -21,18 +22,26 @@ from gateway.soap import Element
 
 
 def load(
-    location: str, *, folder: Path, hosts: frozenset[str] = frozenset(), check_schemas: bool = True
+    location: str,
+    *,
+    folder: Path,
+    hosts: frozenset[str] = frozenset(),
+    copies: Path | None = None,
+    check_schemas: bool = True,
 ) -> Contract:
     """Load the contract whose WSDL is at a location, and everything that it imports.
 
     ``location`` is a path, absolute or relative to ``folder``, or a URL on one of ``hosts``, each
     "name" or "name:port". Only files below the folder and documents of the hosts are read, and no
-    redirect is followed; the public schemas that contracts import come from the catalogue. Blocks,
-    for seconds with a WSDL of megabytes. Raises ContractError: one line with the file, the line
-    where it is known, and the cure.
+    redirect is followed. What a host served is kept in the folder ``copies``, and used from there
+    when it does not answer; the public schemas that contracts import come from the catalogue.
+    Blocks, for seconds with a WSDL of megabytes. Raises ContractError: one line with the file, the
+    line where it is known, and the cure.
     """
     entry = reader.absolute(location, f"{folder.resolve()}/")
-    return _load(entry, reader.from_folder(folder, hosts), check_schemas)
+    fetch = reader.from_hosts(hosts)
+    read = reader.from_folder(folder, keeping(fetch, copies) if copies else fetch)
+    return _load(entry, read, check_schemas)
 
 
 def from_documents(documents: Mapping[str, bytes], entry: str) -> Contract:

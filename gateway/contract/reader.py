@@ -38,17 +38,20 @@ def absolute(location: str, base: str) -> str:
     return _real_path(location, os.path.dirname(base))
 
 
-def from_folder(folder: Path, hosts: frozenset[str]) -> Read:
-    """Return a reader of the files below a folder, and of what some hosts serve."""
+def from_folder(folder: Path, fetch: Read) -> Read:
+    """Return a reader of the files below a folder, and of what ``fetch`` reads from the web."""
     top = folder.resolve()
-    allowed = frozenset(host.lower() for host in hosts)
 
     def read(location: str) -> bytes:
-        if _is_web(location):
-            return _fetch(location, allowed)
-        return _read_file(Path(location), top)
+        return fetch(location) if _is_web(location) else _read_file(Path(location), top)
 
     return read
+
+
+def from_hosts(hosts: frozenset[str]) -> Read:
+    """Return a reader of what some hosts serve."""
+    allowed = frozenset(host.lower() for host in hosts)
+    return lambda location: _fetch(location, allowed)
 
 
 def from_memory(documents: Mapping[str, bytes]) -> Read:
@@ -125,7 +128,7 @@ def _fetch(url: str, hosts: frozenset[str]) -> bytes:
             return _content(response, url)
     except requests.RequestException as error:
         raise ContractError(
-            f"{url} does not answer ({type(error).__name__}); save it as a file"
+            f"{url} does not answer; start what serves it, or save the document as a file"
         ) from error
 
 

@@ -9,6 +9,7 @@ from gateway.errors import ConfigurationError
 from gateway.queue import Queue
 from gateway.queues.memory import MemoryQueue
 from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.sqlite_file import live_folder
 
 KNOWN = (
     "use sqlite:///queue.db (a path from this folder), sqlite:////var/lib/gateway/queue.db "
@@ -26,6 +27,15 @@ async def open_queue(address: str, folder: Path) -> Queue:
     if opener is None:
         raise ConfigurationError(f"queue: {address!r} is no queue this program knows: {KNOWN}.")
     return await opener(rest, folder)
+
+
+def keepsakes(address: str, folder: Path) -> Path | None:
+    """Return where programs may keep files beside a queue; None where it has no such place."""
+    scheme, _, rest = address.partition(":")
+    path = folder / rest.removeprefix("///")
+    if scheme != "sqlite" or not path.parent.is_dir():
+        return None
+    return live_folder(path) / "kept"
 
 
 async def _open_memory(rest: str, folder: Path) -> Queue:

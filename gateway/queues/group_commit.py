@@ -143,7 +143,7 @@ class Writer:
 
     def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         connection = self._full if any(entry.durable for entry in batch) else self._normal
-        with translated(self._path), self._turn_taken(), _transaction(connection):
+        with translated(self._path), self._turn_taken(), transaction(connection, "IMMEDIATE"):
             return [_run(entry.job, connection) for entry in batch]
 
     @contextlib.contextmanager
@@ -156,8 +156,9 @@ class Writer:
 
 
 @contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    """Commit what is done inside, or undo it where that raises."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")

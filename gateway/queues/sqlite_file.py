@@ -13,7 +13,7 @@ from typing import TypeVar
 from gateway.errors import ConfigurationError
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
-from gateway.queues.group_commit import Job, Writer, connect, translated
+from gateway.queues.group_commit import Job, Writer, connect, transaction, translated
 from gateway.queues.owners import Owner, forget_dead, is_alive
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class QueueFile:
     @classmethod
     async def open(cls, path: Path) -> QueueFile:
         """Open a queue file, made where it is missing. Raises ConfigurationError with the cure."""
-        live = path.with_name(path.name + ".live")
+        live = live_folder(path)
         _check_usable(path)
         try:
             for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
@@ -60,7 +60,8 @@ class QueueFile:
         """Do a job that only reads. Raises QueueUnavailable, QueueBroken."""
 
         def run() -> T:
-            with translated(self._path):
+            # In one transaction: or a job could miss what moves from one table to another.
+            with translated(self._path), transaction(self._connection, "DEFERRED"):
                 return job(self._connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, run)
@@ -86,6 +87,11 @@ class QueueFile:
         self._reader.shutdown()
         self._connection.close()
         self._owner.close()
+
+
+def live_folder(path: Path) -> Path:
+    """Return the folder of what belongs to a queue file, but is no message."""
+    return path.with_name(path.name + ".live")
 
 
 def _check_usable(path: Path) -> None:

@@ -38,9 +38,9 @@ CONTINUES = [
     DOCS / "how-to" / f"{name}.md"
     for name in (
         "call-from-zeep",
-        "long-calls",
         "outcome-unknown",
         "read-the-log",
+        "long-calls",
         "several-processes",  # the last: it stops what the others use
     )
 ]
@@ -59,7 +59,9 @@ LOOSE = {
     r"\.\.\.": r".*?",
     r"\b01[0-9A-Z]{24}\b": r"01[0-9A-Z]{24}",
     r"\d{4}-\d\d-\d\dT[\d:.]+Z": r"\d{4}-\d\d-\d\dT[\d:.]+Z",
+    r"\d\d:\d\d:\d\d": r"\d\d:\d\d:\d\d",
     r"\d+\.\d ms": r"\d+\.\d ms",
+    r"\b(?:pending|working)\b": r"(?:pending|working)",
     r"\s+": r"\s+",
 }
 """What an excerpt shows, and what it stands for."""

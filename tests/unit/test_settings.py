@@ -109,7 +109,7 @@ def test_every_mistake_has_a_line(parse):
     with pytest.raises(ConfigurationError) as caught:
         parse('[services.orders]\ntimeout = -1\nnope = 2\nwsdl = "x"')
     lines = str(caught.value).splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 3, lines
     assert all("gateway.toml: " in line for line in lines)
 
 

@@ -1,0 +1,44 @@
+"""Contracts read from a web server are kept, for the day when that server is down."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+from gateway.contract.reader import Read
+from gateway.errors import ContractError
+
+log = logging.getLogger(__name__)
+
+
+def keeping(read: Read, folder: Path) -> Read:
+    """Return a reader that keeps a copy of what it read, and falls back on it.
+
+    A gateway must start while the service behind it is down: that is what the queue is for.
+    """
+
+    def read_or_recall(location: str) -> bytes:
+        copy = folder / hashlib.sha256(location.encode()).hexdigest()
+        try:
+            data = read(location)
+        except ContractError as error:
+            if not copy.is_file():
+                raise
+            log.warning("%s; using the copy from when it was last read", error)
+            return copy.read_bytes()
+        _keep(data, copy)
+        return data
+
+    return read_or_recall
+
+
+def _keep(data: bytes, copy: Path) -> None:
+    unseen = copy.with_name(f".{copy.name}.{os.getpid()}")
+    try:
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unseen.write_bytes(data)
+        unseen.rename(copy)  # whole, or not at all
+    except OSError as error:
+        log.warning("no copy of a contract can be kept: %s", error)
