@@ -11,7 +11,6 @@ import signal
 
 import uvloop
 from aiohttp import web
-
 from envelopes import CONTENT_TYPE, NAMESPACE, reply_to
 
 LARGE = 50 << 20
@@ -35,9 +34,7 @@ async def main(held: bool) -> None:
             await released.wait()
         if operation == "Fetch":
             return _large()
-        return web.Response(
-            body=reply_to(body, operation), headers={"Content-Type": CONTENT_TYPE}
-        )
+        return web.Response(body=reply_to(body, operation), headers={"Content-Type": CONTENT_TYPE})
 
     # Without an application's routes: whatever the backend costs, the gateway is measured against.
     runner = web.ServerRunner(web.Server(answer, access_log=None))

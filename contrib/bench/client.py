@@ -1,4 +1,4 @@
-"""The load: a process that reads tasks from its input, a JSON line each, and prints what came of it.
+"""The load: a process that reads tasks, a JSON line each, and prints what came of them.
 
 The same code calls the backend and the listener, so that only the way between them differs.
 """
@@ -14,7 +14,6 @@ from itertools import count
 
 import aiohttp
 import uvloop
-
 from envelopes import headers, is_reply, request
 
 

@@ -35,6 +35,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def busy_seconds() -> float:
+    """Return the seconds of CPU that the machine has used since it started (proc(5), stat)."""
+    user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().split()[1:]
+    ticks = sum(map(int, (user, nice, system, irq, softirq)))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def file_system(folder: Path) -> str:
     """Return the type of the file system that holds a folder."""
     place = str(folder.resolve())

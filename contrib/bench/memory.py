@@ -14,12 +14,13 @@ import processes
 from backend import LARGE
 from client import Task
 from envelopes import CONTENT_TYPE, NAMESPACE, headers, request
+from place import new_home, place, started_backend, write_settings
+from processes import Process
+
 from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.address import open_queue
 from gateway.remote import Remote, RemoteSettings
-from place import new_home, place, started_backend, write_settings
-from processes import Process
 
 HOLDING = 3.0
 """Seconds that a gateway looks at a long queue while its backend holds every answer back."""

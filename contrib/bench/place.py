@@ -33,7 +33,7 @@ STARTING = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The parts of one way from the client to the backend, by name, and the client's two addresses."""
+    """The parts between the client and the backend, by name, and the client's two addresses."""
 
     parts: Mapping[str, Process]
     direct: str

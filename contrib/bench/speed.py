@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from client import Task
-from machine import fsync_costs, percentile
+from machine import busy_seconds, cores, fsync_costs, percentile
 from place import Place, place
 
 CALLERS = 32
@@ -43,6 +44,8 @@ class Run:
 
     rate: float
     cpu: dict[str, float]
+    others: float
+    """The part of the machine's CPU that went to whatever is not measured, the kernel among it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """One caller: latencies, directly and through, and single fsyncs of the same rounds; seconds."""
+    """One caller: latencies, directly and through, and fsyncs of the same rounds; in seconds."""
 
     operation: str
     direct: list[float]
@@ -115,12 +118,18 @@ def _warm_up(here: Place, operation: str) -> None:
 
 def _loaded(here: Place, url: str, operation: str, seconds: float) -> Run:
     before = {name: part.cpu() for name, part in here.parts.items()}
+    began, busy = time.perf_counter(), busy_seconds()
     outcome = here.load.perform(
         Task(url=url, operation=operation, callers=CALLERS, calls=UNLIMITED, seconds=seconds)
     )
     calls = len(outcome.latencies)
-    cpu = {name: (part.cpu() - before[name]) / calls for name, part in here.parts.items()}
-    return Run(rate=calls / outcome.seconds, cpu={"client": outcome.cpu / calls, **cpu})
+    busy, took = busy_seconds() - busy, time.perf_counter() - began
+    used = {name: part.cpu() - before[name] for name, part in here.parts.items()}
+    others = (busy - outcome.cpu - sum(used.values())) / (took * cores())
+    # A direct call goes past the gateway: what that uses meanwhile is not the call's.
+    passed = ("backend",) if url == here.direct else tuple(used)
+    cpu = {"client": outcome.cpu / calls, **{name: used[name] / calls for name in passed}}
+    return Run(rate=calls / outcome.seconds, cpu=cpu, others=max(0.0, others))
 
 
 def _alone(here: Place, url: str, operation: str, effort: Effort) -> Sequence[float]:
