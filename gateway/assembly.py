@@ -102,11 +102,8 @@ def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:
     """Build what carries a service's calls out. Raises ConfigurationError."""
     if loaded.hosted is not None:
         return loaded.hosted
-    timeout = settings.services[name].timeout
-    return ForwardBackend(
-        backend_address(settings, name, loaded.contract),
-        ForwardSettings(total=timeout, idle=timeout, reply=settings.limits.reply),
-    )
+    address = backend_address(settings, name, loaded.contract)
+    return ForwardBackend(address, ForwardSettings(reply=settings.limits.reply))
 
 
 def policy(settings: Settings, name: str, contract: Contract) -> Policy:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.endpoint import Endpoint
 from gateway.errors import LeaseLost, QueueUnavailable
@@ -55,31 +54,30 @@ class Gateway:
         """
         async with asyncio.TaskGroup() as group:
             renewing = group.create_task(self._renew())
-            stopping = group.create_task(stop.wait())
-            while not stop.is_set():
-                for delivery in await self._next(stopping):
-                    work = _Work(delivery)
-                    self._working.add(work)
-                    work.task = group.create_task(self._process(work))
+            taking = group.create_task(self._take(group))
+            await stop.wait()
+            taking.cancel()
+            await asyncio.wait([taking])
             await self._drain()
             renewing.cancel()
 
-    async def _next(self, stopping: asyncio.Task[Any]) -> Sequence[Delivery]:
-        """Return new deliveries, no more than there is room for; none when it is time to stop."""
-        room = self._settings.concurrency - len(self._working)
-        if room == 0:
+    async def _take(self, group: asyncio.TaskGroup) -> None:
+        """Begin to work on what comes, no more at once than there is room for."""
+        while True:
+            for delivery in await self._next():
+                work = _Work(delivery)
+                self._working.add(work)
+                work.task = group.create_task(self._process(work))
+
+    async def _next(self) -> Sequence[Delivery]:
+        while (room := self._settings.concurrency - len(self._working)) == 0:
             self._freed.clear()
-            await _first(asyncio.ensure_future(self._freed.wait()), stopping)
-            return ()
-        receiving = asyncio.ensure_future(self._queue.receive(room, RECEIVE_WAIT))
-        await _first(receiving, stopping)
-        if receiving.cancelled():
-            return ()
+            await self._freed.wait()
         try:
-            return receiving.result()
+            return await self._queue.receive(room, RECEIVE_WAIT)
         except QueueUnavailable as error:
             log.warning("%s; trying again", error)
-            await asyncio.wait([stopping], timeout=1.0)
+            await asyncio.sleep(1.0)
             return ()
 
     async def _drain(self) -> None:
@@ -126,14 +124,6 @@ class Gateway:
                 work.task.cancel()
         except QueueUnavailable as error:
             log.warning("%s %s; lease not renewed", work.delivery.message.id, error)
-
-
-async def _first(waiting: asyncio.Future[Any], stopping: asyncio.Task[Any]) -> None:
-    """Wait for whichever is first, and cancel the wait where it is not."""
-    await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
-    if not waiting.done():
-        waiting.cancel()
-        await asyncio.wait([waiting])
 
 
 async def _settle(delivery: Delivery, verdict: Verdict) -> None:

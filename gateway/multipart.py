@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.message
 import email.parser
 import email.policy
+import functools
 from dataclasses import dataclass
 
 from gateway.errors import Refused
@@ -29,6 +30,7 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+@functools.lru_cache(maxsize=1024)  # callers send the same few content types over and over
 def parameter(content_type: str, name: str) -> str:
     """Return a parameter of a content type, without its quotes; empty where it is not there."""
     value = _header(content_type).get_param(name, "") if ";" in content_type else ""

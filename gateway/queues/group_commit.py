@@ -50,7 +50,6 @@ class _Outcome:
 def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """Open a connection for one thread at a time; transactions are written out by its user."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")
     return connection
 
@@ -76,10 +75,10 @@ class Writer:
     result comes; others are at once visible to all, and survive everything but a power cut.
     """
 
-    def __init__(self, path: Path, lock: Path) -> None:
+    def __init__(self, path: Path, lock: int) -> None:
+        """``lock`` is an open file, for ``turn``; the writer closes it in the end."""
         self._path = path
-        # Turns are taken under a lock that wakes who waits; SQLite's own makes them sleep and poll.
-        self._turn = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._turn = lock
         self._full = connect(path, synchronous="FULL")
         self._normal = connect(path, synchronous="NORMAL")
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
@@ -107,24 +106,25 @@ class Writer:
         os.close(self._turn)
 
     def _work(self) -> None:
-        while (batch := self._next_batch()) is not None:
-            outcomes = self._commit(batch)
+        while (first := self._entries.get()) is not None:
+            with turn(self._turn):
+                # Only now, with the turn taken: what came in while waiting for it joins in.
+                batch = [first, *self._waiting()]
+                outcomes = self._commit(batch)
             for folder in {entry.ring for entry in batch if entry.ring is not None}:
                 _ring(folder)
             self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
 
-    def _next_batch(self) -> list[_Entry] | None:
-        """Return all that is waiting, at least one job; None when the writer is to end."""
-        batch: list[_Entry] = []
-        entry = self._entries.get()
-        while entry is not None:
-            batch.append(entry)
-            if len(batch) == MOST_JOBS or self._entries.empty():
-                return batch
+    def _waiting(self) -> list[_Entry]:
+        """Return the entries that are there, up to the most, or up to the end."""
+        entries: list[_Entry] = []
+        while len(entries) < MOST_JOBS - 1 and not self._entries.empty():
             entry = self._entries.get()
-        if batch:
-            self._entries.put(None)  # met the end: first what came before it
-        return batch or None
+            if entry is None:
+                self._entries.put(None)  # the end is for the next round: first what came before it
+                break
+            entries.append(entry)
+        return entries
 
     def _commit(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         """Run a batch in one transaction; return each job's result, or the error it met."""
@@ -143,16 +143,21 @@ class Writer:
 
     def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         connection = self._full if any(entry.durable for entry in batch) else self._normal
-        with translated(self._path), self._turn_taken(), transaction(connection, "IMMEDIATE"):
+        with translated(self._path), transaction(connection, "IMMEDIATE"):
             return [_run(entry.job, connection) for entry in batch]
 
-    @contextlib.contextmanager
-    def _turn_taken(self) -> Iterator[None]:
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+@contextlib.contextmanager
+def turn(lock: int) -> Iterator[None]:
+    """Hold the lock by which processes take turns on a file: it wakes who waits, in order.
+
+    SQLite's own lock makes those who wait sleep and poll.
+    """
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager

@@ -52,21 +52,28 @@ class SqliteQueue:
         return cls(await QueueFile.open(path), clock)
 
     async def send(self, message: Message) -> None:
-        now = self.clock()
-        check_identity(message, now)
-        job = partial(store.add, message=message, now=now)
-        await self._file.write(job, durable=True, ring=REQUESTS)
+        check_identity(message, self.clock())
+        job = partial(store.add, message=message, clock=self.clock)
+        name, last = (message.sender, message.id), None
+        if self._waiters is not None:
+            self._waiters.expect(name)
+        try:
+            last = await self._file.write(job, durable=True, ring=REQUESTS)
+        finally:
+            if self._waiters is not None:
+                self._waiters.was_sent(name, last)
 
     async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
         until = time.monotonic() + wait
         self._bell = self._bell or self._file.bell(REQUESTS)
         while True:
             self._bell.clear()
-            claims = await self._claim(limit)
+            claims, due = await self._claim(limit)
             left = until - time.monotonic()
             if claims or left <= 0:
                 return [SqliteDelivery(self._file, self.clock, claim) for claim in claims]
-            if not await self._bell.wait(min(left, await self._pause())):
+            pause = LOOK if due is None else min(LOOK, max(due - self.clock(), 0.001))
+            if not await self._bell.wait(min(left, pause)):
                 await self._tidy()
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
@@ -83,8 +90,8 @@ class SqliteQueue:
             await self._file.write(partial(store.release, owner=self._file.owner), ring=REQUESTS)
         await self._file.aclose()
 
-    async def _claim(self, limit: int) -> list[store.Claim]:
-        job = partial(store.claim, owner=self._file.owner, limit=limit, now=self.clock())
+    async def _claim(self, limit: int) -> tuple[list[store.Claim], float | None]:
+        job = partial(store.claim, owner=self._file.owner, limit=limit, clock=self.clock)
         claiming = self._file.write(job)
         try:
             return await asyncio.shield(claiming)
@@ -93,16 +100,13 @@ class SqliteQueue:
             claiming.add_done_callback(self._give_back)
             raise
 
-    def _give_back(self, claiming: asyncio.Future[list[store.Claim]]) -> None:
+    def _give_back(self, claiming: asyncio.Future[tuple[list[store.Claim], float | None]]) -> None:
         if claiming.cancelled() or claiming.exception() is not None:
             return
-        for claim in claiming.result():
-            self._file.write(_giving_back(self._file.owner, claim, self.clock(), counts=False))
-
-    async def _pause(self) -> float:
-        """Return the seconds until the next look, sooner where a delayed request comes due."""
-        due = await self._file.read(store.next_due)
-        return LOOK if due is None else min(LOOK, max(due - self.clock(), 0.001))
+        claims, _ = claiming.result()
+        for claim in claims:
+            job = _giving_back(self._file.owner, claim, self.clock(), counts=False)
+            self._file.write(job, ring=REQUESTS)
 
     async def _tidy(self) -> None:
         """Free what dead processes held; sweep replies that no request can ask for any more."""

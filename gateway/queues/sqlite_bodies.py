@@ -1,11 +1,13 @@
-"""Bodies in the tables of the embedded queue, in parts: SQLite copies a value several times."""
+"""Bodies in the tables of the embedded queue: small ones in the row, large ones in parts."""
 
 from __future__ import annotations
 
 import sqlite3
 
+SMALL = 16 << 10
+"""Bytes that stay in the row of their message: all of a row is written with each change of it."""
 PART = 1 << 20
-"""Bytes in one part, at most."""
+"""Bytes in one part, at most: SQLite copies a value several times on its way."""
 
 # The parts of a body have the row ids `seq * MOST_PARTS + part`: there is no second index to keep.
 MOST_PARTS = 1 << 16
@@ -17,8 +19,15 @@ CREATE TABLE reply_bodies(part INTEGER PRIMARY KEY, data BLOB NOT NULL);
 REQUESTS, REPLIES = "request_bodies", "reply_bodies"
 
 
+def in_row(body: bytes) -> bytes | None:
+    """Return what goes into the row of a message: a small body; None for a large one."""
+    return body if len(body) <= SMALL else None
+
+
 def write(connection: sqlite3.Connection, table: str, seq: int, body: bytes) -> None:
-    """Store the body of a request or a reply under its sequence."""
+    """Store a body that is not in the row of its message."""
+    if len(body) <= SMALL:
+        return
     first, _ = _span(seq)
     view = memoryview(body)
     connection.executemany(
@@ -27,18 +36,22 @@ def write(connection: sqlite3.Connection, table: str, seq: int, body: bytes) -> 
     )
 
 
-def read(connection: sqlite3.Connection, table: str, seq: int) -> bytes:
-    """Return a body."""
+def read(connection: sqlite3.Connection, table: str, seq: int, in_row: bytes | None) -> bytes:
+    """Return a body, given what the row of its message holds."""
+    if in_row is not None:
+        return in_row
     rows = connection.execute(
         f"SELECT data FROM {table} WHERE part BETWEEN ? AND ? ORDER BY part", _span(seq)
     )
-    parts = [data for (data,) in rows]
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join([data for (data,) in rows])
 
 
-def remove(connection: sqlite3.Connection, table: str, seq: int) -> None:
-    """Remove a body."""
-    connection.execute(f"DELETE FROM {table} WHERE part BETWEEN ? AND ?", _span(seq))
+def remove(
+    connection: sqlite3.Connection, table: str, seq: int, in_row: bytes | None = None
+) -> None:
+    """Remove a body, given what the row of its message held."""
+    if in_row is None:
+        connection.execute(f"DELETE FROM {table} WHERE part BETWEEN ? AND ?", _span(seq))
 
 
 def _span(seq: int) -> tuple[int, int]:

@@ -6,14 +6,13 @@ import asyncio
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from gateway.errors import ConfigurationError
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
-from gateway.queues.group_commit import Job, Writer, connect, transaction, translated
+from gateway.queues.group_commit import Job, Writer, connect, transaction, translated, turn
 from gateway.queues.owners import Owner, forget_dead, is_alive
 
 T = TypeVar("T")
@@ -28,9 +27,12 @@ class QueueFile:
     def __init__(self, path: Path, live: Path) -> None:
         self._path = path
         self._live = live
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
+        lock = os.open(live / "turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._connection = connect(path, synchronous="NORMAL")
-        self._writer = Writer(path, live / "turn")
+        with turn(lock):  # others may be opening the same new file
+            _prepare(self._connection, path)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
+        self._writer = Writer(path, lock)
         forget_dead(live / "owners")
         self._owner = Owner(live / "owners")
         self.owner = self._owner.name
@@ -44,17 +46,11 @@ class QueueFile:
             for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
                 folder.mkdir(mode=0o700, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            file = cls(path, live)
+            return cls(path, live)
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"queue: {path} cannot be opened as a queue ({error}): name another file."
             ) from error
-        try:
-            await file.write(partial(store.prepare, path=path), durable=True)
-        except BaseException:
-            await file.aclose()
-            raise
-        return file
 
     async def read(self, job: Job[T]) -> T:
         """Do a job that only reads. Raises QueueUnavailable, QueueBroken."""
@@ -87,6 +83,17 @@ class QueueFile:
         self._reader.shutdown()
         self._connection.close()
         self._owner.close()
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or check them. The journal's mode stays with the file."""
+    try:
+        with transaction(connection, "EXCLUSIVE"):
+            store.prepare(connection, path)
+        connection.execute("PRAGMA journal_mode=WAL")
+    except BaseException:
+        connection.close()
+        raise
 
 
 def live_folder(path: Path) -> Path:

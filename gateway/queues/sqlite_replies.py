@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable
 
 from gateway.message import Message, from_properties, to_properties
 from gateway.queue import Collected, State
@@ -19,18 +19,20 @@ def add(
 ) -> None:
     """Store the reply of a request, given by its sender, id and digest; None: an empty one."""
     properties = None if reply is None else json.dumps(to_properties(reply))
+    body = b"" if reply is None else reply.body
     seq = connection.execute(
-        "INSERT INTO replies(sender, id, digest, properties, answered) VALUES (?, ?, ?, ?, ?)",
-        (*request, properties, now),
+        "INSERT INTO replies(sender, id, digest, properties, body, answered)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (*request, properties, bodies.in_row(body), now),
     ).lastrowid
-    if reply is not None:
-        bodies.write(connection, bodies.REPLIES, seq or 0, reply.body)
+    bodies.write(connection, bodies.REPLIES, seq or 0, body)
 
 
 def look(connection: sqlite3.Connection, sender: str, id: str) -> Collected:
     """Return the state of a request."""
     row = connection.execute(
-        "SELECT seq, sender, id, properties FROM replies WHERE sender=? AND id=?", (sender, id)
+        "SELECT seq, sender, id, properties, body FROM replies WHERE sender=? AND id=?",
+        (sender, id),
     ).fetchone()
     if row is not None:
         return _collected(connection, *row)
@@ -42,35 +44,39 @@ def look(connection: sqlite3.Connection, sender: str, id: str) -> Collected:
     return Collected(State.PENDING if row[0] is None else State.WORKING)
 
 
-def last_reply(connection: sqlite3.Connection) -> int:
+def last(connection: sqlite3.Connection) -> int:
     """Return the highest sequence that a reply has had so far."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='replies'").fetchone()
     return int(row[0]) if row else 0
 
 
-def replies_after(
-    connection: sqlite3.Connection, seq: int, wanted: Iterable[tuple[str, str]]
+def after(
+    connection: sqlite3.Connection, seq: int, is_wanted: Callable[[tuple[str, str]], bool]
 ) -> tuple[int, dict[tuple[str, str], Collected]]:
     """Return the last sequence seen, and those of the replies after ``seq`` that are wanted."""
-    names = set(wanted)
     found = {}
     for row in connection.execute(
-        "SELECT seq, sender, id, properties FROM replies WHERE seq>? ORDER BY seq", (seq,)
+        "SELECT seq, sender, id, properties, body FROM replies WHERE seq>? ORDER BY seq", (seq,)
     ).fetchall():
-        seq, sender, id, _ = row
-        if (sender, id) in names:
+        seq, sender, id, *_ = row
+        if is_wanted((sender, id)):
             found[sender, id] = _collected(connection, *row)
     return seq, found
 
 
 def _collected(
-    connection: sqlite3.Connection, seq: int, sender: str, id: str, properties: str | None
+    connection: sqlite3.Connection,
+    seq: int,
+    sender: str,
+    id: str,
+    properties: str | None,
+    body: bytes | None,
 ) -> Collected:
     if properties is None:
         return Collected(State.DONE)
-    body = bodies.read(connection, bodies.REPLIES, seq)
+    body = bodies.read(connection, bodies.REPLIES, seq, body)
     reply = from_properties(json.loads(properties), body, id=id, sender=sender)
-    assert isinstance(reply, Message)  # written by to_properties, in _store_reply
+    assert isinstance(reply, Message)  # written by to_properties, in add
     return Collected(State.REPLY, reply)
 
 
@@ -78,9 +84,9 @@ def sweep(connection: sqlite3.Connection, before: float, limit: int) -> int:
     """Remove replies that were answered before a time, up to ``limit``; tell how many went."""
     rows = connection.execute(
         "DELETE FROM replies WHERE seq IN (SELECT seq FROM replies WHERE answered<? LIMIT ?)"
-        " RETURNING seq",
+        " RETURNING seq, body",
         (before, limit),
     ).fetchall()
-    for (seq,) in rows:
-        bodies.remove(connection, bodies.REPLIES, seq)
+    for seq, body in rows:
+        bodies.remove(connection, bodies.REPLIES, seq, body)
     return len(rows)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import ConfigurationError, IdTaken, LeaseLost
-from gateway.message import Message, Unreadable, digest, from_properties, to_properties
+from gateway.message import Clock, Message, Unreadable, digest, from_properties, to_properties
 from gateway.queues import sqlite_bodies as bodies
 from gateway.queues import sqlite_replies as replies
 
@@ -22,7 +22,7 @@ VERSION = 1
 SCHEMA = """
 CREATE TABLE requests(
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
-    digest BLOB NOT NULL, properties TEXT NOT NULL, due REAL NOT NULL, owner TEXT,
+    digest BLOB NOT NULL, properties TEXT NOT NULL, body BLOB, due REAL NOT NULL, owner TEXT,
     epoch INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,
     started INTEGER NOT NULL DEFAULT 0, interrupted INTEGER NOT NULL DEFAULT 0,
     quarantined TEXT, quarantined_at REAL, UNIQUE(sender, id));
@@ -30,7 +30,8 @@ CREATE INDEX waiting ON requests(due, seq) WHERE owner IS NULL AND quarantined I
 CREATE INDEX leased ON requests(owner) WHERE owner IS NOT NULL;
 CREATE TABLE replies(
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
-    digest BLOB NOT NULL, properties TEXT, answered REAL NOT NULL, UNIQUE(sender, id));
+    digest BLOB NOT NULL, properties TEXT, body BLOB, answered REAL NOT NULL,
+    UNIQUE(sender, id));
 CREATE INDEX answered ON replies(answered);
 """
 
@@ -65,46 +66,67 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def add(connection: sqlite3.Connection, message: Message, now: float) -> bool:
-    """Add a request; tell whether it was new. Raises IdTaken where its id has other bytes."""
+def add(connection: sqlite3.Connection, message: Message, clock: Clock) -> int | None:
+    """Add a request; return the last reply's sequence, or None where it was there before.
+
+    Whatever answers the new request comes after that sequence. Raises IdTaken where its id has
+    other bytes.
+    """
     name = (message.sender, message.id)
-    held = connection.execute(
+    properties = json.dumps(to_properties(message))
+    row = (*name, digest(message), properties, bodies.in_row(message.body), clock())
+    added = connection.execute(
+        "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
+        " WHERE NOT EXISTS (SELECT 1 FROM replies WHERE sender=? AND id=?) ON CONFLICT DO NOTHING",
+        (*row, *name),
+    )
+    if added.rowcount == 0:
+        _check_same(connection, message)
+        return None
+    bodies.write(connection, bodies.REQUESTS, added.lastrowid or 0, message.body)
+    return replies.last(connection)
+
+
+def _check_same(connection: sqlite3.Connection, message: Message) -> None:
+    name = (message.sender, message.id)
+    (held,) = connection.execute(
         "SELECT digest FROM replies WHERE sender=? AND id=? UNION ALL "
         "SELECT digest FROM requests WHERE sender=? AND id=?",
         name * 2,
     ).fetchone()
-    fingerprint = digest(message)
-    if held is not None and held[0] != fingerprint:
+    if held != digest(message):
         raise IdTaken
-    if held is not None:
-        return False
-    seq = connection.execute(
-        "INSERT INTO requests(sender, id, digest, properties, due) VALUES (?, ?, ?, ?, ?)",
-        (*name, fingerprint, json.dumps(to_properties(message)), now),
-    ).lastrowid
-    bodies.write(connection, bodies.REQUESTS, seq or 0, message.body)
-    return True
 
 
-def claim(connection: sqlite3.Connection, owner: str, limit: int, now: float) -> list[Claim]:
-    """Lease the requests that have waited longest."""
+def claim(
+    connection: sqlite3.Connection, owner: str, limit: int, clock: Clock
+) -> tuple[list[Claim], float | None]:
+    """Lease the requests that have waited longest; where there is none, tell when one comes due."""
     rows = connection.execute(
         "UPDATE requests SET owner=?, epoch=epoch+1, attempt=attempt+1 WHERE seq IN (SELECT seq"
         " FROM requests WHERE owner IS NULL AND quarantined IS NULL AND due<=?"
         " ORDER BY due, seq LIMIT ?)"
-        " RETURNING seq, epoch, attempt, properties, sender, id, interrupted",
-        (owner, now, limit),
+        " RETURNING seq, epoch, attempt, properties, body, sender, id, interrupted",
+        (owner, clock(), limit),
     ).fetchall()
-    return [_claim(connection, *row) for row in sorted(rows)]
+    if not rows:
+        return [], next_due(connection)
+    return [_claim(connection, *row) for row in sorted(rows)], None
 
 
 def _claim(
-    connection: sqlite3.Connection, seq: int, epoch: int, attempt: int, properties: str, *who: str
+    connection: sqlite3.Connection,
+    seq: int,
+    epoch: int,
+    attempt: int,
+    properties: str,
+    body: bytes | None,
+    *who: str,
 ) -> Claim:
     sender, id, interrupted = who
     message = from_properties(
         json.loads(properties),
-        bodies.read(connection, bodies.REQUESTS, seq),
+        bodies.read(connection, bodies.REQUESTS, seq, body),
         id=id,
         sender=sender,
         interrupted=bool(interrupted),
@@ -130,13 +152,15 @@ def answer(
 ) -> None:
     """Store the reply (None: an empty one) and remove the request. Raises LeaseLost."""
     row = connection.execute(
-        "DELETE FROM requests WHERE seq=? AND owner=? AND epoch=? RETURNING sender, id, digest",
+        "DELETE FROM requests WHERE seq=? AND owner=? AND epoch=?"
+        " RETURNING sender, id, digest, body",
         (claim.seq, owner, claim.epoch),
     ).fetchone()
     if row is None:
         raise LeaseLost("another gateway holds the request")
-    bodies.remove(connection, bodies.REQUESTS, claim.seq)
-    replies.add(connection, row, reply, now)
+    *name_and_digest, body = row
+    bodies.remove(connection, bodies.REQUESTS, claim.seq, body)
+    replies.add(connection, tuple(name_and_digest), reply, now)
 
 
 def quarantine(

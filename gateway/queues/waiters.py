@@ -15,6 +15,8 @@ from gateway.queues.bells import Bell
 Name = tuple[str, str]
 Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
+MOST_EXPECTED = 10_000
+"""Requests that were sent and that nobody waits for yet, at most; one-way ones stay among them."""
 LOOK = 0.5
 """Seconds between two looks, rung or not: a ring is only a hint."""
 
@@ -26,8 +28,30 @@ class Waiters:
         self._read = read
         self._bell = bell
         self._waiting: dict[Name, set[asyncio.Future[Collected]]] = {}
+        self._expected: dict[Name, None] = {}
         self._seen: int | None = None  # the last reply looked at; None while nobody waits
+        self._since = 0  # where looking began, from when on no reply was passed over
         self._watch = asyncio.create_task(self._watching())
+
+    def expect(self, name: Name) -> None:
+        """Look out for the reply to a request that is about to be sent.
+
+        Whoever waits for it then need not look first: it costs as much as all else of waiting.
+        """
+        self._expected[name] = None
+        if len(self._expected) > MOST_EXPECTED:
+            del self._expected[next(iter(self._expected))]
+
+    def was_sent(self, name: Name, last: int | None) -> None:
+        """Take note that an expected request was sent after the reply of the sequence ``last``.
+
+        None: it was not, or not now, and its reply may have been there before.
+        """
+        if last is not None and self._seen is None:
+            self._seen = self._since = last
+            self._bell.ring()  # one in between was not listened to
+        if last is None or self._since > last:
+            self._expected.pop(name, None)
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return what ``Queue.collect`` returns."""
@@ -36,9 +60,10 @@ class Waiters:
         self._waiting.setdefault(name, set()).add(future)
         try:
             # Waiting comes first, then the look: a reply in between is found by one of them.
-            found = await self._look(name)
-            if wait <= 0 or found.state not in (State.PENDING, State.WORKING):
-                return found
+            if wait <= 0 or name not in self._expected:
+                found = await self._look(name)
+                if wait <= 0 or found.state not in (State.PENDING, State.WORKING):
+                    return found
             async with asyncio.timeout(wait):
                 return await future
         except TimeoutError:
@@ -55,11 +80,11 @@ class Waiters:
 
     async def _look(self, name: Name) -> Collected:
         def job(connection: sqlite3.Connection) -> tuple[int, Collected]:
-            return replies.last_reply(connection), replies.look(connection, *name)
+            return replies.last(connection), replies.look(connection, *name)
 
         last, found = await self._read(job)
         if self._seen is None:
-            self._seen = last
+            self._seen = self._since = last
         collected: Collected = found
         return collected
 
@@ -68,7 +93,8 @@ class Waiters:
         futures.discard(future)
         if not futures:
             del self._waiting[name]
-        if not self._waiting:
+            self._expected.pop(name, None)
+        if not self._waiting and not self._expected:
             self._seen = None
 
     async def _watching(self) -> None:
@@ -84,16 +110,19 @@ class Waiters:
                     future.set_exception(error)
 
     async def _serve(self, seen: int) -> None:
-        names = list(self._waiting)
         last, found = await self._read(
-            lambda connection: replies.replies_after(connection, seen, names)
+            lambda connection: replies.after(connection, seen, self._is_wanted)
         )
         if self._seen is not None:
             self._seen = max(self._seen, last)
         for name, collected in found.items():
+            self._expected.pop(name, None)
             for future in self._waiting.get(name, ()):
                 if not future.done():
                     future.set_result(collected)
+
+    def _is_wanted(self, name: Name) -> bool:
+        return name in self._waiting or name in self._expected
 
     def _unserved(self) -> list[asyncio.Future[Collected]]:
         return [one for futures in self._waiting.values() for one in futures if not one.done()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 
 from lxml import etree
@@ -100,7 +101,7 @@ class Sampler:
         return Sample(root, tuple(growth.required))
 
     def wrapper(self, name: str, parts: Mapping[str, str]) -> Sample:
-        """Return the wrapper of an rpc/literal message, from its parts' types (WSDL 1.1, 3.5)."""
+        """Return the wrapper of an rpc/literal message, from the types of its parts."""
         growth = _Growth(self._declared, self._random)
         root = etree.Element(name)
         for part, kind in parts.items():
@@ -182,8 +183,8 @@ class _Growth:
         least, most = int(node.get("minOccurs", "1")), node.get("maxOccurs", "1")
         if depth > DEPTH or self._left <= 0:
             return least
-        most = least + REPEATS if most == "unbounded" else min(int(most), least + REPEATS)
-        return max(self._random.randint(least, most) for _ in range(2))
+        limit = least + REPEATS if most == "unbounded" else min(int(most), least + REPEATS)
+        return max(self._random.randint(least, limit) for _ in range(2))
 
     def _group(self, at: Element, node: Element, depth: int, certain: bool) -> None:
         """Write a group once: one of a choice, all of an all in any order, all of a sequence."""
@@ -246,9 +247,9 @@ def _attributes(kind: Element, declared: Declared) -> Iterator[Element]:
 def value(
     kind: str | Element, declared: Declared, random: Random, facets: Mapping[str, str] | None = None
 ) -> str:
-    """Return a value of a type with simple content: a name in Clark notation, or what declares it.
+    """Return a value of a type, by its name or what declares it. Raises LookupError.
 
-    ``facets`` are those of the types that are derived from it. Raises LookupError.
+    ``facets`` are those of the types that are derived from it.
     """
     if isinstance(kind, str):
         found = declared.get(("simpleType", kind), declared.get(("complexType", kind)))
@@ -297,5 +298,5 @@ def _bound(facets: Mapping[str, str], name: str, otherwise: int, inwards: int) -
     """Return the nearest whole number inside of a bound."""
     if name not in facets:
         return otherwise
-    outer = float(facets[name])
+    outer = Decimal(facets[name])
     return (math.floor(outer) if name.startswith("max") else math.ceil(outer)) + inwards

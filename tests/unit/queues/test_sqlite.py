@@ -144,6 +144,51 @@ async def test_takers_in_several_processes_share_the_work_and_wake_each_other(pa
             assert {line.strip().decode() for line in lines} == {first.id, second.id}
 
 
+async def test_no_reply_is_missed_however_soon_it_comes(path):
+    answering = """
+import asyncio, sys
+from pathlib import Path
+from gateway.message import Message
+from gateway.queues.sqlite import SqliteQueue
+
+async def main():
+    queue = await SqliteQueue.open(Path(sys.argv[1]))
+    reply = Message(body=b"<reply/>", content_type="text/xml")
+    while True:
+        deliveries = await queue.receive(16, 10)
+        await asyncio.gather(*(delivery.answer(reply) for delivery in deliveries))
+
+asyncio.run(main())
+"""
+    async with opened(path) as queue:
+
+        async def caller() -> None:
+            for _ in range(40):
+                await queue.send(sent := request())
+                assert (await queue.collect("alice", sent.id, 5)).state is State.REPLY
+
+        answerers = [subprocess.Popen([sys.executable, "-c", answering, path]) for _ in range(2)]
+        try:
+            await queue.send(first := request())
+            assert (await queue.collect("alice", first.id, 20)).state is State.REPLY
+            began = time.monotonic()
+            await asyncio.gather(*(caller() for _ in range(16)))
+            assert time.monotonic() - began < 20  # not one was left to the slow look
+        finally:
+            for process in answerers:
+                process.kill()
+                process.wait()
+
+
+async def test_two_processes_may_open_a_new_queue_at_once(tmp_path):
+    opening = "import asyncio,sys;from pathlib import Path;from gateway.queues.sqlite import *;"
+    opening += "asyncio.run(SqliteQueue.open(Path(sys.argv[1])))"
+    for n in range(5):
+        path = tmp_path / f"{n}.db"
+        processes = [subprocess.Popen([sys.executable, "-c", opening, path]) for _ in range(3)]
+        assert [process.wait() for process in processes] == [0, 0, 0]
+
+
 async def test_nothing_is_left_behind_by_who_was_killed(path):
     async with opened(path) as queue:
         await queue.send(request())
