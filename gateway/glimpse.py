@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from gateway.multipart import is_multipart, media_type, parameter
-from gateway.soap import SoapVersion
+from gateway.multipart import is_multipart, media_type, root_span
+from gateway.soap import Element, SoapVersion, parser
 
-CHUNK = 512
+SMALL = 64 << 10
+"""Bytes of a reply that are parsed whole: for so few it takes less than to stop in between."""
+CHUNK = 4096
 FARTHEST = 1 << 20
 """Bytes after which the Body must have begun; headers before it have never been near as long."""
 
@@ -30,83 +32,52 @@ def glimpse(body: bytes, content_type: str) -> Glimpse | None:
     """Return what kind of SOAP reply this is; None where it is none."""
     if media_type(content_type) not in MEDIA_TYPES:
         return None
-    span = _root_part(body, content_type) if is_multipart(content_type) else (0, len(body))
+    span = root_span(body, content_type) if is_multipart(content_type) else (0, len(body))
     if span is None:
         return None
     start, end = span
-    # recover=False: a page of HTML must not be bent into an envelope.
-    parser = etree.XMLPullParser(
-        events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False
-    )
     try:
-        return _read(parser, memoryview(body)[start : min(end, start + FARTHEST)])
+        root = _whole(body[start:end]) if end - start <= SMALL else _beginning(body, start, end)
     except (etree.XMLSyntaxError, ValueError):
         return None
+    return _kind(root)
 
 
-def _root_part(body: bytes, content_type: str) -> tuple[int, int] | None:
-    """Return where the content of the root part begins and ends; None where it is not found.
-
-    The root part is the one that ``start`` names, or else the first (RFC 2387, section 3.2).
-    """
-    boundary = b"--" + parameter(content_type, "boundary").encode("latin-1", "replace")
-    wanted = parameter(content_type, "start").strip("<>").encode("latin-1", "replace")
-    at = body.find(boundary)
-    while at >= 0:
-        end_of_head = body.find(b"\r\n\r\n", at)
-        if end_of_head < 0:
-            return None
-        if not wanted or wanted in body[at:end_of_head]:
-            end = body.find(b"\r\n" + boundary, end_of_head)
-            return end_of_head + 4, end if end >= 0 else len(body)
-        at = body.find(boundary, end_of_head)
-    return None
+def _whole(data: bytes) -> Element:
+    return etree.fromstring(data, parser())
 
 
-def _read(parser: etree.XMLPullParser, data: memoryview) -> Glimpse | None:
-    """Feed the parser until the first element of the Body tells enough."""
-    reading = _Reading()
-    for at in range(0, len(data), CHUNK):
-        parser.feed(bytes(data[at : at + CHUNK]))
-        for event, element in parser.read_events():
-            if isinstance(element, etree._Element) and reading.sees(event, element):
-                return reading.glimpse
-    return reading.glimpse
+def _beginning(body: bytes, start: int, end: int) -> Element:
+    """Parse as much of a reply as it takes to see what is in its Body."""
+    pull = etree.XMLPullParser(
+        events=("start",), resolve_entities=False, no_network=True, load_dtd=False
+    )
+    for at in range(start, min(end, start + FARTHEST), CHUNK):
+        pull.feed(body[at : min(end, at + CHUNK)])
+        for _, element in pull.read_events():
+            if isinstance(element, etree._Element) and _is_in_body(element):
+                return element.getroottree().getroot()
+    raise ValueError("no Body that holds anything")
 
 
-class _Reading:
-    """Where the parser is, and what was seen so far."""
+def _is_in_body(element: Element) -> bool:
+    parent = element.getparent()
+    return parent is not None and parent.tag in [_tag(v, "Body") for v in SoapVersion]
 
-    def __init__(self) -> None:
-        self.glimpse: Glimpse | None = None
-        self._version: SoapVersion | None = None
 
-    def sees(self, event: str, element: etree._Element) -> bool:
-        """Take one event; tell whether enough is known."""
-        if self._version is None:
-            self._version = next(
-                (v for v in SoapVersion if element.tag == _tag(v, "Envelope")), None
-            )
-            return self._version is None
-        is_body = element.tag == _tag(self._version, "Body")
-        if self.glimpse is not None:
-            return self._sees_fault(event, element, self._version)
-        if is_body and event == "end":  # an empty one
-            self.glimpse = Glimpse(self._version, is_fault=False)
-        parent = element.getparent()
-        if parent is not None and parent.tag == _tag(self._version, "Body"):
-            is_fault = element.tag == _tag(self._version, "Fault")
-            self.glimpse = Glimpse(self._version, is_fault=is_fault)
-        return self.glimpse is not None and not self.glimpse.is_fault
-
-    def _sees_fault(self, event: str, element: etree._Element, version: SoapVersion) -> bool:
-        """Take an event inside a fault; tell whether its code, which comes first, is known."""
-        if event == "start" or element.tag not in ("faultcode", _tag(version, "Value")):
-            return False
-        code = (element.text or "").strip().rpartition(":")[2]
-        at_fault = code.partition(".")[0] in ("Client", "Sender")
-        self.glimpse = Glimpse(version, is_fault=True, sender_at_fault=at_fault)
-        return True
+def _kind(root: Element) -> Glimpse | None:
+    """Return what kind of reply a tree is, be it only the beginning of one."""
+    version = next((v for v in SoapVersion if root.tag == _tag(v, "Envelope")), None)
+    body = None if version is None else root.find(_tag(version, "Body"))
+    if version is None or body is None:
+        return None
+    fault = body.find(_tag(version, "Fault"))
+    if fault is None:
+        return Glimpse(version, is_fault=False)
+    path = f"{_tag(version, 'Code')}/{_tag(version, 'Value')}"
+    code = (fault.findtext("faultcode") or fault.findtext(path) or "").strip().rpartition(":")[2]
+    at_fault = code.partition(".")[0] in ("Client", "Sender")
+    return Glimpse(version, is_fault=True, sender_at_fault=at_fault)
 
 
 def _tag(version: SoapVersion, name: str) -> str:

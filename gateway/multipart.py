@@ -1,14 +1,32 @@
-"""multipart/related (RFC 2387), as MTOM and SOAP with Attachments use it: to look inside."""
+"""multipart/related (RFC 2387), as MTOM and SOAP with Attachments use it: to look inside.
+
+Not with the library's parser of mail: it takes parts of type message/rfc822 or multipart/* apart,
+reads a boundary behind a bare line feed where others see content, and needs seconds, or all of the
+stack, for a header of some kilobytes.
+"""
 
 from __future__ import annotations
 
+import binascii
+import contextlib
 import email.message
-import email.parser
-import email.policy
 import functools
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.errors import Refused
+
+SEEN = 1024
+"""Content types whose parameters are remembered: callers send the same few over and over."""
+PARTS = 1000
+HEAD = 8 << 10
+"""How many parts a message may have, and how many bytes the headers of each."""
+
+NO_PARTS = "The multipart message has no parts, or its boundary is not the announced one."
+_END = re.compile(rb"(--)?[ \t]*(?=\r\n|\Z)")
+_FOLD = re.compile(rb"\r\n[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +35,19 @@ class Part:
 
     body: bytes
     content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A part: its headers, by their names in lower case, and where its content is."""
+
+    headers: dict[str, str]
+    begin: int
+    end: int
+
+    @property
+    def id(self) -> str:
+        return self.headers.get("content-id", "").strip("<>")
 
 
 def _header(content_type: str) -> email.message.Message:
@@ -30,11 +61,22 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-@functools.lru_cache(maxsize=1024)  # callers send the same few content types over and over
+@functools.lru_cache(SEEN)
 def parameter(content_type: str, name: str) -> str:
     """Return a parameter of a content type, without its quotes; empty where it is not there."""
     value = _header(content_type).get_param(name, "") if ";" in content_type else ""
     return value if isinstance(value, str) else ""
+
+
+@functools.lru_cache(SEEN)
+def is_plain(content_type: str) -> bool:
+    """Tell whether no parameter is there twice, or in the form of RFC 2231.
+
+    Readers differ in what they make of those.
+    """
+    given = (_header(content_type).get_params([], unquote=False) or [])[1:]
+    names = [name.lower() for name, _ in given]
+    return len(names) == len(set(names)) and all(isinstance(value, str) for _, value in given)
 
 
 def is_multipart(content_type: str) -> bool:
@@ -45,27 +87,86 @@ def is_multipart(content_type: str) -> bool:
 def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
     """Return the root part, and the bytes of every other part by its Content-ID.
 
-    The root part is the one that ``start`` names, or else the first. Raises Refused.
+    The root part is the one that ``start`` names, or else the first. Raises Refused, also where
+    another reader could find other parts.
     """
-    head = b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n"
-    parsed = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-    parts = list(parsed.iter_parts()) if parsed.is_multipart() else []
-    if not parts:
-        raise Refused(
-            "The multipart message has no parts, or its boundary is not the announced one."
-        )
-    start = parameter(content_type, "start")
-    root = next(
-        (part for part in parts if start and _content_id(part) == start.strip("<>")), parts[0]
-    )
-    others = {_content_id(part): _bytes(part) for part in parts if part is not root}
-    return Part(_bytes(root), str(root.get("Content-Type", "text/xml"))), others
+    sections = list(islice(_sections(body, content_type), PARTS + 1))
+    start = parameter(content_type, "start").strip("<>")
+    ids = [one.id for one in sections if one.id]
+    if len(sections) > PARTS or len(ids) != len(set(ids)):
+        raise Refused("The multipart message has too many parts, or two with one Content-ID.")
+    root = next((one for one in sections if not start or one.id == start), None)
+    if root is None:
+        raise Refused("The start of the multipart message names none of its parts.")
+    others = {one.id: _content(body, one) for one in sections if one is not root and one.id}
+    kind = root.headers.get("content-type", "text/xml")
+    if not is_plain(kind):
+        raise Refused("A parameter of the root part's content type is there twice, or in parts.")
+    return Part(_content(body, root), kind), others
 
 
-def _content_id(part: email.message.Message) -> str:
-    return str(part.get("Content-ID", "")).strip().strip("<>")
+def root_span(body: bytes, content_type: str) -> tuple[int, int] | None:
+    """Return where the content of the root part begins and ends; None where it is not found."""
+    start = parameter(content_type, "start").strip("<>")
+    try:
+        for one in _sections(body, content_type):
+            if not start or one.id == start:
+                return one.begin, one.end
+    except Refused:
+        return None
+    return None
 
 
-def _bytes(part: email.message.Message) -> bytes:
-    payload = part.get_payload(decode=True)
-    return payload if isinstance(payload, bytes) else b""
+def _sections(body: bytes, content_type: str) -> Iterator[_Section]:
+    boundary = parameter(content_type, "boundary")
+    begin = None
+    for at, end, is_last in _delimiters(body, boundary) if boundary else ():
+        if begin is not None:
+            yield _section(body, begin, at)
+        begin = end
+        if is_last:
+            return
+    raise Refused(NO_PARTS)
+
+
+def _delimiters(body: bytes, boundary: str) -> Iterator[tuple[int, int, bool]]:
+    """Yield where each delimiter begins and ends, and whether it is the last (RFC 2046, 5.1.1).
+
+    Raises Refused for what only some readers take for one: behind a bare CR or LF, or going on.
+    """
+    mark = b"--" + boundary.encode("latin-1", "replace")
+    at = body.find(mark)
+    while at >= 0:
+        before, end = body[max(0, at - 2) : at], _END.match(body, at + len(mark))
+        if end is not None and before in (b"", b"\r\n"):
+            yield max(0, at - 2), end.end(), bool(end[1])
+        elif not before or before[-1:] in b"\r\n":
+            raise Refused("A line of a part begins as the boundary does: choose another boundary.")
+        at = body.find(mark, at + len(mark))
+
+
+def _section(body: bytes, begin: int, end: int) -> _Section:
+    head = body.find(b"\r\n\r\n", begin, min(end, begin + HEAD))
+    if head < 0:
+        raise Refused("The headers of a part have no end, or are too long.")
+    headers: dict[str, str] = {}
+    for line in _FOLD.sub(b" ", body[begin:head]).split(b"\r\n")[1:]:
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon or name.lower() in headers or "\n" in value or "\r" in value:
+            raise Refused("A header of a part cannot be read, or is there twice.")
+        headers[name.lower()] = value.strip()
+    return _Section(headers, head + 4, end)
+
+
+def _content(body: bytes, section: _Section) -> bytes:
+    """Return the bytes of a part, whatever its type (RFC 2045, section 6)."""
+    content = body[section.begin : section.end]
+    match section.headers.get("content-transfer-encoding", "binary").lower():
+        case "7bit" | "8bit" | "binary":
+            return content
+        case "quoted-printable":
+            return binascii.a2b_qp(content)
+        case "base64":
+            with contextlib.suppress(binascii.Error):
+                return binascii.a2b_base64(content)
+    raise Refused("The transfer encoding of a part cannot be read.")

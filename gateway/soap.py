@@ -6,10 +6,11 @@ message go on as they came.
 
 from __future__ import annotations
 
+import codecs
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from xml.sax.saxutils import escape
 
@@ -25,6 +26,7 @@ GATEWAY_NS = "urn:soap-queue-gateway"
 XOP_INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
 # What XML 1.0 cannot hold (section 2.2), however it is escaped.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
 
 
@@ -63,6 +65,8 @@ class Envelope:
     """The first element inside the Body; None where the Body is empty."""
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     """The other parts of a multipart message, by Content-ID without its brackets."""
+    content_type: str = ""
+    """That of the envelope itself: in a multipart message, of the root part."""
 
 
 class _Deny(etree.Resolver):
@@ -75,14 +79,14 @@ class _Deny(etree.Resolver):
 _local = threading.local()
 
 
-def _parser() -> etree.XMLParser:
-    """Return this thread's parser: a shared one would make threads wait for each other.
+def parser() -> etree.XMLParser:
+    """Return this thread's parser for messages: with a shared one, threads wait for each other.
 
     Never with collect_ids=False: libxml2 then reads an external DTD, whatever else is set.
     """
-    parser: etree.XMLParser | None = getattr(_local, "parser", None)
-    if parser is None:
-        parser = etree.XMLParser(
+    mine: etree.XMLParser | None = getattr(_local, "parser", None)
+    if mine is None:
+        mine = etree.XMLParser(
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
@@ -90,9 +94,9 @@ def _parser() -> etree.XMLParser:
             attribute_defaults=False,
             huge_tree=False,
         )
-        parser.resolvers.add(_Deny())
-        _local.parser = parser
-    return parser
+        mine.resolvers.add(_Deny())
+        _local.parser = mine
+    return mine
 
 
 def parse(message: Message) -> Envelope:
@@ -103,19 +107,19 @@ def parse(message: Message) -> Envelope:
         root_part, attachments = split(data, content_type)
         data, content_type = root_part.body, root_part.content_type
     root = _parse_xml(data)
-    _check_document(root, content_type)
-    return _envelope(root, attachments)
+    _check_document(root, data, content_type)
+    return replace(_envelope(root, attachments), content_type=content_type)
 
 
 def _parse_xml(data: bytes) -> Element:
     try:
-        return etree.fromstring(data, _parser())
+        return etree.fromstring(data, parser())
     except (etree.XMLSyntaxError, ValueError) as error:
         # The parser's own words stay out: they quote the message, and name files.
         raise Refused("The message is not well-formed XML.") from error
 
 
-def _check_document(root: Element, content_type: str) -> None:
+def _check_document(root: Element, data: bytes, content_type: str) -> None:
     """Refuse what SOAP forbids in a document (SOAP 1.1 section 3, SOAP 1.2 part 1 section 5)."""
     docinfo = root.getroottree().docinfo
     if docinfo.internalDTD is not None:
@@ -123,6 +127,9 @@ def _check_document(root: Element, content_type: str) -> None:
     if _has_processing_instruction(root):
         raise Refused("A SOAP message must not contain a processing instruction.")
     encoding = (docinfo.encoding or "UTF-8").upper()
+    if data.startswith(_UTF_16_MARKS):
+        # lxml says UTF-8 where there is no declaration (XML 1.0, section 4.3.3 and appendix F).
+        encoding = "UTF-16"
     if encoding not in ENCODINGS:
         raise Refused("The message must be encoded in UTF-8 or UTF-16.")
     charset = parameter(content_type, "charset").upper()
@@ -171,6 +178,13 @@ def _payload(body: Element, version: SoapVersion) -> Element | None:
     if payload is not None and payload.tag == f"{{{version.namespace}}}Fault":
         raise Refused("A Fault is not a request.")
     return payload
+
+
+def is_alone(include: Element) -> bool:
+    """Tell whether an xop:Include is all that its parent holds (XOP 1.0, section 3.2)."""
+    parent = include.getparent()
+    texts = ("" if parent is None else parent.text, include.tail)
+    return parent is not None and len(parent) == 1 and not "".join(t or "" for t in texts).strip()
 
 
 def version_of(message: Message) -> SoapVersion:

@@ -29,6 +29,8 @@ repeatable = ["Echo", "Fetch"]
 bind = "127.0.0.1:{port}"
 """
 STARTING = 30.0
+RELAYS = ("relay", "relay")
+"""In the place of commands: two bare relays, for comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,17 @@ def place(
         backend, direct = stack.enter_context(started_backend(held))
         settings, through = write_settings(home, direct)
         parts = {"backend": backend}
-        for command in commands:
-            words = command.split()
-            parts[words[0]] = stack.enter_context(processes.gateway(words, settings, level))
+        if commands == RELAYS:
+            through = direct
+            for name in ("serve", "listen"):  # the parts of the gateway in whose place they stand
+                parts[name] = stack.enter_context(processes.script("relay.py", through))
+                through = _address(parts[name])
+        else:
+            for command in commands:
+                words = command.split()
+                parts[words[0]] = stack.enter_context(processes.gateway(words, settings, level))
+            await_health(through, parts)
         load = Load(stack.enter_context(processes.script("client.py")))
-        await_health(through, parts)
         yield Place(parts, direct, through, load)
 
 
@@ -96,8 +104,13 @@ def new_home(folder: Path) -> Iterator[Path]:
 def started_backend(held: bool) -> Iterator[tuple[Process, str]]:
     """Start a backend; yield it and its address."""
     with processes.script("backend.py", *(["--held"] if held else [])) as backend:
-        assert backend.popen.stdout is not None  # ``script`` asks for it
-        yield backend, backend.popen.stdout.readline().strip()
+        yield backend, _address(backend)
+
+
+def _address(process: Process) -> str:
+    """Return the address that a server prints first."""
+    assert process.popen.stdout is not None  # ``script`` asks for it
+    return process.popen.stdout.readline().strip()
 
 
 def write_settings(home: Path, backend: str) -> tuple[Path, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from client import Task
 from machine import busy_seconds, cores, fsync_costs, percentile
-from place import Place, place
+from place import RELAYS, Place, place
 
 CALLERS = 32
 FSYNCS = {"Echo": 2, "EchoOnce": 3}
@@ -82,6 +82,7 @@ WAYS = (
     Way(name="at most once, default log", operation="EchoOnce", level="info"),
     Way(name="up (one process)", commands=("up",)),
     Way(name="serve --processes 2 + listen", commands=("serve --processes 2", "listen")),
+    Way(name="two bare HTTP relays", commands=RELAYS),
 )
 
 

@@ -11,7 +11,7 @@ from gateway.contract import Contract
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.multipart import parameter
-from gateway.soap import parse
+from gateway.soap import Envelope, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +34,21 @@ class Gate:
         check_headers(message)
         envelope = parse(message)
         check_version(envelope, message)
-        operation = self._contract.find(envelope, action(message))
+        operation = self._contract.find(envelope, action(message, envelope))
         check_payload(envelope, operation)
         self._contract.validate(operation, envelope)
         return Call(message=message, envelope=envelope, operation=operation)
 
 
-def action(message: Message) -> str:
+def action(message: Message, envelope: Envelope) -> str:
     """Return the SOAP action: SOAP 1.2 has it in the content type (RFC 3902).
 
-    Raises Refused where it is stated twice, and not alike: a backend might believe the other one.
+    MTOM has it in the root part's as well, and in those that ``type`` and ``start-info`` hold.
+    Raises Refused where it is not alike everywhere: a backend might believe another one.
     """
-    in_type = parameter(message.content_type, "action")
-    if message.soap_action and in_type and message.soap_action != in_type:
+    types = [message.content_type, envelope.content_type]
+    types += [parameter(one, name) for one in types for name in ("type", "start-info")]
+    stated = {message.soap_action, *(parameter(one, "action") for one in types)} - {""}
+    if len(stated) > 1:
         raise Refused("SOAPAction and the action of the content type disagree: keep one of them.")
-    return message.soap_action or in_type
+    return stated.pop() if stated else ""

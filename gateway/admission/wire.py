@@ -6,7 +6,7 @@ import re
 
 from gateway.errors import Refused
 from gateway.message import Message
-from gateway.multipart import media_type
+from gateway.multipart import is_plain, media_type
 
 MEDIA_TYPES = ("text/xml", "application/soap+xml", "multipart/related")
 
@@ -27,5 +27,7 @@ def check_headers(message: Message) -> None:
         raise Refused(f"The content type must be one of {', '.join(MEDIA_TYPES)}.")
     if not _HEADER_VALUE.fullmatch(message.content_type):
         raise Refused("The content type holds characters that a header cannot hold.")
+    if not is_plain(message.content_type):
+        raise Refused("A parameter of the content type is there twice or in parts: write it once.")
     if not _ACTION.fullmatch(message.soap_action):
         raise Refused("The SOAP action must be a URI.")

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from gateway.errors import FaultCode, Refused
-from gateway.soap import XOP_INCLUDE, Element, Envelope, SoapVersion
+from gateway.soap import XOP_INCLUDE, Element, Envelope, SoapVersion, is_alone
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 
@@ -72,7 +72,7 @@ def _inline_attachments(root: Element, attachments: Mapping[str, bytes]) -> None
         scheme, _, name = include.get("href", "").partition(":")
         content = left.pop(unquote(name), None) if scheme == "cid" else None
         parent = include.getparent()
-        if content is None or parent is None or len(parent) != 1:
+        if content is None or parent is None or not is_alone(include):
             raise Refused("An xop:Include must be alone, and name a part that no other one names.")
         parent.remove(include)
         parent.text = base64.b64encode(content).decode("ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import json
 import logging
@@ -12,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, TextIO, TypeVar
 
 import typer
 from uvloop import new_event_loop
@@ -20,6 +21,9 @@ from uvloop import new_event_loop
 from gateway.errors import QueueBroken
 
 T = TypeVar("T")
+
+GATHER = 0.1
+"""Seconds that a line about a request may wait for others, to be written with them."""
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The settings.", metavar="gateway.toml")
@@ -129,9 +133,42 @@ def _moment(record: logging.LogRecord) -> str:
     return f"{seconds}.{int(record.msecs):03d}Z"
 
 
+class Gathering(logging.StreamHandler[TextIO]):
+    """Writes lines together, a moment later; from warnings on at once.
+
+    Every write lets another thread have the interpreter, which costs a call more than its line.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+        atexit.register(self.flush)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+        if record.levelno >= logging.WARNING or not self._is_later():
+            self.flush()
+
+    def flush(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines:
+            self.stream.write("\n".join([*lines, ""]))
+        super().flush()
+
+    def _is_later(self) -> bool:
+        """Have what was gathered written soon; tell whether there is a loop to do it."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if len(self._lines) == 1:
+            loop.call_later(GATHER, self.flush)
+        return True
+
+
 def log_to_stderr(level: LogLevel) -> None:
     """Log readable lines to a terminal, JSON lines to anything else."""
-    handler = logging.StreamHandler()
+    handler = Gathering()
     handler.setFormatter(Readable() if sys.stderr.isatty() else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("zeep", "urllib3", "asyncio", "aiohttp"):

@@ -125,6 +125,8 @@ def _message_parts(roots: Iterable[Element]) -> Mapping[str, Mapping[str, str]]:
     return {
         f"{{{root.get('targetNamespace')}}}{message.get('name')}": {
             part.get("name", ""): clark(part, part.get("element", ""))
+            if part.get("element")
+            else ""
             for part in message.iterfind(wsdl("part"))
         }
         for root in roots

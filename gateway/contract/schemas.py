@@ -13,7 +13,7 @@ from lxml import etree
 from gateway.contract.operations import Operation
 from gateway.contract.schema_set import SchemaSet
 from gateway.errors import Refused
-from gateway.soap import XOP_INCLUDE, Element, Envelope
+from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
 
 _STEP = re.compile(r"(?:[^/\[]*:)?([^/\[:]+)(?:\[(\d+)\])?")
 _REFUSED = "The Body does not follow the contract"
@@ -76,8 +76,8 @@ def _without_includes(envelope: Envelope) -> list[Element]:
     body = next(copy.deepcopy(envelope.root).iterchildren(envelope.body.tag))
     for include in list(body.iter(XOP_INCLUDE)):
         parent = include.getparent()
-        # Beside other elements it stands for no content; the schema then refuses it as it is.
-        if parent is not None and len(parent) == 1:
+        # Beside anything else it stands for no content; the schema then refuses it as it is.
+        if parent is not None and is_alone(include):
             parent.remove(include)
             parent.text = ""
     return [child for child in body if isinstance(child.tag, str)]

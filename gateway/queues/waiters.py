@@ -13,6 +13,7 @@ from gateway.queues import sqlite_replies as replies
 from gateway.queues.bells import Bell
 
 Name = tuple[str, str]
+Waiting = dict[Name, set[asyncio.Future[Collected]]]
 Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
 MOST_EXPECTED = 10_000
@@ -27,7 +28,7 @@ class Waiters:
     def __init__(self, read: Read, bell: Bell) -> None:
         self._read = read
         self._bell = bell
-        self._waiting: dict[Name, set[asyncio.Future[Collected]]] = {}
+        self._waiting: Waiting = {}
         self._expected: dict[Name, None] = {}
         self._seen: int | None = None  # the last reply looked at; None while nobody waits
         self._since = 0  # where looking began, from when on no reply was passed over
@@ -48,8 +49,7 @@ class Waiters:
         None: it was not, or not now, and its reply may have been there before.
         """
         if last is not None and self._seen is None:
-            self._seen = self._since = last
-            self._bell.ring()  # one in between was not listened to
+            self._watch_from(last)
         if last is None or self._since > last:
             self._expected.pop(name, None)
 
@@ -74,7 +74,7 @@ class Waiters:
     async def aclose(self) -> None:
         self._watch.cancel()
         await asyncio.gather(self._watch, return_exceptions=True)
-        for future in self._unserved():
+        for future in _unserved(self._waiting):
             future.cancel()
         self._bell.close()
 
@@ -84,9 +84,14 @@ class Waiters:
 
         last, found = await self._read(job)
         if self._seen is None:
-            self._seen = self._since = last
+            self._watch_from(last)
         collected: Collected = found
         return collected
+
+    def _watch_from(self, last: int) -> None:
+        """Begin to look out for the replies after one."""
+        self._seen = self._since = last
+        self._bell.ring()  # a ring in between was not listened to
 
     def _forget(self, name: Name, future: asyncio.Future[Collected]) -> None:
         futures = self._waiting[name]
@@ -106,12 +111,15 @@ class Waiters:
             try:
                 await self._serve(self._seen)
             except GatewayError as error:
-                for future in self._unserved():
+                for future in _unserved(self._waiting):
                     future.set_exception(error)
 
     async def _serve(self, seen: int) -> None:
+        def is_wanted(name: Name) -> bool:
+            return name in self._waiting or name in self._expected
+
         last, found = await self._read(
-            lambda connection: replies.after(connection, seen, self._is_wanted)
+            lambda connection: replies.after(connection, seen, is_wanted)
         )
         if self._seen is not None:
             self._seen = max(self._seen, last)
@@ -121,8 +129,6 @@ class Waiters:
                 if not future.done():
                     future.set_result(collected)
 
-    def _is_wanted(self, name: Name) -> bool:
-        return name in self._waiting or name in self._expected
 
-    def _unserved(self) -> list[asyncio.Future[Collected]]:
-        return [one for futures in self._waiting.values() for one in futures if not one.done()]
+def _unserved(waiting: Waiting) -> list[asyncio.Future[Collected]]:
+    return [one for futures in waiting.values() for one in futures if not one.done()]

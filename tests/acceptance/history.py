@@ -1,4 +1,4 @@
-"""What happened to each call, and the judge of it: the invariants of docs/explanation/promise.md."""
+"""What happened to each call, and its judge: the invariants of docs/explanation/promise.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands as a person types them: what they print, their exit status, and no traceback ever."""
+"""The commands as a person types them: what they print, their exit status, no traceback ever."""
 
 from __future__ import annotations
 
