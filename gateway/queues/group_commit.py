@@ -50,7 +50,11 @@ class _Outcome:
 def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """Open a connection for one thread at a time; transactions are written out by its user."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
-    connection.execute(f"PRAGMA synchronous={synchronous}")
+    try:
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +28,7 @@ class QueueFile:
     def __init__(self, path: Path, live: Path) -> None:
         self._path = path
         self._live = live
-        lock = os.open(live / "turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._connection = connect(path, synchronous="NORMAL")
-        with turn(lock):  # others may be opening the same new file
-            _prepare(self._connection, path)
+        self._connection, lock = _prepared(path, live / "turn")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
         self._writer = Writer(path, lock)
         forget_dead(live / "owners")
@@ -85,15 +83,18 @@ class QueueFile:
         self._owner.close()
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, or check them. The journal's mode stays with the file."""
-    try:
-        with transaction(connection, "EXCLUSIVE"):
-            store.prepare(connection, path)
-        connection.execute("PRAGMA journal_mode=WAL")
-    except BaseException:
-        connection.close()
-        raise
+def _prepared(path: Path, lock: Path) -> tuple[sqlite3.Connection, int]:
+    """Return a connection to a file whose tables were made, or checked; and the open lock."""
+    with contextlib.ExitStack() as undo:
+        file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        undo.callback(os.close, file)
+        connection = undo.enter_context(contextlib.closing(connect(path, synchronous="NORMAL")))
+        with turn(file):  # others may be opening the same new file
+            with transaction(connection, "EXCLUSIVE"):
+                store.prepare(connection, path)
+            connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
+        undo.pop_all()
+    return connection, file
 
 
 def live_folder(path: Path) -> Path:
