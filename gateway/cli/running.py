@@ -150,10 +150,14 @@ class Gathering(logging.StreamHandler[TextIO]):
             self.flush()
 
     def flush(self) -> None:
-        lines, self._lines = self._lines, []
-        if lines:
-            self.stream.write("\n".join([*lines, ""]))
-        super().flush()
+        self.acquire()  # as it is in emit: lines come from several threads
+        try:
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("\n".join([*lines, ""]))
+            super().flush()
+        finally:
+            self.release()
 
     def _is_later(self) -> bool:
         """Have what was gathered written soon; tell whether there is a loop to do it."""
