@@ -102,8 +102,10 @@ def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:
     """Build what carries a service's calls out. Raises ConfigurationError."""
     if loaded.hosted is not None:
         return loaded.hosted
-    address = backend_address(settings, name, loaded.contract)
-    return ForwardBackend(address, ForwardSettings(reply=settings.limits.reply))
+    backend_address(settings, name, loaded.contract)  # there must be one
+    # Where none is set, each port has its own in the contract.
+    forward = settings.services[name].forward or ""
+    return ForwardBackend(forward, ForwardSettings(reply=settings.limits.reply))
 
 
 def policy(settings: Settings, name: str, contract: Contract) -> Policy:

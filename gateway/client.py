@@ -10,6 +10,7 @@ as ``requests.ReadTimeout``, a queue that cannot be used as ``requests.Connectio
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -116,6 +117,7 @@ class QueueTransport(Transport):
         self._calls = _Calls(
             queue, service, client=client, folder=folder or Path.cwd(), lifetime=lifetime
         )
+        self._running: set[concurrent.futures.Future[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="queue-transport", daemon=True
@@ -143,6 +145,8 @@ class QueueTransport(Transport):
         if self._loop.is_closed():
             return
         self.session.close()
+        for call in list(self._running):
+            call.cancel()
         self._run(self._calls.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -155,7 +159,17 @@ class QueueTransport(Transport):
         self.close()
 
     def _run(self, call: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        if self._loop.is_closed():
+            call.close()
+            raise requests.ConnectionError("the transport is closed")
+        running = asyncio.run_coroutine_threadsafe(call, self._loop)
+        self._running.add(running)
+        try:
+            return running.result()
+        except concurrent.futures.CancelledError as error:
+            raise requests.ConnectionError("the transport was closed during the call") from error
+        finally:
+            self._running.discard(running)
 
 
 class _Calls:

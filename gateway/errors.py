@@ -98,6 +98,10 @@ class Unreached(TransientError):
     """Certainly no byte of the request reached the backend: any operation may be tried again."""
 
 
+class LeftAlone(Unreached):
+    """The backend was away a moment ago, and another request is finding out whether it still is."""
+
+
 class Unanswered(TransientError):
     """The request, or a part of it, was sent, and no usable answer came.
 

@@ -72,8 +72,10 @@ def _kind(root: Element) -> Glimpse | None:
     if version is None or body is None:
         return None
     fault = body.find(_tag(version, "Fault"))
-    if fault is None:
-        return Glimpse(version, is_fault=False)
+    return Glimpse(version, is_fault=False) if fault is None else _fault(fault, version)
+
+
+def _fault(fault: Element, version: SoapVersion) -> Glimpse:
     path = f"{_tag(version, 'Code')}/{_tag(version, 'Value')}"
     code = (fault.findtext("faultcode") or fault.findtext(path) or "").strip().rpartition(":")[2]
     at_fault = code.partition(".")[0] in ("Client", "Sender")

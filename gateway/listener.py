@@ -163,8 +163,8 @@ class Listener:
         location = {"Location": path}
         preferred = ",".join(request.headers.getall("Prefer", ()))
         is_async = "respond-async" in preferred
-        wait = self._wait(preferred, 0.0 if is_async else self._settings.wait)
-        collected = await self._remote.collect(message.id, wait)
+        wait = _wait(preferred, self._settings.wait, 0.0 if is_async else self._settings.wait)
+        collected = await self._collected(message.id, wait)
         if collected.state in WAITING and is_async:
             return _state(collected.state, {**location, "Preference-Applied": "respond-async"})
         if collected.state in WAITING:
@@ -172,13 +172,18 @@ class Listener:
             return fault_response(late, message, status=504, headers=location)
         return _response(collected)
 
-    def _wait(self, preferred: str, otherwise: float) -> float:
-        asked = _PREFER_WAIT.search(preferred)
-        return min(float(asked[1]), self._settings.wait) if asked else otherwise
+    async def _collected(self, id: str, wait: float) -> Collected:
+        """Return how far a request is that the queue has taken: whatever fails, it is there."""
+        try:
+            return await self._remote.collect(id, wait)
+        except QueueError as error:
+            log.error("%s its reply could not be looked up: %s", id, error)
+            self._note(error)
+            return Collected(State.PENDING)
 
     async def _collect(self, request: web.Request) -> web.Response:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
-        wait = self._wait(request.headers.get("Prefer", ""), 0.0)
+        wait = _wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
         try:
             return _response(await self._remote.collect(request.match_info["id"], wait))
         except QueueError as error:
@@ -197,8 +202,15 @@ class Listener:
             await self._remote.collect(new_id(), 0)
         except QueueError as error:
             log.error("not healthy: %s", error)
+            self._note(error)
             return web.json_response({"status": "the queue cannot be read"}, status=503)
         return web.json_response({"status": "ok"})
+
+
+def _wait(preferred: str, longest: float, otherwise: float) -> float:
+    """Return how long a caller prefers to wait, in seconds (RFC 7240, section 4.3)."""
+    asked = _PREFER_WAIT.search(preferred)
+    return min(float(asked[1]), longest) if asked else otherwise
 
 
 async def _keep_to_itself(request: web.Request, response: web.StreamResponse) -> None:

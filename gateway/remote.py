@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.errors import NoReplyYet
+from gateway.errors import NoReplyYet, QueueError
 from gateway.message import ID_WINDOW, Message
 from gateway.queue import Collected, Queue, State
 
@@ -31,7 +31,11 @@ class Remote:
         Raises NoReplyYet when the wait runs out, Refused, QueueUnavailable.
         """
         await self.send(message)
-        collected = await self.collect(message.id, self._settings.wait)
+        try:
+            collected = await self.collect(message.id, self._settings.wait)
+        except QueueError as error:
+            # It was taken: whoever were told otherwise would send it once more, as another one.
+            raise NoReplyYet(f"the request is in the queue, but {error}", id=message.id) from error
         if collected.state in (State.REPLY, State.DONE):
             return collected.reply
         raise NoReplyYet(

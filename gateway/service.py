@@ -85,6 +85,7 @@ class Service:
 
     async def _invoke(self, call: Call) -> Message | None:
         """Have the backend carry a call out, no longer than the policy and the deadline allow."""
+        self._check_deadline(call.message)
         left = (call.message.expires or float("inf")) - self._clock()
         limit = asyncio.timeout(min(self._policy.timeout, left))
         try:

@@ -51,6 +51,13 @@ class ServiceTable(Table):
             raise wrong('must be true, false, or a list of operations like ["GetOrder"]')
         return value
 
+    @field_validator("wsdl")
+    @classmethod
+    def _is_readable(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not is_http(value):
+            raise wrong("is neither a path nor an HTTP address")
+        return value
+
     @field_validator("forward")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
@@ -176,8 +183,12 @@ def from_values(values: Mapping[str, Any], folder: Path, source: str) -> Setting
 
 def is_http(address: str) -> bool:
     """Tell whether an address is one that HTTP can go to."""
-    parts = urlsplit(address)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna")
+        return parts.scheme in ("http", "https") and bool(host) and parts.port != 0
+    except ValueError:  # a port that is none, a bracket without its other half
+        return False
 
 
 def wrong(text: str) -> PydanticCustomError:

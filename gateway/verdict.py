@@ -14,6 +14,7 @@ from gateway.errors import (
     Declined,
     FaultError,
     LeaseLost,
+    LeftAlone,
     QueueUnavailable,
     TransientError,
     Unreached,
@@ -71,6 +72,7 @@ class Judge:
         self._endpoint = endpoint
         self._attempts = attempts
         self._down_since: dict[str, float] = {}
+        self._probing: set[str] = set()
 
     async def judge(self, delivery: Delivery, begin: Callable[[], Awaitable[None]]) -> Verdict:
         """Return the verdict; ``begin`` is what to await before an at-most-once operation.
@@ -102,12 +104,29 @@ class Judge:
             raise FaultError(TOO_OFTEN)
         began = time.monotonic()
         reply = await self._in_place(message)
-        self._down_since.pop(message.target_service, None)
         took = 1000 * (time.monotonic() - began)
         log.info("%s %s answered in %.1f ms", message.id, message.target_service, took)
         return reply
 
     async def _in_place(self, message: Message) -> Message | None:
+        """Have a request answered; of a service that is away, one at a time finds out about it.
+
+        Else the requests of one dead service would hold up those of all others.
+        """
+        service = message.target_service
+        if service in self._probing:
+            raise LeftAlone("another request finds out whether the service is back")
+        if service not in self._down_since:
+            return await self._insist(message)
+        self._probing.add(service)
+        try:
+            reply = await self._insist(message)
+        finally:
+            self._probing.discard(service)
+        del self._down_since[service]
+        return reply
+
+    async def _insist(self, message: Message) -> Message | None:
         for delay in IN_PLACE:
             try:
                 return await self._endpoint(message)
@@ -117,7 +136,8 @@ class Judge:
 
     def _again(self, error: TransientError, attempt: int, message: Message) -> Verdict:
         """Decide on a request whose backend did not answer."""
-        log.warning("%s %s: %s", message.id, message.target_service, error)
+        level = logging.DEBUG if isinstance(error, LeftAlone) else logging.WARNING
+        log.log(level, "%s %s: %s", message.id, message.target_service, error)
         if isinstance(error, Unreached | Declined):
             # Nothing was taken, so nothing counts: the request waits until it expires.
             return Retry(self._patience(message.target_service, error), counts=False)

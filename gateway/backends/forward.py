@@ -68,7 +68,11 @@ class BackendTransport(Transport):
                 address, data=message, headers=headers, allow_redirects=False
             ) as response:
                 return _response(response, await self._read(response))
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.InvalidURL,
+        ) as error:
             raise Unreached(f"no connection to {_place(address)}: {_reason(error)}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = f"no answer from {_place(address)}: {type(error).__name__}"
@@ -142,7 +146,10 @@ class ForwardBackend:
         kind = _kind(response)
         if kind is None or response.status_code in (*DECLINED, *NO_ANSWER):
             _check_status(response)
-        return None if call.operation.one_way else _reply(call, response, kind)
+        if not call.operation.one_way:
+            return _reply(call, response, kind)
+        _check_taken(kind)
+        return None
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -154,6 +161,12 @@ def _headers(call: Call) -> dict[str, str]:
     if call.envelope.version is SoapVersion.V11:
         headers["SOAPAction"] = f'"{call.message.soap_action}"'
     return headers
+
+
+def _check_taken(kind: Glimpse | None) -> None:
+    """Raise where the answer to a one-way message is a fault; all else that it says is ignored."""
+    if kind is not None and kind.is_fault:
+        raise BackendFailed("The service refused the one-way message.")
 
 
 def _reply(call: Call, response: requests.Response, kind: Glimpse | None) -> Message:
@@ -187,7 +200,7 @@ def _check_status(response: requests.Response) -> None:
 def _retry_after(response: requests.Response) -> float | None:
     """Return the seconds that Retry-After asks for: a number or a date (RFC 9110, 10.2.3)."""
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from rich.markup import escape
 
 from gateway import assembly
 from gateway.admission import Gate, Limits
+from gateway.backend import Call
 from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
 from gateway.client import QueueTransport
@@ -26,7 +28,7 @@ from gateway.contract import Contract
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.message import Message
 from gateway.settings import Settings, read
-from gateway.soap import SoapVersion
+from gateway.soap import SoapVersion, parse
 
 HERE = "http://queue.invalid/"
 """Stands for the queue in a contract: a name that no resolver knows (RFC 2606)."""
@@ -77,18 +79,20 @@ def _call(
     settings: Settings, name: str, contract: Contract, operation: str, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the reply or the fault as plain values."""
-    if operation not in {one.name for one in contract.operations}:
+    bound = next((one for one in contract.operations if one.name == operation), None)
+    if bound is None:
         raise ConfigurationError(f"{name} has no operation {operation!r}: {_listed(contract)}.")
     with zeep.Client(
         f"{HERE}{name}?wsdl", transport=_transport(settings, name, contract)
     ) as client:
+        service = client.bind(bound.service, bound.port)
         try:
-            reply = client.service[operation](**arguments)
+            reply = service[operation](**arguments)
         except zeep.exceptions.Fault as fault:
             return {"fault": _fault(fault)}
         except (zeep.exceptions.Error, TypeError, ValueError) as error:
             reason = str(error).partition(" Signature:")[0].rstrip(".")
-            wanted = client.service[operation].__doc__
+            wanted = service[operation].__doc__
             raise ConfigurationError(f"{reason}. It takes: {wanted}") from error
         except requests.RequestException as error:
             raise GatewayError(str(error)) from error
@@ -127,21 +131,33 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
         body = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
-    is_12 = SoapVersion.V12.namespace.encode() in body
-    version = SoapVersion.V12 if is_12 else SoapVersion.V11
-    message = Message(
-        body=body, content_type=f"{version.media_type}; charset=utf-8", target_service=name
-    )
-    Gate(contract, Limits(request=settings.limits.request)).admit(message)
+    message = _message(name, body)
+    call = Gate(contract, Limits(request=settings.limits.request)).admit(message)
+    message = replace(message, soap_action=_action(call))
 
     async def exchange() -> Message | None:
         async with assembly.opened_queue(settings) as queue:
-            return await assembly.remote(settings, queue)(message)
+            remote = assembly.remote(settings, queue)
+            if not call.operation.one_way:
+                return await remote(message)
+            await remote.send(message)
+            return None
 
     reply = run(exchange())
     if reply is None:
         return {"reply": None}
     return {"fault" if reply.is_fault else "reply": reply.body.decode("utf-8", "replace")}
+
+
+def _message(name: str, body: bytes) -> Message:
+    """Return the message for an envelope: its root says which media type goes with it."""
+    message = Message(body=body, content_type="text/xml", target_service=name)
+    return replace(message, content_type=parse(message).version.media_type)
+
+
+def _action(call: Call) -> str:
+    """Return the action that the contract has for it; SOAP 1.2 needs none."""
+    return call.operation.soap_action if call.operation.version is SoapVersion.V11 else ""
 
 
 def _show(outcome: Mapping[str, Any], as_json: bool) -> None:

@@ -69,7 +69,7 @@ async def _queue(settings: Settings) -> Finding:
             await queue.collect(settings.client, new_id(), 0)
     except GatewayError as error:
         return Finding(subject, "", cure=str(error))
-    return Finding(subject, "opens, and can be read and written")
+    return Finding(subject, "opens, and can be read")
 
 
 async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import gc
 import json
 import logging
@@ -62,7 +63,7 @@ def run_until_stopped(
         for number in signals:
             loop.add_signal_handler(number, _stop, stop, number)
         if sentinel is not None:
-            loop.add_reader(sentinel, stop.set)
+            loop.add_reader(sentinel, _orphaned, loop, sentinel, stop)
         return await daemon(stop)
 
     try:
@@ -79,6 +80,11 @@ def _leaves(group: BaseException) -> list[BaseException]:
     if isinstance(group, BaseExceptionGroup):
         return [leaf for one in group.exceptions for leaf in _leaves(one)]
     return [group]
+
+
+def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int, stop: asyncio.Event) -> None:
+    loop.remove_reader(sentinel)  # it stays readable
+    stop.set()
 
 
 def _stop(stop: asyncio.Event, number: int) -> None:
@@ -145,7 +151,10 @@ class Gathering(logging.StreamHandler[TextIO]):
         atexit.register(self.flush)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(self.format(record))
+        try:
+            self._lines.append(self.format(record))
+        except Exception:  # noqa: BLE001  # as every handler does: a line must not end a call
+            self.handleError(record)
         if record.levelno >= logging.WARNING or not self._is_later():
             self.flush()
 
@@ -153,9 +162,9 @@ class Gathering(logging.StreamHandler[TextIO]):
         self.acquire()  # as it is in emit: lines come from several threads
         try:
             lines, self._lines = self._lines, []
-            if lines:
+            with contextlib.suppress(OSError, ValueError):  # a full disk, a closed pipe
                 self.stream.write("\n".join([*lines, ""]))
-            super().flush()
+                super().flush()
         finally:
             self.release()
 

@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 
 from gateway import assembly
 from gateway.cli.running import LogLevel, log_to_stderr, run_until_stopped
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, GatewayError
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,6 @@ def _serve(settings: Settings, level: LogLevel) -> None:
     sentinel = parent.sentinel if parent is not None else None
     try:
         run_until_stopped(partial(assembly.serve, settings), (signal.SIGTERM,), sentinel)
-    except ConfigurationError as error:
+    except GatewayError as error:
         log.error("%s", error)
-        sys.exit(MISCONFIGURED)
+        sys.exit(MISCONFIGURED if isinstance(error, ConfigurationError) else 1)

@@ -7,6 +7,7 @@ sockets, since a path to a socket may hold 107 bytes only. Measured: 0.1 ms from
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -56,6 +57,7 @@ def _open_pipe(path: Path) -> int:
     Open for writing as well, or it would read as ended whenever a ringer closes its end.
     """
     unseen = path.with_name(f".{path.name}")
+    unseen.unlink(missing_ok=True)
     os.mkfifo(unseen, 0o600)
     pipe = os.open(unseen, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     unseen.rename(path)
@@ -66,7 +68,8 @@ def ring_all(folder: Path) -> None:
     """Ring every bell in a folder; forget those whose listener is gone."""
     for name in os.listdir(folder):
         if not name.startswith("."):
-            _ring(folder / name)
+            with contextlib.suppress(OSError):  # one that cannot be rung must not silence others
+                _ring(folder / name)
 
 
 def _ring(path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
 BUSY = 5.0
-"""Seconds to wait for a lock on the file that a program of another make holds."""
+"""Seconds to wait for others who hold the file, at most."""
+NAP = 0.0003
+"""Seconds between two tries to take a turn: a third of a short commit."""
 MOST_JOBS = 256
 """Jobs in one transaction, at most: it bounds how long the first of them waits for the last."""
 
@@ -111,10 +114,14 @@ class Writer:
 
     def _work(self) -> None:
         while (first := self._entries.get()) is not None:
-            with turn(self._turn):
-                # Only now, with the turn taken: what came in while waiting for it joins in.
-                batch = [first, *self._waiting()]
-                outcomes = self._commit(batch)
+            batch = [first]
+            try:
+                with turn(self._turn):
+                    # Only now, with the turn taken: what came in while waiting for it joins in.
+                    batch += self._waiting()
+                    outcomes = self._commit(batch)
+            except QueueUnavailable as error:
+                outcomes = [_Outcome(error=error)] * len(batch)
             for folder in {entry.ring for entry in batch if entry.ring is not None}:
                 _ring(folder)
             self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
@@ -140,8 +147,8 @@ class Writer:
             self._broken = error
             return [_Outcome(error=error)] * len(batch)
         except Exception as error:  # noqa: BLE001  # whoever waits for the job gets it
-            if len(batch) == 1:
-                return [_Outcome(error=error)]
+            if len(batch) == 1 or _concerns_all(error):
+                return [_Outcome(error=error)] * len(batch)
             # One job may be to blame, by its size for instance: it must not take others with it.
             return [self._commit([entry])[0] for entry in batch]
 
@@ -153,15 +160,28 @@ class Writer:
 
 @contextlib.contextmanager
 def turn(lock: int) -> Iterator[None]:
-    """Hold the lock by which processes take turns on a file: it wakes who waits, in order.
+    """Hold the lock by which processes take turns on a file, each for about a commit.
 
-    SQLite's own lock makes those who wait sleep and poll.
+    SQLite's own makes those who wait sleep for longer and longer. Raises QueueUnavailable after
+    BUSY seconds: a process that is stopped in the middle of a commit must not stop all others.
     """
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    until = time.monotonic() + BUSY
+    while not _taken(lock):
+        if time.monotonic() > until:
+            raise QueueUnavailable(f"another process has held the queue file for {BUSY:g} s")
+        time.sleep(NAP)
     try:
         yield
     finally:
         fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -175,6 +195,11 @@ def transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Tell whether each job, tried alone, would meet the same error, and wait as long for it."""
+    return getattr(error.__cause__, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _run(job: Job[Any], connection: sqlite3.Connection) -> _Outcome:

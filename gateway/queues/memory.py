@@ -77,7 +77,9 @@ class MemoryQueue:
 
     async def aclose(self) -> None:
         for request in self._store.requests.values():
-            request.leased_until = None
+            if request.started:
+                request.message = replace(request.message, interrupted=True)
+            request.leased_until, request.started = None, False
 
     async def notify(self) -> None:
         """Wake all who wait."""

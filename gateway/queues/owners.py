@@ -6,6 +6,7 @@ what it holds, and a machine that restarts finds every lock free.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -21,15 +22,35 @@ class Owner:
         self._path = folder / self.name
         # Locked before others can see it, or one of them could take it for a dead one's.
         unseen = folder / f".{self.name}"
-        # Not inherited by child processes: a lock outlives its taker in whoever shares the file.
         self._file = os.open(unseen, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        keep_from_children(self._file)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         unseen.rename(self._path)
 
     def close(self) -> None:
         """Die: whatever this owner still holds is free for others."""
         self._path.unlink(missing_ok=True)
+        _kept.discard(self._file)
         os.close(self._file)
+
+
+_kept: set[int] = set()
+
+
+def keep_from_children(file: int) -> None:
+    """Have a locked file closed in children that are forked without exec.
+
+    A lock outlives its taker in whoever shares the open file, and that is such a child.
+    """
+    if not _kept:
+        os.register_at_fork(after_in_child=_close_kept)
+    _kept.add(file)
+
+
+def _close_kept() -> None:
+    for file in _kept:
+        with contextlib.suppress(OSError):
+            os.close(file)
 
 
 def is_alive(folder: Path, name: str) -> bool:
@@ -39,6 +60,8 @@ def is_alive(folder: Path, name: str) -> bool:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return True  # another user's: it is not for this one to say that it is dead
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -44,7 +44,7 @@ class SqliteQueue:
         self._file = file
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
-        self._swept = 0.0
+        self._swept = self._tidied = float("-inf")
 
     @classmethod
     async def open(cls, path: Path, *, clock: Clock = time.time) -> SqliteQueue:
@@ -68,13 +68,13 @@ class SqliteQueue:
         self._bell = self._bell or self._file.bell(REQUESTS)
         while True:
             self._bell.clear()
+            await self._tidy()
             claims, due = await self._claim(limit)
             left = until - time.monotonic()
             if claims or left <= 0:
                 return [SqliteDelivery(self._file, self.clock, claim) for claim in claims]
             pause = LOOK if due is None else min(LOOK, max(due - self.clock(), 0.001))
-            if not await self._bell.wait(min(left, pause)):
-                await self._tidy()
+            await self._bell.wait(min(left, pause))
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         self._waiters = self._waiters or Waiters(self._file.read, self._file.bell(REPLIES))
@@ -106,17 +106,26 @@ class SqliteQueue:
         claims, _ = claiming.result()
         for claim in claims:
             job = _giving_back(self._file.owner, claim, self.clock(), counts=False)
-            self._file.write(job, ring=REQUESTS)
+            giving = self._file.write(job, ring=REQUESTS)
+            giving.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _tidy(self) -> None:
-        """Free what dead processes held; sweep replies that no request can ask for any more."""
+        """Free what dead processes held; sweep replies that no request can ask for any more.
+
+        By the clock, and not when nothing else is to do: a busy queue has dead processes too.
+        """
+        now = time.monotonic()
+        if now - self._tidied < LOOK:
+            return
+        self._tidied = now
         for owner in await self._file.read(store.owners):
             if not self._file.is_alive(owner):
                 await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
         if self.clock() - self._swept > SWEEP:
-            self._swept = self.clock()
-            before = self._swept - REPLY_RETENTION
-            await self._file.write(partial(replies.sweep, before=before, limit=SWEEP_ROWS))
+            before = self.clock() - REPLY_RETENTION
+            swept = await self._file.write(partial(replies.sweep, before=before, limit=SWEEP_ROWS))
+            # As many as allowed: there may be more, and the next look goes on.
+            self._swept = self.clock() if swept < SWEEP_ROWS else self._swept
 
 
 class SqliteDelivery:

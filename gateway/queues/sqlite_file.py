@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, QueueUnavailable
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job, Writer, connect, transaction, translated, turn
-from gateway.queues.owners import Owner, forget_dead, is_alive
+from gateway.queues.owners import Owner, forget_dead, is_alive, keep_from_children
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class QueueFile:
         try:
             for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
                 folder.mkdir(mode=0o700, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            _make_private(path)
             return cls(path, live)
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
@@ -69,11 +69,17 @@ class QueueFile:
 
     def bell(self, kind: str) -> Bell:
         """Return a new bell of this process, of one kind."""
-        return Bell(self._live / kind, self.owner)
+        try:
+            return Bell(self._live / kind, self.owner)
+        except OSError as error:
+            raise QueueUnavailable(f"no bell can be hung in {self._live}: {error}") from error
 
     def is_alive(self, owner: str) -> bool:
         """Tell whether another opener still runs."""
-        return owner == self.owner or is_alive(self._live / "owners", owner)
+        try:
+            return owner == self.owner or is_alive(self._live / "owners", owner)
+        except OSError as error:
+            raise QueueUnavailable(f"{self._live} cannot be looked into: {error}") from error
 
     async def aclose(self) -> None:
         """Finish what was submitted; what this opener still holds is free for others."""
@@ -88,6 +94,7 @@ def _prepared(path: Path, lock: Path) -> tuple[sqlite3.Connection, int]:
     with contextlib.ExitStack() as undo:
         file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         undo.callback(os.close, file)
+        keep_from_children(file)
         connection = undo.enter_context(contextlib.closing(connect(path, synchronous="NORMAL")))
         with turn(file):  # others may be opening the same new file
             with transaction(connection, "EXCLUSIVE"):
@@ -95,6 +102,16 @@ def _prepared(path: Path, lock: Path) -> tuple[sqlite3.Connection, int]:
             connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
         undo.pop_all()
     return connection, file
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file for its owner alone, where there is none.
+
+    One that is there is not touched: closing any descriptor of it would drop the locks that SQLite
+    holds on it in this process (SQLite, "How To Corrupt An SQLite Database File", 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def live_folder(path: Path) -> Path:

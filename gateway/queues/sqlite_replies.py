@@ -83,7 +83,10 @@ def _collected(
 def sweep(connection: sqlite3.Connection, before: float, limit: int) -> int:
     """Remove replies that were answered before a time, up to ``limit``; tell how many went."""
     rows = connection.execute(
-        "DELETE FROM replies WHERE seq IN (SELECT seq FROM replies WHERE answered<? LIMIT ?)"
+        "DELETE FROM replies WHERE seq IN (SELECT seq FROM replies WHERE answered<?"
+        # A request that is kept aside still holds its name: so must its reply.
+        " AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.sender=replies.sender"
+        " AND requests.id=replies.id) LIMIT ?)"
         " RETURNING seq, body",
         (before, limit),
     ).fetchall()

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.errors import GatewayError
 from gateway.queue import Collected, State
 from gateway.queues import sqlite_replies as replies
 from gateway.queues.bells import Bell
@@ -29,7 +28,7 @@ class Waiters:
         self._read = read
         self._bell = bell
         self._waiting: Waiting = {}
-        self._expected: dict[Name, None] = {}
+        self._expected: dict[Name, bool] = {}  # whether it is certain that it was sent just now
         self._seen: int | None = None  # the last reply looked at; None while nobody waits
         self._since = 0  # where looking began, from when on no reply was passed over
         self._watch = asyncio.create_task(self._watching())
@@ -39,7 +38,7 @@ class Waiters:
 
         Whoever waits for it then need not look first: it costs as much as all else of waiting.
         """
-        self._expected[name] = None
+        self._expected[name] = False
         if len(self._expected) > MOST_EXPECTED:
             del self._expected[next(iter(self._expected))]
 
@@ -52,6 +51,8 @@ class Waiters:
             self._watch_from(last)
         if last is None or self._since > last:
             self._expected.pop(name, None)
+        elif name in self._expected:
+            self._expected[name] = True
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return what ``Queue.collect`` returns."""
@@ -60,7 +61,7 @@ class Waiters:
         self._waiting.setdefault(name, set()).add(future)
         try:
             # Waiting comes first, then the look: a reply in between is found by one of them.
-            if wait <= 0 or name not in self._expected:
+            if wait <= 0 or not self._expected.get(name):
                 found = await self._look(name)
                 if wait <= 0 or found.state not in (State.PENDING, State.WORKING):
                     return found
@@ -82,11 +83,14 @@ class Waiters:
         def job(connection: sqlite3.Connection) -> tuple[int, Collected]:
             return replies.last(connection), replies.look(connection, *name)
 
-        last, found = await self._read(job)
-        if self._seen is None:
-            self._watch_from(last)
-        collected: Collected = found
-        return collected
+        while True:
+            last, found = await self._read(job)
+            collected: Collected = found
+            if self._seen is None:
+                self._watch_from(last)
+            # Who began to watch meanwhile may have begun after the reply that was not there yet.
+            if self._since <= last or collected.state not in (State.PENDING, State.WORKING):
+                return collected
 
     def _watch_from(self, last: int) -> None:
         """Begin to look out for the replies after one."""
@@ -110,7 +114,7 @@ class Waiters:
                 continue
             try:
                 await self._serve(self._seen)
-            except GatewayError as error:
+            except Exception as error:  # noqa: BLE001  # whoever waits gets it; the watch goes on
                 for future in _unserved(self._waiting):
                     future.set_exception(error)
 

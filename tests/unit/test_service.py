@@ -201,7 +201,7 @@ async def test_an_expired_request_never_reaches_the_backend(service, sample):
 
 
 async def test_a_deadline_ends_a_call_that_is_under_way(warehouse, sample):
-    moments = iter([NOW, NOW, NOW + 0.1])
+    moments = iter([NOW, NOW, NOW, NOW + 0.1])
     gate = Gate(warehouse, Limits())
     service = Service(gate, Recorder(5.0), Policy(repeatable=None), lambda: next(moments))
     with pytest.raises(Expired):

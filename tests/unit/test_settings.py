@@ -78,6 +78,9 @@ QUEUE = 'queue = "memory:"\n'
             "services.orders.repeatable: must be true, false, or a list",
         ),
         (QUEUE + SERVICE + 'forward = "10.1.2.3"', "services.orders.forward: is no HTTP address"),
+        (QUEUE + SERVICE + 'forward = "http://h:80800/"', "services.orders.forward: is no HTTP"),
+        (QUEUE + SERVICE + 'forward = "http://a..b/"', "services.orders.forward: is no HTTP"),
+        (QUEUE + '[services.orders]\nwsdl = "http://[x"', "services.orders.wsdl: is neither"),
         (QUEUE + SERVICE + 'forward = "ftp://a/"', "services.orders.forward: is no HTTP address"),
         (QUEUE + SERVICE + 'host = "quotes"', 'services.orders.host: must be "module:attribute"'),
         (

@@ -205,8 +205,9 @@ async def test_a_one_way_operation_is_done_when_it_was_taken(call, status):
         assert await backend.invoke(call("notify_shipment_11")) is None
 
 
-async def test_a_one_way_operation_that_was_not_taken_has_failed(call):
-    async with backend_at(says(b"", 404)) as backend:
+@pytest.mark.parametrize("answer", [says(b"", 404), says(FAULT, 500)])
+async def test_a_one_way_operation_that_was_not_taken_has_failed(call, answer):
+    async with backend_at(answer) as backend:
         with pytest.raises(BackendFailed):
             await backend.invoke(call("notify_shipment_11"))
 

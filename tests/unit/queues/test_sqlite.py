@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import sqlite3
@@ -348,3 +349,62 @@ async def test_the_files_of_a_queue_are_for_its_user_alone(path):
     async with opened(path):
         assert path.stat().st_mode & 0o077 == 0
         assert path.with_name("queue.db.live").stat().st_mode & 0o077 == 0
+
+
+async def test_a_busy_queue_frees_what_a_dead_process_held(path):
+    async with opened(path) as queue:
+        await queue.send(held := request())
+        with taker(path) as process:
+            await asyncio.to_thread(process.stdout.readline)
+        until = time.monotonic() + 8
+        received: list[str] = []
+        while held.id not in received:
+            assert time.monotonic() < until, "traffic kept the dead process's request from others"
+            await queue.send(request())
+            received += [delivery.message.id for delivery in await queue.receive(8, 0.3)]
+            await asyncio.sleep(0.1)
+
+
+async def test_a_queue_opened_twice_in_a_process_loses_nothing_when_another_closes_it(path):
+    visiting = "import asyncio,sys;from pathlib import Path;from gateway.queues.sqlite import *\n"
+    visiting += "async def main():\n q=await SqliteQueue.open(Path(sys.argv[1]));await q.aclose()\n"
+    visiting += "asyncio.run(main())"
+    async with opened(path) as first, opened(path):
+        await first.send(request())
+        await asyncio.to_thread(subprocess.run, [sys.executable, "-c", visiting, path], check=True)
+        await first.send(request())
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT count(*) FROM requests").fetchone() == (2,)
+
+
+async def test_a_process_that_stops_in_its_turn_does_not_hang_others(path, monkeypatch):
+    monkeypatch.setattr("gateway.queues.group_commit.BUSY", 0.3)
+    async with opened(path) as queue:
+        lock = os.open(path.with_name("queue.db.live") / "turn", os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(QueueUnavailable, match="another process"):
+            await queue.send(request())
+        os.close(lock)
+        await queue.send(request())
+
+
+async def test_a_forked_child_does_not_keep_a_dead_owner_alive(path):
+    forking = TAKER.replace("await asyncio.sleep(60)", "os.fork() or time.sleep(30)")
+    forking = f"import os, time\n{forking}"
+    async with opened(path) as queue:
+        await queue.send(request())
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", forking, path, "begun"],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            await asyncio.to_thread(process.stdout.readline)
+            await asyncio.sleep(0.3)
+            process.kill()  # the parent alone
+            process.wait()
+            (delivery,) = await queue.receive(1, 10)
+            assert delivery.message.interrupted
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.stdout.close()
