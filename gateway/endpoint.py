@@ -11,9 +11,6 @@ from gateway.message import Message
 Endpoint = Callable[[Message], Awaitable[Message | None]]
 """Answers a request; None where the operation is one-way and has no reply."""
 
-Middleware = Callable[[Endpoint], Endpoint]
-"""Wraps an endpoint into another."""
-
 
 async def _nothing() -> None:
     """What an endpoint that is not driven by a queue has to do before an effect."""

@@ -77,9 +77,9 @@ def _page(text: str) -> web.Response:
 def index_page(addresses: Mapping[str, str]) -> str:
     """Return a page with every service by its name and address."""
     rows = "".join(
-        f'<tr><td><a href="/{html.escape(name)}">{html.escape(name)}</a>'
+        f'<tr><td><a href="{html.escape(name)}">{html.escape(name)}</a>'
         f"<td><code>{html.escape(address)}</code>"
-        f'<td><a href="/{html.escape(name)}?wsdl">WSDL</a>'
+        f'<td><a href="{html.escape(name)}?wsdl">WSDL</a>'
         for name, address in sorted(addresses.items())
     )
     return PAGE.format(

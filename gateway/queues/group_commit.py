@@ -26,8 +26,8 @@ Job = Callable[[sqlite3.Connection], T]
 
 BUSY = 5.0
 """Seconds to wait for others who hold the file, at most."""
-NAP = 0.0003
-"""Seconds between two tries to take a turn: a third of a short commit."""
+NAP = 0.001
+"""Seconds between two tries to take a turn: about a commit. Shorter ones cost more than they win."""
 MOST_JOBS = 256
 """Jobs in one transaction, at most: it bounds how long the first of them waits for the last."""
 
