@@ -27,7 +27,7 @@ Job = Callable[[sqlite3.Connection], T]
 BUSY = 5.0
 """Seconds to wait for others who hold the file, at most."""
 NAP = 0.001
-"""Seconds between two tries to take a turn: about a commit. Shorter ones cost more than they win."""
+"""Seconds between two tries to take a turn: about a commit. Shorter ones cost more CPU."""
 MOST_JOBS = 256
 """Jobs in one transaction, at most: it bounds how long the first of them waits for the last."""
 

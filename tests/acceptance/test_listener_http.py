@@ -122,7 +122,7 @@ def test_the_index_names_each_service_and_its_address(
     answer = ask(connection, "/")
     assert (answer.status, answer.headers.get_content_type()) == (200, "text/html")
     assert f"{deployment.listener}/warehouse".encode() in answer.body
-    assert b'href="/warehouse?wsdl"' in answer.body
+    assert b'href="warehouse?wsdl"' in answer.body
 
 
 def test_a_services_page_names_its_operations(connection: http.client.HTTPConnection) -> None:
