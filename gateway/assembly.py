@@ -87,15 +87,22 @@ def load_contracts(settings: Settings) -> dict[str, Loaded]:
 def backend_address(settings: Settings, name: str, contract: Contract) -> str:
     """Return where a service is forwarded to. Raises ConfigurationError where nothing says so."""
     forward = settings.services[name].forward
-    if forward is not None:
-        return forward
-    for address in contract.addresses():
-        if is_http(address) and not contract.is_published:
-            return address
+    own = [] if contract.is_published else [one for one in contract.addresses() if is_http(one)]
+    for address in own if forward is None else [forward]:
+        if urlsplit(address).netloc in _own_places(settings):
+            raise ConfigurationError(
+                f"services.{name}: {address} is this gateway's own listener: calls would go round "
+                "and round. Set forward to where the service is."
+            )
+        return address
     raise ConfigurationError(
         f"services.{name}: nothing here says what carries its calls out, and its WSDL names no "
         f'backend: add forward = "http://..." or host = "module:attribute" to serve it.'
     )
+
+
+def _own_places(settings: Settings) -> set[str]:
+    return {settings.listener.bind, urlsplit(settings.listener.url or "").netloc}
 
 
 def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:

@@ -43,15 +43,16 @@ class FaultError(GatewayError):
     """The request ends here, and its caller gets a fault with this code and text.
 
     The text is read by strangers: it says what to change, and never holds a parser's message, a
-    path, a host, or the value that was refused.
+    path, a host, or the value that was refused. ``reason`` is for the operator's log alone.
     """
 
     code = FaultCode.SERVER
 
-    def __init__(self, text: str, *, code: FaultCode | None = None) -> None:
+    def __init__(self, text: str, *, code: FaultCode | None = None, reason: str = "") -> None:
         super().__init__(text)
         self.text = text
         self.code = code or type(self).code
+        self.reason = reason
 
 
 class Refused(FaultError):

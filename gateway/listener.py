@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +31,8 @@ from gateway.soap import SoapVersion, fault
 
 log = logging.getLogger(__name__)
 
+HURRY = 0.8
+"""The part of the grace time after which whoever still waits is told to come back."""
 WAITING = (State.PENDING, State.WORKING)
 STILL_THERE = (
     "No reply came in time. The request is still in the queue and will be carried out: "
@@ -62,6 +64,7 @@ class Listener:
         self._remote = remote
         self._services = dict(services)
         self._settings = settings
+        self._waits: set[asyncio.Timeout] = set()
         self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
 
     async def run(self, stop: asyncio.Event, started: asyncio.Event | None = None) -> None:
@@ -86,6 +89,10 @@ class Listener:
             ends: set[asyncio.Future[Any]] = {stopping, self._broken}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
+            log.info("stopping: %d callers wait for a reply", len(self._waits))
+            # Before their connections end, so that they learn where their replies will be.
+            loop = asyncio.get_running_loop()
+            loop.call_later(settings.grace * HURRY, _end_waits, self._waits)
         except OSError as error:
             raise ConfigurationError(
                 f"listener.bind: {settings.host}:{settings.port} cannot be listened on "
@@ -174,12 +181,19 @@ class Listener:
 
     async def _collected(self, id: str, wait: float) -> Collected:
         """Return how far a request is that the queue has taken: whatever fails, it is there."""
+        limit = asyncio.timeout(None)
+        self._waits.add(limit)
         try:
-            return await self._remote.collect(id, wait)
+            async with limit:
+                return await self._remote.collect(id, wait)
+        except TimeoutError:
+            return Collected(State.PENDING)
         except QueueError as error:
             log.error("%s its reply could not be looked up: %s", id, error)
             self._note(error)
             return Collected(State.PENDING)
+        finally:
+            self._waits.discard(limit)
 
     async def _collect(self, request: web.Request) -> web.Response:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
@@ -205,6 +219,12 @@ class Listener:
             self._note(error)
             return web.json_response({"status": "the queue cannot be read"}, status=503)
         return web.json_response({"status": "ok"})
+
+
+def _end_waits(waits: Iterable[asyncio.Timeout]) -> None:
+    """End all waits: whoever waits is told where the reply can be collected."""
+    for limit in waits:
+        limit.reschedule(asyncio.get_running_loop().time())
 
 
 def _wait(preferred: str, longest: float, otherwise: float) -> float:

@@ -74,7 +74,7 @@ class Service:
         if self._policy.is_repeatable(call.operation.name):
             return await self._invoke(call)
         if call.message.interrupted:
-            raise OutcomeUnknown(UNKNOWN)
+            raise OutcomeUnknown(UNKNOWN, reason="its gateway died at work")
         await before_effect.get()()
         try:
             return await self._invoke(call)

@@ -157,7 +157,7 @@ class Settings(Table):
 def read(path: Path) -> Settings:
     """Read a file. Raises ConfigurationError with one line for each mistake."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"{path}: there is no such file: name yours with -c, or make one of these lines:\n"

@@ -162,4 +162,6 @@ def _jittered(delay: float) -> float:
 def _refusal(error: FaultError, message: Message) -> Quarantine:
     """Return the fault for a request that ends here; none where the operation is one-way."""
     reply = None if error.one_way else fault(error, message)
-    return Quarantine(f"{error.code}: {error.text}", reply)
+    reason = error.reason or str(error.__cause__ or "")
+    told = f"{error.code}: {error.text}" + (f" ({reason})" if reason else "")
+    return Quarantine(told, reply)

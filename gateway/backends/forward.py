@@ -172,7 +172,7 @@ def _check_taken(kind: Glimpse | None) -> None:
 def _reply(call: Call, response: requests.Response, kind: Glimpse | None) -> Message:
     """Return the reply; a fault may be in another version of SOAP, a VersionMismatch must be."""
     if kind is None or not (kind.is_fault or kind.version is call.envelope.version):
-        raise BackendFailed(NOT_SOAP)
+        raise BackendFailed(NOT_SOAP, reason=_described(response))
     content_type = response.headers["Content-Type"]
     return Message(body=response.content, content_type=content_type, is_fault=kind.is_fault)
 
@@ -194,7 +194,12 @@ def _check_status(response: requests.Response) -> None:
     if status in NO_ANSWER:
         raise Unanswered(f"the backend answered {status}", retry_after=_retry_after(response))
     if not 200 <= status < 300:
-        raise BackendFailed(NOT_SOAP)
+        raise BackendFailed(NOT_SOAP, reason=_described(response))
+
+
+def _described(response: requests.Response) -> str:
+    """Return status and content type, for the log: what an operator needs to find the mistake."""
+    return f"status {response.status_code}, {response.headers.get('Content-Type', 'no content')!r}"
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -58,6 +58,11 @@ def _import(module: str) -> ModuleType:
             f"The module {module!r} of a service cannot be imported: {error}. Is its folder on "
             "the Python path, and is everything that it imports installed?"
         ) from error
+    except Exception as error:  # whatever the module's own code raises
+        raise ConfigurationError(
+            f"The module {module!r} of a service fails when it is imported: "
+            f"{type(error).__name__}: {error}. Correct it."
+        ) from error
 
 
 def _services_of(module: ModuleType) -> list[str]:

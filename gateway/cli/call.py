@@ -53,6 +53,10 @@ def call(
     """
     settings = read(config)
     contract = _contract(settings, name)
+    if envelope is not None and operation:
+        raise ConfigurationError(
+            "give an operation with its arguments, or an --envelope: not both."
+        )
     if envelope is not None:
         outcome = _send_file(settings, name, contract, envelope)
     elif operation:
@@ -96,7 +100,8 @@ def _call(
             raise ConfigurationError(f"{reason}. It takes: {wanted}") from error
         except requests.RequestException as error:
             raise GatewayError(str(error)) from error
-    return {"reply": zeep.helpers.serialize_object(reply, dict)}
+    kind = "accepted" if bound.one_way else "reply"
+    return {kind: zeep.helpers.serialize_object(reply, dict)}
 
 
 def _transport(settings: Settings, name: str, contract: Contract) -> QueueTransport:
@@ -145,7 +150,7 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
 
     reply = run(exchange())
     if reply is None:
-        return {"reply": None}
+        return {"accepted": None}
     return {"fault" if reply.is_fault else "reply": reply.body.decode("utf-8", "replace")}
 
 
@@ -167,14 +172,15 @@ def _show(outcome: Mapping[str, Any], as_json: bool) -> None:
     console = Console(soft_wrap=True)
     for kind, value in outcome.items():
         color = "red" if kind == "fault" else "green"
-        console.print(f"[bold {color}]{kind}[/]", escape(_shown(value)), sep="\n", highlight=False)
+        shown = "the operation is one-way" if kind == "accepted" else escape(_shown(value))
+        console.print(f"[bold {color}]{kind}[/]", shown, sep="\n", highlight=False)
 
 
 def _shown(value: Any) -> str:
     """Return a reply or a fault for a person."""
     match value:
         case None:
-            return "accepted; the operation is one-way"
+            return "it is empty"
         case str():
             return value
         case {"code": code, "message": message, "detail": detail}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -301,3 +302,45 @@ def test_the_demo_makes_its_calls_and_ends():
     done = gateway("demo", "--once", "--port", "0")
     assert done.returncode == 0, done.stdout
     assert "8 of 8 came back right" in done.stdout
+
+
+def test_a_caller_who_waits_when_the_listener_stops_learns_where_the_reply_will_be(
+    deployment, tmp_path
+):
+    bind = f"127.0.0.1:{free_port()}"
+    for source in (ROOT / "wsdl").glob("warehouse.*"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    text = f'queue = "sqlite:///{tmp_path}/q.db"\n[services.warehouse]\nwsdl = "warehouse.wsdl"\n'
+    path = write(tmp_path, f'{text}[listener]\nbind = "{bind}"\n[gateway]\ngrace = 2.0')
+    process = start("listen", path)
+    try:
+        await_health(f"http://{bind}", log_of(path))
+        body = (ROOT / "tests" / "golden" / "envelopes" / "get_order_11.xml").read_bytes()
+        connection = http.client.HTTPConnection(bind, timeout=30)
+        connection.request("POST", "/warehouse", body, {"Content-Type": "text/xml"})
+        time.sleep(0.5)
+        process.terminate()
+        response = connection.getresponse()
+        assert response.status == 504
+        assert response.headers["Location"].startswith("/warehouse/replies/")
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_service_that_leads_back_to_its_own_listener_is_refused(folder):
+    settings = 'queue="memory:"\n[services.a]\nwsdl="warehouse.wsdl"\n'
+    settings += 'forward="http://127.0.0.1:8800/a"\n[listener]\nbind="127.0.0.1:8800"'
+    done = gateway("serve", "-c", write(folder, settings))
+    assert done.returncode == 2
+    assert "own listener" in done.stderr
+
+
+def test_a_hosted_module_with_a_mistake_is_told_in_a_line(folder):
+    (folder / "mistaken.py").write_text("class Broken(:\n")
+    done = gateway(
+        "serve", "-c", write(folder, 'queue="memory:"\n[services.a]\nhost="mistaken:Broken"')
+    )
+    assert done.returncode == 2
+    assert "SyntaxError" in done.stderr

@@ -45,7 +45,7 @@ async def running(queue, endpoint, settings=QUICK):
         await work
 
 
-async def call(queue, message, wait=5.0):
+async def call(queue, message, wait=30.0):
     await queue.send(message)
     return await queue.collect("alice", message.id, wait)
 
