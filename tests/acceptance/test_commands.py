@@ -321,6 +321,7 @@ def test_a_caller_who_waits_when_the_listener_stops_learns_where_the_reply_will_
         time.sleep(0.5)
         process.terminate()
         response = connection.getresponse()
+        connection.close()
         assert response.status == 504
         assert response.headers["Location"].startswith("/warehouse/replies/")
         assert process.wait(timeout=30) == 0
