@@ -207,7 +207,7 @@ async def listen(settings: Settings, stop: asyncio.Event) -> None:
         await listener(settings, loaded, queue).run(stop)
 
 
-async def up(settings: Settings, stop: asyncio.Event, started: asyncio.Event | None = None) -> None:
+async def up(settings: Settings, stop: asyncio.Event) -> None:
     """Do both in one process. Raises ConfigurationError, QueueBroken.
 
     The listener stops first: callers who wait still get what the gateway has begun.
@@ -218,7 +218,7 @@ async def up(settings: Settings, stop: asyncio.Event, started: asyncio.Event | N
         _say_ready(settings, loaded)
         draining = asyncio.create_task(daemon.run(drained))
         front = listener(settings, loaded, queue)
-        listening = asyncio.create_task(front.run(stop, started))
+        listening = asyncio.create_task(front.run(stop))
         await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         try:

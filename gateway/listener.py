@@ -67,7 +67,7 @@ class Listener:
         self._waits: set[asyncio.Timeout] = set()
         self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
 
-    async def run(self, stop: asyncio.Event, started: asyncio.Event | None = None) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Listen until ``stop`` is set; then let those who wait have their replies.
 
         Raises ConfigurationError where the address cannot be listened on, QueueBroken.
@@ -83,8 +83,6 @@ class Listener:
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
             log.info("listening on http://%s:%d", *runner.addresses[0][:2])
-            if started is not None:
-                started.set()
             stopping = asyncio.ensure_future(stop.wait())
             ends: set[asyncio.Future[Any]] = {stopping, self._broken}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -187,17 +187,12 @@ def is_alone(include: Element) -> bool:
     return parent is not None and len(parent) == 1 and not "".join(t or "" for t in texts).strip()
 
 
-def version_of(message: Message) -> SoapVersion:
-    """Return the SOAP version to answer a message in, however broken it is."""
-    return SoapVersion.of_content_type(message.content_type)
-
-
 def fault(error: FaultError, request: Message) -> Message:
     """Return the fault that tells a caller about an error, in the SOAP version of the request.
 
     Its detail carries the request's id, by which an operator finds the log line.
     """
-    version = version_of(request)
+    version = SoapVersion.of_content_type(request.content_type)
     write = _fault_12 if version is SoapVersion.V12 else _fault_11
     text, id = (escape(_NO_XML.sub("\ufffd", one)) for one in (error.text, request.id))
     envelope = write(error.code, text, f"<id>{id}</id>")

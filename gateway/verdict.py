@@ -94,7 +94,7 @@ class Judge:
         except QueueUnavailable as error:
             log.warning("%s %s; given back", message.id, error)
             return Retry(1.0, counts=False)
-        except Exception:
+        except Exception:  # a bug: this request ends here, and the loop goes on with others
             log.exception("%s failed in the gateway", message.id)
             return _refusal(FaultError(INTERNAL), message)
 

@@ -123,6 +123,20 @@ def test_threads_may_share_a_client(client):
     assert found == ids
 
 
+def test_closing_fails_the_calls_under_way_and_those_that_come_later(deployment, wsdl):
+    transport = QueueTransport(deployment.queue, "warehouse")
+    client = zeep.Client(wsdl, transport=transport)
+    with deployment.without_gateway(), ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(client.service.GetOrder, "WH-100001") for _ in range(4)]
+        time.sleep(0.5)
+        transport.close()
+        for call in calls:
+            with pytest.raises(requests.ConnectionError):
+                call.result(timeout=20)
+    with pytest.raises(requests.ConnectionError):
+        client.service.GetOrder("WH-100001")
+
+
 async def test_the_async_client_works_the_same(deployment, wsdl):
     transport = AsyncQueueTransport(deployment.queue, "warehouse")
     async with zeep.AsyncClient(wsdl, transport=transport) as client:
