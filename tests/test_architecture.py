@@ -34,7 +34,14 @@ APART = {"gateway.demo"}
 """The demo's legacy service: somebody else's program, which knows nothing of the gateway."""
 
 HOMES = {
-    "aiohttp": {"gateway.backends.forward", "gateway.listener", "gateway.listener_pages"},
+    "aiohttp": {
+        "gateway.backends.forward",
+        "gateway.listener",
+        "gateway.listener_pages",
+        "gateway.queues.aws_http",
+    },
+    "boto3": {"gateway.queues.aws"},
+    "botocore": {"gateway.queues.aws", "gateway.queues.aws_http"},
     "lxml": {
         "gateway.soap",
         "gateway.glimpse",

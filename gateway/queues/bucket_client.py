@@ -1,0 +1,124 @@
+"""A client's half of a queue bucket: sending a request, collecting its reply."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from gateway.errors import IdTaken, QueueUnavailable
+from gateway.message import Message, check_identity, digest, id_time
+from gateway.queue import Collected, State
+from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
+from gateway.queues.bucket import Keys, Name, from_object, object_type, to_metadata
+from gateway.queues.registers import Register, Registers, RegisterState
+from gateway.queues.s3_store import Forbidden, IfAbsent, Occupied, S3Store
+
+FRESH = 10.0
+"""Seconds after which an id is no longer new: then a reply may be there already."""
+REMEMBERED = 100_000
+"""Requests of this process whose digests are remembered."""
+
+
+class BucketClient:
+    """Sends and collects. It needs no more rights than a client's policy gives."""
+
+    def __init__(self, store: S3Store, keys: Keys, registers: Registers) -> None:
+        self._store = store
+        self._keys = keys
+        self._registers = registers
+        self._sent: OrderedDict[Name, str] = OrderedDict()
+
+    async def send(self, message: Message) -> bool:
+        """Put a request into the bucket; tell whether it was new.
+
+        Raises Refused, IdTaken, QueueUnavailable.
+        """
+        check_identity(message, self._store.clock())
+        name, own = (message.sender, message.id), digest(message).hex()
+        metadata = to_metadata(message)
+        known = self._sent.get(name) or await self._answered(name)
+        if known and known != own:
+            raise IdTaken
+        if known is None and not await self._put(name, message, metadata):
+            await self._check_held(name, own)
+            known = own
+        self._remember(name, own)
+        return known is None
+
+    async def _answered(self, name: Name) -> str | None:
+        """Return the digest of the request that was answered under this name, if one was.
+
+        An id that was made just now cannot have been used before, and a look costs.
+        """
+        made = id_time(name[1])
+        if made is not None and self._store.clock() - made < FRESH:
+            return None
+        try:
+            register = await self._registers.look(name)
+        except Forbidden:
+            return None
+        return register.digest if register is not None and register.is_final else None
+
+    async def _put(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
+        """Write the request; tell whether it was not there yet, as far as can be known."""
+        unsure = False
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._store.put(
+                    self._keys.request(name),
+                    message.body,
+                    only=IfAbsent(),
+                    metadata=metadata,
+                    content_type=object_type(message.content_type),
+                )
+            except Occupied:
+                return unsure
+            except Unsure:
+                unsure = True
+                await pause(attempt)
+            else:
+                return True
+        raise QueueUnavailable("the store did not say whether it took the request")
+
+    async def _check_held(self, name: Name, own: str) -> None:
+        """Refuse other bytes under the id of a request that waits, where its bytes can be seen."""
+        try:
+            held = await self._store.get(self._keys.request(name))
+        except Forbidden:
+            return  # it is found out when the reply is collected
+        message = None if held is None else from_object(held, name)
+        if isinstance(message, Message) and digest(message).hex() != own:
+            raise IdTaken
+
+    def _remember(self, name: Name, own: str) -> None:
+        self._sent[name] = own
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        """Return the state of a request, waiting up to so many seconds for it to become final.
+
+        Raises IdTaken where the reply is to other bytes than this process sent, QueueUnavailable.
+        """
+        name = (sender, id)
+        register = await self._registers.collect(name, wait)
+        if register is not None and register.is_final:
+            return self._final(name, register)
+        if register is not None and register.state is RegisterState.CLAIMED:
+            return Collected(State.WORKING)
+        if register is not None or name in self._sent or await self._waits(name):
+            return Collected(State.PENDING)
+        return Collected(State.UNKNOWN)
+
+    def _final(self, name: Name, register: Register) -> Collected:
+        sent = self._sent.get(name)
+        if sent and register.digest and sent != register.digest:
+            raise IdTaken
+        state = State.DONE if register.reply is None else State.REPLY
+        return Collected(state, register.reply)
+
+    async def _waits(self, name: Name) -> bool:
+        """Tell whether a request is in the bucket; who may not see it must take it for granted."""
+        try:
+            return await self._store.head(self._keys.request(name)) is not None
+        except Forbidden:
+            return True

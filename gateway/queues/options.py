@@ -1,0 +1,24 @@
+"""What a queue is told beside its address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueOptions:
+    """Settings of a program for whatever queue it opens; a queue reads those that concern it."""
+
+    lease: float = 30.0
+    """Seconds for which a request is held at a time, where leases run out."""
+    concurrency: int = 64
+    """Requests that are carried out at a time: connections are kept for as many."""
+    soapjms_strict: bool = False
+    """Refuse whatever breaks a rule of SOAP/JMS, not only what contradicts itself."""
+    senders: Mapping[str, str] = field(default_factory=dict)
+    """The client's name of each principal that SQS may name; empty: the message is believed."""
+    reply_queues: tuple[str, ...] = ()
+    """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
+    limit: int = 1 << 20
+    """The largest request, in bytes, once it is decoded."""

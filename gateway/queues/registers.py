@@ -1,0 +1,258 @@
+"""The reply objects of a queue bucket: each is first the claim of its request, then its reply.
+
+Whoever works on a request holds its register. Each write of it is conditional: on its absence, or
+on the ETag that the holder wrote last. So of two who believe that they hold it, one fails, and at
+most one answer is ever stored. The body of a claim has a fresh nonce each time, since an ETag
+covers the body alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from gateway.errors import BackendFailed, LeaseLost, QueueUnavailable, Refused
+from gateway.message import Message, Unreadable
+from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
+from gateway.queues.bucket import Keys, Name, encoded, from_object, object_type, to_metadata
+from gateway.queues.patience import Patience
+from gateway.queues.s3_store import (
+    Condition,
+    Forbidden,
+    IfAbsent,
+    IfMatch,
+    Occupied,
+    S3Store,
+    Stored,
+)
+from gateway.soap import fault
+
+STATE = "gateway-state"
+TOKEN = "gateway-token"  # noqa: S105  # names a delivery, and is no secret
+DIGEST = "gateway-request-sha256"
+QUARANTINED = "gateway-quarantined"
+REASON_LIMIT = 256
+TOO_MUCH = "The reply's properties are longer than the queue can carry."
+
+
+class RegisterState(StrEnum):
+    """What a register holds: a claim, one given back, a reply, or the end of a one-way call."""
+
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    DONE = "done"
+    NONE = "none"
+
+
+FINAL = (RegisterState.DONE, RegisterState.NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who holds a request: a token of the delivery, for how long (seconds), which attempt."""
+
+    token: str
+    lease: float
+    attempt: int
+    digest: str = ""
+    """SHA-256 of the request, in hexadecimal; empty where it was not read yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """A register as it was read."""
+
+    state: RegisterState
+    etag: str
+    token: str = ""
+    digest: str = ""
+    lease: float = 30.0
+    attempt: int = 1
+    not_before: float = 0.0
+    """Of one given back: seconds since the epoch by the store's clock."""
+    reply: Message | None = None
+    quarantined: str = ""
+    """Why its request was put aside; empty where it was not."""
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+
+def new_token() -> str:
+    """Return a name for a delivery that no other has."""
+    return secrets.token_hex(12)
+
+
+class Registers:
+    """Reads and writes the registers of a bucket; a write that may have worked is read back."""
+
+    def __init__(self, store: S3Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._patience = Patience()
+
+    async def look(self, name: Name) -> Register | None:
+        """Read a register; None where there is none. Raises Forbidden, QueueUnavailable."""
+        stored = await self._store.get(self._keys.reply(name))
+        return None if stored is None else _register(stored, name)
+
+    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
+        """Claim a request, or renew a claim; return the ETag that the next write names.
+
+        ``over`` is the ETag of what is overwritten; None where there must be nothing. Raises
+        LeaseLost where another has it, QueueUnavailable.
+        """
+        return await self._write(name, claim, RegisterState.CLAIMED, 0.0, over)
+
+    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
+        """Give a claim back; nobody takes it before that time. Raises as ``claim`` does."""
+        return await self._write(name, claim, RegisterState.RELEASED, not_before, over)
+
+    async def _write(
+        self, name: Name, claim: Claim, state: RegisterState, not_before: float, over: str | None
+    ) -> str:
+        values = {
+            "state": state,
+            "token": claim.token,
+            "nonce": secrets.token_hex(8),
+            "lease": claim.lease,
+            "attempt": claim.attempt,
+            "not-before": not_before,
+        }
+        metadata = {STATE: str(state), TOKEN: claim.token, DIGEST: claim.digest}
+        body = Stored(json.dumps(values).encode(), "", metadata, "application/json")
+        return await self._put(name, body, over)
+
+    async def settle(
+        self,
+        name: Name,
+        claim: Claim,
+        reply: Message | None,
+        over: str | None,
+        quarantined: str = "",
+    ) -> None:
+        """Store the reply: of all who try, one is the first, for ever.
+
+        Raises LeaseLost where it was another, QueueUnavailable.
+        """
+        state = RegisterState.NONE if reply is None else RegisterState.DONE
+        metadata = {
+            **({} if reply is None else to_metadata(reply)),
+            STATE: str(state),
+            TOKEN: claim.token,
+            DIGEST: claim.digest,
+        }
+        if quarantined:
+            metadata[QUARANTINED] = encoded(quarantined)[:REASON_LIMIT]
+        content_type = object_type(reply.content_type) if reply else "application/octet-stream"
+        body = b"" if reply is None else reply.body
+        await self._put(name, Stored(body, "", metadata, content_type), over)
+
+    async def _put(self, name: Name, new: Stored, over: str | None) -> str:
+        """Write until it is certain what became of it. Raises LeaseLost, QueueUnavailable."""
+        key = self._keys.reply(name)
+        condition: Condition = IfAbsent() if over is None else IfMatch(over)
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._store.put(
+                    key,
+                    new.body,
+                    only=condition,
+                    metadata=new.metadata,
+                    content_type=new.content_type,
+                )
+            except Occupied:
+                # Perhaps by an earlier write of this very delivery, whose answer was lost.
+                found = await self._own(name, new)
+                if found is None:
+                    raise LeaseLost("another has the request, or answered it") from None
+            except Unsure:
+                await pause(attempt)
+                found = await self._own(name, new)
+            if found is not None and _is_same(found, new):
+                return found.etag
+            if found is not None:
+                condition = IfMatch(found.etag)
+        raise QueueUnavailable("the store did not say whether it took a write")
+
+    async def _own(self, name: Name, new: Stored) -> Stored | None:
+        """Return what is stored, if this delivery wrote it."""
+        found = await self._store.get(self._keys.reply(name))
+        is_own = found is not None and found.metadata.get(TOKEN) == new.metadata[TOKEN]
+        return found if is_own else None
+
+    async def collect(self, name: Name, wait: float) -> Register | None:
+        """Return a register, waiting up to ``wait`` seconds for it to become final."""
+        began = time.monotonic()
+        for delay in self._patience.delays(wait):
+            await asyncio.sleep(delay)
+            asked = time.monotonic()
+            found = await self._look_as_client(name)
+            self._patience.note_trip(time.monotonic() - asked)
+            if found is not None and found.is_final:
+                if wait > 0:
+                    self._patience.note_reply(asked - began)
+                return found
+        return found
+
+    async def _look_as_client(self, name: Name) -> Register | None:
+        """Look as one who may not list: then a missing reply is a forbidden one."""
+        try:
+            return await self.look(name)
+        except Forbidden:
+            return None
+
+
+def _is_same(found: Stored, new: Stored) -> bool:
+    """Tell whether it is this very write: each claim has a nonce, and there is one answer."""
+    return found.body == new.body and found.metadata.get(STATE) == new.metadata[STATE]
+
+
+def _register(stored: Stored, name: Name) -> Register:
+    """Return what a register says. What is no register of ours counts as a claim: it is in use."""
+    metadata = stored.metadata
+    state = metadata.get(STATE, "")
+    common = Register(
+        state=RegisterState(state) if state in set(RegisterState) else RegisterState.CLAIMED,
+        etag=stored.etag,
+        token=metadata.get(TOKEN, ""),
+        digest=metadata.get(DIGEST, ""),
+        quarantined=metadata.get(QUARANTINED, ""),
+    )
+    if common.state is RegisterState.DONE:
+        return replace(common, reply=_reply(stored, name))
+    if common.state is RegisterState.NONE:
+        return common
+    try:
+        said = json.loads(stored.body)
+        return replace(
+            common,
+            lease=float(said["lease"]),
+            attempt=int(said["attempt"]),
+            not_before=float(said["not-before"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return common
+
+
+def _reply(stored: Stored, name: Name) -> Message:
+    reply = from_object(stored, name)
+    if isinstance(reply, Unreadable):
+        raise QueueUnavailable(f"the reply to {name[1]} cannot be read: {reply.reason}")
+    return reply
+
+
+def storable(reply: Message | None, request: Message) -> Message | None:
+    """Return a reply that a register can hold; a fault where its properties are too long."""
+    if reply is None:
+        return None
+    try:
+        to_metadata(reply)
+    except Refused:
+        return fault(BackendFailed(TOO_MUCH), request)
+    return reply

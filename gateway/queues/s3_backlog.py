@@ -1,0 +1,107 @@
+"""What a gateway knows of the requests in a bucket: who has them, and which to try next."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from gateway.message import Clock
+from gateway.queues.s3_store import Listed
+
+PATIENCE = 1.0
+"""Seconds that a request is left to the gateway that is to take it, before others try."""
+FORGET = 60.0
+"""Seconds for which a finished request is passed over: a listing may have been made before."""
+
+
+@dataclass
+class Candidate:
+    """A request that was seen in a listing. Times are of the monotonic clock."""
+
+    key: str
+    request_etag: str
+    seen: float
+    is_mine: bool = False
+    """It is for this gateway to take: no other tries at once."""
+    etag: str | None = None
+    """Of the register, once that was read."""
+    attempt: int = 0
+    is_released: bool = False
+    due: float = 0.0
+    """Not to be tried before: the claim of another has not run out, or a delay has not ended."""
+    is_tried: bool = False
+
+
+@dataclass(eq=False)
+class Backlog:
+    """The requests of the last listing. ``monotonic`` measures, in seconds."""
+
+    monotonic: Clock
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    _held: set[str] = field(default_factory=set)
+    _finished: dict[str, float] = field(default_factory=dict)
+
+    def note(self, listed: Iterable[Listed], mine: Sequence[bool]) -> None:
+        """Take over a whole listing: what is not in it any more is forgotten."""
+        now = self.monotonic()
+        self._finished = {key: at for key, at in self._finished.items() if now - at < FORGET}
+        fresh = {}
+        for one, is_mine in zip(listed, mine, strict=True):
+            known = self.candidates.get(one.key)
+            if known is None:
+                known = Candidate(one.key, one.etag, seen=now, is_mine=is_mine)
+            known.is_mine = is_mine
+            fresh[one.key] = known
+        self.candidates = fresh
+
+    def choose(self, limit: int) -> list[Candidate]:
+        """Return what to try now, oldest first, clients in turns."""
+        now = self.monotonic()
+        by_client: dict[str, list[Candidate]] = defaultdict(list)
+        for key, candidate in self.candidates.items():
+            if self._is_due(candidate, now):
+                by_client[key.rpartition(".")[2]].append(candidate)
+        turns = zip_longest(*by_client.values())
+        return [one for turn in turns for one in turn if one is not None][:limit]
+
+    def next_due(self) -> float:
+        """Return in how many seconds something may become free that is not free yet."""
+        now = self.monotonic()
+        waits = [self._due(one) - now for key, one in self.candidates.items() if self._is_open(key)]
+        return max(0.0, min(waits, default=float("inf")))
+
+    def hold(self, key: str) -> None:
+        """Note that this process has a request, and that nobody here is to try it."""
+        self._held.add(key)
+
+    def drop(self, key: str) -> None:
+        """Note that this process has a request no longer."""
+        self._held.discard(key)
+
+    def finish(self, key: str) -> None:
+        """Note that a request is answered and removed."""
+        self._held.discard(key)
+        self._finished[key] = self.monotonic()
+        self.candidates.pop(key, None)
+
+    def is_finished(self, key: str) -> bool:
+        return key in self._finished
+
+    def watch(self, candidate: Candidate, etag: str, attempt: int, delay: float) -> None:
+        """Leave a request alone for a while; the register it had then is known by its ETag."""
+        candidate.etag, candidate.attempt = etag, attempt
+        candidate.due = self.monotonic() + delay
+        candidate.is_tried = True
+
+    def _is_due(self, candidate: Candidate, now: float) -> bool:
+        return self._is_open(candidate.key) and self._due(candidate) <= now
+
+    def _is_open(self, key: str) -> bool:
+        return key not in self._held and key not in self._finished
+
+    def _due(self, candidate: Candidate) -> float:
+        if candidate.is_mine or candidate.is_tried:
+            return candidate.due
+        return max(candidate.due, candidate.seen + PATIENCE)

@@ -1,0 +1,199 @@
+"""A request taken out of a bucket, and how it is settled in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.message import Clock, Message, Unreadable, digest
+from gateway.queues.bucket import Keys, Name, encoded
+from gateway.queues.registers import REASON_LIMIT, Claim, Registers, storable
+from gateway.queues.s3_store import OCTETS, S3Store
+
+log = logging.getLogger(__name__)
+
+RENEW_AFTER = 0.25
+"""The part of a lease for which a claim counts as just written, and is not written again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a delivery ended: for good, given back for ``delay`` seconds, or lost (no ETag)."""
+
+    is_final: bool = False
+    etag: str = ""
+    attempt: int = 0
+    delay: float = 0.0
+
+
+Settled = Callable[[Ending], None]
+
+
+class Removal:
+    """Takes requests out of the bucket once their replies are stored."""
+
+    def __init__(self, store: S3Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+
+    async def remove(self, key: str) -> None:
+        """Remove a request. Where that fails, whoever meets it again finds its reply first."""
+        try:
+            await self._store.delete(key)
+        except QueueUnavailable as error:
+            log.warning("%s is answered, and not removed yet: %s", key, error)
+
+    async def put_aside(self, key: str, reason: str) -> None:
+        """Copy a request into quarantine, then remove it. Raises QueueUnavailable."""
+        stored = await self._store.get(key)
+        if stored is not None:
+            await self._store.put(
+                self._keys.quarantine(key.removeprefix(self._keys.requests)),
+                stored.body,
+                metadata={**stored.metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]},
+                content_type=stored.content_type or OCTETS,
+            )
+        await self.remove(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the deliveries of one gateway work with."""
+
+    registers: Registers
+    removal: Removal
+    clock: Clock
+
+
+@dataclass
+class Hold:
+    """What a delivery holds its request by; ``written`` by the monotonic clock."""
+
+    claim: Claim
+    etag: str
+    written: float
+    is_over: bool = False
+
+
+class S3Delivery:
+    """A request whose register is this gateway's claim."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        key: str,
+        name: Name,
+        message: Message | Unreadable,
+        hold: Hold,
+        settled: Settled,
+    ) -> None:
+        self.message = message
+        self.attempt = hold.claim.attempt
+        self._desk = desk
+        self._key = key
+        self._name = name
+        self._hold = hold
+        self._settled = settled
+        # A renewal under way changes the ETag that an answer has to name.
+        self._turn = asyncio.Lock()
+
+    async def answer(self, reply: Message | None) -> None:
+        await self._settle(reply, "")
+        await self._desk.removal.remove(self._key)
+        self._settled(Ending(is_final=True))
+
+    async def quarantine(self, reason: str, reply: Message | None) -> None:
+        await self._settle(reply, reason)
+        try:
+            await self._desk.removal.put_aside(self._key, reason)
+        except QueueUnavailable as error:
+            # Its register says that it belongs aside: whoever meets it again does that first.
+            log.warning("%s is answered, and not put aside yet: %s", self._key, error)
+            self._settled(Ending())
+        else:
+            self._settled(Ending(is_final=True))
+
+    async def retry(self, delay: float, *, counts: bool = True) -> None:
+        async with self._turn:
+            hold = self._held()
+            claim = replace(hold.claim, attempt=self.attempt if counts else self.attempt - 1)
+            not_before = self._desk.clock() + delay
+            etag = await self._guarded(
+                self._desk.registers.release(self._name, claim, hold.etag, not_before)
+            )
+            hold.is_over = True
+        self._settled(Ending(etag=etag, attempt=claim.attempt, delay=delay))
+
+    async def extend(self, lease: float) -> None:
+        async with self._turn:
+            hold = self._held()
+            now = time.monotonic()
+            if lease <= hold.claim.lease and now - hold.written < RENEW_AFTER * lease:
+                return  # it was claimed just now, and the claim itself is the durable mark
+            claim = replace(hold.claim, lease=lease)
+            hold.etag = await self._guarded(
+                self._desk.registers.claim(self._name, claim, hold.etag)
+            )
+            hold.claim, hold.written = claim, now
+
+    async def _settle(self, reply: Message | None, quarantined: str) -> None:
+        async with self._turn:
+            hold = self._held()
+            if isinstance(self.message, Message):
+                reply = storable(reply, self.message)
+            await self._guarded(
+                self._desk.registers.settle(self._name, hold.claim, reply, hold.etag, quarantined)
+            )
+            hold.is_over = True
+
+    async def _guarded(self, write: object) -> str:
+        """Await a write of the register; remember where it shows that another has it."""
+        try:
+            return await write  # type: ignore[misc, no-any-return]
+        except LeaseLost:
+            self._hold.is_over = True
+            self._settled(Ending())
+            raise
+
+    def _held(self) -> Hold:
+        if self._hold.is_over:
+            raise LeaseLost("the request was settled, given back, or lost")
+        return self._hold
+
+
+class ForeignDelivery:
+    """An object among the requests that is none: it can only be put aside."""
+
+    attempt = 1
+
+    def __init__(self, desk: Desk, key: str, settled: Settled) -> None:
+        entry = key.rpartition("/")[2][:64] or "?"
+        self.message: Message | Unreadable = Unreadable(
+            id=entry, sender="", reason="its key is not requests/ID.CLIENT"
+        )
+        self._desk = desk
+        self._key = key
+        self._settled = settled
+
+    async def answer(self, reply: Message | None) -> None:
+        await self.quarantine("its key is not requests/ID.CLIENT", reply)
+
+    async def quarantine(self, reason: str, reply: Message | None) -> None:
+        """Put it aside; there is nobody to tell."""
+        await self._desk.removal.put_aside(self._key, reason)
+        self._settled(Ending(is_final=True))
+
+    async def retry(self, delay: float, *, counts: bool = True) -> None:
+        self._settled(Ending())
+
+    async def extend(self, lease: float) -> None:
+        """Hold nothing: others may find it too, and putting aside twice is once."""
+
+
+def request_digest(message: Message | Unreadable) -> str:
+    """Return the SHA-256 of a request's body; empty for what cannot be read."""
+    return digest(message).hex() if isinstance(message, Message) else ""

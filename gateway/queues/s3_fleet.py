@@ -1,0 +1,82 @@
+"""Which gateways drain a bucket, and which of them is to take a request first.
+
+It is advice: gateways that disagree cost a request or a second, never a promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+from collections.abc import Sequence
+
+from gateway.errors import QueueUnavailable
+from gateway.message import Clock
+from gateway.queues.bucket import Keys
+from gateway.queues.s3_store import Listed, S3Store
+
+log = logging.getLogger(__name__)
+
+BEAT = 30.0
+"""Seconds between two signs of life: a dollar a month for each gateway."""
+MISSED = 3
+"""Signs missing until a gateway counts as gone."""
+
+
+class Fleet:
+    """The gateways of a bucket. Each shows that it lives by an object of its own."""
+
+    def __init__(self, store: S3Store, keys: Keys, monotonic: Clock) -> None:
+        self._store = store
+        self._prefix = keys.gateways
+        self._monotonic = monotonic
+        self._own = self._prefix + secrets.token_hex(8)
+        self._seen: dict[str, tuple[str, float]] = {}
+        self._members: tuple[str, ...] = (self._own,)
+        self._beating: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        """Show that this gateway lives, and find out who else does; again and again."""
+        if self._beating is None:
+            await self._beat()
+            self._beating = asyncio.create_task(self._keep_beating())
+
+    async def leave(self) -> None:
+        """Let the others know at once."""
+        if self._beating is not None:
+            self._beating.cancel()
+            with contextlib.suppress(QueueUnavailable):
+                await self._store.delete(self._own)
+
+    def is_mine(self, key: str) -> bool:
+        """Tell whether this gateway is to take a request: each has its share, and all agree."""
+        return max(self._members, key=lambda member: _weight(member, key)) == self._own
+
+    async def _keep_beating(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            await self._beat()
+
+    async def _beat(self) -> None:
+        try:
+            await self._store.put(self._own, secrets.token_hex(8).encode())
+            self._note(await self._store.list(self._prefix))
+        except QueueUnavailable as error:
+            log.warning("cannot tell other gateways that this one lives: %s", error)
+
+    def _note(self, listed: Sequence[Listed]) -> None:
+        """Count those as members whose sign has changed not long ago, by our own clock."""
+        now = self._monotonic()
+        before, self._seen = self._seen, {}
+        for one in listed:
+            etag, since = before.get(one.key, ("", now))
+            self._seen[one.key] = (etag, since) if etag == one.etag else (one.etag, now)
+        alive = {key for key, (_, since) in self._seen.items() if now - since < MISSED * BEAT}
+        self._members = tuple(sorted(alive | {self._own}))
+
+
+def _weight(member: str, key: str) -> bytes:
+    """Return a gateway's weight for a request (rendezvous hashing: the highest takes it)."""
+    return hashlib.blake2b(f"{member} {key}".encode(), digest_size=8).digest()

@@ -1,0 +1,140 @@
+"""Taking requests out of a bucket: finding out whether one is free, and claiming it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from functools import partial
+
+from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.queue import Delivery
+from gateway.queues.bucket import Keys, Name, from_object
+from gateway.queues.registers import Claim, Register, Registers, RegisterState, new_token
+from gateway.queues.s3_backlog import Backlog, Candidate
+from gateway.queues.s3_delivery import (
+    Desk,
+    Ending,
+    ForeignDelivery,
+    Hold,
+    Removal,
+    S3Delivery,
+    request_digest,
+)
+from gateway.queues.s3_store import S3Store
+
+log = logging.getLogger(__name__)
+
+MARGIN = 1.0
+"""Seconds longer than its lease that the claim of another must have stood still."""
+
+
+class Taker:
+    """Claims requests for one gateway. ``lease`` is in seconds."""
+
+    def __init__(
+        self, store: S3Store, keys: Keys, registers: Registers, backlog: Backlog, lease: float
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._backlog = backlog
+        self._lease = lease
+        self._desk = Desk(registers, Removal(store, keys), store.clock)
+        self._deliveries: dict[str, S3Delivery] = {}
+
+    async def take(self, candidate: Candidate) -> Delivery | None:
+        """Claim a request if it is free; None where it is not. Raises QueueUnavailable."""
+        self._backlog.hold(candidate.key)
+        name = self._keys.name(candidate.key)
+        if name is None:
+            return ForeignDelivery(self._desk, candidate.key, partial(self._over, candidate))
+        delivery = None
+        try:
+            delivery = await self._take(candidate, name)
+        except LeaseLost:
+            # Somebody was faster: what stands there now is looked at next time.
+            candidate.etag, candidate.is_tried = None, True
+        finally:
+            if delivery is None:
+                self._backlog.drop(candidate.key)
+        return delivery
+
+    async def _take(self, candidate: Candidate, name: Name) -> Delivery | None:
+        is_for_others = not candidate.is_mine or candidate.is_tried
+        if candidate.etag is None and is_for_others and not await self._is_free(candidate, name):
+            return None
+        interrupted = candidate.etag is not None and not candidate.is_released
+        claim = Claim(token=new_token(), lease=self._lease, attempt=candidate.attempt + 1)
+        written = time.monotonic()
+        etag = await self._desk.registers.claim(name, claim, candidate.etag)
+        return await self._begin(candidate, name, Hold(claim, etag, written), interrupted)
+
+    async def _is_free(self, candidate: Candidate, name: Name) -> bool:
+        """Tell whether a request may be claimed now; if not, note when to try again."""
+        register = await self._desk.registers.look(name)
+        if register is None:
+            return True
+        if register.is_final:
+            await self._finish(candidate.key, register)
+            return False
+        candidate.is_released = register.state is RegisterState.RELEASED
+        if candidate.is_released:
+            delay = max(0.0, register.not_before - self._store.clock())
+        else:
+            delay = register.lease + MARGIN
+        self._backlog.watch(candidate, register.etag, register.attempt, delay)
+        return delay == 0
+
+    async def _finish(self, key: str, register: Register) -> None:
+        """Remove a request that has its reply, and do what whoever answered it left undone."""
+        if register.quarantined:
+            await self._desk.removal.put_aside(key, register.quarantined)
+        elif await self._is_other(key, register):
+            reason = "its id was used before, for another message"
+            await self._desk.removal.put_aside(key, reason)
+        else:
+            await self._desk.removal.remove(key)
+        self._backlog.finish(key)
+
+    async def _is_other(self, key: str, register: Register) -> bool:
+        """Tell whether a request has other bytes than the one that was answered under its id."""
+        stored = await self._store.get(key) if register.digest else None
+        if stored is None:
+            return False
+        return request_digest(from_object(stored, ("", ""))) != register.digest
+
+    async def _begin(
+        self, candidate: Candidate, name: Name, hold: Hold, interrupted: bool
+    ) -> Delivery | None:
+        stored = await self._store.get(candidate.key)
+        if stored is None:
+            # Its register stays: whoever removed the request by hand meant nobody to answer it.
+            log.warning("%s is gone", candidate.key)
+            self._backlog.finish(candidate.key)
+            return None
+        message = from_object(stored, name, interrupted=interrupted)
+        hold.claim = replace(hold.claim, digest=request_digest(message))
+        settled = partial(self._over, candidate)
+        delivery = S3Delivery(self._desk, candidate.key, name, message, hold, settled)
+        self._deliveries[candidate.key] = delivery
+        return delivery
+
+    def _over(self, candidate: Candidate, ending: Ending) -> None:
+        """Note how a delivery ended."""
+        self._deliveries.pop(candidate.key, None)
+        if ending.is_final:
+            self._backlog.finish(candidate.key)
+            return
+        candidate.etag, candidate.is_tried = None, True
+        if ending.etag:
+            candidate.is_released = True
+            self._backlog.watch(candidate, ending.etag, ending.attempt, ending.delay)
+        self._backlog.drop(candidate.key)
+
+    async def give_back(self) -> None:
+        """Give back what was taken and not settled: others have it at once."""
+        for delivery in list(self._deliveries.values()):
+            try:
+                await delivery.retry(0, counts=False)
+            except (LeaseLost, QueueUnavailable) as error:
+                log.warning("%s not given back: %s", delivery.message.id, error)

@@ -1,0 +1,42 @@
+"""The clock of a server, read from the dates of its answers: the machine's own may be hours off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+AGE = 300.0
+"""Seconds after which what was seen of the server's clock is forgotten: clocks drift."""
+
+
+class ServerClock:
+    """Seconds since the epoch, as the server has them; by the machine's clock before it answered.
+
+    A date holds whole seconds only, so the latest one is late by up to a second. The most advanced
+    of the last minutes is late by much less.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        self._offset = clock() - monotonic()
+        self._seen = -AGE
+        self._is_known = False
+
+    def __call__(self) -> float:
+        return self._monotonic() + self._offset
+
+    def note(self, date: str) -> None:
+        """Learn from the Date header of an answer; one that cannot be read is passed over."""
+        try:
+            offset = parsedate_to_datetime(date).timestamp() - self._monotonic()
+        except ValueError:
+            return
+        is_old = self._monotonic() - self._seen > AGE
+        if offset > self._offset or is_old or not self._is_known:
+            self._offset, self._seen, self._is_known = offset, self._monotonic(), True
