@@ -184,6 +184,6 @@ def log_to_stderr(level: LogLevel) -> None:
     handler = Gathering()
     handler.setFormatter(Readable() if sys.stderr.isatty() else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("zeep", "urllib3", "asyncio", "aiohttp"):
+    for name in ("zeep", "urllib3", "asyncio", "aiohttp", "boto3", "botocore"):
         # These log whole messages, or addresses: never below a warning.
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -61,12 +61,15 @@ async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> Que
 async def _open_s3(address: str, folder: Path, options: QueueOptions) -> Queue:
     # Here, not above: boto3 takes a quarter of a second, and 30 MB, that other queues do without.
     from gateway.queues.aws_address import parse_bucket
-    from gateway.queues.doorbell import DoorbellQueue
-    from gateway.queues.s3 import S3Queue
 
     place = parse_bucket(address)
-    kind = DoorbellQueue if place.doorbell else S3Queue
-    return await kind.open(place, options)
+    if place.doorbell:
+        from gateway.queues.doorbell import DoorbellQueue
+
+        return await DoorbellQueue.open(place, options)
+    from gateway.queues.s3 import S3Queue
+
+    return await S3Queue.open(place, options)
 
 
 async def _open_sqs(address: str, folder: Path, options: QueueOptions) -> Queue:

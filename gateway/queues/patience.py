@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from time import monotonic
 
 REMEMBERED = 64
-EARLIEST = 0.1
-"""Which part of the replies may have come before the first look."""
+EARLIEST = 0.3
+"""The part of the replies of late that had come by the moment of the first look."""
+SOONER = 0.9
+"""What is found by the first look was there earlier: nobody knows since when."""
 GROWTH = 0.1
 """How much later a look may be than what it finds, as a part of the time waited so far."""
 LONGEST = 5.0
@@ -31,9 +33,9 @@ class Patience:
         """Learn how long a look took."""
         self._trip += (seconds - self._trip) / 8
 
-    def note_reply(self, waited: float) -> None:
-        """Learn how long a caller waited for its reply."""
-        self._waits.append(waited)
+    def note_reply(self, waited: float, looks: int) -> None:
+        """Learn how long a caller waited for its reply, and how often it looked."""
+        self._waits.append(waited * SOONER if looks == 1 else waited)
 
     def delays(self, wait: float) -> Iterator[float]:
         """Yield how long to sleep before each look, the last one when ``wait`` is over."""

@@ -189,14 +189,14 @@ class Registers:
     async def collect(self, name: Name, wait: float) -> Register | None:
         """Return a register, waiting up to ``wait`` seconds for it to become final."""
         began = time.monotonic()
-        for delay in self._patience.delays(wait):
+        for looks, delay in enumerate(self._patience.delays(wait), 1):
             await asyncio.sleep(delay)
             asked = time.monotonic()
             found = await self._look_as_client(name)
             self._patience.note_trip(time.monotonic() - asked)
             if found is not None and found.is_final:
                 if wait > 0:
-                    self._patience.note_reply(asked - began)
+                    self._patience.note_reply(asked - began, looks)
                 return found
         return found
 

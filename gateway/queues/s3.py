@@ -28,6 +28,7 @@ LEASE = 30.0
 BUSY_LOOK = 0.2
 """Seconds between two listings, at least, while there is work."""
 IDLE_LOOK = 5.0
+LAST_LOOK = 5.0
 PAGE = 1000
 PAGES = 20
 """Pages of a listing, at most, that are looked through for a request that is free."""
@@ -73,7 +74,8 @@ class S3Queue:
         until = time.monotonic() + wait
         looking = self._looking
         while True:
-            await self._look_once(limit)
+            if not looking.taken:
+                await self._look_once(limit)
             if looking.taken:
                 return [looking.taken.popleft() for _ in range(min(limit, len(looking.taken)))]
             left = until - time.monotonic()
@@ -109,18 +111,18 @@ class S3Queue:
     async def _list(self, limit: int) -> None:
         """List what waits, as far as there is something free to be found in it."""
         found: list[Listed] = []
+        began = time.monotonic()
         for _ in range(PAGES):
             after = found[-1].key if found else ""
             page = await self._store.list(self._keys.requests, after=after, limit=PAGE)
             found += page
-            self._backlog.note(found, [self._fleet.is_mine(one.key) for one in found])
+            mine = [self._fleet.is_mine(one.key) for one in found]
+            self._backlog.note(found, mine, began)
             if len(page) < PAGE or self._backlog.choose(limit):
                 return
 
     async def aclose(self) -> None:
-        looking = self._looking
-        if looking.task is not None:
-            await asyncio.wait([looking.task])
+        await self._looking.end()
         await self._taker.give_back()
         await self._fleet.leave()
         await self._store.aclose()
@@ -136,6 +138,13 @@ class _Looking:
         self.is_tried = False
         self._pause = BUSY_LOOK
         self._last = -IDLE_LOOK
+
+    async def end(self) -> None:
+        """Let a look come to its end: a claim that is being made is to be given back."""
+        if self.task is not None:
+            await asyncio.wait([self.task], timeout=LAST_LOOK)
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
 
     def note(self, taken: Sequence[Delivery]) -> None:
         """Keep what was taken; look more often while there is something."""

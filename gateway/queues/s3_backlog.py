@@ -10,13 +10,11 @@ from itertools import zip_longest
 from gateway.message import Clock
 from gateway.queues.s3_store import Listed
 
-PATIENCE = 1.0
+PATIENCE = 0.5
 """Seconds that a request is left to the gateway that is to take it, before others try."""
-FORGET = 60.0
-"""Seconds for which a finished request is passed over: a listing may have been made before."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Candidate:
     """A request that was seen in a listing. Times are of the monotonic clock."""
 
@@ -43,10 +41,13 @@ class Backlog:
     _held: set[str] = field(default_factory=set)
     _finished: dict[str, float] = field(default_factory=dict)
 
-    def note(self, listed: Iterable[Listed], mine: Sequence[bool]) -> None:
-        """Take over a whole listing: what is not in it any more is forgotten."""
+    def note(self, listed: Iterable[Listed], mine: Sequence[bool], began: float) -> None:
+        """Take over a listing that was begun at ``began``: what is not in it is forgotten.
+
+        What was removed before that and is in it all the same was sent again.
+        """
         now = self.monotonic()
-        self._finished = {key: at for key, at in self._finished.items() if now - at < FORGET}
+        self._finished = {key: at for key, at in self._finished.items() if at >= began}
         fresh = {}
         for one, is_mine in zip(listed, mine, strict=True):
             known = self.candidates.get(one.key)
@@ -85,9 +86,6 @@ class Backlog:
         self._held.discard(key)
         self._finished[key] = self.monotonic()
         self.candidates.pop(key, None)
-
-    def is_finished(self, key: str) -> bool:
-        return key in self._finished
 
     def watch(self, candidate: Candidate, etag: str, attempt: int, delay: float) -> None:
         """Leave a request alone for a while; the register it had then is known by its ETag."""

@@ -1,0 +1,220 @@
+"""The queue in a bucket alone: what several gateways on it do to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import clouds
+import pytest
+import servers
+from aiohttp import web
+
+from gateway.errors import IdTaken, LeaseLost, QueueBroken
+from gateway.message import Message, Unreadable, new_id
+from gateway.queue import State
+from gateway.queues import s3_fleet
+from gateway.queues.aws_address import BucketAddress, parse_bucket
+from gateway.queues.bucket import Keys
+from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.options import QueueOptions
+from gateway.queues.registers import Claim, Registers, new_token
+from gateway.queues.s3 import S3Queue
+from gateway.queues.s3_store import S3Store
+
+SOON = 5.0
+LEASE = 1.0
+
+
+def request(body: bytes = b"<Envelope/>", **fields: object) -> Message:
+    values = {"content_type": "text/xml", "sender": "alice", "target_service": "orders"}
+    return Message(body=body, **(values | fields))  # type: ignore[arg-type]
+
+
+def reply(body: bytes = b"<Reply/>", **fields: object) -> Message:
+    return Message(body=body, content_type="text/xml", **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def address(request, monkeypatch) -> BucketAddress:
+    cloud = clouds.started("ministack", request)
+    for name, value in servers.environment(cloud).items():
+        monkeypatch.setenv(name, value)
+    return parse_bucket(f"s3://{servers.fresh_bucket(cloud)}/orders")
+
+
+@pytest.fixture
+async def store(address):
+    opened = await S3Store.open(address, 8)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def gateways(address):
+    options = QueueOptions(lease=LEASE)
+    both = [await S3Queue.open(address, options) for _ in range(2)]
+    yield both
+    for one in both:
+        await one.aclose()
+
+
+async def take(queue: S3Queue):
+    (delivery,) = await queue.receive(1, SOON)
+    return delivery
+
+
+async def test_what_a_dead_gateway_held_comes_to_another_once_its_lease_stood_still(gateways):
+    first, second = gateways
+    await first.send(sent := request())
+    dead = await take(first)
+    began = time.monotonic()
+    again = await take(second)
+    assert time.monotonic() - began >= LEASE
+    assert again.message == replace(sent, interrupted=True)
+    assert again.attempt == 2
+    await again.answer(reply(b"right"))
+    with pytest.raises(LeaseLost):
+        await dead.answer(reply(b"zombie"))
+    assert (await first.collect("alice", sent.id, 0)).reply.body == b"right"
+
+
+async def test_a_lease_that_is_renewed_is_left_alone(gateways):
+    first, second = gateways
+    await first.send(request())
+    delivery = await take(first)
+    for _ in range(8):
+        await asyncio.sleep(LEASE / 3)
+        await delivery.extend(LEASE)
+        assert list(await second.receive(1, 0)) == []
+    await delivery.answer(reply())
+
+
+async def test_a_renewal_and_an_answer_at_the_same_time_do_not_fence_each_other(gateways):
+    first, _ = gateways
+    await first.send(sent := request())
+    delivery = await take(first)
+    await asyncio.sleep(LEASE / 3)
+    await asyncio.gather(delivery.extend(LEASE), delivery.answer(reply()))
+    assert (await first.collect("alice", sent.id, 0)).state is State.REPLY
+
+
+async def test_a_gateway_that_ends_gives_back_what_it_holds(address, gateways):
+    first, _ = gateways
+    other = await S3Queue.open(address, QueueOptions(lease=600))
+    await other.send(sent := request())
+    await take(other)
+    await other.aclose()
+    again = await take(first)
+    assert again.message == sent
+    await again.answer(None)
+
+
+async def test_gateways_that_know_of_each_other_share_the_work_and_keep_off(gateways, monkeypatch):
+    monkeypatch.setattr(s3_fleet, "BEAT", 0.1)
+    await asyncio.gather(*(one.receive(1, 0) for one in gateways))
+    for _ in range(2):
+        await asyncio.gather(*(one._fleet._beat() for one in gateways))
+    keys = [f"orders/requests/{new_id()}.alice" for _ in range(100)]
+    first, second = ([one._fleet.is_mine(key) for key in keys] for one in gateways)
+    assert all(mine != theirs for mine, theirs in zip(first, second, strict=True))
+    assert 20 < sum(first) < 80
+
+
+async def test_clients_take_turns(gateways):
+    first, _ = gateways
+    many = [request(id=new_id(lambda n=n: time.time() - 60 + n / 1000)) for n in range(20)]
+    for message in many:
+        await first.send(message)
+    await first.send(request(sender="bob"))
+    taken = await first.receive(4, SOON)
+    assert {one.message.sender for one in taken} == {"alice", "bob"}
+    assert [one.message.id for one in taken if one.message.sender == "alice"] == [
+        one.id for one in many[:3]
+    ]
+
+
+async def test_an_object_that_is_no_request_is_put_aside_once(gateways, store, address):
+    key = "orders/requests/notes.txt"
+    await store.put(key, b"hello")
+    delivery = await take(gateways[0])
+    assert isinstance(delivery.message, Unreadable)
+    await delivery.quarantine("unreadable: not a request", None)
+    assert await store.get(key) is None
+    aside = await store.get("orders/quarantine/notes.txt")
+    assert aside.body == b"hello"
+    assert aside.metadata["gateway-reason"] == "unreadable: not a request"
+    assert list(await gateways[1].receive(1, 0)) == []
+
+
+async def test_metadata_that_is_no_text_makes_one_unreadable_request(gateways, store, address):
+    name = ("alice", new_id())
+    metadata = {"soapjms-soapaction": "%FF%FE"}
+    await store.put(Keys(address).request(name), b"<Envelope/>", metadata=metadata)
+    delivery = await take(gateways[0])
+    assert isinstance(delivery.message, Unreadable)
+    assert delivery.message.id == name[1]
+    await delivery.quarantine("unreadable", reply(is_fault=True))
+    assert (await gateways[0].collect(*name, 0)).reply.is_fault
+
+
+async def test_what_a_crash_left_of_a_quarantine_is_finished_by_another(gateways, store, address):
+    first, _ = gateways
+    keys, registers = Keys(address), Registers(store, Keys(address))
+    await first.send(sent := request())
+    name = ("alice", sent.id)
+    claim = Claim(token=new_token(), lease=LEASE, attempt=1)
+    etag = await registers.claim(name, claim, None)
+    await registers.settle(name, claim, reply(is_fault=True), etag, "Client: refused")
+    assert list(await first.receive(1, 0.7)) == []
+    assert await store.get(keys.request(name)) is None
+    aside = await store.get(keys.quarantine(f"{sent.id}.alice"))
+    assert aside.metadata["gateway-reason"] == "Client: refused"
+
+
+async def test_another_message_under_an_answered_id_is_put_aside_and_its_caller_told(
+    gateways, store, address
+):
+    first, _ = gateways
+    await first.send(sent := request(b"first"))
+    await (await take(first)).answer(reply())
+    stranger = await S3Queue.open(address, QueueOptions())
+    await stranger.send(replace(sent, body=b"second"))
+    assert list(await first.receive(1, 0.7)) == []
+    assert (await store.get(Keys(address).quarantine(f"{sent.id}.alice"))).body == b"second"
+    with pytest.raises(IdTaken):
+        await stranger.collect("alice", sent.id, 0)
+    await stranger.aclose()
+
+
+async def test_a_reply_whose_properties_no_bucket_can_hold_becomes_a_fault(gateways):
+    first, _ = gateways
+    await first.send(sent := request())
+    await (await take(first)).answer(reply(soap_action="urn:" + "a" * 2000))
+    assert (await first.collect("alice", sent.id, 0)).reply.is_fault
+
+
+async def test_a_store_without_conditions_is_refused(address):
+    objects: dict[str, bytes] = {}
+
+    async def careless(request: web.Request) -> web.Response:
+        if request.method == "PUT":
+            objects[request.path] = await request.read()
+        elif request.method == "DELETE":
+            objects.pop(request.path, None)
+            return web.Response(status=204)
+        found = objects.get(request.path)
+        return web.Response(body=found, status=404 if found is None else 200)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", careless)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    store = await S3Store.open(parse_bucket(f"s3://b-1?endpoint_url=http://127.0.0.1:{port}"), 4)
+    with pytest.raises(QueueBroken, match="does not keep the conditions"):
+        await check_conditions(store, Keys(address))
+    await store.aclose()
+    await runner.cleanup()
