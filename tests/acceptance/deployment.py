@@ -44,12 +44,12 @@ grace = 1.0
 class Deployment:
     """The running processes, and where everything is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, queue: str = "") -> None:
         self.folder = folder
         self.private = folder / "private" / "gateway.toml"
         self.client = folder / "client" / "gateway.toml"
         self.ledger = folder / "ledger"
-        self.queue = f"sqlite:///{folder / 'queue.db'}"
+        self.queue = queue or f"sqlite:///{folder / 'queue.db'}"
         self.legacy = ""
         self.listener = ""
         self._gateway: subprocess.Popen[bytes] | None = None
@@ -89,9 +89,9 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def deployed(folder: Path) -> Iterator[Deployment]:
-    """Start everything in a folder; end it afterwards."""
-    made = Deployment(folder)
+def deployed(folder: Path, queue: str = "") -> Iterator[Deployment]:
+    """Start everything on a queue, by default an embedded one in the folder; end it afterwards."""
+    made = Deployment(folder, queue)
     with contextlib.ExitStack() as stack:
         made.legacy = stack.enter_context(legacy_service("--ledger", str(made.ledger)))
         bind = f"127.0.0.1:{free_port()}"

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import clouds
+import kinds
 import pytest
-import servers
 
 from gateway.errors import IdTaken, LeaseLost, Refused
 from gateway.message import Message, new_id
@@ -30,27 +29,16 @@ def reply(body: bytes = b"<Reply/>", **fields: object) -> Message:
     return Message(body=body, content_type="text/xml", **fields)  # type: ignore[arg-type]
 
 
-KINDS = {
-    "memory": "memory:",
-    "sqlite": "sqlite:///queue.db",
-    "s3 of ministack": "s3://{bucket}/orders?endpoint_url={s3}",
-    "s3 of minio": "s3://{bucket}/orders?endpoint_url={s3}",
-}
-"""An address of each kind of queue; where it ends with a server's name, that is started for it."""
+LOCAL = {"memory": "memory:", "sqlite": "sqlite:///queue.db"}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*LOCAL, *kinds.KINDS])
 async def queue(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Queue]:
-    _, _, server = request.param.partition(" of ")
-    places = {}
-    if server:
-        cloud = clouds.started(server, request)
-        for name, value in servers.environment(cloud).items():
-            monkeypatch.setenv(name, value)
-        places = {"s3": cloud.s3, "sqs": cloud.sqs, "bucket": servers.fresh_bucket(cloud)}
-    opened = await open_queue(KINDS[request.param].format(**places), tmp_path)
+    kind = request.param
+    address = LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
+    opened = await open_queue(address, tmp_path)
     yield opened
     await opened.aclose()
 

@@ -1,0 +1,22 @@
+"""An address of each kind of queue that a fleet of machines can share."""
+
+from __future__ import annotations
+
+import clouds
+import pytest
+import servers
+
+KINDS = {
+    "s3 of ministack": "s3://{bucket}/orders?endpoint_url={s3}",
+    "s3 of minio": "s3://{bucket}/orders?endpoint_url={s3}",
+}
+
+
+def address(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Start the server of a kind, set its credentials, and return the address of a new queue."""
+    cloud = clouds.started(kind.partition(" of ")[2], request)
+    for name, value in servers.environment(cloud).items():
+        monkeypatch.setenv(name, value)
+    return KINDS[kind].format(
+        s3=cloud.s3, sqs=cloud.sqs, bucket=servers.fresh_bucket(cloud) if cloud.s3 else ""
+    )
