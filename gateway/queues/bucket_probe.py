@@ -29,8 +29,7 @@ async def check_conditions(store: S3Store, keys: Keys) -> None:
         for _ in range(ROUNDS):
             await _one_at_most(store, key, IfAbsent())
             held = await store.get(key)
-            if held is not None:
-                await _one_at_most(store, key, IfMatch(held.etag))
+            if held is not None and await _one_at_most(store, key, IfMatch(held.etag)):
                 await _none(store, key, IfMatch(held.etag))
                 await _none(store, key, IfAbsent())
             await store.delete(key)
@@ -39,10 +38,12 @@ async def check_conditions(store: S3Store, keys: Keys) -> None:
             await store.delete(key)
 
 
-async def _one_at_most(store: S3Store, key: str, condition: Condition) -> None:
+async def _one_at_most(store: S3Store, key: str, condition: Condition) -> bool:
+    """Race for a write; tell whether it is certain that one has won."""
     written = await asyncio.gather(*(_write(store, key, condition) for _ in range(RACERS)))
     if sum(written) > 1:
         raise QueueBroken(IGNORED)
+    return any(written)
 
 
 async def _none(store: S3Store, key: str, condition: Condition) -> None:

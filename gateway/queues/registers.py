@@ -60,6 +60,8 @@ class Claim:
     attempt: int
     digest: str = ""
     """SHA-256 of the request, in hexadecimal; empty where it was not read yet."""
+    interrupted: bool = False
+    """An earlier delivery may have reached the backend; given back or not, that stays true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Register:
     attempt: int = 1
     not_before: float = 0.0
     """Of one given back: seconds since the epoch by the store's clock."""
+    interrupted: bool = False
     reply: Message | None = None
     quarantined: str = ""
     """Why its request was put aside; empty where it was not."""
@@ -123,6 +126,7 @@ class Registers:
             "lease": claim.lease,
             "attempt": claim.attempt,
             "not-before": not_before,
+            "interrupted": claim.interrupted,
         }
         metadata = {STATE: str(state), TOKEN: claim.token, DIGEST: claim.digest}
         body = Stored(json.dumps(values).encode(), "", metadata, "application/json")
@@ -176,6 +180,8 @@ class Registers:
                 found = await self._own(name, new)
             if found is not None and _is_same(found, new):
                 return found.etag
+            if found is not None and found.metadata.get(STATE) in FINAL:
+                raise LeaseLost("it is answered: the first answer stands")
             if found is not None:
                 condition = IfMatch(found.etag)
         raise QueueUnavailable("the store did not say whether it took a write")
@@ -187,12 +193,20 @@ class Registers:
         return found if is_own else None
 
     async def collect(self, name: Name, wait: float) -> Register | None:
-        """Return a register, waiting up to ``wait`` seconds for it to become final."""
-        began = time.monotonic()
+        """Return a register, waiting up to ``wait`` seconds for it to become final.
+
+        A store that cannot be read meanwhile is asked again. Raises QueueUnavailable.
+        """
+        began, found = time.monotonic(), None
         for looks, delay in enumerate(self._patience.delays(wait), 1):
             await asyncio.sleep(delay)
             asked = time.monotonic()
-            found = await self._look_as_client(name)
+            try:
+                found = await self._look_as_client(name)
+            except QueueUnavailable:
+                if time.monotonic() - began >= wait:
+                    raise
+                continue
             self._patience.note_trip(time.monotonic() - asked)
             if found is not None and found.is_final:
                 if wait > 0:
@@ -235,6 +249,7 @@ def _register(stored: Stored, name: Name) -> Register:
             lease=float(said["lease"]),
             attempt=int(said["attempt"]),
             not_before=float(said["not-before"]),
+            interrupted=bool(said["interrupted"]),
         )
     except (ValueError, KeyError, TypeError):
         return common

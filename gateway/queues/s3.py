@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from gateway.message import Clock, Message
-from gateway.queue import Collected, Delivery
+from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import Keys, check_format
 from gateway.queues.bucket_client import BucketClient
 from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.bucket_status import bucket_status
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Registers
 from gateway.queues.s3_backlog import Backlog
@@ -120,6 +121,9 @@ class S3Queue:
             self._backlog.note(found, mine, began)
             if len(page) < PAGE or self._backlog.choose(limit):
                 return
+
+    async def status(self) -> QueueStatus:
+        return await bucket_status(self._store, self._keys)
 
     async def aclose(self) -> None:
         await self._looking.end()

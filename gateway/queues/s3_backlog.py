@@ -26,10 +26,20 @@ class Candidate:
     etag: str | None = None
     """Of the register, once that was read."""
     attempt: int = 0
-    is_released: bool = False
+    interrupted: bool = False
+    """Whoever takes it from that register takes what may have reached the backend."""
     due: float = 0.0
     """Not to be tried before: the claim of another has not run out, or a delay has not ended."""
     is_tried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a register was when it was seen last."""
+
+    etag: str
+    attempt: int
+    interrupted: bool
 
 
 @dataclass(eq=False)
@@ -87,9 +97,10 @@ class Backlog:
         self._finished[key] = self.monotonic()
         self.candidates.pop(key, None)
 
-    def watch(self, candidate: Candidate, etag: str, attempt: int, delay: float) -> None:
+    def watch(self, candidate: Candidate, seen: Seen, delay: float) -> None:
         """Leave a request alone for a while; the register it had then is known by its ETag."""
-        candidate.etag, candidate.attempt = etag, attempt
+        candidate.etag, candidate.attempt = seen.etag, seen.attempt
+        candidate.interrupted = seen.interrupted
         candidate.due = self.monotonic() + delay
         candidate.is_tried = True
 

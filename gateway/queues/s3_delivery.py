@@ -28,6 +28,7 @@ class Ending:
     etag: str = ""
     attempt: int = 0
     delay: float = 0.0
+    interrupted: bool = False
 
 
 Settled = Callable[[Ending], None]
@@ -76,7 +77,11 @@ class Hold:
     claim: Claim
     etag: str
     written: float
+    has_begun: bool = False
+    """Work may have reached the backend."""
     is_over: bool = False
+    is_ended: bool = False
+    """Over, and nothing is left to be done about it."""
 
 
 class S3Delivery:
@@ -103,34 +108,49 @@ class S3Delivery:
 
     async def answer(self, reply: Message | None) -> None:
         await self._settle(reply, "")
-        await self._desk.removal.remove(self._key)
-        self._settled(Ending(is_final=True))
+        try:
+            await self._desk.removal.remove(self._key)
+        finally:
+            self._end(Ending(is_final=True))
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
         await self._settle(reply, reason)
+        ending = Ending()
         try:
             await self._desk.removal.put_aside(self._key, reason)
+            ending = Ending(is_final=True)
         except QueueUnavailable as error:
             # Its register says that it belongs aside: whoever meets it again does that first.
             log.warning("%s is answered, and not put aside yet: %s", self._key, error)
-            self._settled(Ending())
-        else:
-            self._settled(Ending(is_final=True))
+        finally:
+            self._end(ending)
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
+        await self._release(delay, counts, self._hold.claim.interrupted)
+
+    async def abandon(self) -> None:
+        """Give the request back as one that may have reached the backend, if work had begun."""
+        has_begun = self._hold.has_begun
+        await self._release(0.0, has_begun, self._hold.claim.interrupted or has_begun)
+
+    async def _release(self, delay: float, counts: bool, interrupted: bool) -> None:
         async with self._turn:
             hold = self._held()
-            claim = replace(hold.claim, attempt=self.attempt if counts else self.attempt - 1)
+            attempt = self.attempt if counts else self.attempt - 1
+            claim = replace(hold.claim, attempt=attempt, interrupted=interrupted)
             not_before = self._desk.clock() + delay
             etag = await self._guarded(
                 self._desk.registers.release(self._name, claim, hold.etag, not_before)
             )
             hold.is_over = True
-        self._settled(Ending(etag=etag, attempt=claim.attempt, delay=delay))
+        self._end(Ending(etag=etag, attempt=attempt, delay=delay, interrupted=interrupted))
 
     async def extend(self, lease: float) -> None:
         async with self._turn:
+            if self._hold.is_over and not self._hold.is_ended:
+                return  # it is answered, and is being removed
             hold = self._held()
+            hold.has_begun = True
             now = time.monotonic()
             if lease <= hold.claim.lease and now - hold.written < RENEW_AFTER * lease:
                 return  # it was claimed just now, and the claim itself is the durable mark
@@ -156,8 +176,12 @@ class S3Delivery:
             return await write  # type: ignore[misc, no-any-return]
         except LeaseLost:
             self._hold.is_over = True
-            self._settled(Ending())
+            self._end(Ending())
             raise
+
+    def _end(self, ending: Ending) -> None:
+        self._hold.is_ended = True
+        self._settled(ending)
 
     def _held(self) -> Hold:
         if self._hold.is_over:

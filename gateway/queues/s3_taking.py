@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -11,7 +12,7 @@ from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.queue import Delivery
 from gateway.queues.bucket import Keys, Name, from_object
 from gateway.queues.registers import Claim, Register, Registers, RegisterState, new_token
-from gateway.queues.s3_backlog import Backlog, Candidate
+from gateway.queues.s3_backlog import Backlog, Candidate, Seen
 from gateway.queues.s3_delivery import (
     Desk,
     Ending,
@@ -53,7 +54,7 @@ class Taker:
             delivery = await self._take(candidate, name)
         except LeaseLost:
             # Somebody was faster: what stands there now is looked at next time.
-            candidate.etag, candidate.is_tried = None, True
+            candidate.etag, candidate.is_tried, candidate.interrupted = None, True, False
         finally:
             if delivery is None:
                 self._backlog.drop(candidate.key)
@@ -63,11 +64,22 @@ class Taker:
         is_for_others = not candidate.is_mine or candidate.is_tried
         if candidate.etag is None and is_for_others and not await self._is_free(candidate, name):
             return None
-        interrupted = candidate.etag is not None and not candidate.is_released
-        claim = Claim(token=new_token(), lease=self._lease, attempt=candidate.attempt + 1)
+        claim = Claim(
+            token=new_token(),
+            lease=self._lease,
+            attempt=candidate.attempt + 1,
+            interrupted=candidate.interrupted,
+        )
         written = time.monotonic()
         etag = await self._desk.registers.claim(name, claim, candidate.etag)
-        return await self._begin(candidate, name, Hold(claim, etag, written), interrupted)
+        hold = Hold(claim, etag, written)
+        try:
+            return await self._begin(candidate, name, hold)
+        except QueueUnavailable:
+            with contextlib.suppress(LeaseLost, QueueUnavailable):
+                given_back = replace(claim, attempt=candidate.attempt)
+                await self._desk.registers.release(name, given_back, etag, 0.0)
+            raise
 
     async def _is_free(self, candidate: Candidate, name: Name) -> bool:
         """Tell whether a request may be claimed now; if not, note when to try again."""
@@ -77,12 +89,14 @@ class Taker:
         if register.is_final:
             await self._finish(candidate.key, register)
             return False
-        candidate.is_released = register.state is RegisterState.RELEASED
-        if candidate.is_released:
+        if register.state is RegisterState.RELEASED:
             delay = max(0.0, register.not_before - self._store.clock())
+            seen = Seen(register.etag, register.attempt, register.interrupted)
         else:
+            # A claim is the mark of a beginning, too: who takes it over cannot know better.
             delay = register.lease + MARGIN
-        self._backlog.watch(candidate, register.etag, register.attempt, delay)
+            seen = Seen(register.etag, register.attempt, interrupted=True)
+        self._backlog.watch(candidate, seen, delay)
         return delay == 0
 
     async def _finish(self, key: str, register: Register) -> None:
@@ -103,16 +117,14 @@ class Taker:
             return False
         return request_digest(from_object(stored, ("", ""))) != register.digest
 
-    async def _begin(
-        self, candidate: Candidate, name: Name, hold: Hold, interrupted: bool
-    ) -> Delivery | None:
+    async def _begin(self, candidate: Candidate, name: Name, hold: Hold) -> Delivery | None:
         stored = await self._store.get(candidate.key)
         if stored is None:
             # Its register stays: whoever removed the request by hand meant nobody to answer it.
             log.warning("%s is gone", candidate.key)
             self._backlog.finish(candidate.key)
             return None
-        message = from_object(stored, name, interrupted=interrupted)
+        message = from_object(stored, name, interrupted=hold.claim.interrupted)
         hold.claim = replace(hold.claim, digest=request_digest(message))
         settled = partial(self._over, candidate)
         delivery = S3Delivery(self._desk, candidate.key, name, message, hold, settled)
@@ -125,16 +137,16 @@ class Taker:
         if ending.is_final:
             self._backlog.finish(candidate.key)
             return
-        candidate.etag, candidate.is_tried = None, True
+        candidate.etag, candidate.is_tried, candidate.interrupted = None, True, False
         if ending.etag:
-            candidate.is_released = True
-            self._backlog.watch(candidate, ending.etag, ending.attempt, ending.delay)
+            seen = Seen(ending.etag, ending.attempt, ending.interrupted)
+            self._backlog.watch(candidate, seen, ending.delay)
         self._backlog.drop(candidate.key)
 
     async def give_back(self) -> None:
         """Give back what was taken and not settled: others have it at once."""
         for delivery in list(self._deliveries.values()):
             try:
-                await delivery.retry(0, counts=False)
+                await delivery.abandon()
             except (LeaseLost, QueueUnavailable) as error:
                 log.warning("%s not given back: %s", delivery.message.id, error)
