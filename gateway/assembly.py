@@ -15,6 +15,7 @@ from gateway.admission import Gate, Limits
 from gateway.backend import Backend
 from gateway.backends.forward import ForwardBackend, ForwardSettings
 from gateway.backends.hosted import HostedBackend, load_service
+from gateway.binding import by_operation, checked, routed
 from gateway.contract import Contract, from_documents, load
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
@@ -23,6 +24,7 @@ from gateway.listener import Listener, ListenerSettings
 from gateway.listener_pages import Listed
 from gateway.queue import Queue
 from gateway.queues.address import keepsakes, open_queue
+from gateway.queues.options import QueueOptions
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import ServiceTable, Settings, is_http
@@ -147,9 +149,11 @@ async def gateway(
         )
         for name, one in loaded.items()
     }
-    table = settings.gateway
+    find = by_operation({name: one.contract for name, one in loaded.items()})
+    endpoint = checked(routed(Router(services), find), limit=settings.limits.request)
+    table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(queue, Router(services), GatewaySettings(**table.model_dump()))
+        yield Gateway(queue, endpoint, GatewaySettings(**table))
     finally:
         for one in backends.values():
             await one.aclose()
@@ -182,10 +186,22 @@ def remote(settings: Settings, queue: Queue) -> Remote:
     return Remote(queue, RemoteSettings(wait=wait, lifetime=lifetime, sender=settings.client))
 
 
+def queue_options(settings: Settings) -> QueueOptions:
+    """Return what a queue is told beside its address."""
+    return QueueOptions(
+        lease=settings.gateway.lease,
+        concurrency=settings.gateway.concurrency,
+        soapjms_strict=settings.gateway.soapjms == "strict",
+        senders=settings.sqs.senders,
+        reply_queues=settings.sqs.reply_queues,
+        limit=settings.limits.request,
+    )
+
+
 @contextlib.asynccontextmanager
 async def opened_queue(settings: Settings) -> AsyncIterator[Queue]:
     """Open the queue, and close it in the end. Raises ConfigurationError."""
-    queue = await open_queue(settings.queue, settings.folder)
+    queue = await open_queue(settings.queue, settings.folder, queue_options(settings))
     try:
         yield queue
     finally:

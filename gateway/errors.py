@@ -21,6 +21,60 @@ class FaultCode(StrEnum):
     TIMEOUT = "Server.Timeout"
 
 
+class JmsSubcode(StrEnum):
+    """The rules of SOAP over JMS 1.0, by the local names of its fault subcodes."""
+
+    CONTENT_TYPE_MISMATCH = "contentTypeMismatch"
+    CONTENT_ENCODING_NOT_SUPPORTED = "contentEncodingNotSupported"
+    MALFORMED_REQUEST_URI = "malformedRequestURI"
+    MISMATCHED_SOAP_ACTION = "mismatchedSoapAction"
+    MISSING_CONTENT_TYPE = "missingContentType"
+    MISSING_SOAP_ACTION = "missingSoapAction"
+    MISSING_REQUEST_URI = "missingRequestURI"
+    TARGET_SERVICE_NOT_ALLOWED_IN_REQUEST_URI = "targetServiceNotAllowedInRequestURI"
+    UNRECOGNIZED_BINDING_VERSION = "unrecognizedBindingVersion"
+    UNSUPPORTED_JMS_MESSAGE_FORMAT = "unsupportedJMSMessageFormat"
+    UNSUPPORTED_LOOKUP_VARIANT = "unsupportedLookupVariant"
+
+
+_JMS_CURES = {
+    JmsSubcode.CONTENT_TYPE_MISMATCH: (
+        "SOAPJMS_contentType must be text/xml, application/soap+xml or multipart/related, and its"
+        " charset that of the XML declaration."
+    ),
+    JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED: (
+        "Send the message as it is, without SOAPJMS_contentEncoding; or as bytes, packed whole"
+        " with gzip."
+    ),
+    JmsSubcode.MALFORMED_REQUEST_URI: (
+        "SOAPJMS_requestURI must be a JMS URI, such as jms:queue:NAME or jms:jndi:NAME."
+    ),
+    JmsSubcode.MISMATCHED_SOAP_ACTION: (
+        "SOAPJMS_soapAction and the action of the content type disagree: write the same in both."
+    ),
+    JmsSubcode.MISSING_CONTENT_TYPE: (
+        "Say in SOAPJMS_contentType what the message is: text/xml for SOAP 1.1,"
+        " application/soap+xml for SOAP 1.2."
+    ),
+    JmsSubcode.MISSING_SOAP_ACTION: (
+        "Write the action of the content type in SOAPJMS_soapAction as well."
+    ),
+    JmsSubcode.MISSING_REQUEST_URI: (
+        "Write the URI that the message is sent to in SOAPJMS_requestURI, such as jms:queue:NAME."
+    ),
+    JmsSubcode.TARGET_SERVICE_NOT_ALLOWED_IN_REQUEST_URI: (
+        "Take targetService out of SOAPJMS_requestURI: it belongs in SOAPJMS_targetService."
+    ),
+    JmsSubcode.UNRECOGNIZED_BINDING_VERSION: 'SOAPJMS_bindingVersion must be "1.0".',
+    JmsSubcode.UNSUPPORTED_JMS_MESSAGE_FORMAT: (
+        "Send the envelope in a BytesMessage or a TextMessage."
+    ),
+    JmsSubcode.UNSUPPORTED_LOOKUP_VARIANT: (
+        "The lookup variant of a JMS URI must be jndi, queue or topic."
+    ),
+}
+
+
 class GatewayError(Exception):
     """Whatever the gateway itself reports; anything else that is raised is a bug."""
 
@@ -59,6 +113,14 @@ class Refused(FaultError):
     """Admission refused the request: the caller must change something. Never executed."""
 
     code = FaultCode.CLIENT
+
+
+class BindingViolation(Refused):
+    """The request breaks a rule of SOAP over JMS; its fault names the rule by the subcode."""
+
+    def __init__(self, subcode: JmsSubcode) -> None:
+        super().__init__(_JMS_CURES[subcode], reason=subcode)
+        self.subcode = subcode
 
 
 class IdTaken(Refused):

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.errors import Refused
+from gateway.errors import JmsSubcode, Refused
+from gateway.soapjms import BINDING_VERSION, sniff_content_type, violation
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
 
-BINDING_VERSION = "1.0"  # SOAP/JMS 1.0, section 2.2.3: the only one there is
 ID_WINDOW = 24 * 3600.0
 """How far the time inside an id may lie from the queue's clock, in seconds."""
 REPLY_RETENTION = 2 * ID_WINDOW
@@ -50,6 +50,8 @@ class Message:
     """The envelope as it came. Never parsed and written again: signatures survive."""
     content_type: str
     """Whole: with charset, SOAP 1.2's action, MTOM's boundary."""
+    content_encoding: str = ""
+    """``gzip`` where the body is packed; whoever looks into it unpacks it first."""
     soap_action: str = ""
     target_service: str = ""
     request_uri: str = ""
@@ -63,6 +65,9 @@ class Message:
     """Who the queue says sent it; never read from the message."""
     interrupted: bool = False
     """Set by the queue: an earlier delivery may have reached the backend, and was never settled."""
+    violation: JmsSubcode | None = None
+    """Set by the queue, on a request: the rule of SOAP/JMS that its properties break. It travels
+    on to where faults are made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,7 @@ def to_properties(message: Message) -> dict[str, str]:
     properties = {
         "SOAPJMS_bindingVersion": BINDING_VERSION,
         "SOAPJMS_contentType": message.content_type,
+        "SOAPJMS_contentEncoding": message.content_encoding,
         "SOAPJMS_soapAction": message.soap_action,
         "SOAPJMS_targetService": message.target_service,
         "SOAPJMS_requestURI": message.request_uri,
@@ -114,16 +120,30 @@ def to_properties(message: Message) -> dict[str, str]:
 
 
 def from_properties(
-    properties: Mapping[str, str], body: bytes, *, id: str, sender: str, interrupted: bool = False
+    properties: Mapping[str, str],
+    body: bytes,
+    *,
+    id: str,
+    sender: str,
+    interrupted: bool = False,
+    strict: bool = False,
+    kind: str = "byte",
 ) -> Message | Unreadable:
-    """Return the message, or why it cannot be read. Never raises on what the properties hold."""
+    """Return the message, or why it cannot be read. Never raises on what the properties hold.
+
+    ``strict`` asks for every rule of SOAP/JMS; without it, what other makers really send passes:
+    a bare envelope has a content type by its namespace. A rule that is broken is in ``violation``.
+    ``kind`` is the kind of JMS message that it came in, "byte" or "text", or one that is neither.
+    """
     try:
         expires = float(properties["gateway-expires"]) if "gateway-expires" in properties else None
     except ValueError:
         return Unreadable(id=id, sender=sender, reason="gateway-expires is not a number")
     return Message(
         body=body,
-        content_type=properties.get("SOAPJMS_contentType", ""),
+        # Found in the body in strict mode too: the fault is to be of the sender's version of SOAP.
+        content_type=properties.get("SOAPJMS_contentType", "") or sniff_content_type(body),
+        content_encoding=properties.get("SOAPJMS_contentEncoding", ""),
         soap_action=properties.get("SOAPJMS_soapAction", "").strip('"'),
         target_service=properties.get("SOAPJMS_targetService", ""),
         request_uri=properties.get("SOAPJMS_requestURI", ""),
@@ -134,4 +154,5 @@ def from_properties(
         expires=expires,
         sender=sender,
         interrupted=interrupted,
+        violation=violation(properties, body, strict=strict, kind=kind),
     )

@@ -28,6 +28,27 @@ class Collected:
     reply: Message | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStatus:
+    """How many requests a queue holds at the moment; None also for what it cannot tell."""
+
+    waiting: int
+    """Not answered, and nobody works on them."""
+    in_flight: int | None
+    """Held by gateways. Where it is None, these are counted as waiting."""
+    oldest: float | None
+    """Seconds since the oldest request that is not answered arrived; None where there is none."""
+    quarantined: int | None
+    """Kept aside; None where the queue has no place for them."""
+    is_exact: bool = True
+    """False where a service tells only about how many there are."""
+
+    @property
+    def depth(self) -> int:
+        """How many requests are not answered yet."""
+        return self.waiting + (self.in_flight or 0)
+
+
 class Delivery(Protocol):
     """A request under a lease. Settle it once: answer it, give it back, or quarantine it."""
 
@@ -96,3 +117,15 @@ class Queue(Protocol):
     async def aclose(self) -> None:
         """Release what the queue holds open. Deliveries not settled come back to others at once."""
         ...
+
+
+class QueueAdmin(Protocol):
+    """What those ask of a queue who look after it."""
+
+    async def status(self) -> QueueStatus:
+        """Count what is in the queue; changes nothing. Raises QueueUnavailable, QueueBroken."""
+        ...
+
+
+class AdministeredQueue(Queue, QueueAdmin, Protocol):
+    """A queue as programs open it."""

@@ -20,6 +20,7 @@ from gateway.errors import (
     Unanswered,
 )
 from gateway.message import Clock, Message
+from gateway.multipart import parameter
 
 # Parsing and validating this many bytes holds the event loop for about a millisecond; more than
 # that goes to a thread, where lxml lets others run.
@@ -111,11 +112,16 @@ async def admit(gate: Gate, message: Message) -> Call:
 
 
 def _addressed(reply: Message | None, request: Message) -> Message:
-    """Return a reply that says which request it answers (SOAP/JMS 1.0, section 2.2.3)."""
+    """Return a reply that says which request it answers (SOAP/JMS 1.0, section 2.2.3).
+
+    Its action is the request's, as with CXF, unless its content type has one: both have to agree.
+    """
     if reply is None:
         raise BackendFailed("The service behind the gateway gave no answer.")
     return replace(
         reply,
+        soap_action=parameter(reply.content_type, "action") or request.soap_action,
         target_service=request.target_service,
+        request_uri=request.request_uri,
         correlation_id=request.correlation_id or request.id,
     )

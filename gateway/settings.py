@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -119,6 +120,49 @@ class GatewayTable(Table):
     attempts: Annotated[int, Field(ge=1, le=1000)] = 5
     lease: Annotated[float, Field(ge=1, le=43200)] = 30.0
     grace: Seconds = 20.0
+    soapjms: str = "lenient"
+
+    @field_validator("soapjms")
+    @classmethod
+    def _is_mode(cls, value: str) -> str:
+        if value not in ("lenient", "strict"):
+            raise wrong('must be "lenient" or "strict"')
+        return value
+
+
+class SqsTable(Table):
+    """``[sqs]``: who may send to an SQS queue under which name, and where replies may go."""
+
+    senders: dict[str, Name] = {}
+    reply_queues: tuple[str, ...] = ()
+
+    @field_validator("reply_queues", mode="before")
+    @classmethod
+    def _list_is_frozen(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class ProvisionTable(Table):
+    """``[provision]``: what ``gateway provision`` makes of the bucket and the queue."""
+
+    cors_origins: tuple[str, ...] = ()
+    kms_key: str = ""
+    quarantine_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    dead_letter_receives: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _are_origins(cls, value: object) -> object:
+        if not isinstance(value, list) or not all(_is_origin(one) for one in value):
+            raise wrong('must be a list of origins like ["https://shop.example.com"]')
+        return tuple(value)
+
+    @field_validator("kms_key")
+    @classmethod
+    def _is_arn(cls, value: str) -> str:
+        if value and not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", value):
+            raise wrong('is no ARN of a key: "arn:aws:kms:eu-west-1:123456789012:key/..."')
+        return value
 
 
 class LimitsTable(Table):
@@ -139,6 +183,8 @@ class Settings(Table):
     listener: ListenerTable = ListenerTable()
     gateway: GatewayTable = GatewayTable()
     limits: LimitsTable = LimitsTable()
+    sqs: SqsTable = SqsTable()
+    provision: ProvisionTable = ProvisionTable()
     folder: Annotated[Path, Field(exclude=True)]
 
     @field_validator("contract_hosts", mode="before")
@@ -189,6 +235,11 @@ def is_http(address: str) -> bool:
         return parts.scheme in ("http", "https") and bool(host) and parts.port != 0
     except ValueError:  # a port that is none, a bracket without its other half
         return False
+
+
+def _is_origin(value: object) -> bool:
+    """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
+    return isinstance(value, str) and is_http(value) and value.count("/") == 2
 
 
 def wrong(text: str) -> PydanticCustomError:

@@ -16,13 +16,15 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
-from gateway.errors import FaultCode, FaultError, Refused
+from gateway.errors import BindingViolation, FaultCode, FaultError, Refused
 from gateway.message import Message
 from gateway.multipart import is_multipart, media_type, parameter, split
+from gateway.soapjms import MEDIA_TYPES, SOAP_11, SOAP_12, sniff_content_type
 
 Element = etree._Element
 
 GATEWAY_NS = "urn:soap-queue-gateway"
+SOAPJMS_NS = "http://www.w3.org/2010/soapjms/"
 XOP_INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
 # What XML 1.0 cannot hold (section 2.2), however it is escaped.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -33,8 +35,8 @@ ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
 class SoapVersion(Enum):
     """A version of SOAP: the namespace of its envelope, and its media type."""
 
-    V11 = ("http://schemas.xmlsoap.org/soap/envelope/", "text/xml")
-    V12 = ("http://www.w3.org/2003/05/soap-envelope", "application/soap+xml")
+    V11 = SOAP_11
+    V12 = SOAP_12
 
     @property
     def namespace(self) -> str:
@@ -192,23 +194,35 @@ def fault(error: FaultError, request: Message) -> Message:
 
     Its detail carries the request's id, by which an operator finds the log line.
     """
-    version = SoapVersion.of_content_type(request.content_type)
+    version = _version_of(request)
     write = _fault_12 if version is SoapVersion.V12 else _fault_11
     text, id = (escape(_NO_XML.sub("\ufffd", one)) for one in (error.text, request.id))
-    envelope = write(error.code, text, f"<id>{id}</id>")
+    envelope = write(error, text, f"<id>{id}</id>")
     return Message(
         body=f'<?xml version="1.0" encoding="utf-8"?>\n{envelope}'.encode(),
         content_type=f"{version.media_type}; charset=utf-8",
+        soap_action=request.soap_action,
         target_service=request.target_service,
+        request_uri=request.request_uri,
         is_fault=True,
         correlation_id=request.correlation_id or request.id,
     )
 
 
-def _fault_11(code: FaultCode, text: str, request: str) -> str:
+def _version_of(request: Message) -> SoapVersion:
+    stated = request.content_type
+    if media_type(stated) not in MEDIA_TYPES:  # the fault may be about just that
+        stated = sniff_content_type(request.body)
+    return SoapVersion.of_content_type(stated)
+
+
+def _fault_11(error: FaultError, text: str, request: str) -> str:
+    code, declared = f"soap:{error.code}", ""
+    if isinstance(error, BindingViolation):
+        code, declared = f"jms:{error.subcode}", f' xmlns:jms="{SOAPJMS_NS}"'
     return (
-        f'<soap:Envelope xmlns:soap="{SoapVersion.V11.namespace}"><soap:Body><soap:Fault>'
-        f"<faultcode>soap:{code}</faultcode><faultstring>{text}</faultstring>"
+        f'<soap:Envelope xmlns:soap="{SoapVersion.V11.namespace}"{declared}>'
+        f"<soap:Body><soap:Fault><faultcode>{code}</faultcode><faultstring>{text}</faultstring>"
         f'<detail><request xmlns="{GATEWAY_NS}">{request}</request></detail>'
         "</soap:Fault></soap:Body></soap:Envelope>"
     )
@@ -217,11 +231,14 @@ def _fault_11(code: FaultCode, text: str, request: str) -> str:
 _CODES_12 = {"Client": "Sender", "Server": "Receiver"}
 
 
-def _fault_12(code: FaultCode, text: str, request: str) -> str:
-    head, _, rest = code.partition(".")
-    subcode = f"<soap:Subcode><soap:Value>gw:{rest}</soap:Value></soap:Subcode>" if rest else ""
+def _fault_12(error: FaultError, text: str, request: str) -> str:
+    head, _, rest = error.code.partition(".")
+    namespace = GATEWAY_NS
+    if isinstance(error, BindingViolation):
+        namespace, rest = SOAPJMS_NS, error.subcode
+    subcode = f"<soap:Subcode><soap:Value>sub:{rest}</soap:Value></soap:Subcode>" if rest else ""
     return (
-        f'<soap:Envelope xmlns:soap="{SoapVersion.V12.namespace}" xmlns:gw="{GATEWAY_NS}">'
+        f'<soap:Envelope xmlns:soap="{SoapVersion.V12.namespace}" xmlns:sub="{namespace}">'
         "<soap:Body><soap:Fault>"
         f"<soap:Code><soap:Value>soap:{_CODES_12.get(head, head)}</soap:Value>{subcode}</soap:Code>"
         f'<soap:Reason><soap:Text xml:lang="en">{text}</soap:Text></soap:Reason>'

@@ -16,6 +16,7 @@ from gateway.errors import (
     LeaseLost,
     LeftAlone,
     QueueUnavailable,
+    Refused,
     TransientError,
     Unreached,
 )
@@ -81,7 +82,7 @@ class Judge:
         """
         message = delivery.message
         if isinstance(message, Unreadable):
-            return Quarantine(f"unreadable: {message.reason}", None)
+            return _unreadable(message)
         before_effect.set(begin)
         try:
             return Answer(await self._answer(delivery.attempt, message))
@@ -152,6 +153,17 @@ class Judge:
         now = time.monotonic()
         away = now - self._down_since.setdefault(service, now)
         return _jittered(max(1.0, away / 4, error.retry_after or 0.0))
+
+
+def _unreadable(message: Unreadable) -> Quarantine:
+    """Return the end of a request that is none; its caller is told, where it is known who sent it.
+
+    Nobody knows its SOAP version: the fault is one of SOAP 1.1, and for a one-way call too.
+    """
+    refusal = Refused(f"The request cannot be read: {message.reason}.")
+    request = Message(body=b"", content_type="text/xml", id=message.id)
+    reply = fault(refusal, request) if message.sender else None
+    return Quarantine(f"unreadable: {message.reason}", reply)
 
 
 def _jittered(delay: float) -> float:

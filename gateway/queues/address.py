@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
-from gateway.queue import Queue
+from gateway.queue import AdministeredQueue
 from gateway.queues.memory import MemoryQueue
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqlite import SqliteQueue
@@ -23,7 +23,7 @@ async def open_queue(
     address: str,
     folder: Path,
     options: QueueOptions = QueueOptions(),  # noqa: B008  # frozen
-) -> Queue:
+) -> AdministeredQueue:
     """Open the queue at an address; relative paths are taken from ``folder``.
 
     Raises ConfigurationError with the cure.
@@ -44,13 +44,13 @@ def keepsakes(address: str, folder: Path) -> Path | None:
     return live_folder(path) / "kept"
 
 
-async def _open_memory(address: str, folder: Path, options: QueueOptions) -> Queue:
+async def _open_memory(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     if address not in ("memory:", "memory://"):
         raise ConfigurationError(f"queue: {address!r} has no path: write memory:")
     return MemoryQueue()
 
 
-async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> Queue:
+async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     """Open the embedded queue: three slashes relative, four absolute, as SQLAlchemy has it."""
     rest = address.removeprefix("sqlite:")
     if not rest.startswith("///") or len(rest) == 3:
@@ -58,7 +58,7 @@ async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> Que
     return await SqliteQueue.open(folder / rest.removeprefix("///"))
 
 
-async def _open_s3(address: str, folder: Path, options: QueueOptions) -> Queue:
+async def _open_s3(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     # Here, not above: boto3 takes a quarter of a second, and 30 MB, that other queues do without.
     from gateway.queues.aws_address import parse_bucket
 
@@ -72,14 +72,14 @@ async def _open_s3(address: str, folder: Path, options: QueueOptions) -> Queue:
     return await S3Queue.open(place, options)
 
 
-async def _open_sqs(address: str, folder: Path, options: QueueOptions) -> Queue:
+async def _open_sqs(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     from gateway.queues.aws_address import parse_sqs  # as above
     from gateway.queues.sqs import SqsQueue
 
     return await SqsQueue.open(parse_sqs(address), options)
 
 
-_OPENERS: dict[str, Callable[[str, Path, QueueOptions], Awaitable[Queue]]] = {
+_OPENERS: dict[str, Callable[[str, Path, QueueOptions], Awaitable[AdministeredQueue]]] = {
     "memory": _open_memory,
     "s3": _open_s3,
     "sqlite": _open_sqlite,

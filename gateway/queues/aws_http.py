@@ -55,6 +55,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     timeout: float = TIMEOUT
+    limit: int | None = None
+    """Bytes of a body that are read, at most; a longer one is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_cut: bool = False
+    """The body is longer than was to be read, and none of it is here."""
 
     @property
     def code(self) -> str:
@@ -141,8 +145,7 @@ class SignedHttp:
                 timeout=limit,
                 allow_redirects=False,
             ) as response:
-                body = await response.read()
-                answer = Answer(response.status, _lowered(response.headers), body)
+                answer = await _read(response, request.limit)
         except aiohttp.ClientConnectorError as error:
             raise QueueUnavailable(f"{_host(request.url)} cannot be reached: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -177,6 +180,13 @@ class SignedHttp:
             f"Signature={signature}"
         )
         return signed
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int | None) -> Answer:
+    size = response.content_length or 0
+    is_cut = limit is not None and response.status == 200 and size > limit
+    body = b"" if is_cut else await response.read()
+    return Answer(response.status, _lowered(response.headers), body, is_cut)
 
 
 async def pause(attempt: int) -> None:

@@ -100,6 +100,8 @@ def encoded(value: str) -> str:
 def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Message | Unreadable:
     """Return the message that an object holds, or why it cannot be read. Never raises."""
     sender, id = name
+    if stored.is_cut:
+        return Unreadable(id=id, sender=sender, reason="it is larger than what is accepted")
     properties = _properties(stored.metadata)
     if any("\ufffd" in value or not value.isprintable() for value in properties.values()):
         return Unreadable(id=id, sender=sender, reason="its metadata is not percent-encoded UTF-8")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gateway.errors import IdTaken, LeaseLost
 from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity, digest
-from gateway.queue import Collected, Delivery, State
+from gateway.queue import Collected, Delivery, QueueStatus, State
 
 LEASE = 30.0
 
@@ -21,11 +21,15 @@ Name = tuple[str, str]
 @dataclass
 class _Request:
     message: Message
+    arrived: float
     due: float
     epoch: int = 0
     attempt: int = 0
     leased_until: float | None = None
     started: bool = False
+
+    def is_leased(self, now: float) -> bool:
+        return self.leased_until is not None and self.leased_until > now
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,17 @@ class MemoryQueue:
                     return found
                 await self._wait(left)
 
+    async def status(self) -> QueueStatus:
+        now = self._monotonic()
+        requests = self._store.requests.values()
+        in_flight = sum(request.is_leased(now) for request in requests)
+        return QueueStatus(
+            waiting=len(requests) - in_flight,
+            in_flight=in_flight,
+            oldest=max((now - request.arrived for request in requests), default=None),
+            quarantined=len(self.quarantined),
+        )
+
     async def aclose(self) -> None:
         for request in self._store.requests.values():
             if request.started:
@@ -110,7 +125,8 @@ class _Store:
         if held is not None and held != digest(message):
             raise IdTaken
         if held is None:
-            self.requests[name] = _Request(message, due=self.monotonic())
+            now = self.monotonic()
+            self.requests[name] = _Request(message, arrived=now, due=now)
         return held is None
 
     def take(self, limit: int) -> list[_Request]:
@@ -138,8 +154,7 @@ class _Store:
             return Collected(State.DONE if reply is None else State.REPLY, reply)
         if name not in self.requests:
             return Collected(State.UNKNOWN)
-        leased_until = self.requests[name].leased_until
-        is_leased = leased_until is not None and leased_until > self.monotonic()
+        is_leased = self.requests[name].is_leased(self.monotonic())
         return Collected(State.WORKING if is_leased else State.PENDING)
 
     def settle(self, request: _Request, reply: Message | None) -> None:

@@ -15,10 +15,10 @@ class QueueOptions:
     concurrency: int = 64
     """Requests that are carried out at a time: connections are kept for as many."""
     soapjms_strict: bool = False
-    """Refuse whatever breaks a rule of SOAP/JMS, not only what contradicts itself."""
+    """Of SQS queues: refuse whatever breaks a rule of SOAP/JMS, not only what contradicts itself."""
     senders: Mapping[str, str] = field(default_factory=dict)
     """The client's name of each principal that SQS may name; empty: the message is believed."""
     reply_queues: tuple[str, ...] = ()
     """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
     limit: int = 1 << 20
-    """The largest request, in bytes, once it is decoded."""
+    """The largest request that is read out of a bucket, in bytes."""

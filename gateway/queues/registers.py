@@ -172,18 +172,13 @@ class Registers:
                 )
             except Occupied:
                 # Perhaps by an earlier write of this very delivery, whose answer was lost.
-                found = await self._own(name, new)
-                if found is None:
-                    raise LeaseLost("another has the request, or answered it") from None
+                found = _not_lost(await self._own(name, new))
             except Unsure:
                 await pause(attempt)
                 found = await self._own(name, new)
             if found is not None and _is_same(found, new):
                 return found.etag
-            if found is not None and found.metadata.get(STATE) in FINAL:
-                raise LeaseLost("it is answered: the first answer stands")
-            if found is not None:
-                condition = IfMatch(found.etag)
+            condition = condition if found is None else _over(found)
         raise QueueUnavailable("the store did not say whether it took a write")
 
     async def _own(self, name: Name, new: Stored) -> Stored | None:
@@ -225,6 +220,19 @@ class Registers:
 def _is_same(found: Stored, new: Stored) -> bool:
     """Tell whether it is this very write: each claim has a nonce, and there is one answer."""
     return found.body == new.body and found.metadata.get(STATE) == new.metadata[STATE]
+
+
+def _not_lost(own: Stored | None) -> Stored:
+    if own is None:
+        raise LeaseLost("another has the request, or answered it")
+    return own
+
+
+def _over(own: Stored) -> Condition:
+    """Return how to write over what this delivery wrote before; an answer is for ever."""
+    if own.metadata.get(STATE) in FINAL:
+        raise LeaseLost("it is answered: the first answer stands")
+    return IfMatch(own.etag)
 
 
 def _register(stored: Stored, name: Name) -> Register:

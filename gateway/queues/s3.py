@@ -25,7 +25,6 @@ from gateway.queues.s3_taking import Taker
 log = logging.getLogger(__name__)
 
 MODE = "plain"
-LEASE = 30.0
 BUSY_LOOK = 0.2
 """Seconds between two listings, at least, while there is work."""
 IDLE_LOOK = 5.0
@@ -38,7 +37,7 @@ PAGES = 20
 class S3Queue:
     """A queue in a bucket, drained by any number of gateways."""
 
-    def __init__(self, store: S3Store, keys: Keys, lease: float = LEASE) -> None:
+    def __init__(self, store: S3Store, keys: Keys, options: QueueOptions) -> None:
         self.clock: Clock = store.clock
         self._store = store
         self._keys = keys
@@ -46,7 +45,7 @@ class S3Queue:
         self._fleet = Fleet(store, keys, time.monotonic)
         registers = Registers(store, keys)
         self._client = BucketClient(store, keys, registers)
-        self._taker = Taker(store, keys, registers, self._backlog, lease)
+        self._taker = Taker(store, keys, registers, self._backlog, options)
         self._looking = _Looking()
 
     @classmethod
@@ -62,7 +61,7 @@ class S3Queue:
         except BaseException:
             await store.aclose()
             raise
-        return cls(store, keys, options.lease)
+        return cls(store, keys, options)
 
     async def send(self, message: Message) -> None:
         if await self._client.send(message):

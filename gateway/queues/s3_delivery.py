@@ -12,7 +12,7 @@ from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.message import Clock, Message, Unreadable, digest
 from gateway.queues.bucket import Keys, Name, encoded
 from gateway.queues.registers import REASON_LIMIT, Claim, Registers, storable
-from gateway.queues.s3_store import OCTETS, S3Store
+from gateway.queues.s3_store import S3Store
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +50,11 @@ class Removal:
 
     async def put_aside(self, key: str, reason: str) -> None:
         """Copy a request into quarantine, then remove it. Raises QueueUnavailable."""
-        stored = await self._store.get(key)
+        stored = await self._store.head(key)
         if stored is not None:
-            await self._store.put(
-                self._keys.quarantine(key.removeprefix(self._keys.requests)),
-                stored.body,
-                metadata={**stored.metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]},
-                content_type=stored.content_type or OCTETS,
-            )
+            metadata = {**stored.metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]}
+            aside = self._keys.quarantine(key.removeprefix(self._keys.requests))
+            await self._store.copy(key, aside, replace(stored, metadata=metadata))
         await self.remove(key)
 
 

@@ -65,6 +65,8 @@ class Stored:
     etag: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     content_type: str = ""
+    is_cut: bool = False
+    """It is larger than was to be read, and its body is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +145,39 @@ class S3Store:
             raise Unsure(f"the store answered {answer.status} {answer.code} to a write")
         return answer
 
-    async def get(self, key: str) -> Stored | None:
-        """Read an object; None where there is none. Raises Forbidden, QueueUnavailable."""
-        return await self._read("GET", key)
+    async def get(self, key: str, limit: int | None = None) -> Stored | None:
+        """Read an object; None where there is none. Of one over ``limit`` bytes, not the body.
+
+        Raises Forbidden, QueueUnavailable.
+        """
+        return await self._read("GET", key, limit)
 
     async def head(self, key: str) -> Stored | None:
         """Read all of an object but its body."""
-        return await self._read("HEAD", key)
+        return await self._read("HEAD", key, None)
 
-    async def _read(self, method: str, key: str) -> Stored | None:
-        answer = await self._http.insist(Request(method, self._url(key)))
+    async def copy(self, source: str, key: str, new: Stored) -> None:
+        """Copy an object inside the store, with the metadata and the type of ``new``.
+
+        Raises Forbidden, QueueUnavailable.
+        """
+        headers = {META + name: value for name, value in new.metadata.items()} | {
+            "Content-Type": new.content_type or OCTETS,
+            "x-amz-copy-source": quote(f"/{self.bucket}/{source}", safe="/-_.~"),
+            "x-amz-metadata-directive": "REPLACE",
+        }
+        answer = await self._http.insist(Request("PUT", self._url(key), headers))
+        # A copy that fails half-way has the status of success (S3 API, CopyObject).
+        if answer.status != 200 or answer.code:
+            raise self._error(answer, "PUT", key)
+
+    async def _read(self, method: str, key: str, limit: int | None) -> Stored | None:
+        answer = await self._http.insist(Request(method, self._url(key), limit=limit))
         if answer.status == 200:
             etag = answer.headers.get("etag", "").strip('"')
             content_type = answer.headers.get("content-type", "")
-            return Stored(answer.body, etag, _metadata(answer.headers), content_type)
+            metadata = _metadata(answer.headers)
+            return Stored(answer.body, etag, metadata, content_type, answer.is_cut)
         if answer.status == 404 and answer.code != "NoSuchBucket":
             return None
         raise self._error(answer, method, key)

@@ -11,6 +11,7 @@ from functools import partial
 from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.queue import Delivery
 from gateway.queues.bucket import Keys, Name, from_object
+from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Claim, Register, Registers, RegisterState, new_token
 from gateway.queues.s3_backlog import Backlog, Candidate, Seen
 from gateway.queues.s3_delivery import (
@@ -31,15 +32,22 @@ MARGIN = 1.0
 
 
 class Taker:
-    """Claims requests for one gateway. ``lease`` is in seconds."""
+    """Claims requests for one gateway."""
 
     def __init__(
-        self, store: S3Store, keys: Keys, registers: Registers, backlog: Backlog, lease: float
+        self,
+        store: S3Store,
+        keys: Keys,
+        registers: Registers,
+        backlog: Backlog,
+        options: QueueOptions,
     ) -> None:
         self._store = store
         self._keys = keys
         self._backlog = backlog
-        self._lease = lease
+        self._lease = options.lease
+        # One that is over the limit by less is refused with the fault that says so.
+        self._limit = 2 * options.limit
         self._desk = Desk(registers, Removal(store, keys), store.clock)
         self._deliveries: dict[str, S3Delivery] = {}
 
@@ -112,13 +120,13 @@ class Taker:
 
     async def _is_other(self, key: str, register: Register) -> bool:
         """Tell whether a request has other bytes than the one that was answered under its id."""
-        stored = await self._store.get(key) if register.digest else None
+        stored = await self._store.get(key, self._limit) if register.digest else None
         if stored is None:
             return False
         return request_digest(from_object(stored, ("", ""))) != register.digest
 
     async def _begin(self, candidate: Candidate, name: Name, hold: Hold) -> Delivery | None:
-        stored = await self._store.get(candidate.key)
+        stored = await self._store.get(candidate.key, self._limit)
         if stored is None:
             # Its register stays: whoever removed the request by hand meant nobody to answer it.
             log.warning("%s is gone", candidate.key)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from gateway.errors import LeaseLost, QueueError
 from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity
-from gateway.queue import Collected, Delivery
+from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues import sqlite_replies as replies
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job
 from gateway.queues.sqlite_file import REPLIES, REQUESTS, QueueFile
+from gateway.queues.sqlite_status import census
 from gateway.queues.waiters import Waiters
 
 LOOK = 0.5
@@ -79,6 +80,16 @@ class SqliteQueue:
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         self._waiters = self._waiters or Waiters(self._file.read, self._file.bell(REPLIES))
         return await self._waiters.collect(sender, id, wait)
+
+    async def status(self) -> QueueStatus:
+        found = await self._file.read(census)
+        alive = [count for owner, count in found.held.items() if self._file.is_alive(owner)]
+        # What dead processes hold is free for whoever receives next.
+        waiting = found.waiting + sum(found.held.values()) - sum(alive)
+        oldest = None if found.since is None else max(0.0, self.clock() - found.since)
+        return QueueStatus(
+            waiting=waiting, in_flight=sum(alive), oldest=oldest, quarantined=found.quarantined
+        )
 
     async def aclose(self) -> None:
         if self._waiters is not None:

@@ -15,6 +15,7 @@ from gateway.errors import IdTaken, LeaseLost, Refused
 from gateway.message import Message, new_id
 from gateway.queue import Queue, State
 from gateway.queues.address import open_queue
+from gateway.queues.options import QueueOptions
 
 SOON = 5.0
 ENVELOPE = b"<Envelope/>"
@@ -38,7 +39,7 @@ async def queue(
 ) -> AsyncIterator[Queue]:
     kind = request.param
     address = LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
-    opened = await open_queue(address, tmp_path)
+    opened = await open_queue(address, tmp_path, QueueOptions(limit=4 << 20))
     yield opened
     await opened.aclose()
 
@@ -309,3 +310,52 @@ async def test_many_senders_and_takers_at_once_get_each_reply_right(queue):
     replies = await asyncio.gather(*(call(n) for n in range(200)))
     assert replies == [b"re:%d" % n for n in range(200)]
     await asyncio.gather(*workers)
+
+
+async def test_the_status_of_an_empty_queue_has_nothing(queue):
+    found = await queue.status()
+    assert (found.depth, found.in_flight, found.oldest) == (0, 0, None)
+    assert not found.quarantined
+
+
+async def test_the_status_tells_how_many_wait_and_how_long_the_oldest_has(queue):
+    await queue.send(request())
+    await asyncio.sleep(1.5)
+    await queue.send(request())
+    found = await queue.status()
+    assert (found.waiting, found.in_flight) == (2, 0)
+    if found.oldest is None:
+        assert not found.is_exact  # SQS does not tell
+    else:
+        assert 0.4 < found.oldest < SOON  # the times in a bucket are of whole seconds
+
+
+async def test_the_status_tells_how_many_are_in_flight(queue):
+    for _ in range(3):
+        await queue.send(request())
+    delivery = await take(queue)
+    await delivery.extend(30)
+    found = await queue.status()
+    assert found.depth == 3
+    if found.is_exact:  # where it is not, what was fetched in advance is in flight too
+        assert found.in_flight == 1
+    await delivery.answer(reply())
+    assert (await queue.status()).depth == 2
+
+
+async def test_the_status_counts_a_request_that_was_given_back_as_waiting(queue):
+    await queue.send(request())
+    await (await take(queue)).retry(0)
+    found = await queue.status()
+    assert found.depth == 1
+    if found.is_exact:
+        assert found.waiting == 1
+
+
+async def test_the_status_counts_what_is_in_quarantine_apart(queue):
+    for _ in range(2):
+        await queue.send(request())
+    await (await take(queue)).quarantine("refused", reply(is_fault=True))
+    found = await queue.status()
+    assert found.depth == 1
+    assert found.quarantined in ((1,) if found.is_exact else (1, None))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +36,7 @@ names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_chara
         Message,
         body=st.binary(),
         content_type=names,
+        content_encoding=names,
         soap_action=names,
         target_service=names,
         request_uri=names,
@@ -45,7 +48,7 @@ names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_chara
 )
 def test_what_is_written_to_the_wire_is_read_back(message):
     read = from_properties(to_properties(message), message.body, id=message.id, sender="")
-    assert read == message
+    assert replace(read, violation=None) == message
 
 
 def test_a_soap_action_is_read_with_quotes_and_without():

@@ -218,3 +218,19 @@ async def test_a_store_without_conditions_is_refused(address):
         await check_conditions(store, Keys(address))
     await store.aclose()
     await runner.cleanup()
+
+
+async def test_a_request_that_is_far_too_large_is_put_aside_unread_and_its_client_told(
+    address, store
+):
+    small = await S3Queue.open(address, QueueOptions(limit=1024))
+    await small.send(sent := request(b"x" * 5000))
+    delivery = await take(small)
+    assert isinstance(delivery.message, Unreadable)
+    assert delivery.message.sender == "alice"
+    await delivery.quarantine("unreadable: too large", reply(is_fault=True))
+    assert (await small.collect("alice", sent.id, 0)).reply.is_fault
+    aside = await store.get(Keys(address).quarantine(f"{sent.id}.alice"))
+    assert aside.body == b"x" * 5000
+    assert aside.metadata["soapjms-contenttype"] == "text/xml"
+    await small.aclose()

@@ -1,0 +1,90 @@
+"""What a request passes before it reaches a service, whichever queue it came from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gateway.admission.gate import action
+from gateway.admission.wire import check_size
+from gateway.contract import Contract
+from gateway.endpoint import Endpoint
+from gateway.errors import BindingViolation, Refused
+from gateway.message import Message
+from gateway.service import INLINE
+from gateway.soap import Envelope, parse
+from gateway.soapjms import decoded, is_packed, mistyped, sniff_content_type
+
+NOBODY = (
+    "No service here takes this message: check its Body's first element, its version of SOAP and"
+    " its action; or name the service in SOAPJMS_targetService."
+)
+SEVERAL = "Several services here take this message: name one of them in SOAPJMS_targetService."
+
+
+def checked(endpoint: Endpoint, *, limit: int) -> Endpoint:
+    """Refuse what breaks SOAP/JMS or is over ``limit`` bytes, and unpack what is packed.
+
+    The queue keeps the bytes as they came, so that a request sent again is still the same one.
+    """
+
+    async def answer(message: Message) -> Message | None:
+        if message.violation is not None:
+            raise BindingViolation(message.violation)
+        check_size(message, limit)
+        if is_packed(message.content_encoding):
+            message = await asyncio.to_thread(_unpacked, message, limit)
+        return await endpoint(message)
+
+    return answer
+
+
+def _unpacked(message: Message, limit: int) -> Message:
+    body = decoded(message.body, message.content_encoding, limit)
+    content_type = message.content_type or sniff_content_type(body)
+    broken = mistyped(content_type, body)
+    if broken is not None:
+        raise BindingViolation(broken)
+    return replace(message, body=body, content_type=content_type, content_encoding="")
+
+
+def routed(endpoint: Endpoint, find: Callable[[Message], str]) -> Endpoint:
+    """Name the service of a request that names none. ``find`` may run in a thread."""
+
+    async def answer(message: Message) -> Message | None:
+        if not message.target_service:
+            is_large = len(message.body) > INLINE
+            name = await asyncio.to_thread(find, message) if is_large else find(message)
+            message = replace(message, target_service=name)
+        return await endpoint(message)
+
+    return answer
+
+
+def by_operation(contracts: Mapping[str, Contract]) -> Callable[[Message], str]:
+    """Return what finds the service of a request: the only one, or the one whose contract has it.
+
+    The Body's first element decides; between services that share it, the SOAPAction or wsa:Action.
+    What it returns raises Refused where none takes the request, or several do.
+    """
+
+    def find(message: Message) -> str:
+        if len(contracts) == 1:
+            return next(iter(contracts))
+        envelope = parse(message)
+        stated = action(message, envelope)
+        found = [name for name, one in contracts.items() if _takes(one, envelope, stated)]
+        if len(found) != 1:
+            raise Refused(SEVERAL if found else NOBODY)
+        return found[0]
+
+    return find
+
+
+def _takes(contract: Contract, envelope: Envelope, action: str) -> bool:
+    try:
+        contract.find(envelope, action)
+    except Refused:
+        return False
+    return True
