@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from clouds import minio_cloud, ministack_cloud
 from deployment import Deployment, deployed
+
+__all__ = ["deployment", "minio_cloud", "ministack_cloud"]
 
 
 @pytest.fixture(scope="session")

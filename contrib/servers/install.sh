@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Installs the servers that the tests start: S3 and SQS on this machine. May be run again at any
+# time. With --ceph it installs radosgw too (195 MB). Where something is not to be had, it says so
+# and goes on: the tests on that server are then skipped, or fail in CI.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+MINISTACK=1.5.33
+MOTO=5.2.5
+MINIO=v0.0.0-20250422221226-0d7408fc9969
+CEPH=(radosgw ceph-mon ceph-osd ceph-common curl)
+
+main() {
+    # Environments of their own: ministack pins botocore to one version.
+    install_python ministack "ministack==$MINISTACK"
+    install_python moto "moto[server,s3,sqs]==$MOTO"
+    install_elasticmq
+    install_minio
+    if [ "${1:-}" = --ceph ]; then
+        install_ceph
+    fi
+}
+
+install_python() {
+    local name=$1 requirement=$2 folder=.venv-$1
+    [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+    quietly "$folder/bin/python" -m pip install -q --disable-pip-version-check "$requirement" ||
+        echo "pip failed: $name is not installed"
+}
+
+install_elasticmq() {
+    if ! has mvn java; then
+        echo "no Maven or no Java here: ElasticMQ is not installed"
+        return
+    fi
+    (cd elasticmq && quietly mvn -B -q dependency:copy-dependencies) ||
+        echo "Maven failed: ElasticMQ is not installed"
+}
+
+install_minio() {
+    if ! has go; then
+        echo "no Go here: MinIO is not installed"
+        return
+    fi
+    if go version -m bin/minio 2>/dev/null | grep -q "github.com/minio/minio[[:space:]]$MINIO"; then
+        return
+    fi
+    # The toolchain that is here: MinIO's own choice would be one more download.
+    GOTOOLCHAIN=local GOBIN="$PWD/bin" quietly go install "github.com/minio/minio@$MINIO" ||
+        echo "Go failed: MinIO is not installed"
+}
+
+install_ceph() {
+    local missing=() as_root=()
+    if ! has apt-get dpkg-query; then
+        echo "no apt-get here: ${CEPH[*]} are not installed"
+        return
+    fi
+    for package in "${CEPH[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} = 0 ]; then
+        return
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        as_root=(sudo -n)
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    "${as_root[@]}" apt-get update -qq || true
+    quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}" ||
+        echo "apt-get failed: radosgw is not installed"
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+has() {
+    command -v "$@" >/dev/null && [ "$(command -v "$@" | wc -l)" = $# ]
+}
+
+# Runs a command, and shows what it wrote only where it failed.
+quietly() {
+    local output
+    if ! output=$("$@" 2>&1); then
+        echo "$output" >&2
+        return 1
+    fi
+}
+
+main "$@"
