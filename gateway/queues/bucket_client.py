@@ -28,7 +28,7 @@ class BucketClient:
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
     async def send(self, message: Message) -> bool:
-        """Put a request into the bucket; tell whether it was new.
+        """Put a request into the bucket; tell whether it may be new to the gateways.
 
         Raises Refused, IdTaken, QueueUnavailable.
         """
@@ -39,8 +39,8 @@ class BucketClient:
         if known and known != own:
             raise IdTaken
         if known is None and not await self._put(name, message, metadata):
+            # Perhaps it was this very process, by a write whose answer was lost on its way.
             await self._check_held(name, own)
-            known = own
         self._remember(name, own)
         return known is None
 

@@ -161,6 +161,7 @@ class Registers:
         """Write until it is certain what became of it. Raises LeaseLost, QueueUnavailable."""
         key = self._keys.reply(name)
         condition: Condition = IfAbsent() if over is None else IfMatch(over)
+        found: Stored | None
         for attempt in range(ATTEMPTS):
             try:
                 return await self._store.put(
