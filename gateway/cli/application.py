@@ -11,6 +11,11 @@ from gateway.cli.call import call
 from gateway.cli.check import check
 from gateway.cli.daemons import listen, serve, up
 from gateway.cli.demo import demo
+from gateway.cli.grant import grant
+from gateway.cli.policy import policy
+from gateway.cli.provision import provision
+from gateway.cli.publish import publish
+from gateway.cli.status import status
 
 app = typer.Typer(
     help="Carry SOAP over a queue: a service is called without ever being reachable.",
@@ -37,5 +42,5 @@ def common(
     """What every command takes."""
 
 
-for command in (demo, up, serve, listen, call, check):
+for command in (demo, up, serve, listen, call, check, status, provision, policy, grant, publish):
     app.command()(command)

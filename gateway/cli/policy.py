@@ -1,0 +1,63 @@
+"""``gateway policy``: what each role must be allowed, to be pasted into IAM."""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.provision import desired_by
+from gateway.cli.running import ConfigOption
+from gateway.errors import ConfigurationError
+from gateway.provision.connection import partition_of, region_of
+from gateway.provision.desired import Desired
+from gateway.provision.documents import Arns
+from gateway.provision.policies import client_policy, gateway_policy, queue_arn
+from gateway.settings import read
+
+
+class Role(StrEnum):
+    """Who uses a queue."""
+
+    GATEWAY = "gateway"
+    CLIENT = "client"
+
+
+def policy(
+    role: Annotated[Role, typer.Argument(help="gateway drains the queue; client NAME sends.")],
+    name: Annotated[str, typer.Argument(help="The client's name, as its settings have it.")] = "",
+    account: Annotated[str, typer.Option(help="The account of the SQS queue, 12 digits.")] = "",
+    config: ConfigOption = Path("gateway.toml"),
+) -> None:
+    """Show the least that a role must be allowed, as an IAM policy."""
+    settings = read(config)
+    desired = desired_by(settings)
+    if account and not re.fullmatch(r"[0-9]{12}", account):
+        raise ConfigurationError("--account: must be 12 digits.")
+    arns = _arns(desired, account)
+    if role is Role.GATEWAY:
+        if name:
+            raise ConfigurationError(f"a gateway has no name: leave {name!r} out.")
+        document = gateway_policy(desired, arns, settings.sqs.reply_queues)
+    else:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+            raise ConfigurationError(
+                "name the client, 1 to 64 letters, digits, '_' or '-': gateway policy client shop."
+            )
+        document = client_policy(desired, arns, name)
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _arns(desired: Desired, account: str) -> Arns:
+    """Return the names as far as they can be known without asking AWS."""
+    place = desired.bucket or desired.queue
+    assert place is not None  # an address names one of them
+    partition = partition_of(region_of(place.access))
+    if desired.queue is None:
+        return Arns(partition=partition)
+    queue = queue_arn(desired.queue, region_of(desired.queue.access), account, partition)
+    return Arns(partition=partition, queue=queue)

@@ -1,0 +1,190 @@
+"""The pieces of a queue bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from gateway.provision import documents
+from gateway.provision.documents import Arns, Document
+from gateway.provision.merging import with_rules, with_statement
+from gateway.provision.pieces import Piece
+from gateway.provision.place import Place
+from gateway.queues.aws_address import BucketAddress
+
+_PLAIN_HTTP = "skipped: the address of this store is plain HTTP, which it would refuse"
+_HOME = "us-east-1"
+"""The one region whose buckets are made without naming it (S3 API, CreateBucket)."""
+
+
+def bucket_pieces(place: Place) -> list[Piece]:
+    """Return the pieces in the order to make them: nothing is open in between."""
+    return [
+        _bucket(place),
+        _public_access(place),
+        _tls_only(place),
+        _written_once(place),
+        _encryption(place),
+        _lifecycle(place, "expiry", _expiry_text(place), _expirations(place)),
+        _lifecycle(
+            place,
+            "unfinished uploads",
+            f"removed after {documents.UPLOAD_DAYS} days",
+            [documents.unfinished_uploads(place.address)],
+        ),
+        _cors(place),
+    ]
+
+
+def _bucket(place: Place) -> Piece:
+    s3 = place.s3
+    fields: Document = {"ObjectOwnership": "BucketOwnerEnforced"}
+    if s3.is_aws and s3.region != _HOME:
+        fields["CreateBucketConfiguration"] = {"LocationConstraint": s3.region}
+    return Piece(
+        subject=f"bucket {place.address.bucket}",
+        text=f"in {s3.region}" if s3.is_aws else f"at {s3.client.meta.endpoint_url}",
+        read=lambda: place.ask("s3:ListBucket", "head_bucket"),
+        merge=lambda found: found,
+        write=lambda _: place.tell("s3:CreateBucket", "create_bucket", **fields),
+        is_needed=True,
+    )
+
+
+def _public_access(place: Place) -> Piece:
+    def read() -> Document | None:
+        found = place.ask("s3:GetBucketPublicAccessBlock", "get_public_access_block")
+        return found and found["PublicAccessBlockConfiguration"]
+
+    def write(block: Document) -> None:
+        place.tell(
+            "s3:PutBucketPublicAccessBlock",
+            "put_public_access_block",
+            PublicAccessBlockConfiguration=block,
+        )
+
+    return Piece(
+        subject="  public access",
+        text="blocked",
+        read=read,
+        merge=lambda found: {**(found or {}), **documents.PUBLIC_ACCESS_BLOCK},
+        write=write,
+    )
+
+
+def _tls_only(place: Place) -> Piece:
+    text = "plain HTTP is refused"
+    skipped = "" if place.s3.is_tls else _PLAIN_HTTP
+    return _statement(place, "  policy: TLS", text, documents.tls_only, skipped)
+
+
+def _written_once(place: Place) -> Piece:
+    text = "requests cannot be overwritten"
+    return _statement(place, "  policy: requests", text, documents.written_once, "")
+
+
+def _statement(
+    place: Place,
+    subject: str,
+    text: str,
+    statement: Callable[[Arns, BucketAddress], Document],
+    skipped: str,
+) -> Piece:
+    def read() -> Document | None:
+        found = place.ask("s3:GetBucketPolicy", "get_bucket_policy")
+        return found and json.loads(found["Policy"])
+
+    def write(policy: Document) -> None:
+        place.tell("s3:PutBucketPolicy", "put_bucket_policy", Policy=json.dumps(policy))
+
+    arns = Arns(partition=place.s3.partition)
+    return Piece(
+        subject=subject,
+        text=text,
+        read=read,
+        merge=lambda found: with_statement(found, statement(arns, place.address)),
+        write=write,
+        skipped=skipped,
+    )
+
+
+def _encryption(place: Place) -> Piece:
+    key = place.desired.settings.kms_key
+    wanted = documents.encryption(key)
+
+    def read() -> Document | None:
+        found = place.ask("s3:GetEncryptionConfiguration", "get_bucket_encryption")
+        return found and found["ServerSideEncryptionConfiguration"]["Rules"][0]
+
+    def merge(found: Document | None) -> Document:
+        if found is not None and (not key or {**found, **wanted} == found):
+            return found  # a key that somebody else chose is not taken away
+        return wanted
+
+    def write(rule: Document) -> None:
+        place.tell(
+            "s3:PutEncryptionConfiguration",
+            "put_bucket_encryption",
+            ServerSideEncryptionConfiguration={"Rules": [rule]},
+        )
+
+    text = f"by {key}" if key else "by keys of S3, or those that the bucket has"
+    return Piece(subject="  encryption", text=text, read=read, merge=merge, write=write)
+
+
+def _expirations(place: Place) -> list[Document]:
+    return documents.expirations(place.desired, place.address)
+
+
+def _expiry_text(place: Place) -> str:
+    rules = _expirations(place)
+    days = [f"{one['ID'].rpartition('-')[2]} {one['Expiration']['Days']}" for one in rules]
+    return f"days: {', '.join(days)}; requests never"
+
+
+def _lifecycle(place: Place, subject: str, text: str, rules: Sequence[Document]) -> Piece:
+    ours = {rule["ID"]: rule for rule in rules}
+
+    def read() -> Document | None:
+        return place.ask("s3:GetLifecycleConfiguration", "get_bucket_lifecycle_configuration")
+
+    def merge(found: Document | None) -> Document:
+        found = found or {}
+        return {**found, "Rules": with_rules(found.get("Rules", []), ours, "ID")}
+
+    def write(wanted: Document) -> None:
+        place.tell(
+            "s3:PutLifecycleConfiguration",
+            "put_bucket_lifecycle_configuration",
+            LifecycleConfiguration={"Rules": wanted.pop("Rules")},
+            **wanted,
+        )
+
+    return Piece(subject=f"  lifecycle: {subject}", text=text, read=read, merge=merge, write=write)
+
+
+def _cors(place: Place) -> Piece:
+    origins = place.desired.settings.cors_origins
+    rule = documents.cors(place.desired, place.address)
+    ours = {documents.rule_id(place.address, "browsers"): rule}
+
+    def read() -> list[Document] | None:
+        found = place.ask("s3:GetBucketCORS", "get_bucket_cors")
+        if found is None:
+            return None if origins else []
+        return list(found["CORSRules"])
+
+    def write(rules: list[Document]) -> None:
+        if rules:
+            wanted = {"CORSRules": rules}
+            place.tell("s3:PutBucketCORS", "put_bucket_cors", CORSConfiguration=wanted)
+        else:
+            place.tell("s3:PutBucketCORS", "delete_bucket_cors")
+
+    return Piece(
+        subject="  CORS",
+        text=", ".join(origins) or "no origin is named",
+        read=read,
+        merge=lambda found: with_rules(found or [], ours, "ID"),
+        write=write,
+    )

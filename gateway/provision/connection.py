@@ -1,0 +1,167 @@
+"""boto3's clients for an address, and their errors as one line with the cure."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gateway.errors import ConfigurationError
+from gateway.queues.aws_address import AwsAccess
+
+ANY_REGION = "us-east-1"
+"""What a store of its own is signed for where no region is set."""
+_DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"})
+_UNKNOWN = frozenset({"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+_MISSING = frozenset(
+    {"NoSuchBucket", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+)
+_UNSUPPORTED = frozenset(
+    {
+        "InvalidAction",
+        "InvalidArgument",
+        "InvalidAttributeName",
+        "MalformedPolicy",
+        "MalformedXML",
+        "MethodNotAllowed",
+        "NotImplemented",
+        "UnsupportedOperation",
+        "XNotImplemented",
+    }
+)
+_CONFIG: dict[str, Any] = {
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+    "connect_timeout": 5,
+    "read_timeout": 30,
+    "user_agent_extra": "soap-queue-gateway",
+}
+
+
+class Unsupported(Exception):
+    """The store has no such feature; the text is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A client of boto3's, and what is known of the service behind it."""
+
+    client: Any
+    region: str
+    is_aws: bool
+    is_tls: bool
+
+    @property
+    def partition(self) -> str:
+        return partition_of(self.region)
+
+
+def connect(access: AwsAccess, name: str) -> Service:
+    """Make a client for ``s3`` or ``sqs``; nothing is sent. Raises ConfigurationError."""
+    try:
+        session = boto3.session.Session(
+            profile_name=access.profile or None, region_name=access.region or None
+        )
+        client = _client(session, access, name, access.addressing)
+        is_aws = str(client.meta.endpoint_url).endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        if not is_aws and access.addressing == "auto":
+            client = _client(session, access, name, "path")
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"queue: {error}") from error
+    if is_aws and not session.region_name:
+        raise ConfigurationError(
+            "queue: no AWS region is set: add ?region=eu-west-1 to the address, or set AWS_REGION."
+        )
+    is_tls = str(client.meta.endpoint_url).startswith("https:")
+    return Service(client, str(client.meta.region_name), is_aws, is_tls)
+
+
+def _client(session: boto3.session.Session, access: AwsAccess, name: str, style: str) -> Any:
+    # The older signature of S3 would sign no headers: a grant could be used for anything.
+    version = {"signature_version": "s3v4"} if name == "s3" else {}
+    return session.client(
+        name,
+        region_name=session.region_name or ANY_REGION,
+        endpoint_url=access.endpoint(name) or None,
+        config=Config(**_CONFIG, **version, s3={"addressing_style": style}),
+    )
+
+
+def region_of(access: AwsAccess) -> str:
+    """Return the region that boto3 would use; empty where none is set."""
+    try:
+        session = boto3.session.Session(
+            profile_name=access.profile or None, region_name=access.region or None
+        )
+        return session.region_name or ""
+    except BotoCoreError as error:
+        raise ConfigurationError(f"queue: {error}") from error
+
+
+def partition_of(region: str) -> str:
+    """Return the part of AWS that a region is in, as ARNs name it."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def code_of(error: ClientError) -> str:
+    """Return the service's own code of an error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status_of(error: ClientError) -> int:
+    """Return the HTTP status of an error; 0 where there is none."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+@contextlib.contextmanager
+def told(service: Service, permission: str, resource: str) -> Iterator[None]:
+    """Turn what boto3 raises into ConfigurationError: one line, with the missing permission.
+
+    Raises Unsupported where a store that is not AWS has no such feature.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if not service.is_aws and _is_unsupported(error):
+            raise Unsupported(_message(error)) from error
+        raise ConfigurationError(_line(error, permission, resource)) from error
+    except BotoCoreError as error:
+        raise ConfigurationError(f"queue: {' '.join(str(error).split())}") from error
+
+
+def _is_unsupported(error: ClientError) -> bool:
+    return code_of(error) in _UNSUPPORTED or status_of(error) in (405, 501)
+
+
+def _line(error: ClientError, permission: str, resource: str) -> str:
+    code = code_of(error)
+    if code in _DENIED or (status_of(error) == 403 and code not in _UNKNOWN | _EXPIRED):
+        return (
+            f"{permission} on {resource} was refused ({code}): allow whoever runs this "
+            f'{{"Effect": "Allow", "Action": "{permission}", "Resource": "{resource}"}}.'
+        )
+    if code in _UNKNOWN:
+        return (
+            f"the access key is not known there ({code}): check AWS_ACCESS_KEY_ID or the profile."
+        )
+    if code in _EXPIRED:
+        return f"the credentials have expired ({code}): sign in again."
+    if code in _MISSING:
+        return f"there is no {resource} ({code}): gateway provision makes it."
+    if code in ("301", "PermanentRedirect", "AuthorizationHeaderMalformed"):
+        return f"{resource} is in another region ({code}): set ?region= in the address to it."
+    return f"{permission} on {resource} failed: {code}: {_message(error)}."
+
+
+def _message(error: ClientError) -> str:
+    text = str(error.response.get("Error", {}).get("Message", ""))
+    return " ".join(text.split()).rstrip(".")

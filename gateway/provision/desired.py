@@ -1,0 +1,104 @@
+"""What must be there for the address of a queue: a bucket, an SQS queue, or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.errors import ConfigurationError
+from gateway.queues.aws_address import AwsAccess, BucketAddress, parse_bucket, parse_sqs
+
+DOORBELL_RECEIVES = 1000
+"""The gateway counts the attempts of a bucket's requests itself: this is a net below it."""
+SQS_RECEIVES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionSettings:
+    """What people choose. ``kms_key`` is an ARN; empty for the keys that S3 and SQS have."""
+
+    cors_origins: tuple[str, ...] = ()
+    kms_key: str = ""
+    quarantine_days: int = 30
+    dead_letter_receives: int | None = None
+    """How often a message is received until SQS puts it aside; None for what suits the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredQueue:
+    """An SQS queue. Its dead letters go to a queue beside it."""
+
+    place: str
+    """Its name, or its URL."""
+    access: AwsAccess
+    is_doorbell: bool
+    receives: int
+    kms_key: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.place.rpartition("/")[2]
+
+    @property
+    def account(self) -> str:
+        """The account that its URL names; empty where it is a name alone."""
+        parts = self.place.split("/")
+        return parts[-2] if len(parts) > 1 and parts[-2].isdigit() else ""
+
+    @property
+    def is_fifo(self) -> bool:
+        return self.name.endswith(".fifo")
+
+    @property
+    def dead_letters(self) -> str:
+        """The name of the queue for its dead letters: of a FIFO queue it must be one as well."""
+        return f"{self.name.removesuffix('.fifo')}-dead{'.fifo' if self.is_fifo else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What must be there. ``mode`` is that of the bucket: plain, doorbell or replies."""
+
+    bucket: BucketAddress | None
+    mode: str
+    queue: DesiredQueue | None
+    settings: ProvisionSettings
+
+
+def desire(address: str, settings: ProvisionSettings) -> Desired:
+    """Return what an address needs. Raises ConfigurationError where it is none of AWS."""
+    if address.startswith("s3:"):
+        return _of_bucket(parse_bucket(address), settings)
+    if address.startswith("sqs:"):
+        return _of_sqs(address, settings)
+    raise ConfigurationError(
+        f"queue: {address!r} is not on S3 or SQS: there is nothing to do here for it."
+    )
+
+
+def _of_bucket(bucket: BucketAddress, settings: ProvisionSettings) -> Desired:
+    if not bucket.doorbell:
+        return Desired(bucket=bucket, mode="plain", queue=None, settings=settings)
+    queue = DesiredQueue(
+        place=bucket.doorbell,
+        access=bucket.access,
+        is_doorbell=True,
+        receives=settings.dead_letter_receives or DOORBELL_RECEIVES,
+    )
+    if queue.is_fifo:
+        raise ConfigurationError(
+            f"queue: the doorbell {queue.name} is a FIFO queue, which S3 cannot notify: name a "
+            "standard one."
+        )
+    return Desired(bucket=bucket, mode="doorbell", queue=queue, settings=settings)
+
+
+def _of_sqs(address: str, settings: ProvisionSettings) -> Desired:
+    sqs = parse_sqs(address)
+    queue = DesiredQueue(
+        place=sqs.queue,
+        access=sqs.access,
+        is_doorbell=False,
+        receives=settings.dead_letter_receives or SQS_RECEIVES,
+        kms_key=settings.kms_key,
+    )
+    return Desired(bucket=sqs.replies, mode="replies", queue=queue, settings=settings)

@@ -1,0 +1,128 @@
+"""The least that each role must be allowed, as IAM policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.provision.desired import Desired, DesiredQueue
+from gateway.provision.documents import Arns, Document
+from gateway.queues.aws_address import BucketAddress
+
+_RECEIVING = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:SendMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+)
+_SENDING = ("sqs:SendMessage", "sqs:GetQueueUrl")
+
+
+def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = ()) -> Document:
+    """Return what a gateway must be allowed. ``reply_queues`` are names or URLs of SQS queues."""
+    statements = []
+    if desired.bucket is not None:
+        statements += _gateway_objects(desired, desired.bucket, arns)
+    if desired.queue is not None:
+        statements.append(_allow("Queue", _RECEIVING, arns.queue))
+    if desired.queue is not None and not desired.queue.is_doorbell and reply_queues:
+        places = [_queue_arn(arns, place) for place in reply_queues]
+        statements.append(_allow("ReplyQueues", _SENDING, *places))
+    return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
+
+
+def client_policy(desired: Desired, arns: Arns, client: str) -> Document:
+    """Return what a client must be allowed: its own requests and replies, and nothing else."""
+    statements = []
+    if desired.bucket is not None:
+        statements += _client_objects(desired, desired.bucket, arns, client)
+    if desired.queue is not None:
+        statements.append(_allow("Queue", _SENDING, arns.queue))
+    return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
+
+
+def queue_arn(queue: DesiredQueue, region: str, account: str, partition: str) -> str:
+    """Return the ARN of a queue; what is not known of it is an asterisk."""
+    return f"arn:{partition}:sqs:{region or '*'}:{queue.account or account or '*'}:{queue.name}"
+
+
+def _gateway_objects(desired: Desired, bucket: BucketAddress, arns: Arns) -> list[Document]:
+    is_s3 = desired.mode != "replies"
+    parts = ["requests/", "gateways/", "quarantine/"] if is_s3 else ["gateways/", "quarantine/"]
+    reading = _allow(
+        "Read",
+        ["s3:GetObject"],
+        arns.objects(bucket, "format.json"),
+        arns.objects(bucket, "contracts", "*"),
+    )
+    requests = _allow(
+        "Requests",
+        ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+        arns.objects(bucket, "requests", "*"),
+    )
+    # Without IfExists a reply that is not there yet would be refused with 403, not told by 404:
+    # for that S3 asks whether the bucket may be listed, and then there is no prefix to compare.
+    listing = _allow("List", ["s3:ListBucket"], arns.bucket(bucket)) | {
+        "Condition": {"StringLikeIfExists": {"s3:prefix": [bucket.key(f"{p}*") for p in parts]}}
+    }
+    writing = _allow(
+        "Replies",
+        ["s3:GetObject", "s3:PutObject"],
+        arns.objects(bucket, "replies", "*"),
+        arns.objects(bucket, "quarantine", "*"),
+    )
+    scratch = _allow(
+        "Scratch",
+        ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+        arns.objects(bucket, "gateways", "*"),
+        arns.objects(bucket, "payloads", "*"),
+    )
+    note = _allow("Format", ["s3:PutObject"], arns.objects(bucket, "format.json"))
+    return [listing, reading, note, *([requests] if is_s3 else []), writing, scratch]
+
+
+def _client_objects(
+    desired: Desired, bucket: BucketAddress, arns: Arns, client: str
+) -> list[Document]:
+    reading = _allow(
+        "Read",
+        ["s3:GetObject"],
+        arns.objects(bucket, "replies", client, "*"),
+        arns.objects(bucket, "format.json"),
+        arns.objects(bucket, "contracts", "*"),
+    )
+    sending = _allow("Requests", ["s3:PutObject"], arns.objects(bucket, "requests", f"*.{client}"))
+    if desired.mode == "replies":
+        # Its requests go through SQS; only what is too large for that is put here.
+        sending = _allow(
+            "Payloads", ["s3:PutObject"], arns.objects(bucket, "payloads", client, "*")
+        )
+    return [reading, sending | {"Condition": {"Null": {"s3:if-none-match": "false"}}}]
+
+
+def _allow(sid: str, actions: Sequence[str], *resources: str) -> Document:
+    return {
+        "Sid": f"Gateway{sid}",
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
+
+
+def _key(desired: Desired, *actions: str) -> list[Document]:
+    """Return what is needed to use the key of one's own, where there is one."""
+    key = desired.settings.kms_key
+    return [_allow("Key", [f"kms:{action}" for action in actions], key)] if key else []
+
+
+def _queue_arn(arns: Arns, place: str) -> str:
+    """Return the ARN of a reply queue, which is named as the settings name it."""
+    parts = place.split("/")
+    own = arns.queue.split(":")
+    account = parts[-2] if len(parts) > 1 and parts[-2].isdigit() else own[4]
+    return ":".join((*own[:4], account, parts[-1]))
+
+
+def _policy(statements: Sequence[Document]) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}

@@ -1,0 +1,43 @@
+"""The table [provision]: what cannot be meant is told by its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ConfigurationError
+from gateway.settings import from_values
+
+LEAST = {"queue": "s3://orders", "services": {"orders": {"wsdl": "orders.wsdl"}}}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"cors_origins": ["*"]}, 'provision.cors_origins: must be a list of origins like ["http'),
+        ({"cors_origins": ["https://a.example/x"]}, "provision.cors_origins: must be a list"),
+        ({"cors_origins": "https://a.example"}, "provision.cors_origins: must be a list"),
+        ({"kms_key": "alias/orders"}, "provision.kms_key: is no ARN of a key"),
+        ({"quarantine_days": 0}, "provision.quarantine_days: input should be greater than"),
+        ({"dead_letter_receives": 1001}, "provision.dead_letter_receives: input should be less"),
+        (
+            {"origins": []},
+            "provision.origins: is not a key of this file: did you mean cors_origins",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_told_by_its_key(values, says):
+    with pytest.raises(ConfigurationError) as raised:
+        from_values({**LEAST, "provision": values}, Path(), "gateway.toml")
+    assert says in str(raised.value)
+
+
+def test_good_values_are_taken():
+    values = {
+        "cors_origins": ["https://shop.example.com", "http://localhost:8080"],
+        "kms_key": "arn:aws:kms:eu-west-1:123456789012:key/0a1b-2c",
+    }
+    table = from_values({**LEAST, "provision": values}, Path(), "gateway.toml").provision
+    assert table.cors_origins == tuple(values["cors_origins"])
+    assert table.kms_key == values["kms_key"]
