@@ -148,7 +148,7 @@ class ProvisionTable(Table):
     cors_origins: tuple[str, ...] = ()
     kms_key: str = ""
     quarantine_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    dead_letter_receives: Annotated[int, Field(ge=1, le=1000)] | None = None
+    dead_letter_receives: Annotated[int | None, Field(ge=1, le=1000)] = None
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -49,7 +49,12 @@ HOMES = {
         "gateway.queues.aws_http",
     },
     "boto3": {"gateway.provision", "gateway.queues.aws"},
-    "botocore": {"gateway.provision", "gateway.queues.aws", "gateway.queues.aws_http"},
+    "botocore": {
+        "gateway.provision",
+        "gateway.queues.aws",
+        "gateway.queues.aws_http",
+        "gateway.queues.published",
+    },
     "lxml": {
         "gateway.soap",
         "gateway.glimpse",

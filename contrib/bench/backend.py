@@ -1,6 +1,6 @@
-"""A fast SOAP server to measure against: ``backend.py [--held]`` prints the address it listens on.
+"""A fast SOAP server to measure against: ``backend.py`` prints the address it listens on.
 
-With ``--held`` it keeps every answer back until SIGUSR1.
+With ``--held`` it keeps every answer back until SIGUSR1; ``--takes`` makes it slow.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ LARGE = 50 << 20
 BOUNDARY = "part-of-the-large-reply"
 
 
-async def main(held: bool) -> None:
-    """Serve until SIGTERM."""
+async def main(held: bool, takes: float) -> None:
+    """Serve until SIGTERM; each answer takes so many seconds."""
     stop, released = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -32,6 +32,8 @@ async def main(held: bool) -> None:
         operation = request.headers["SOAPAction"].strip('"').rpartition("/")[2]
         if not released.is_set():
             await released.wait()
+        if takes:
+            await asyncio.sleep(takes)
         if operation == "Fetch":
             return _large()
         return web.Response(body=reply_to(body, operation), headers={"Content-Type": CONTENT_TYPE})
@@ -69,4 +71,6 @@ def _large() -> web.Response:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--held", action="store_true")
-    uvloop.run(main(parser.parse_args().held))
+    parser.add_argument("--takes", type=float, default=0.0, help="seconds for each answer")
+    options = parser.parse_args()
+    uvloop.run(main(options.held, options.takes))

@@ -83,7 +83,7 @@ def place(
             through = direct
             for name in ("serve", "listen"):  # the parts of the gateway in whose place they stand
                 parts[name] = stack.enter_context(processes.script("relay.py", through))
-                through = _address(parts[name])
+                through = address_of(parts[name])
         else:
             for command in commands:
                 words = command.split()
@@ -104,10 +104,10 @@ def new_home(folder: Path) -> Iterator[Path]:
 def started_backend(held: bool) -> Iterator[tuple[Process, str]]:
     """Start a backend; yield it and its address."""
     with processes.script("backend.py", *(["--held"] if held else [])) as backend:
-        yield backend, _address(backend)
+        yield backend, address_of(backend)
 
 
-def _address(process: Process) -> str:
+def address_of(process: Process) -> str:
     """Return the address that a server prints first."""
     assert process.popen.stdout is not None  # ``script`` asks for it
     return process.popen.stdout.readline().strip()

@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
+from gateway.cli.provision import desired_by
 from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.message import new_id
+from gateway.provision.examine import examine
 from gateway.settings import ServiceTable, Settings, is_http, read
 
 CONNECT = 5.0
@@ -55,7 +57,11 @@ async def _show(settings: Settings, console: Console) -> int:
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
-    yield await _queue(settings)
+    queue = await _queue(settings)
+    yield queue
+    if not queue.cure and settings.queue.startswith(("s3:", "sqs:")):
+        for finding in await asyncio.to_thread(_permissions, settings):
+            yield finding
     for name in settings.services:
         async for finding in _service(settings, name):
             yield finding
@@ -70,6 +76,15 @@ async def _queue(settings: Settings) -> Finding:
     except GatewayError as error:
         return Finding(subject, "", cure=str(error))
     return Finding(subject, "opens, and can be read")
+
+
+def _permissions(settings: Settings) -> list[Finding]:
+    """Try each permission that a gateway needs in its bucket and its SQS queue."""
+    try:
+        found = list(examine(desired_by(settings)))
+    except ConfigurationError as error:
+        return [Finding("queue    ", "", cure=str(error))]
+    return [Finding(f"queue     {one.subject}", one.text, cure=one.cure) for one in found]
 
 
 async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -50,6 +50,18 @@ def from_documents(documents: Mapping[str, bytes], entry: str) -> Contract:
     Raises ContractError.
     """
     return _load(urljoin(reader.MEMORY, entry), reader.from_memory(documents), True)
+
+
+def from_names(read: Callable[[str], bytes], entry: str) -> Contract:
+    """Load a contract whose documents are read by their names, and refer to each other by them.
+
+    Raises ContractError, and what ``read`` does.
+    """
+
+    def read_location(location: str) -> bytes:
+        return read(reader.shown(location))
+
+    return _load(urljoin(reader.MEMORY, entry), read_location, True)
 
 
 def _load(entry: str, read: reader.Read, check_schemas: bool) -> Contract:

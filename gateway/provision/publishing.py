@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from gateway.provision.connection import Service, code_of, connect, told
 from gateway.provision.documents import Arns
 from gateway.queues.aws_address import BucketAddress
+from gateway.queues.published import ENTRY
 
-ENTRY = "service.wsdl"
 CONTENT_TYPE = "text/xml"
 HERE = "http://contract.invalid/"
 """Stands for the place of the documents until they are written (RFC 2606)."""

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -55,10 +56,7 @@ class Account:
     @classmethod
     def _open(cls, access: AwsAccess) -> Account:
         try:
-            session = boto3.session.Session(
-                profile_name=access.profile or None, region_name=access.region or None
-            )
-            account = cls(access, session)
+            account = cls(access, _session(access))
         except BotoCoreError as error:
             raise ConfigurationError(f"queue: {error}") from error
         if account._credentials is None:
@@ -116,3 +114,22 @@ class Account:
             return ssl.create_default_context(cafile=bundle)
         except OSError as error:
             raise ConfigurationError(f"queue: the CA bundle {bundle!r}: {error}") from error
+
+
+def boto_client(access: AwsAccess, service: str) -> Any:
+    """Return boto3's client of ``s3`` or ``sqs``. Raises ConfigurationError."""
+    try:
+        session = _session(access)
+        return session.client(
+            service,
+            region_name=session.region_name or ANY_REGION,
+            endpoint_url=access.endpoint(service) or None,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"queue: {error}") from error
+
+
+def _session(access: AwsAccess) -> boto3.session.Session:
+    return boto3.session.Session(
+        profile_name=access.profile or None, region_name=access.region or None
+    )

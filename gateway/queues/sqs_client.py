@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.errors import QueueUnavailable
+from gateway.errors import QueueError, QueueUnavailable
 from gateway.queues.aws import Account
 from gateway.queues.aws_address import AwsAccess
-from gateway.queues.aws_http import TIMEOUT, Answer, Request, SignedHttp
+from gateway.queues.aws_http import TIMEOUT, Request, SignedHttp
+from gateway.queues.server_clock import ServerClock
+from gateway.queues.sqs_errors import (
+    NotAllowed,
+    QueueMissing,
+    Throttled,
+    answer_error,
+    entry_error,
+)
+
+__all__ = [
+    "Attribute",
+    "NotAllowed",
+    "Outgoing",
+    "QueueMissing",
+    "Received",
+    "SqsClient",
+    "Throttled",
+]
 
 BATCH = 10
 """Entries of a batch, at most (SQS developer guide, "Message quotas")."""
+BATCH_BYTES = 1 << 20
+"""Bytes of a message, and of all messages of a batch together."""
 LONGEST_POLL = 20
 LONGEST_VISIBILITY = 12 * 3600
 LONGEST_DELAY = 900
-
-
-class QueueMissing(QueueUnavailable):
-    """There is no such queue, or none that we may see."""
+POLL_MARGIN = 10.0
+"""Seconds that the answer to a long poll may be late."""
+SYSTEM_ATTRIBUTES = (
+    "SenderId",
+    "ApproximateReceiveCount",
+    "SentTimestamp",
+    "MessageGroupId",
+    "MessageDeduplicationId",
+    "SequenceNumber",
+    "AWSTraceHeader",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +67,16 @@ class Outgoing:
     delay: int = 0
     group: str = ""
     deduplication: str = ""
+    trace: str = ""
+    """The trace header of X-Ray: it travels beside the ten attributes."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that count against the limit: the body, and names, types and values."""
+        parts = [self.body]
+        for name, attribute in self.attributes.items():
+            parts += [name, attribute.type, attribute.value]
+        return sum(len(part.encode("utf-8", "surrogatepass")) for part in parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +92,20 @@ class Received:
 
     @property
     def count(self) -> int:
-        return int(self.system.get("ApproximateReceiveCount", "1"))
+        """How often it was received, this time included."""
+        said = self.system.get("ApproximateReceiveCount", "")
+        return int(said) if said.isdecimal() else 1
+
+
+Outcome = str | QueueError
+"""What became of an entry of a batch: the id that SQS gave it, if any, or why it failed."""
 
 
 class SqsClient:
     """The SQS of one account. Queues are named by their URLs."""
 
     def __init__(self, http: SignedHttp, endpoint: str) -> None:
+        self.clock: ServerClock = http.clock
         self._http = http
         self._endpoint = endpoint
 
@@ -75,10 +119,6 @@ class SqsClient:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    @property
-    def clock(self) -> object:
-        return self._http.clock
-
     async def queue_url(self, queue: str) -> str:
         """Return the URL of a queue that is named by its name or its URL. Raises QueueMissing."""
         if "://" in queue:
@@ -86,8 +126,62 @@ class SqsClient:
         answer = await self.call("GetQueueUrl", QueueName=queue)
         return str(answer["QueueUrl"])
 
+    async def attributes(self, url: str) -> dict[str, str]:
+        """Return all attributes of a queue, by the names of SQS. Raises QueueUnavailable."""
+        answer = await self.call("GetQueueAttributes", QueueUrl=url, AttributeNames=["All"])
+        return _texts(answer.get("Attributes"))
+
+    async def receive(self, url: str, limit: int, wait: int, visibility: float) -> list[Received]:
+        """Return up to ``limit`` messages, ten at most, invisible to others for some seconds.
+
+        Waits up to ``wait`` seconds, twenty at most, for the first.
+        """
+        answer = await self.call(
+            "ReceiveMessage",
+            timeout=wait + POLL_MARGIN,
+            QueueUrl=url,
+            MaxNumberOfMessages=max(1, min(limit, BATCH)),
+            WaitTimeSeconds=max(0, min(wait, LONGEST_POLL)),
+            VisibilityTimeout=_visibility(visibility),
+            MessageAttributeNames=["All"],
+            # Servers that do not know the new name pass it over.
+            MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
+            AttributeNames=SYSTEM_ATTRIBUTES,
+        )
+        messages = answer.get("Messages")
+        return [
+            _received(one)
+            for one in (messages if isinstance(messages, list) else [])
+            if isinstance(one, dict) and one.get("ReceiptHandle")
+        ]
+
+    async def send_batch(self, url: str, messages: Sequence[Outgoing]) -> list[Outcome]:
+        """Send up to ten messages, 1 MiB in all; return an id or an error for each."""
+        return await _batch(self, "SendMessageBatch", url, [_entry(one) for one in messages])
+
+    async def delete_batch(self, url: str, handles: Sequence[str]) -> list[Outcome]:
+        """Delete up to ten messages; return an error for each that was not."""
+        entries = [{"ReceiptHandle": handle} for handle in handles]
+        return await _batch(self, "DeleteMessageBatch", url, entries)
+
+    async def change_visibility_batch(
+        self, url: str, changes: Sequence[tuple[str, float]]
+    ) -> list[Outcome]:
+        """Hide up to ten messages for so many seconds from now; return an error for each failure.
+
+        The error is LeaseLost where the receipt is no longer valid.
+        """
+        entries = [
+            {"ReceiptHandle": handle, "VisibilityTimeout": _visibility(seconds)}
+            for handle, seconds in changes
+        ]
+        return await _batch(self, "ChangeMessageVisibilityBatch", url, entries)
+
     async def call(self, action: str, *, timeout: float = TIMEOUT, **fields: Any) -> dict[str, Any]:
-        """Call an action; return its answer. Raises QueueMissing, QueueUnavailable."""
+        """Call an action; return its answer.
+
+        Raises QueueMissing, NotAllowed, Throttled, QueueUnavailable.
+        """
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": f"AmazonSQS.{action}",
@@ -98,17 +192,80 @@ class SqsClient:
         send = self._http.send if action == "ReceiveMessage" else self._http.insist
         answer = await send(request)
         if answer.status == 200:
-            return dict(json.loads(answer.body or b"{}"))
-        raise _error(action, str(fields.get("QueueUrl") or fields.get("QueueName")), answer)
+            return _object(action, answer.body)
+        raise answer_error(action, str(fields.get("QueueUrl") or fields.get("QueueName")), answer)
 
 
-def _error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
-    name = queue.rpartition("/")[2]
-    if "NonExistentQueue" in answer.code or "QueueDoesNotExist" in answer.code:
-        return QueueMissing(f"there is no SQS queue {name}: correct its name, or provision it")
-    if answer.status in (401, 403) or "AccessDenied" in answer.code:
-        return QueueUnavailable(
-            f"SQS refused {action} on {name} ({answer.code}): allow sqs:{action} on it "
-            "(gateway policy shows the whole policy)"
-        )
-    return QueueUnavailable(f"SQS answered {answer.status} {answer.code} to {action} on {name}")
+async def _batch(
+    client: SqsClient, action: str, url: str, entries: Sequence[Mapping[str, Any]]
+) -> list[Outcome]:
+    numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
+    answer = await client.call(action, QueueUrl=url, Entries=numbered)
+    outcomes: dict[str, Outcome] = {}
+    for one in _dicts(answer.get("Successful")):
+        outcomes[str(one.get("Id"))] = str(one.get("MessageId", ""))
+    for one in _dicts(answer.get("Failed")):
+        outcomes[str(one.get("Id"))] = entry_error(action, url, one)
+    silent = QueueUnavailable(f"SQS did not say what became of an entry of {action}")
+    return [outcomes.get(entry["Id"], silent) for entry in numbered]
+
+
+def _object(action: str, body: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(body or b"{}")
+    except ValueError as error:
+        raise QueueUnavailable(f"what answered {action} is no SQS: set its endpoint") from error
+    return said if isinstance(said, dict) else {}
+
+
+def _entry(message: Outgoing) -> dict[str, Any]:
+    entry: dict[str, Any] = {"MessageBody": message.body}
+    if message.attributes:
+        entry["MessageAttributes"] = {
+            name: {"DataType": one.type, _field(one.type): one.value}
+            for name, one in message.attributes.items()
+        }
+    if message.delay:
+        entry["DelaySeconds"] = min(message.delay, LONGEST_DELAY)
+    if message.group:
+        entry["MessageGroupId"] = message.group
+    if message.deduplication:
+        entry["MessageDeduplicationId"] = message.deduplication
+    if message.trace:
+        trace = {"DataType": "String", "StringValue": message.trace}
+        entry["MessageSystemAttributes"] = {"AWSTraceHeader": trace}
+    return entry
+
+
+def _field(type: str) -> str:
+    return "BinaryValue" if type.startswith("Binary") else "StringValue"
+
+
+def _received(said: Mapping[str, Any]) -> Received:
+    """Return a message as SQS gave it; what is not as it should be is left out."""
+    attributes = said.get("MessageAttributes")
+    known = {}
+    for name, one in (attributes if isinstance(attributes, dict) else {}).items():
+        type = str(one.get("DataType", "")) if isinstance(one, dict) else ""
+        value = one.get(_field(type)) if type else None
+        if isinstance(value, str):
+            known[str(name)] = Attribute(type, value)
+    return Received(
+        id=str(said.get("MessageId", "")),
+        handle=str(said["ReceiptHandle"]),
+        body=str(said.get("Body", "")),
+        attributes=known,
+        system=_texts(said.get("Attributes")),
+    )
+
+
+def _texts(said: object) -> dict[str, str]:
+    return {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else {}
+
+
+def _dicts(said: object) -> list[dict[str, Any]]:
+    return [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+
+
+def _visibility(seconds: float) -> int:
+    return max(0, min(-int(-seconds // 1), LONGEST_VISIBILITY))

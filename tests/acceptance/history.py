@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 OUTCOME_UNKNOWN = "Server.OutcomeUnknown"
+FINAL = ("done", "none")
+"""The states of a reply object that hold a reply, or the end of a one-way call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +64,20 @@ def _overlaps(history: History) -> Iterable[str]:
     repeated = sum(count > 1 for count in history.executed.values())
     if unknown + repeated > history.under_way:
         yield f"{unknown} unknown and {repeated} repeated, of {history.under_way} under way"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an observer saw of a reply object at a moment; of one that is gone only that."""
+
+    state: str
+    etag: str = ""
+
+
+def rewritten(name: str, looks: Sequence[Look]) -> Iterable[str]:
+    """Yield a line for each change of a reply object that should have been its last state."""
+    for before, after in pairwise(looks):
+        if before.state in FINAL and after != before:
+            yield f"{name}: it was {before.state}, and then {after.state}"
+    if looks[-1].state not in FINAL:
+        yield f"{name}: left behind as {looks[-1].state}"

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import NoneType
 
 import pytest
+import servers
 import typer.main
 from deployment import ROOT, free_port
 
@@ -33,7 +34,12 @@ from gateway.settings import Settings, Table, from_values
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 FIRST_CALL = DOCS / "tutorial" / "first-call.md"
-ALONE = (README, DOCS / "tutorial" / "host-a-service.md")
+ALONE = (
+    README,
+    DOCS / "tutorial" / "host-a-service.md",
+    DOCS / "how-to" / "s3-on-premises.md",
+    DOCS / "how-to" / "several-machines.md",
+)
 CONTINUES = [
     DOCS / "how-to" / f"{name}.md"
     for name in (
@@ -46,12 +52,12 @@ CONTINUES = [
 ]
 """Pages that begin where the first tutorial ends."""
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-PORTS = ("8123", "8800")
+PORTS = ("8123", "8800", "9000")
 PATIENCE = 30.0
 
 STEP = re.compile(
     r"^```(?P<kind>\w+)(?P<running> running)?(?:=(?P<port>\d+))?\n(?P<text>.*?)^```$"
-    r"|^<!-- stop: (?P<stop>.*?) -->$",
+    r"|^<!-- (?P<mark>stop|needs|cloud): (?P<of>.*?) -->$",
     re.MULTILINE | re.DOTALL,
 )
 FILE_NAME = re.compile(r"(?:#|<!--) ([\w/.-]+\.\w+)(?: -->)?$")
@@ -73,7 +79,7 @@ def shown(page: Path) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """A block of a page, or a place where its reader stops something."""
+    """A block of a page, or a mark: of what its reader stops here, or has."""
 
     kind: str
     text: str
@@ -88,8 +94,8 @@ class Step:
 
 def steps(page: Path) -> Iterator[Step]:
     for found in STEP.finditer(page.read_text("utf-8")):
-        if found["stop"] is not None:
-            yield Step("stop", found["stop"])
+        if found["mark"] is not None:
+            yield Step(found["mark"], found["of"])
         else:
             yield Step(found["kind"], found["text"], bool(found["running"]), found["port"])
 
@@ -179,9 +185,11 @@ class Reader:
         self._folder = folder
         self._ports = {port: str(free_port()) for port in PORTS}
         self._running: list[Terminal] = []
+        self._clouds = contextlib.ExitStack()
+        programs = (Path(sys.executable).parent, servers.MINIO.parent, os.environ["PATH"])
         self._environment = {
             **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(map(str, programs)),
             "CHECKOUT": str(ROOT),
             "COLUMNS": "100",
             "TERM": "dumb",
@@ -192,6 +200,10 @@ class Reader:
         for step in steps(page):
             if step.kind == "stop":
                 self._stop(self._local(step.text))
+            elif step.kind == "needs":
+                servers.require(step.text)
+            elif step.kind == "cloud":
+                self._enter(step.text)
             elif step.kind == "console":
                 for command, printed in commands(self._local(step.text)):
                     self._start(command, printed, step) if step.running else self._run(
@@ -203,6 +215,15 @@ class Reader:
     def close(self) -> None:
         while self._running:
             self._running.pop().press_ctrl_c()
+        self._clouds.close()
+
+    def _enter(self, name: str) -> None:
+        """Start a server, and have every command find it, as if it were AWS."""
+        servers.require(name)
+        folder = self._folder / f".{name}"
+        folder.mkdir()
+        cloud = self._clouds.enter_context(servers.SERVERS[name].start(folder))
+        self._environment |= servers.environment(cloud)
 
     def _local(self, text: str) -> str:
         for port, free in self._ports.items():
@@ -217,6 +238,10 @@ class Reader:
         path.write_text(text, "utf-8")
 
     def _run(self, command: str, printed: str) -> None:
+        if command.startswith("export "):
+            # For the commands that follow: each has a shell of its own.
+            self._environment |= (one.split("=", 1) for one in shlex.split(command)[1:])
+            return
         output = Terminal(command, self._folder, self._environment).finish()
         fits = pattern(printed).fullmatch(output) is not None
         assert fits, compared(command, printed, output)

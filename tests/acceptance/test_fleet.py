@@ -76,3 +76,14 @@ def test_every_way_to_call_brings_the_reply_and_a_kill_half_way_loses_nothing(fl
         fleet.start_gateway()
     finally:
         end(second)
+
+
+def test_clients_read_the_contract_out_of_the_bucket(fleet):
+    command = [sys.executable, "-P", "-m", "gateway"]
+    subprocess.run([*command, "publish", "-c", str(fleet.private)], check=True, capture_output=True)
+    transport = QueueTransport(fleet.queue, "warehouse")
+    with zeep.Client(transport.wsdl, transport=transport) as client:
+        assert client.service.GetOrder("WH-100001").status == "delivered"
+    settings = fleet.client.read_text().replace("warehouse.wsdl", "queue:")
+    fleet.client.write_text(settings)
+    assert call(fleet, "GetOrder", "orderId=WH-100001")["reply"]["status"] == "delivered"

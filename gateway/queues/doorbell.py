@@ -1,0 +1,162 @@
+"""The queue in a bucket with a doorbell: an SQS queue tells gateways of each new request.
+
+Clients need the bucket alone. Those that may, ring themselves; for the others S3's notification
+does; and what neither told of is found by a sweep once a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from gateway.errors import QueueUnavailable
+from gateway.message import Clock, Message
+from gateway.queue import Collected, Delivery, QueueStatus
+from gateway.queues.aws_address import BucketAddress
+from gateway.queues.bucket import Keys, check_format
+from gateway.queues.bucket_client import BucketClient
+from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.doorbell_entry import Porter
+from gateway.queues.doorbell_messages import ring
+from gateway.queues.doorbell_sweep import Sweep
+from gateway.queues.leased_intake import Intake
+from gateway.queues.options import QueueOptions
+from gateway.queues.registers import Registers
+from gateway.queues.s3_store import S3Store
+from gateway.queues.sqs_client import NotAllowed, Outgoing, QueueMissing, Received, SqsClient
+from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.sqs_status import doorbell_status
+
+log = logging.getLogger(__name__)
+
+MODE = "doorbell"
+RING_LIMIT = 3.0
+"""Seconds that a sender waits for its ring, at most: it only makes things faster."""
+NOT_ALLOWED = 600.0
+"""Seconds for which a client that may not ring does not try again."""
+DOWN = 5.0
+
+
+class DoorbellQueue:
+    """A queue in a bucket, drained by any number of gateways. Open it with ``open``."""
+
+    def __init__(self, store: S3Store, keys: Keys, bell: Bell, options: QueueOptions) -> None:
+        self.clock: Clock = store.clock
+        self._store = store
+        self._keys = keys
+        self._bell = bell
+        self._options = options
+        self._client = BucketClient(store, keys, Registers(store, keys))
+        self._gateway: _Gateway | None = None
+        self._opening = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, address: BucketAddress, options: QueueOptions) -> DoorbellQueue:
+        """Open the queue; SQS is not asked yet, for a client may have no right to.
+
+        Raises ConfigurationError with the cure.
+        """
+        store = await S3Store.open(address, 2 * options.concurrency)
+        keys = Keys(address)
+        try:
+            await check_format(store, keys, MODE)
+            client = await SqsClient.open(address.access, 2 * options.concurrency)
+        except BaseException:
+            await store.aclose()
+            raise
+        return cls(store, keys, Bell(client, address.doorbell, options.lease), options)
+
+    async def send(self, message: Message) -> None:
+        if await self._client.send(message):
+            await self._bell.ring(self._keys.request((message.sender, message.id)))
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        return await self._client.collect(sender, id, wait)
+
+    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        async with self._opening:
+            if self._gateway is None:
+                pump = await self._bell.pump()
+                await check_conditions(self._store, self._keys)
+                self._gateway = _Gateway(self._store, self._keys, pump, self._options)
+        return await self._gateway.receive(limit, wait)
+
+    async def status(self) -> QueueStatus:
+        pump = await self._bell.pump()
+        return await doorbell_status(pump.client, pump.queue_url, self._store, self._keys)
+
+    async def aclose(self) -> None:
+        if self._gateway is not None:
+            await self._gateway.aclose()
+        await self._bell.aclose()
+        await self._store.aclose()
+
+
+class Bell:
+    """The SQS queue of a doorbell, by its name or URL."""
+
+    def __init__(self, client: SqsClient, queue: str, lease: float) -> None:
+        self._client = client
+        self._queue = queue
+        self._lease = lease
+        self._pump: SqsPump | None = None
+        self._silent_until = 0.0
+
+    async def pump(self) -> SqsPump:
+        """Return the traffic with the queue. Raises QueueMissing, QueueUnavailable."""
+        if self._pump is None:
+            url = await self._client.queue_url(self._queue)
+            # Another may have asked at the same time: there is one pump for all.
+            self._pump = self._pump or SqsPump(self._client, url, self._lease)
+        return self._pump
+
+    async def ring(self, key: str) -> None:
+        """Tell that a request waits. It is in the bucket: without the ring it is found later."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            async with asyncio.timeout(RING_LIMIT):
+                pump = await self.pump()
+                await pump.send(Outgoing(body=ring(key)))
+        except (NotAllowed, QueueMissing) as error:
+            log.info("requests are left to S3's notification and the sweep: %s", error)
+            self._silent_until = time.monotonic() + NOT_ALLOWED
+        except (QueueUnavailable, TimeoutError) as error:
+            reason = str(error) or f"no answer in {RING_LIMIT:g} s"
+            log.warning("%s is in the bucket, and its bell was not rung: %s", key, reason)
+            self._silent_until = time.monotonic() + DOWN
+
+    async def aclose(self) -> None:
+        if self._pump is not None:
+            await self._pump.aclose()
+        await self._client.aclose()
+
+
+class _Gateway:
+    """The half of a queue that a gateway has, and a client does without."""
+
+    def __init__(self, store: S3Store, keys: Keys, pump: SqsPump, options: QueueOptions) -> None:
+        # One that is over the limit by less is refused with the fault that says so.
+        porter = Porter(store, keys, pump, 2 * options.limit, self._tend)
+        self._pump = pump
+        self._sweep = Sweep(store, keys, lambda: porter.known.at_work)
+        self._intake = Intake(pump, store.clock, options.lease, porter.open)
+        self._sweeping: set[asyncio.Task[None]] = set()
+
+    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        await self._sweep.ensure(self._pump)
+        return await self._intake.receive(limit, wait)
+
+    async def _tend(self, token: Received) -> None:
+        """Sweep in a task of its own: a long listing holds up no request."""
+        task = asyncio.create_task(self._sweep.tend(self._pump, token))
+        self._sweeping.add(task)
+        task.add_done_callback(self._sweeping.discard)
+
+    async def aclose(self) -> None:
+        for task in self._sweeping:
+            task.cancel()
+        await asyncio.gather(*self._sweeping, return_exceptions=True)
+        await self._intake.give_back()

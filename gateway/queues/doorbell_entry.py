@@ -1,0 +1,234 @@
+"""The requests that a doorbell was rung for, and what else is found in its queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
+
+from gateway.errors import QueueError
+from gateway.message import Message, Unreadable
+from gateway.queues.bucket import Keys, Name, encoded, from_object
+from gateway.queues.doorbell_messages import Ring, Stray, Sweeping, Trial, parse, ring
+from gateway.queues.leased import Entry, Ledger
+from gateway.queues.registers import REASON_LIMIT, Claim, Register, Registers
+from gateway.queues.s3_delivery import Removal
+from gateway.queues.s3_store import S3Store, Stored
+from gateway.queues.sqs_client import Outgoing, Received
+from gateway.queues.sqs_pump import SqsPump
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 10_000
+"""Requests taken out of the bucket that are remembered: a second ring for one may be late."""
+TOGETHER = 0.05
+"""Seconds that a request which was read waits for those that were received with it."""
+NO_KEY = "its key is not requests/ID.CLIENT"
+
+
+class Porter:
+    """Makes entries of what is received; ``limit`` is the most that is read of a request."""
+
+    def __init__(
+        self,
+        store: S3Store,
+        keys: Keys,
+        pump: SqsPump,
+        limit: int,
+        sweep: Callable[[Received], Awaitable[None]],
+    ) -> None:
+        self.store = store
+        self.pump = pump
+        self.reading = Reading(store, limit)
+        self.registers = Registers(store, keys)
+        self.removal = Removal(store, keys)
+        self._keys = keys
+        self._sweep = sweep
+        self.known = Known()
+
+    async def open(self, received: Received) -> Entry | None:
+        """Return the request that a message stands for.
+
+        None where it stands for none, and is dealt with. Raises QueueUnavailable.
+        """
+        match parse(received.body):
+            case Ring(keys=(key,), swept=swept):
+                return await self._request(received, key, swept)
+            case Ring(keys=keys):
+                await self._split(received, keys)
+            case Sweeping():
+                await self._sweep(received)
+            case Trial():
+                await self.dismiss(received)
+            case Stray(reason):
+                return self._stray(received, reason)
+        return None
+
+    async def _request(self, received: Received, key: str, swept: bool) -> Entry | None:
+        if not key.startswith(self._keys.requests):
+            # A notification for the whole bucket tells of replies as well.
+            log.info("%s is no request: its message is dropped", key)
+            await self.dismiss(received)
+            return None
+        name = self._keys.name(key)
+        if name is None:
+            return self._misnamed(received, key)
+        held = self.known.at_work.get(key)
+        if held is not None and held.received.id != received.id:
+            # The message that it is held by comes back, should this process die.
+            await self.dismiss(received)
+            return None
+        entry = RequestEntry(self, received, key, name, swept or key in self.known.removed)
+        self.known.at_work[key] = entry
+        return entry
+
+    async def _split(self, received: Received, keys: tuple[str, ...]) -> None:
+        """Give each request a message of its own, to be held by."""
+        for key in keys:
+            await self.pump.send(Outgoing(body=ring(key)))
+        await self.dismiss(received)
+
+    def _stray(self, received: Received, reason: str) -> Entry:
+        async def put_aside(told: str) -> None:
+            await self.store.put(
+                self._keys.quarantine(received.id),
+                received.body.encode("utf-8", "replace"),
+                metadata={"gateway-reason": encoded(told)[:REASON_LIMIT]},
+                content_type="text/plain; charset=utf-8",
+            )
+
+        return StrayEntry(self, received, received.id, reason, put_aside)
+
+    def _misnamed(self, received: Received, key: str) -> Entry:
+        async def put_aside(told: str) -> None:
+            await self.removal.put_aside(key, told)
+
+        return StrayEntry(self, received, key.rpartition("/")[2][:64] or "?", NO_KEY, put_aside)
+
+    async def dismiss(self, received: Received) -> None:
+        """Delete a message. Where that fails, it comes again, and is found to be of no use."""
+        try:
+            await self.pump.delete(received.handle)
+        except QueueError as error:
+            log.warning("message %s is not removed yet: %s", received.id, error)
+
+
+class Known:
+    """The requests that this process knows, by their keys."""
+
+    def __init__(self) -> None:
+        # An entry lives for as long as anybody may still settle its request.
+        self.at_work: WeakValueDictionary[str, RequestEntry] = WeakValueDictionary()
+        self.removed: OrderedDict[str, None] = OrderedDict()
+
+    def note_removed(self, key: str) -> None:
+        self.at_work.pop(key, None)
+        self.removed[key] = None
+        if len(self.removed) > REMEMBERED:
+            self.removed.popitem(last=False)
+
+
+class Reading:
+    """Reads requests. Those that are asked for in the same moment come together, in their order.
+
+    Else a receive would return with the first, and the next would have to be paid for the others.
+    """
+
+    def __init__(self, store: S3Store, limit: int) -> None:
+        self._store = store
+        self._limit = limit
+        self._begun: list[asyncio.Task[Stored | None]] = []
+
+    async def get(self, key: str) -> Stored | None:
+        """Read a request; None where it is gone. Raises QueueUnavailable."""
+        if not self._begun:
+            asyncio.get_running_loop().call_soon(self._close)
+        begun, reading = self._begun, asyncio.create_task(self._store.get(key, self._limit))
+        begun.append(reading)
+        await asyncio.sleep(0)
+        await asyncio.wait(begun, timeout=TOGETHER)
+        return await reading
+
+    def _close(self) -> None:
+        self._begun = []
+
+
+class RequestEntry:
+    """A request in the bucket, held by a message of the doorbell."""
+
+    def __init__(
+        self, porter: Porter, received: Received, key: str, name: Name, was_used: bool
+    ) -> None:
+        self.name = name
+        self.received = received
+        self.ledger: Ledger = porter.registers
+        self.was_used = was_used
+        self._porter = porter
+        self._key = key
+
+    async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
+        stored = await self._porter.reading.get(self._key)
+        return None if stored is None else from_object(stored, self.name, interrupted=interrupted)
+
+    async def remove(self) -> None:
+        """Remove the request first: a message without one is found out, the other way not."""
+        await self._porter.removal.remove(self._key)
+        await self._dismiss()
+
+    async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
+        await self._porter.removal.put_aside(self._key, reason)
+        await self._dismiss()
+
+    async def _dismiss(self) -> None:
+        self._porter.known.note_removed(self._key)
+        await self._porter.dismiss(self.received)
+
+
+class StrayEntry:
+    """Something that is no request: it can only be put aside."""
+
+    def __init__(
+        self,
+        porter: Porter,
+        received: Received,
+        id: str,
+        reason: str,
+        put_aside: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.name: Name = ("", id)
+        self.received = received
+        self.ledger: Ledger = NoLedger()
+        self.was_used = False
+        self._porter = porter
+        self._reason = reason
+        self._put_aside = put_aside
+
+    async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
+        return Unreadable(id=self.name[1], sender="", reason=self._reason)
+
+    async def remove(self) -> None:
+        await self.put_aside(None, self._reason)
+
+    async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
+        await self._put_aside(reason)
+        await self._porter.dismiss(self.received)
+
+
+class NoLedger:
+    """The ledger of what nobody waits for: others may find it too, and twice aside is once."""
+
+    async def look(self, name: Name) -> Register | None:
+        return None
+
+    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
+        return ""
+
+    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
+        return ""
+
+    async def settle(
+        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
+    ) -> None:
+        """Keep nothing."""

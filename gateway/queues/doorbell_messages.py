@@ -1,0 +1,68 @@
+"""What lies in the queue of a doorbell: rings, ours and S3's, and the token of the sweep."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+TOKEN = json.dumps({"gateway": "sweep"})
+"""Who receives it looks for requests that no bell was rung for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Requests that wait, by their keys; ``swept`` where others may have them at work."""
+
+    keys: tuple[str, ...]
+    swept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """The token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What S3 sends when a notification is set up; it says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A message of somebody else, and why it is not understood."""
+
+    reason: str
+
+
+def ring(key: str, *, swept: bool = False) -> str:
+    """Return the body of a message that says that a request waits."""
+    return json.dumps({"gateway": "ring", "key": key, **({"swept": True} if swept else {})})
+
+
+def parse(body: str) -> Ring | Sweeping | Trial | Stray:
+    """Return what a message says. Never raises."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return Stray("it is no JSON")
+    if not isinstance(said, dict):
+        return Stray("it is no JSON object")
+    if said.get("gateway") == "sweep":
+        return Sweeping()
+    if said.get("gateway") == "ring" and isinstance(said.get("key"), str):
+        return Ring((said["key"],), swept=said.get("swept") is True)
+    if said.get("Event") == "s3:TestEvent":
+        return Trial()
+    return _notification(said)
+
+
+def _notification(said: dict[str, Any]) -> Ring | Stray:
+    """Return the keys of a notification of S3 (S3 user guide, "Event message structure")."""
+    try:
+        # Some servers encode the slash, others a space as %20: this decodes all of them.
+        keys = [unquote_plus(record["s3"]["object"]["key"]) for record in said["Records"]]
+    except (KeyError, TypeError, AttributeError, IndexError):
+        keys = []
+    return Ring(tuple(keys)) if keys else Stray("it is neither a ring nor a notification of S3")

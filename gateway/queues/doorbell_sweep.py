@@ -1,0 +1,161 @@
+"""Finding the requests of a bucket that no bell was rung for.
+
+One message in the doorbell's queue is the turn to look. Whoever receives it hides it for about a
+minute, lists the requests, and rings for those that have waited too long. So of all gateways one
+looks at a time, and none is needed in particular.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Container
+
+from gateway.errors import QueueError
+from gateway.message import id_time
+from gateway.queues.bucket import Keys
+from gateway.queues.bucket_status import list_all
+from gateway.queues.doorbell_messages import TOKEN, ring
+from gateway.queues.s3_store import S3Store
+from gateway.queues.sqs_client import Outgoing, Received
+from gateway.queues.sqs_pump import SqsPump
+
+log = logging.getLogger(__name__)
+
+PERIOD = 65.0
+"""Seconds from one sweep to the next."""
+OLD = 60.0
+"""Seconds after which a request should have been taken."""
+SURPLUS = 30.0
+"""Seconds in which a second token is one too many."""
+RECEIPTS = 3
+"""Receipts after which the token is replaced: a redrive policy counts them."""
+MISSED = (300.0, 600.0)
+"""Seconds without a token after which a gateway makes one; at random between the two."""
+SETTLING = 5
+"""Seconds after which a gateway that begins has the first sweep: its work comes before it."""
+RING_AGAIN = 600.0
+FEW = 100
+"""Requests that are rung for, however many messages there are in the queue."""
+_COUNTS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
+
+class Sweep:
+    """A gateway's part in the sweeps. ``at_work`` holds the keys of its own requests."""
+
+    def __init__(
+        self,
+        store: S3Store,
+        keys: Keys,
+        at_work: Callable[[], Container[str]],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._at_work = at_work
+        self._monotonic = monotonic
+        self._token = _Token(monotonic)
+        self._listed: frozenset[str] = frozenset()
+        self._rung: dict[str, float] = {}
+
+    async def ensure(self, pump: SqsPump) -> None:
+        """Make a token where there seems to be none."""
+        if not self._token.may_be_missing():
+            return
+        try:
+            if self._token.is_overdue() or await _messages(pump) == 0:
+                await pump.send(Outgoing(body=TOKEN, delay=SETTLING))
+        except QueueError as error:
+            log.warning("no token for the sweep could be sent: %s", error)
+        self._token.note_checked()
+
+    async def tend(self, pump: SqsPump, received: Received) -> None:
+        """Take the turn that a token gives, and pass it on."""
+        is_surplus = self._token.is_surplus(received)
+        if not is_surplus:
+            self._token.note_seen(received)
+        try:
+            if is_surplus:
+                await pump.delete(received.handle)
+            else:
+                await _pass_on(pump, received)
+                await self._look(pump)
+        except QueueError as error:
+            log.warning("the bucket could not be swept: %s", error)
+
+    async def _look(self, pump: SqsPump) -> None:
+        """Ring for every request that is old and that nobody here has."""
+        found = frozenset(one.key for one in await list_all(self._store, self._keys.requests))
+        late = sorted(key for key in found if self._is_late(key))
+        self._listed = found
+        # Where the queue has a message for each, they wait for their turn, and are not forgotten.
+        if len(late) > FEW and await _messages(pump) >= len(found):
+            return
+        now = self._monotonic()
+        self._rung = {k: at for k, at in self._rung.items() if k in found and now - at < RING_AGAIN}
+        forgotten = [key for key in late if key not in self._rung]
+        await asyncio.gather(
+            *(pump.send(Outgoing(body=ring(key, swept=True))) for key in forgotten)
+        )
+        self._rung |= dict.fromkeys(forgotten, now)
+        if forgotten:
+            log.info("%d requests had waited for long: their bells are rung", len(forgotten))
+
+    def _is_late(self, key: str) -> bool:
+        if key in self._at_work():
+            return False
+        name = self._keys.name(key)
+        made = id_time(name[1]) if name is not None else None
+        return key in self._listed or (made is not None and self._store.clock() - made > OLD)
+
+
+class _Token:
+    """What a gateway knows of the token."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._id = ""
+        self._seen = float("-inf")
+        self._due = monotonic()
+        self._is_new = True
+
+    def may_be_missing(self) -> bool:
+        """Tell whether none was seen for a while, or this gateway has only begun."""
+        return self._monotonic() >= self._due
+
+    def is_overdue(self) -> bool:
+        return not self._is_new and self.may_be_missing()
+
+    def is_surplus(self, received: Received) -> bool:
+        return received.id != self._id and self._monotonic() - self._seen < SURPLUS
+
+    def note_checked(self) -> None:
+        self._is_new = False
+        self._due = self._monotonic() + random.uniform(*MISSED)  # noqa: S311  # no secret
+
+    def note_seen(self, received: Received) -> None:
+        self._id, self._seen = received.id, self._monotonic()
+        self.note_checked()
+
+
+async def _pass_on(pump: SqsPump, received: Received) -> None:
+    """Hide the token until the next sweep, or put a new one in its place."""
+    if received.count < RECEIPTS:
+        await pump.hold(received.handle, PERIOD)
+        return
+    # Send first: a crash in between leaves two, and one of them is soon found to be too many.
+    await pump.send(Outgoing(body=TOKEN, delay=int(PERIOD)))
+    await pump.delete(received.handle)
+
+
+async def _messages(pump: SqsPump) -> int:
+    """Return about how many messages the queue has. Raises QueueUnavailable."""
+    said = await pump.client.attributes(pump.queue_url)
+    return sum(int(said[name]) for name in _COUNTS if said.get(name, "").isdecimal())

@@ -1,0 +1,193 @@
+"""Requests that SQS hands out under its visibility timeout, and how each is settled once.
+
+What SQS promises is not enough to answer a request once: it may deliver a message twice. So beside
+each request there is a ledger, in which only one can write the answer: its register in a bucket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.message import Clock, Message, Unreadable
+from gateway.queues.bucket import Name
+from gateway.queues.registers import Claim, Register, storable
+from gateway.queues.sqs_client import Received
+from gateway.queues.sqs_pump import SqsPump
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+RENEW_AFTER = 0.25
+"""The part of a lease for which what was just written, or held, is not renewed."""
+
+
+class Ledger(Protocol):
+    """Where a request is claimed and answered. ``Registers`` is one, with each promise kept."""
+
+    async def look(self, name: Name) -> Register | None:
+        """Return what is known of a request; None for nothing."""
+        ...
+
+    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
+        """Mark that work begins, or goes on; return what the next write names as ``over``."""
+        ...
+
+    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
+        """Take the mark back."""
+        ...
+
+    async def settle(
+        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
+    ) -> None:
+        """Store or send the reply."""
+        ...
+
+
+class Entry(Protocol):
+    """A message received that stands for a request, and the request's way out of the queue."""
+
+    name: Name
+    received: Received
+    ledger: Ledger
+    was_used: bool
+    """Whether the request may have been answered before, though this is its first receipt."""
+
+    async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
+        """Return the request; None where it is gone, and the message is to go as well."""
+        ...
+
+    async def remove(self) -> None:
+        """Remove request and message; what fails is logged, and done by who receives it next."""
+        ...
+
+    async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
+        """Keep the request in quarantine, then remove it. Raises QueueUnavailable."""
+        ...
+
+
+@dataclass
+class Standing:
+    """How a request stands with this gateway."""
+
+    claim: Claim
+    etag: str | None
+    """Of its register as it was seen last; None: there is none."""
+    held: float
+    """When its visibility was renewed, by the monotonic clock."""
+    is_begun: bool = False
+    """Whether the register is this gateway's claim."""
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the deliveries of one gateway work with."""
+
+    pump: SqsPump
+    clock: Clock
+    park: Callable[[LeasedDelivery, float], Awaitable[None]]
+    """Keeps a request for so many seconds, then hands it out again."""
+    ended: Callable[[LeasedDelivery], None]
+
+
+class LeasedDelivery:
+    """A request that SQS keeps from others, and, once work has begun, its ledger as well."""
+
+    def __init__(
+        self, desk: Desk, entry: Entry, message: Message | Unreadable, standing: Standing
+    ) -> None:
+        self.message = message
+        self.attempt = standing.claim.attempt
+        self.entry = entry
+        self.standing = standing
+        self._desk = desk
+        # A renewal under way changes the ETag that an answer has to name.
+        self._turn = asyncio.Lock()
+
+    async def answer(self, reply: Message | None) -> None:
+        await self._settle(reply, "")
+        await self.entry.remove()
+        self._desk.ended(self)
+
+    async def quarantine(self, reason: str, reply: Message | None) -> None:
+        await self._settle(reply, reason)
+        try:
+            await self.entry.put_aside(self.message, reason)
+        except QueueUnavailable as error:
+            # Its register says that it belongs aside: whoever receives it again does that first.
+            log.warning("%s is answered, and not put aside yet: %s", self.message.id, error)
+        self._desk.ended(self)
+
+    async def retry(self, delay: float, *, counts: bool = True) -> None:
+        async with self._turn:
+            self._check()
+            await self._release(delay, self.attempt if counts else self.attempt - 1)
+            await self._guarded(self._desk.park(self, delay))
+            self.standing.is_over = True
+        self._desk.ended(self)
+
+    async def give_back(self) -> None:
+        """Give the request back to SQS at once. Raises LeaseLost, QueueUnavailable."""
+        async with self._turn:
+            self._check()
+            await self._release(0, self.attempt - 1)
+            await self._desk.pump.hold(self.entry.received.handle, 0)
+            self.standing.is_over = True
+
+    async def _release(self, delay: float, attempt: int) -> None:
+        standing = self.standing
+        standing.claim = replace(standing.claim, attempt=attempt)
+        if standing.is_begun and standing.etag is not None:
+            not_before = self._desk.clock() + delay
+            release = self.entry.ledger.release(
+                self.entry.name, standing.claim, standing.etag, not_before
+            )
+            standing.etag = await self._guarded(release)
+            standing.is_begun = False
+
+    async def extend(self, lease: float) -> None:
+        async with self._turn:
+            self._check()
+            standing, now = self.standing, time.monotonic()
+            is_fresh = now - standing.held < RENEW_AFTER * lease
+            if standing.is_begun and is_fresh:
+                return
+            if not is_fresh or lease > standing.claim.lease:
+                await self._guarded(self._desk.pump.hold(self.entry.received.handle, lease))
+                standing.held = now
+            claim = replace(standing.claim, lease=lease)
+            write = self.entry.ledger.claim(self.entry.name, claim, standing.etag)
+            standing.etag = await self._guarded(write)
+            standing.claim, standing.is_begun = claim, True
+
+    async def _settle(self, reply: Message | None, quarantined: str) -> None:
+        async with self._turn:
+            self._check()
+            standing, message = self.standing, self.message
+            if isinstance(message, Message):
+                reply = storable(reply, message)
+            settling = self.entry.ledger.settle(
+                self.entry.name, standing.claim, reply, standing.etag, quarantined
+            )
+            await self._guarded(settling)
+            standing.is_over = True
+
+    async def _guarded(self, doing: Awaitable[T]) -> T:
+        """Await what shows whether another has the request; remember if so."""
+        try:
+            return await doing
+        except LeaseLost:
+            self.standing.is_over = True
+            self._desk.ended(self)
+            raise
+
+    def _check(self) -> None:
+        if self.standing.is_over:
+            raise LeaseLost("the request was settled, given back, or lost")

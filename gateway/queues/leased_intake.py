@@ -1,0 +1,248 @@
+"""Receiving requests from SQS: which of them are free, which are answered, which must wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.message import Clock
+from gateway.queue import Delivery
+from gateway.queues.leased import Desk, Entry, LeasedDelivery, Standing
+from gateway.queues.registers import Claim, Register, RegisterState, new_token
+from gateway.queues.s3_delivery import request_digest
+from gateway.queues.sqs_client import Received
+from gateway.queues.sqs_pump import SqsPump
+
+log = logging.getLogger(__name__)
+
+MARGIN = 1.0
+"""Seconds longer than its lease that the claim of another must have stood still."""
+MOST_PARKED = 1000
+"""Requests that wait in this process to be tried again, at most; SQS keeps the others."""
+ID_TAKEN = "its id was used before, for another message"
+
+Open = Callable[[Received], Awaitable[Entry | None]]
+"""Makes an entry of what was received; None where it was no request, and is dealt with."""
+Resume = Callable[[], Coroutine[None, None, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    """A message held invisible until a time of the monotonic clock; then ``resume`` is awaited."""
+
+    due: float
+    received: Received
+    resume: Resume
+
+
+class Intake:
+    """Hands out the requests of one SQS queue, each held by its visibility for ``lease`` seconds.
+
+    From the second receipt of a message on, its ledger is looked at first. A claim of another is
+    taken over once it has stood still for its whole lease, by this process's own clock.
+    """
+
+    def __init__(self, pump: SqsPump, clock: Clock, lease: float, open_entry: Open) -> None:
+        self._pump = pump
+        self._open = open_entry
+        self._shelf = _Shelf()
+        self._triage = _Triage(pump, clock, lease, self._shelf)
+
+    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        """Do what ``Queue.receive`` does."""
+        until, shelf = time.monotonic() + wait, self._shelf
+        asked = False
+        while True:
+            shelf.begin_due(limit)
+            shelf.reap()
+            if shelf.ready:
+                return [shelf.ready.popleft() for _ in range(min(limit, len(shelf.ready)))]
+            left = until - time.monotonic()
+            if asked and left <= 0 and not shelf.taking:
+                return []
+            asked = True
+            await self._look(limit, max(0.0, left))
+
+    async def _look(self, limit: int, wait: float) -> None:
+        """Receive, until something has changed that is worth another look."""
+        shelf = self._shelf
+        shelf.changed.clear()
+        fetching = asyncio.create_task(self._fetch(limit, wait))
+        waking = asyncio.create_task(shelf.wake(wait))
+        # A short receive always comes to its end, or an idle queue would never be asked.
+        awaited = {fetching, waking} if wait else {fetching}
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+            fetching.cancel()  # what it received is kept by the pump, for the next
+        if fetching.done():
+            fetching.result()
+        if shelf.taking and not shelf.ready:
+            await asyncio.wait(shelf.taking, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _fetch(self, limit: int, wait: float) -> None:
+        for one in await self._pump.receive(limit, wait):
+            self._shelf.begin(self._take(one))
+
+    async def _take(self, received: Received) -> None:
+        entry = await self._open(received)
+        if entry is not None:
+            is_first = received.count == 1 and not entry.was_used
+            register = None if is_first else await entry.ledger.look(entry.name)
+            await self._triage.consider(entry, register, "")
+
+    async def give_back(self) -> None:
+        """Give back what was received and not settled: others have it at once."""
+        shelf = self._shelf
+        if shelf.taking:
+            await asyncio.wait(shelf.taking)
+        held = [(one.give_back(), one.entry.received) for one in shelf.deliveries]
+        put_off = [(self._pump.hold(one.received.handle, 0), one.received) for one in shelf.parked]
+        await asyncio.gather(*(_tolerant(*one) for one in held + put_off))
+
+
+class _Triage:
+    """Decides on each request: to be handed out, waited with, or finished."""
+
+    def __init__(self, pump: SqsPump, clock: Clock, lease: float, shelf: _Shelf) -> None:
+        self._pump = pump
+        self._clock = clock
+        self._lease = lease
+        self._shelf = shelf
+        self._desk = Desk(pump, clock, self._put_off, shelf.deliveries.discard)
+
+    async def consider(self, entry: Entry, register: Register | None, watched: str) -> None:
+        """Hand out what is free; ``watched`` is the ETag that has stood still for a lease."""
+        if register is None:
+            await self._begin(entry, self._standing(entry.received.count))
+        elif register.is_final:
+            await self._finish(entry, register)
+        else:
+            await self._wait_or_take_over(entry, register, watched)
+
+    async def _wait_or_take_over(self, entry: Entry, register: Register, watched: str) -> None:
+        is_released = register.state is RegisterState.RELEASED
+        if is_released:
+            delay = max(0.0, register.not_before - self._clock())
+        else:
+            delay = 0.0 if register.etag == watched else register.lease + MARGIN
+        if delay > 0:
+            await self._park(entry, delay, partial(self._again, entry, register.etag))
+            return
+        standing = self._standing(register.attempt + 1)
+        standing.etag = register.etag
+        await self._begin(entry, standing, interrupted=not is_released)
+
+    async def _again(self, entry: Entry, watched: str) -> None:
+        await self.consider(entry, await entry.ledger.look(entry.name), watched)
+
+    def _standing(self, attempt: int) -> Standing:
+        claim = Claim(token=new_token(), lease=self._lease, attempt=attempt)
+        return Standing(claim, None, time.monotonic())
+
+    async def _begin(self, entry: Entry, standing: Standing, *, interrupted: bool = False) -> None:
+        message = await entry.read(interrupted=interrupted)
+        if message is None:
+            await entry.remove()
+            return
+        standing.claim = replace(standing.claim, digest=request_digest(message))
+        self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
+
+    async def _finish(self, entry: Entry, register: Register) -> None:
+        """Remove a request that has its reply, and do what whoever answered it left undone."""
+        message = await entry.read(interrupted=False)
+        stated = request_digest(message) if message is not None else ""
+        if register.quarantined:
+            await entry.put_aside(message, register.quarantined)
+        elif stated and register.digest and stated != register.digest:
+            await entry.put_aside(message, ID_TAKEN)
+        else:
+            await entry.remove()
+
+    async def _put_off(self, delivery: LeasedDelivery, delay: float) -> None:
+        """Keep a request that was given back: SQS would count it as received once more."""
+        entry, old = delivery.entry, delivery.standing
+        if len(self._shelf.parked) >= MOST_PARKED:
+            await self._pump.hold(entry.received.handle, delay)
+            return
+        message, standing = delivery.message, self._standing(old.claim.attempt + 1)
+        standing.etag = old.etag
+        standing.claim = replace(standing.claim, digest=old.claim.digest)
+
+        async def resume() -> None:
+            standing.held = time.monotonic()
+            self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
+
+        await self._park(entry, delay, resume)
+
+    async def _park(self, entry: Entry, delay: float, resume: Resume) -> None:
+        await self._pump.hold(entry.received.handle, delay + self._lease)
+        self._shelf.park(_Parked(time.monotonic() + delay, entry.received, resume))
+
+
+class _Shelf:
+    """What was received: being looked at, ready to be handed out, at work, or put off."""
+
+    def __init__(self) -> None:
+        self.taking: set[asyncio.Task[None]] = set()
+        self.ready: deque[LeasedDelivery] = deque()
+        self.deliveries: set[LeasedDelivery] = set()
+        self.parked: list[_Parked] = []
+        self.changed = asyncio.Event()
+
+    def begin(self, taking: Coroutine[None, None, None]) -> None:
+        """Take a request in a task of its own, so that a cancelled receive loses none."""
+        task = asyncio.create_task(taking)
+        self.taking.add(task)
+        task.add_done_callback(lambda _: self.changed.set())
+
+    def reap(self) -> None:
+        """Forget the tasks that ended. Raises what one of them raised."""
+        for task in [one for one in self.taking if one.done()]:
+            self.taking.discard(task)
+            try:
+                task.result()
+            except LeaseLost as error:
+                log.debug("a request was taken by another: %s", error)
+
+    def begin_due(self, limit: int) -> None:
+        """Resume what was put off until now, no more than is asked for."""
+        room = limit - len(self.ready) - len(self.taking)
+        now = time.monotonic()
+        due = sorted((one for one in self.parked if one.due <= now), key=lambda one: one.due)
+        for one in due[: max(0, room)]:
+            self.parked.remove(one)
+            self.begin(one.resume())
+
+    def offer(self, delivery: LeasedDelivery) -> None:
+        """Have a request handed out to the next who receives."""
+        self.deliveries.add(delivery)
+        self.ready.append(delivery)
+
+    def park(self, parked: _Parked) -> None:
+        self.parked.append(parked)
+        self.changed.set()
+
+    async def wake(self, longest: float) -> None:
+        """Return when something changes, or is due."""
+        now = time.monotonic()
+        next_due = min((one.due for one in self.parked), default=now + longest)
+        try:
+            async with asyncio.timeout(min(longest, max(0.0, next_due - now))):
+                await self.changed.wait()
+        except TimeoutError:
+            pass
+
+
+async def _tolerant(giving_back: Awaitable[None], received: Received) -> None:
+    try:
+        await giving_back
+    except (LeaseLost, QueueUnavailable) as error:
+        log.warning("%s not given back: %s", received.id, error)

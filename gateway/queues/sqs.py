@@ -1,0 +1,187 @@
+"""The queue on SQS: requests are its messages; replies are in a bucket, or in other queues."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from gateway.errors import ConfigurationError, IdTaken, QueueUnavailable
+from gateway.message import Clock, Message, check_identity, digest
+from gateway.queue import Collected, Delivery
+from gateway.queues.aws_address import SqsAddress
+from gateway.queues.bucket import Keys, Name, check_format
+from gateway.queues.leased import Entry
+from gateway.queues.leased_intake import Intake
+from gateway.queues.offload import Payloads
+from gateway.queues.options import QueueOptions
+from gateway.queues.registers import Registers
+from gateway.queues.s3_store import S3Store
+from gateway.queues.sqs_answering import AllowedQueues, Answering, DeadLetters, named_queue
+from gateway.queues.sqs_attributes import check, to_sqs
+from gateway.queues.sqs_client import Outgoing, Received, SqsClient
+from gateway.queues.sqs_entry import Counter, SqsEntry, aside_in_bucket, identify
+from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.sqs_replies import REMEMBERED, BucketReplies, Replies, ReplyBox
+
+log = logging.getLogger(__name__)
+
+MODE = "replies"
+DUPLICATES = (
+    "queue: a standard SQS queue may deliver a request twice, and without a bucket nothing tells: "
+    "add ?replies=s3://BUCKET/PREFIX, use a FIFO queue (NAME.fifo), or, if every operation may be "
+    "carried out twice, add unsafe_duplicates=true."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """The bucket of replies."""
+
+    store: S3Store
+    keys: Keys
+    registers: Registers
+
+
+class SqsQueue:
+    """A queue on SQS, drained by any number of gateways. Open it with ``open``."""
+
+    def __init__(
+        self, client: SqsClient, url: str, bucket: _Bucket | None, options: QueueOptions
+    ) -> None:
+        self.clock: Clock = client.clock
+        pump = SqsPump(client, url, options.lease)
+        payloads = Payloads(bucket.store, bucket.keys, options.limit) if bucket else None
+        requests = _Requests(client, url, bucket, options)
+        counter = Counter(
+            pump=pump,
+            payloads=payloads,
+            aside=requests.aside,
+            strict=options.soapjms_strict,
+            doubts_receipts=bucket is None,
+        )
+        self._replies: Replies = BucketReplies(bucket.registers) if bucket else ReplyBox(client)
+        self._sender = _Sender(pump, url, payloads)
+        self._intake = Intake(pump, self.clock, options.lease, partial(requests.entry, counter))
+        self._resources = (self._replies, pump, client, *([bucket.store] if bucket else []))
+
+    @classmethod
+    async def open(cls, address: SqsAddress, options: QueueOptions) -> SqsQueue:
+        """Open the queue. Raises ConfigurationError with the cure."""
+        if not (address.replies or address.is_fifo or address.unsafe_duplicates):
+            raise ConfigurationError(DUPLICATES)
+        async with contextlib.AsyncExitStack() as failing:
+            client = await SqsClient.open(address.access, 2 * options.concurrency)
+            failing.push_async_callback(client.aclose)
+            try:
+                url = await client.queue_url(address.queue)
+            except QueueUnavailable as error:
+                raise ConfigurationError(f"queue: {error}") from error
+            bucket = None
+            if address.replies is not None:
+                store = await S3Store.open(address.replies, 2 * options.concurrency)
+                failing.push_async_callback(store.aclose)
+                keys = Keys(address.replies)
+                await check_format(store, keys, MODE)
+                bucket = _Bucket(store, keys, Registers(store, keys))
+            failing.pop_all()
+        return cls(client, url, bucket, options)
+
+    async def send(self, message: Message) -> None:
+        check_identity(message, self.clock())
+        if self._sender.is_new(message):
+            prepared = await self._replies.prepare(message)
+            message_id = await self._sender.send(prepared)
+            self._replies.sent(prepared, message_id)
+
+    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        return await self._intake.receive(limit, wait)
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        return await self._replies.collect(sender, id, wait)
+
+    async def aclose(self) -> None:
+        await self._intake.give_back()
+        for resource in self._resources:
+            await resource.aclose()
+
+
+class _Requests:
+    """Makes requests of what was received, each with what knows whether it was answered."""
+
+    def __init__(
+        self, client: SqsClient, url: str, bucket: _Bucket | None, options: QueueOptions
+    ) -> None:
+        self._client = client
+        self._registers = bucket.registers if bucket else None
+        self._senders = options.senders
+        self._allowed = AllowedQueues(url, options.reply_queues)
+        letters = DeadLetters(client, url)
+        self.aside = aside_in_bucket(bucket.store, bucket.keys) if bucket else letters.keep
+
+    async def entry(self, counter: Counter, received: Received) -> Entry:
+        identity = identify(received, self._senders)
+        if self._registers is not None:
+            return SqsEntry(counter, received, identity, self._registers)
+        queue = named_queue(received.attributes)
+        if queue is not None and queue.url not in self._allowed:
+            refusal = (
+                f"it names the reply queue {queue.url[:200]}, which reply_queues does not have"
+            )
+            identity, queue = replace(identity, refusal=identity.refusal or refusal), None
+        answering = Answering(self._client, queue, received, identity.tag)
+        return SqsEntry(counter, received, identity, answering)
+
+
+class _Sender:
+    """Puts requests into the queue, each once for all that this process knows."""
+
+    def __init__(self, pump: SqsPump, url: str, payloads: Payloads | None) -> None:
+        self._pump = pump
+        self._payloads = payloads
+        self._queue = url.rpartition("/")[2]
+        self._is_fifo = url.endswith(".fifo")
+        self._has_groups = True
+        self._sent: OrderedDict[Name, str] = OrderedDict()
+
+    def is_new(self, message: Message) -> bool:
+        """Tell whether a request was not sent before. Raises IdTaken."""
+        known, own = self._sent.get((message.sender, message.id)), digest(message).hex()
+        if known not in (None, own):
+            raise IdTaken
+        return known is None
+
+    async def send(self, message: Message) -> str:
+        """Send a request; return its MessageId. Raises Refused, IdTaken, QueueUnavailable."""
+        name = (message.sender, message.id)
+        uri = message.request_uri or f"jms:queue:{self._queue}"
+        outgoing = to_sqs(replace(message, request_uri=uri))
+        if self._payloads is not None:
+            outgoing = await self._payloads.offload(name, outgoing)
+        check(outgoing)
+        message_id = await self._send(name, outgoing)
+        self._sent[name] = digest(message).hex()
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+        return message_id
+
+    async def _send(self, name: Name, outgoing: Outgoing) -> str:
+        """Send with the client as message group: on standard queues SQS then serves all fairly."""
+        client, id = name
+        if self._is_fifo:
+            return await self._pump.send(replace(outgoing, group=client, deduplication=id))
+        if not self._has_groups:
+            return await self._pump.send(outgoing)
+        try:
+            return await self._pump.send(replace(outgoing, group=client))
+        except QueueUnavailable as error:
+            # Servers that know no groups on standard queues name the parameter.
+            if "MessageGroupId" not in str(error):
+                raise
+        message_id = await self._pump.send(outgoing)
+        self._has_groups = False
+        log.info("the queue takes no message groups: clients are not kept apart in it")
+        return message_id

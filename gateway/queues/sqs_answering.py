@@ -1,0 +1,191 @@
+"""Where replies go in a queue without a bucket: to the queues that requests name, if allowed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.errors import BackendFailed, QueueError, QueueUnavailable, Refused
+from gateway.message import Message, Unreadable
+from gateway.queues.bucket import Name
+from gateway.queues.registers import Claim, Register
+from gateway.queues.sqs_attributes import (
+    ATTRIBUTES,
+    CORRELATION,
+    REPLY_NAME,
+    REPLY_URL,
+    TYPE,
+    Tag,
+    check,
+    legal,
+    to_sqs,
+    value,
+)
+from gateway.queues.sqs_client import (
+    BATCH_BYTES,
+    Attribute,
+    Outgoing,
+    QueueMissing,
+    Received,
+    SqsClient,
+)
+from gateway.soap import fault
+
+log = logging.getLogger(__name__)
+
+RESPONSE_QUEUE = "ResponseQueueUrl"
+VIRTUAL = "__AmazonSQSVirtualQueuesClient.QueueName"
+REASON = "gateway-reason"
+OWN_REPLIES = "gateway-replies-"
+"""How the names of the reply queues begin that our own clients make."""
+TOO_LARGE = "The reply is larger than the queue can carry."
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.fifo)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyQueue:
+    """A queue that a request names; ``virtual`` is the part of it that its sender listens to."""
+
+    url: str
+    virtual: str = ""
+
+
+def named_queue(attributes: Mapping[str, Attribute]) -> ReplyQueue | None:
+    """Return the queue that a request names for its reply.
+
+    Either as Amazon's JMS library does, with name and URL, or as its temporary-queue client does.
+    """
+    if value(attributes, REPLY_NAME) and value(attributes, REPLY_URL):
+        return ReplyQueue(value(attributes, REPLY_URL))
+    host, _, virtual = value(attributes, RESPONSE_QUEUE).partition("#")
+    return ReplyQueue(host, virtual) if host else None
+
+
+class AllowedQueues:
+    """The queues that replies may be sent to.
+
+    ``patterns`` are URLs, or names of queues beside this one (same account and region); ``*`` at
+    the end stands for any. The reply queues of our own clients are always among them.
+    """
+
+    def __init__(self, queue_url: str, patterns: Sequence[str]) -> None:
+        self._place = queue_url.rpartition("/")[0] + "/"
+        self._patterns = (f"{OWN_REPLIES}*", *patterns)
+
+    def __contains__(self, url: str) -> bool:
+        place, _, name = url.rpartition("/")
+        if not _NAME.fullmatch(name):
+            return False
+        return any(self._matches(one, f"{place}/", name) for one in self._patterns)
+
+    def _matches(self, pattern: str, place: str, name: str) -> bool:
+        head, slash, wanted = pattern.rpartition("/")
+        if place != (head + slash if slash else self._place):
+            return False
+        stem = wanted.removesuffix("*")
+        return name.startswith(stem) if wanted.endswith("*") else name == wanted
+
+
+class Answering:
+    """The ledger of a request that is answered by a message: SQS itself remembers nothing."""
+
+    def __init__(
+        self, client: SqsClient, queue: ReplyQueue | None, received: Received, own: Tag
+    ) -> None:
+        self._client = client
+        self._queue = queue
+        self._as_bytes = value(received.attributes, TYPE) == "byte"
+        is_foreign = own.id == received.id
+        id = f"ID:{own.id}" if is_foreign else own.id
+        # SOAP/JMS 1.0, section 2.6: the request's correlation id, or else its message id.
+        self._correlation = value(received.attributes, CORRELATION) or id
+
+    async def look(self, name: Name) -> Register | None:
+        return None
+
+    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
+        return ""
+
+    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
+        return ""
+
+    async def settle(
+        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
+    ) -> None:
+        """Send the reply. A crash before the request is removed sends it twice."""
+        if reply is None:
+            return
+        if self._queue is None:
+            log.info("%s is answered, and names no queue for its reply", name[1])
+            return
+        outgoing = self._outgoing(name, replace(reply, correlation_id=self._correlation))
+        try:
+            await send_to(self._client, self._queue.url, outgoing)
+        except QueueMissing:
+            log.warning("%s has a reply, and its queue is gone: nobody waits any more", name[1])
+
+    def _outgoing(self, name: Name, reply: Message) -> Outgoing:
+        try:
+            return self._checked(name, reply)
+        except Refused as error:
+            failed = fault(BackendFailed(TOO_LARGE, reason=error.text), reply)
+            log.warning("%s has a reply that SQS does not take: %s", name[1], error.text)
+            return self._checked(name, failed)
+
+    def _checked(self, name: Name, reply: Message) -> Outgoing:
+        outgoing = to_sqs(reply, as_bytes=self._as_bytes, is_reply=True)
+        assert self._queue is not None
+        if self._queue.virtual:
+            to_it = {VIRTUAL: Attribute("String", self._queue.virtual)}
+            outgoing = replace(outgoing, attributes={**outgoing.attributes, **to_it})
+        check(outgoing)
+        if self._queue.url.endswith(".fifo"):
+            outgoing = replace(outgoing, group=name[0], deduplication=name[1])
+        return outgoing
+
+
+async def send_to(client: SqsClient, url: str, outgoing: Outgoing) -> str:
+    """Send a message to any queue; return its MessageId. Raises QueueMissing, QueueUnavailable."""
+    (outcome,) = await client.send_batch(url, [outgoing])
+    if isinstance(outcome, QueueError):
+        raise outcome
+    return outcome
+
+
+class DeadLetters:
+    """Keeps what is put aside in the dead-letter queue of a queue, with the reason beside it."""
+
+    def __init__(self, client: SqsClient, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._url: str | None = None
+
+    async def keep(
+        self, received: Received, name: Name, message: Message | Unreadable | None, reason: str
+    ) -> None:
+        """Send a copy there; where there is no such queue, the log alone keeps the reason."""
+        if self._url is None:
+            self._url = await self._find()
+        if not self._url:
+            log.error("%s is dropped, for the queue has no dead-letter queue: %s", name[1], reason)
+            return
+        attributes = dict(received.attributes)
+        outgoing = Outgoing(body=received.body, attributes=attributes)
+        if len(attributes) < ATTRIBUTES and outgoing.size < BATCH_BYTES - 2048:
+            attributes[REASON] = Attribute("String", legal(reason[:256]) or "?")
+        if self._url.endswith(".fifo"):
+            outgoing = replace(outgoing, group=name[0], deduplication=received.id)
+        await send_to(self._client, self._url, outgoing)
+
+    async def _find(self) -> str:
+        policy = (await self._client.attributes(self._queue_url)).get("RedrivePolicy")
+        if not policy:
+            return ""
+        try:
+            target = json.loads(policy)["deadLetterTargetArn"]
+            return await self._client.queue_url(target.rpartition(":")[2])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise QueueUnavailable("the queue's RedrivePolicy cannot be read") from error

@@ -1,0 +1,193 @@
+"""A request as it lies in an SQS queue: who sent it, what it says, and how it is taken out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.errors import QueueError, Refused
+from gateway.message import Message, Unreadable, check_identity, id_time
+from gateway.queues.bucket import Keys, Name, encoded, object_type, to_metadata
+from gateway.queues.leased import Ledger
+from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
+from gateway.queues.registers import REASON_LIMIT
+from gateway.queues.s3_store import S3Store
+from gateway.queues.sqs_attributes import BadTag, Tag, from_sqs, tag
+from gateway.queues.sqs_client import Received
+from gateway.queues.sqs_pump import SqsPump
+
+log = logging.getLogger(__name__)
+
+FRESH = 10.0
+"""Seconds between the making of an id and its sending, from which on it may be sent again."""
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
+
+Aside = Callable[[Received, Name, Message | Unreadable | None, str], Awaitable[None]]
+"""Keeps a copy of a request, with a reason. Raises QueueUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which request a message is; ``refusal`` is why it cannot be believed."""
+
+    tag: Tag
+    is_own: bool = False
+    """Whether a client of ours wrote it."""
+    refusal: str = ""
+
+
+def identify(received: Received, senders: Mapping[str, str]) -> Identity:
+    """Return which request was received, by what the queue says of its sender. Never raises.
+
+    ``senders`` maps principals to clients. Where it is empty, all who may send to the queue are
+    trusted alike: then a client is who its message says.
+    """
+    sender_id = received.system.get("SenderId", "")
+    principal = sender_id.partition(":")[0]
+    unnamed = Tag(received.id, _NO_NAME.sub("-", principal)[:64] or "unknown")
+    try:
+        said = tag(received.attributes)
+        known = _mapped(sender_id, principal, senders) if senders else None
+        if said is not None and known not in (None, said.client):
+            raise BadTag(f"it says it is of {said.client[:64]!r}, and its sender is {known!r}")
+        found = Tag(
+            said.id if said else received.id,
+            known or (said or unnamed).client,
+            said.expires if said else None,
+        )
+        _check_name(found, received)
+    except (BadTag, Refused) as error:
+        return Identity(unnamed, refusal=str(error))
+    return Identity(found, is_own=said is not None)
+
+
+def _mapped(sender_id: str, principal: str, senders: Mapping[str, str]) -> str:
+    name = senders.get(sender_id) or senders.get(principal)
+    if name is None:
+        raise BadTag(f"its sender {principal[:128]!r} is not among the senders of the settings")
+    return name
+
+
+def _check_name(tag: Tag, received: Received) -> None:
+    """Refuse an id from another time than SQS had when it took the message: a reply was swept."""
+    named = Message(body=b"", content_type="", id=tag.id, sender=tag.client)
+    check_identity(named, _sent(received))
+
+
+def _sent(received: Received) -> float:
+    return float(received.system.get("SentTimestamp", "0")) / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """What the entries of one queue are taken out with."""
+
+    pump: SqsPump
+    payloads: Payloads | None
+    aside: Aside
+    strict: bool = False
+    doubts_receipts: bool = False
+    """Whether a second receipt may mean that work had begun: where no ledger knows better."""
+
+
+class SqsEntry:
+    """A message of an SQS queue that stands for a request."""
+
+    def __init__(
+        self, counter: Counter, received: Received, identity: Identity, ledger: Ledger
+    ) -> None:
+        self.received = received
+        self.ledger = ledger
+        self.name: Name = (identity.tag.client, identity.tag.id)
+        made = id_time(identity.tag.id)
+        # An id of another make may be any message's, but one that SQS gave is of this alone.
+        self.was_used = identity.is_own and (made is None or _sent(received) - made > FRESH)
+        self._counter = counter
+        self._identity = identity
+        self._payload = ""
+
+    async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
+        if self._identity.refusal:
+            return self._unreadable(self._identity.refusal)
+        try:
+            body = await self._body()
+        except BadPointer as error:
+            return self._unreadable(str(error))
+        except PayloadGone as error:
+            register = await self.ledger.look(self.name)
+            is_answered = register is not None and register.is_final
+            return None if is_answered else self._unreadable(str(error))
+        doubted = self._counter.doubts_receipts and self.received.count > 1
+        return from_sqs(
+            body,
+            self.received.attributes,
+            self._identity.tag,
+            interrupted=interrupted or doubted,
+            strict=self._counter.strict,
+        )
+
+    async def _body(self) -> str:
+        received, payloads = self.received, self._counter.payloads
+        if not is_pointer(received.attributes):
+            return received.body
+        if payloads is None:
+            raise BadPointer("it points to S3, and this queue has no bucket (?replies=)")
+        client = self._identity.tag.client if self._identity.is_own else ""
+        self._payload = payloads.followed(received.body, received.attributes, client)
+        return await payloads.read(self._payload)
+
+    def _unreadable(self, reason: str) -> Unreadable:
+        sender, id = self.name
+        return Unreadable(id=id, sender=sender, reason=reason)
+
+    async def remove(self) -> None:
+        """Remove the message first: a crash in between leaves an object, never a dead pointer."""
+        counter = self._counter
+        try:
+            await counter.pump.delete(self.received.handle)
+        except QueueError as error:
+            log.warning("%s is answered, and not removed yet: %s", self.name[1], error)
+            return
+        if self._payload and counter.payloads is not None:
+            await counter.payloads.remove(self._payload)
+
+    async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
+        await self._counter.aside(self.received, self.name, message, reason)
+        await self.remove()
+
+
+def aside_in_bucket(store: S3Store, keys: Keys) -> Aside:
+    """Return what keeps requests in the quarantine of a bucket.
+
+    What cannot be read is kept as it was received: its body and attributes, in JSON.
+    """
+
+    async def keep(
+        received: Received, name: Name, message: Message | Unreadable | None, reason: str
+    ) -> None:
+        sender, id = name
+        body, metadata, content_type = _as_object(received, message)
+        await store.put(
+            keys.quarantine(f"{id}.{sender}"),
+            body,
+            metadata={**metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]},
+            content_type=content_type,
+        )
+
+    return keep
+
+
+def _as_object(
+    received: Received, message: Message | Unreadable | None
+) -> tuple[bytes, dict[str, str], str]:
+    if isinstance(message, Message):
+        try:
+            return message.body, to_metadata(message), object_type(message.content_type)
+        except Refused:
+            pass  # more properties than metadata can hold
+    attributes = {name: [one.type, one.value] for name, one in received.attributes.items()}
+    kept = {"body": received.body, "attributes": attributes, "system": dict(received.system)}
+    return json.dumps(kept).encode(), {}, "application/json"

@@ -1,0 +1,71 @@
+"""The errors of SQS, each with its cure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.errors import LeaseLost, QueueError, QueueUnavailable
+from gateway.queues.aws_http import THROTTLED, Answer
+
+_MISSING = ("NonExistentQueue", "QueueDoesNotExist")
+_STALE = ("ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight")
+_BAD_KEYS = (
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+)
+
+
+class QueueMissing(QueueUnavailable):
+    """There is no such queue, or none that we may see."""
+
+
+class NotAllowed(QueueUnavailable):
+    """The policy of the queue, or ours, does not allow the action."""
+
+
+class Throttled(QueueUnavailable):
+    """SQS wants to be asked less often."""
+
+
+def entry_error(action: str, url: str, said: Mapping[str, Any]) -> QueueError:
+    """Return the error of one entry of a batch."""
+    code = str(said.get("Code", ""))
+    if action != "SendMessageBatch" and any(known in code for known in _STALE):
+        return LeaseLost("the receipt of the message is no longer valid")
+    reason = f"{code} {said.get('Message') or ''}".strip()
+    text = f"SQS did not carry out {action} on {_name(url)}: {reason}"
+    return Throttled(text) if _is_throttled(code) else QueueUnavailable(text)
+
+
+def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
+    """Return the error of an action that was not carried out."""
+    name, code = _name(queue), answer.code
+    if any(known in code for known in _MISSING):
+        return QueueMissing(f"there is no SQS queue {name}: correct its name, or provision it")
+    if any(known in code for known in _BAD_KEYS):
+        return QueueUnavailable(
+            f"SQS does not know our credentials ({code}): they are wrong or have ended; set others"
+        )
+    if answer.status in (401, 403) or "AccessDenied" in code:
+        return NotAllowed(
+            f"SQS refused {action} on {name} ({code}): allow sqs:{action} on it "
+            "(gateway policy shows the whole policy)"
+        )
+    if answer.is_throttled or _is_throttled(code):
+        return Throttled(f"SQS is asked too often ({code})")
+    if code.endswith("OverLimit"):
+        return Throttled(f"too many messages of {name} are being worked on: SQS allows 120 000")
+    return QueueUnavailable(f"SQS answered {answer.status} {code} to {action} on {name}")
+
+
+def _is_throttled(code: str) -> bool:
+    return code in THROTTLED or "Throttl" in code
+
+
+def _name(queue: str) -> str:
+    return queue.rpartition("/")[2]

@@ -1,0 +1,403 @@
+"""Gateways that share a queue are killed, paused and stopped at random; is each promise kept?
+
+``python chaos.py`` tries every kind of queue with a few thousand requests, and prints a table. The
+tests run a small one of each. What is checked is said in ``history`` and by ``_left_behind``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import kinds
+import servers
+from botocore.exceptions import ClientError
+from deployment import end, legacy_service, log_of, start
+from history import OUTCOME_UNKNOWN, Ended, History, Look, rewritten, violations
+from servers import Cloud
+from test_crashes import about, request
+
+from gateway.queue import Collected, State
+from gateway.queues.address import open_queue
+from gateway.remote import Remote, RemoteSettings
+
+LEASE = 2.0
+CONCURRENCY = 16
+SENDER = "local"
+UP = 2.0
+"""Seconds that the gateways have before the first fault."""
+HEALED = 60.0
+"""Seconds after the last fault in which everything must have come to its end."""
+LOOK = 0.3
+
+SETTINGS = """\
+queue = "{queue}"
+
+[services.warehouse]
+wsdl = "{legacy}?wsdl"
+repeatable = ["GetOrder"]
+
+[gateway]
+concurrency = {concurrency}
+attempts = 100
+lease = {lease}
+# Shorter than a call takes: whoever is told to stop leaves some unfinished.
+grace = 0.2
+"""
+
+
+class Fault(StrEnum):
+    """What befalls a gateway. KILL is ``kill -9``; PAUSE a SIGSTOP for longer than its lease;
+    STOP a SIGTERM. After KILL and STOP it is started again."""
+
+    KILL = "kill"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run: how many gateways and calls, how fast, how long one takes, which faults."""
+
+    gateways: int
+    calls: int
+    rate: float
+    """Calls that are sent in a second."""
+    delay: float
+    """Seconds that the backend takes for a call."""
+    faults: tuple[Fault, ...]
+    seed: int
+
+    def blows(self) -> list[list[tuple[float, Fault]]]:
+        """Return for each gateway when, in seconds, which fault befalls it: what the seed says."""
+        chance = random.Random(self.seed)
+        blows: list[list[tuple[float, Fault]]] = [[] for _ in range(self.gateways)]
+        for fault in self.faults:
+            moment = UP + chance.uniform(0, self.calls / self.rate - UP)
+            blows[chance.randrange(self.gateways)].append((moment, fault))
+        return [sorted(some) for some in blows]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that has ended: how it did, the id of its request, the digests of what it got."""
+
+    ended: Ended
+    id: str
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a run; ``violations`` has a line for each promise that was broken."""
+
+    calls: tuple[Call, ...]
+    executed: Counter[str]
+    seconds: float
+    violations: list[str]
+
+    @property
+    def unknown(self) -> int:
+        return sum(OUTCOME_UNKNOWN in call.ended.faults for call in self.calls)
+
+    @property
+    def repeated(self) -> int:
+        return sum(count > 1 for count in self.executed.values())
+
+
+class Shelf:
+    """A queue's bucket, seen from outside of the product."""
+
+    def __init__(self, cloud: Cloud, address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme == "sqs":
+            parts = urlsplit(parse_qs(parts.query)["replies"][0])
+        self._s3 = servers.client(cloud, "s3")
+        self._bucket = parts.netloc
+        self._prefix = parts.path.strip("/") + "/"
+
+    def listed(self, folder: str) -> dict[str, str]:
+        """Return the ETags of all objects in a folder, by the rest of their keys."""
+        start = f"{self._prefix}{folder}/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=start
+        )
+        found = [one for page in pages for one in page.get("Contents", [])]
+        return {one["Key"].removeprefix(start): one["ETag"] for one in found}
+
+    def look(self, key: str) -> Look:
+        """Return what a reply object is now."""
+        try:
+            head = self._s3.head_object(Bucket=self._bucket, Key=f"{self._prefix}replies/{key}")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            return Look("gone")
+        return Look(head["Metadata"].get("gateway-state", ""), head["ETag"])
+
+    def digest(self, key: str) -> str:
+        """Return the SHA-256 of a reply object's body."""
+        got: Any = self._s3.get_object(Bucket=self._bucket, Key=f"{self._prefix}replies/{key}")
+        return hashlib.sha256(got["Body"].read()).hexdigest()
+
+    def close(self) -> None:
+        self._s3.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Looks at all reply objects again and again, and remembers each that has changed."""
+
+    shelf: Shelf
+    seen: dict[str, list[Look]] = field(default_factory=lambda: defaultdict(list))
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.to_thread(self.look)
+            await asyncio.sleep(LOOK)
+
+    def look(self) -> None:
+        listed = self.shelf.listed("replies")
+        for key in {*listed, *self.seen}:
+            looks = self.seen[key]
+            if not looks or looks[-1].etag != listed.get(key, ""):
+                looks.append(self.shelf.look(key))
+
+
+async def run(
+    folder: Path, address: str, cloud: Cloud, plan: Plan, told: Callable[[int], None] = lambda _: _
+) -> Outcome:
+    """Run a plan on the queue of an address; ``told`` is told of each call that has ended."""
+    ledger = folder / "ledger"
+    shelf = Shelf(cloud, address)
+    observer = Observer(shelf)
+    began = time.monotonic()
+    with (
+        contextlib.closing(shelf),
+        legacy_service("--ledger", str(ledger), "--delay", str(plan.delay)) as legacy,
+    ):
+        places = [_settings(folder / f"gateway-{n}", address, legacy) for n in range(plan.gateways)]
+        watching = asyncio.create_task(observer.run())
+        calls = await _called(address, folder, places, plan, shelf, told)
+        watching.cancel()
+        await asyncio.wait([watching])
+        observer.look()
+        executed = Counter(line.partition("\t")[2] for line in ledger.read_text().splitlines())
+        under_way = CONCURRENCY * len(plan.faults)
+        history = History(tuple(call.ended for call in calls), executed, under_way)
+        broken = violations(history) + _left_behind(shelf, observer, calls)
+        broken += [line for place in places for line in _bugs(log_of(place))]
+    return Outcome(
+        calls=tuple(calls),
+        executed=executed,
+        seconds=time.monotonic() - began,
+        violations=broken,
+    )
+
+
+def _settings(folder: Path, address: str, legacy: str) -> Path:
+    folder.mkdir()
+    path = folder / "gateway.toml"
+    path.write_text(
+        SETTINGS.format(queue=address, legacy=legacy, concurrency=CONCURRENCY, lease=LEASE)
+    )
+    return path
+
+
+async def _called(
+    address: str,
+    folder: Path,
+    places: Sequence[Path],
+    plan: Plan,
+    shelf: Shelf,
+    told: Callable[[int], None],
+) -> list[Call]:
+    """Send all calls, at their pace, while the gateways suffer; return how each ended."""
+    queue = await open_queue(address, folder)
+    remote = Remote(queue, RemoteSettings(sender=SENDER))
+    gateways = [Sufferer(place) for place in places]
+    suffering = [
+        asyncio.create_task(one.suffer(blows))
+        for one, blows in zip(gateways, plan.blows(), strict=True)
+    ]
+    try:
+        calls = await asyncio.gather(
+            *(_call(remote, n, (n - 1) / plan.rate, told) for n in range(1, plan.calls + 1))
+        )
+        await asyncio.gather(*suffering)
+        await _emptied(shelf)
+    finally:
+        await asyncio.gather(*(asyncio.to_thread(one.end) for one in gateways))
+        await queue.aclose()
+    return calls
+
+
+async def _call(remote: Remote, number: int, after: float, told: Callable[[int], None]) -> Call:
+    await asyncio.sleep(after)
+    key, repeatable, message = request(number)
+    await remote.send(message)
+    # Twice: it must not change.
+    got = [await remote.collect(message.id, HEALED + LEASE) for _ in range(2)]
+    told(number)
+    replies = [one.reply for one in got if one.state is State.REPLY and one.reply is not None]
+    endings = [about(reply, key, number) for reply in replies]
+    ended = Ended(
+        key=key,
+        repeatable=repeatable,
+        replies=tuple(text for kind, text in endings if kind == "reply"),
+        faults=tuple(text for kind, text in endings if kind == "fault"),
+    )
+    return Call(ended, message.id, tuple(map(_digest, got)))
+
+
+def _digest(collected: Collected) -> str:
+    body = b"" if collected.reply is None else collected.reply.body
+    return hashlib.sha256(body).hexdigest()
+
+
+class Sufferer:
+    """A gateway that faults befall, one after the other."""
+
+    def __init__(self, settings: Path) -> None:
+        self._settings = settings
+        self._process = start("serve", settings)
+
+    async def suffer(self, blows: Iterable[tuple[float, Fault]]) -> None:
+        began = time.monotonic()
+        for moment, fault in blows:
+            await asyncio.sleep(began + moment - time.monotonic())
+            await self._befallen(fault)
+
+    async def _befallen(self, fault: Fault) -> None:
+        if fault is Fault.PAUSE:
+            self._process.send_signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(LEASE + 2)
+            finally:
+                self._process.send_signal(signal.SIGCONT)
+            return
+        if fault is Fault.KILL:
+            self._process.kill()
+        else:
+            self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self._process.wait, 20)
+        self._process.kill()
+        self._process = start("serve", self._settings)
+
+    def end(self) -> None:
+        end(self._process)
+
+
+async def _emptied(shelf: Shelf) -> None:
+    """Wait until no request is left; what is left in the end is told by ``_left_behind``."""
+    until = time.monotonic() + HEALED
+    while time.monotonic() < until and await asyncio.to_thread(shelf.listed, "requests"):
+        await asyncio.sleep(LOOK)
+
+
+def _left_behind(shelf: Shelf, observer: Observer, calls: Sequence[Call]) -> list[str]:
+    """Return what is wrong with the bucket in the end."""
+    found = [f"{key}: a request is left" for key in shelf.listed("requests")]
+    by_key = {f"{SENDER}/{call.id}": call for call in calls}
+    for key, looks in observer.seen.items():
+        found += rewritten(key, looks)
+        if key not in by_key:
+            found.append(f"{key}: a reply to nothing")
+        elif looks[-1].state == "done" and by_key[key].digests != (shelf.digest(key),) * 2:
+            found.append(f"{key}: the caller saw another reply than is stored")
+    found += [f"{key}: no reply is stored" for key in by_key.keys() - observer.seen.keys()]
+    aside = set(shelf.listed("quarantine"))
+    faults = {f"{call.id}.{SENDER}" for call in calls if call.ended.faults}
+    return found + [f"{key}: in quarantine, or its fault is not" for key in aside ^ faults]
+
+
+def _bugs(log: Path) -> list[str]:
+    """Return what a gateway logged that only a bug can explain."""
+    lines = log.read_text("utf-8").splitlines()
+    return [line for line in lines if "Traceback" in line or "never retrieved" in line]
+
+
+def many_faults(calls: int, rate: float, seed: int) -> tuple[Fault, ...]:
+    """Return a fault for every other second of a run."""
+    return tuple(random.Random(seed).choices(list(Fault), k=int(calls / rate / 2)))
+
+
+def _try(kind: str, calls: int, seed: int) -> Outcome:
+    """Run a large plan on a kind of queue, with progress on standard error."""
+    rate = 25.0
+    plan = Plan(
+        gateways=4,
+        calls=calls,
+        rate=rate,
+        delay=0.4,
+        faults=many_faults(calls, rate, seed),
+        seed=seed,
+    )
+    ended: list[int] = []
+
+    def told(number: int) -> None:
+        ended.append(number)
+        if len(ended) % 50 == 0 or len(ended) == calls:
+            print(f"\r{kind}: {len(ended)} of {calls}", end="", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        place = folder / "server"
+        place.mkdir()
+        cloud = stack.enter_context(servers.SERVERS[kind.partition(" of ")[2]].start(place))
+        os.environ.update(servers.environment(cloud))
+        address = kinds.KINDS[kind].format(
+            s3=cloud.s3,
+            sqs=cloud.sqs,
+            bucket=servers.fresh_bucket(cloud),
+            queue=servers.fresh_queue(cloud).rpartition("/")[2] if cloud.sqs else "",
+        )
+        outcome = asyncio.run(run(folder, address, cloud, plan, told))
+    print(file=sys.stderr)
+    for line in outcome.violations:
+        print(f"{kind}: {line}", file=sys.stderr)
+    return outcome
+
+
+def main() -> int:
+    """Try the kinds asked for, and print what came of it; 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kind", help="only those queues that begin so: s3, doorbell, sqs")
+    parser.add_argument("--server", help="only on this server: ministack, minio")
+    parser.add_argument("--requests", type=int, default=2000, help="for each kind (2000)")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the faults (1)")
+    given = parser.parse_args()
+    chosen = [
+        kind
+        for kind in kinds.KINDS
+        if kind.startswith(given.kind or "") and kind.endswith(given.server or "")
+    ]
+    if not chosen:
+        parser.error(f"there is no such queue: choose from {', '.join(kinds.KINDS)}")
+    outcomes = {kind: _try(kind, given.requests, given.seed) for kind in chosen}
+    print(f"{'queue':24}{'calls':>7}{'unknown':>9}{'repeated':>10}{'seconds':>9}{'broken':>8}")
+    for kind, it in outcomes.items():
+        counts = f"{len(it.calls):7}{it.unknown:9}{it.repeated:10}{it.seconds:9.0f}"
+        print(f"{kind:24}{counts}{len(it.violations):8}")
+    return 1 if any(it.violations for it in outcomes.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

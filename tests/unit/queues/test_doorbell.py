@@ -1,0 +1,324 @@
+"""The queue in a bucket with a doorbell: rings that are late, double, missing, or none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+
+import clouds
+import pytest
+import servers
+
+from gateway.errors import LeaseLost
+from gateway.message import Message, Unreadable, new_id
+from gateway.queue import State
+from gateway.queues import doorbell_sweep
+from gateway.queues.aws_address import parse_bucket
+from gateway.queues.bucket import Keys
+from gateway.queues.doorbell import DoorbellQueue
+from gateway.queues.doorbell_messages import Ring, Stray, Sweeping, Trial, parse, ring
+from gateway.queues.options import QueueOptions
+from gateway.queues.registers import Claim, Registers, new_token
+
+SOON = 5.0
+LEASE = 1.0
+
+
+def request(body: bytes = b"<Envelope/>", **fields: object) -> Message:
+    values = {"content_type": "text/xml", "sender": "alice", "target_service": "orders"}
+    return Message(body=body, **(values | fields))  # type: ignore[arg-type]
+
+
+def reply(body: bytes = b"<Reply/>", **fields: object) -> Message:
+    return Message(body=body, content_type="text/xml", **fields)  # type: ignore[arg-type]
+
+
+class Place:
+    """A bucket and its doorbell, seen from outside by boto3."""
+
+    def __init__(self, cloud: servers.Cloud) -> None:
+        self.bucket, self.url = servers.fresh_bucket(cloud), servers.fresh_queue(cloud)
+        self.address = parse_bucket(f"s3://{self.bucket}/orders?doorbell={self.url}")
+        self.keys = Keys(self.address)
+        self._cloud = cloud
+
+    def post(self, body: str) -> None:
+        with contextlib.closing(servers.client(self._cloud, "sqs")) as sqs:
+            sqs.send_message(QueueUrl=self.url, MessageBody=body)
+
+    def messages(self) -> int:
+        """Return how many messages the doorbell has; the token is not counted."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        with contextlib.closing(servers.client(self._cloud, "sqs")) as sqs:
+            found = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
+        return sum(int(found["Attributes"][name]) for name in names)
+
+    def objects(self, folder: str) -> list[str]:
+        with contextlib.closing(servers.client(self._cloud, "s3")) as s3:
+            found = s3.list_objects_v2(Bucket=self.bucket, Prefix=f"orders/{folder}/")
+        return [one["Key"] for one in found.get("Contents", ())]
+
+
+@pytest.fixture(params=["ministack"])
+def place(request, monkeypatch) -> Place:
+    cloud = clouds.started(request.param, request)
+    for name, value in servers.environment(cloud).items():
+        monkeypatch.setenv(name, value)
+    # No sweep but where a test wants one: its token would be one more message.
+    monkeypatch.setattr(doorbell_sweep, "SETTLING", 600)
+    return Place(cloud)
+
+
+@contextlib.asynccontextmanager
+async def opened(place: Place, lease: float = LEASE):
+    queue = await DoorbellQueue.open(place.address, QueueOptions(lease=lease))
+    try:
+        yield queue
+    finally:
+        await queue.aclose()
+
+
+@pytest.fixture
+async def queue(place):
+    async with opened(place, 30.0) as queue:
+        yield queue
+
+
+@pytest.fixture
+async def mute(place, monkeypatch):
+    """A client that may not ring."""
+    async with opened(place) as queue:
+        monkeypatch.setattr(queue._bell, "_silent_until", time.monotonic() + 600)
+        yield queue
+
+
+async def take(queue: DoorbellQueue):
+    (delivery,) = await queue.receive(1, SOON)
+    return delivery
+
+
+def event(*keys: str) -> str:
+    return json.dumps({"Records": [{"s3": {"object": {"key": key}}} for key in keys]})
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (ring("p/requests/a"), Ring(("p/requests/a",))),
+        (ring("p/requests/a", swept=True), Ring(("p/requests/a",), swept=True)),
+        (event("p%2Frequests%2Fa+b%2B", "c%20d"), Ring(("p/requests/a b+", "c d"))),
+        ('{"Service":"Amazon S3","Event":"s3:TestEvent"}', Trial()),
+        (doorbell_sweep.TOKEN, Sweeping()),
+    ],
+)
+def test_every_message_of_a_doorbell_is_understood(body, expected):
+    assert parse(body) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<a/>",
+        "[]",
+        "1",
+        "{}",
+        "[" * 100_000,
+        '{"gateway":"ring","key":7}',
+        '{"Records":[]}',
+        '{"Records":[1]}',
+        '{"Records":{"s3":0}}',
+        '{"Records":[{"s3":{"object":{"key":null}}}]}',
+    ],
+)
+def test_other_messages_are_told_apart(body):
+    assert isinstance(parse(body), Stray)
+
+
+async def test_a_notification_of_s3_brings_a_request_whose_sender_may_not_ring(place, mute, queue):
+    await mute.send(sent := request())
+    place.post(event(place.keys.request(("alice", sent.id)).replace("/", "%2F")))
+    delivery = await take(queue)
+    assert delivery.message == sent
+    await delivery.answer(reply())
+    assert (place.messages(), place.objects("requests")) == (0, [])
+
+
+async def test_a_notification_of_several_requests_brings_each(place, mute, queue):
+    sent = [request(), request()]
+    for one in sent:
+        await mute.send(one)
+    place.post(event(*(place.keys.request(("alice", one.id)) for one in sent)))
+    taken = [await take(queue), await take(queue)]
+    assert {one.message.id for one in taken} == {one.id for one in sent}
+    for one in taken:
+        await one.answer(None)
+    assert place.messages() == 0
+
+
+async def test_a_sender_whose_doorbell_is_gone_has_sent_all_the_same(place, queue):
+    gone = parse_bucket(f"s3://{place.bucket}/orders?doorbell=not-there")
+    client = await DoorbellQueue.open(gone, QueueOptions())
+    await client.send(sent := request())
+    await client.aclose()
+    place.post(ring(place.keys.request(("alice", sent.id))))
+    assert (await take(queue)).message.id == sent.id
+
+
+async def test_a_request_rung_for_twice_is_handed_out_once(place, queue):
+    await queue.send(sent := request())
+    delivery = await take(queue)
+    place.post(ring(place.keys.request(("alice", sent.id))))
+    assert list(await queue.receive(1, 0.5)) == []
+    assert place.messages() == 1
+    await delivery.answer(reply())
+    assert place.messages() == 0
+
+
+async def test_a_ring_for_an_answered_request_is_dropped(place, queue):
+    await queue.send(sent := request())
+    await (await take(queue)).answer(reply())
+    place.post(ring(place.keys.request(("alice", sent.id))))
+    assert list(await queue.receive(1, 0.5)) == []
+    assert place.messages() == 0
+
+
+async def test_an_answered_request_that_was_not_removed_is_removed_and_not_carried_out(
+    place, mute, queue
+):
+    await mute.send(sent := request())
+    registers = Registers(queue._store, place.keys)
+    claim = Claim(token=new_token(), lease=LEASE, attempt=1)
+    await registers.settle(("alice", sent.id), claim, reply(b"first"), None)
+    place.post(ring(place.keys.request(("alice", sent.id)), swept=True))
+    assert list(await queue.receive(1, 0.5)) == []
+    assert (place.messages(), place.objects("requests")) == (0, [])
+
+
+async def test_a_message_that_is_no_ring_is_put_aside_and_the_loop_goes_on(place, queue):
+    place.post("<not ours/>")
+    stray = await take(queue)
+    assert isinstance(stray.message, Unreadable)
+    await stray.quarantine("unreadable", None)
+    assert len(place.objects("quarantine")) == 1
+    assert place.messages() == 0
+    await queue.send(sent := request())
+    assert (await take(queue)).message.id == sent.id
+
+
+async def test_an_object_with_another_name_is_put_aside(place, queue):
+    with contextlib.closing(servers.client(place._cloud, "s3")) as s3:
+        s3.put_object(Bucket=place.bucket, Key="orders/requests/notes.txt.old", Body=b"x")
+    place.post(event("orders/requests/notes.txt.old"))
+    stray = await take(queue)
+    await stray.quarantine("unreadable", None)
+    assert place.objects("requests") == []
+    assert len(place.objects("quarantine")) == 1
+
+
+async def test_notifications_of_other_objects_and_trials_are_dropped(place, queue):
+    place.post(event("orders/replies/alice/" + new_id()))
+    place.post('{"Service":"Amazon S3","Event":"s3:TestEvent"}')
+    assert list(await queue.receive(10, 1)) == []
+    assert place.messages() == 0
+
+
+async def test_work_that_was_begun_is_taken_over_when_its_gateway_is_gone(place):
+    async with opened(place) as dead, opened(place) as other:
+        await dead.send(sent := request())
+        lost = await take(dead)
+        await lost.extend(LEASE)
+        taken = await other.receive(1, 3 * LEASE + SOON)
+        assert [one.message.id for one in taken] == [sent.id]
+        assert taken[0].message.interrupted
+        assert taken[0].attempt == 2
+        await taken[0].answer(reply(b"right"))
+        with pytest.raises(LeaseLost):
+            await lost.answer(reply(b"zombie"))
+        assert (await other.collect("alice", sent.id, 0)).reply.body == b"right"
+
+
+async def test_a_swept_ring_for_a_request_at_work_elsewhere_does_no_harm(place, queue):
+    async with opened(place, 30.0) as other:
+        await queue.send(sent := request())
+        delivery = await take(queue)
+        await delivery.extend(30)
+        place.post(ring(place.keys.request(("alice", sent.id)), swept=True))
+        assert list(await other.receive(1, 1)) == []
+        await delivery.answer(reply())
+        assert (await other.collect("alice", sent.id, 0)).state is State.REPLY
+
+
+async def test_whatever_was_not_settled_comes_back_when_a_gateway_ends(place):
+    async with opened(place, 30.0) as other:
+        async with opened(place, 30.0) as ending:
+            for _ in range(3):
+                await ending.send(request())
+            held = []
+            while len(held) < 3:
+                held += await ending.receive(3, SOON)
+            await held[0].extend(30)
+            await held[1].retry(0.1)
+        again: list = []
+        while len(again) < 3:
+            more = await other.receive(3, SOON)
+            assert more
+            again += more
+        assert {one.message.id for one in again} == {one.message.id for one in held}
+
+
+async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, queue, monkeypatch):
+    monkeypatch.setattr(doorbell_sweep, "OLD", 0.0)
+    monkeypatch.setattr(doorbell_sweep, "SETTLING", 0)
+    await mute.send(sent := request())
+    await asyncio.sleep(1.1)  # the store's clock is of whole seconds
+    delivery = await take(queue)
+    assert delivery.message == sent
+    await delivery.answer(reply())
+    assert place.messages() == 1  # the token waits for the next sweep
+
+
+async def test_of_two_tokens_one_is_removed(place, queue):
+    for _ in range(2):
+        place.post(doorbell_sweep.TOKEN)
+    assert list(await queue.receive(1, 1)) == []
+    assert place.messages() == 1
+
+
+async def test_a_token_received_often_is_replaced(place, queue, monkeypatch):
+    monkeypatch.setattr(doorbell_sweep, "PERIOD", 0)
+    await queue.receive(1, 0)
+    sweep, counts = queue._gateway._sweep, []
+    tend = sweep.tend
+
+    async def watched(pump, received):
+        counts.append(received.count)
+        await tend(pump, received)
+
+    monkeypatch.setattr(sweep, "tend", watched)
+    place.post(doorbell_sweep.TOKEN)
+    await queue.receive(1, 2)
+    assert counts[: doorbell_sweep.RECEIPTS] == [1, 2, 3]
+    assert max(counts) == doorbell_sweep.RECEIPTS
+
+
+@pytest.mark.parametrize("place", ["moto"], indirect=True)
+async def test_requests_that_sqs_delivers_twice_are_answered_once(place):
+    async with opened(place, 30.0) as one, opened(place, 30.0) as two:
+        sent = [request(b"%d" % n) for n in range(30)]
+        for message in sent:
+            await one.send(message)
+
+        async def work(queue: DoorbellQueue) -> None:
+            while deliveries := await queue.receive(8, 2):
+                for delivery in deliveries:
+                    with contextlib.suppress(LeaseLost):
+                        await delivery.answer(reply(b"re:" + delivery.message.body))
+
+        await asyncio.gather(work(one), work(one), work(two), work(two))
+        for message in sent:
+            found = await one.collect("alice", message.id, 0)
+            assert found.reply.body == b"re:" + message.body
+        assert place.objects("requests") == []

@@ -1,0 +1,644 @@
+"""The queue on SQS: with replies in a bucket, and with replies in queues."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import clouds
+import pytest
+import servers
+from servers import Cloud
+
+from gateway.errors import ConfigurationError, IdTaken, LeaseLost, Refused
+from gateway.message import Message, Unreadable, new_id
+from gateway.queue import State
+from gateway.queues.aws_address import SqsAddress, parse_sqs
+from gateway.queues.options import QueueOptions
+from gateway.queues.sqs import SqsQueue
+
+SOON = 5.0
+LEASE = 2.0
+ENVELOPE = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
+URI = "jms:queue:"
+
+
+def request(body: bytes = ENVELOPE, **fields: object) -> Message:
+    values = {"content_type": "text/xml", "sender": "alice", "target_service": "orders"}
+    return Message(body=body, **(values | fields))  # type: ignore[arg-type]
+
+
+def reply(body: bytes = b"<Reply/>", **fields: object) -> Message:
+    return Message(body=body, content_type="text/xml", **fields)  # type: ignore[arg-type]
+
+
+class Place:
+    """A fresh queue, a fresh bucket, and boto3's clients, which stand for other programs."""
+
+    def __init__(self, cloud: Cloud, *, fifo: bool = False, bucket: bool = True) -> None:
+        self.sqs = servers.client(cloud, "sqs")
+        self.s3 = servers.client(cloud, "s3") if bucket else None
+        self.url = servers.fresh_queue(cloud, fifo)
+        self.name = self.url.rpartition("/")[2]
+        self.bucket = servers.fresh_bucket(cloud) if bucket else ""
+        replies = f"?replies=s3://{self.bucket}/orders" if bucket else ""
+        unsafe = "" if bucket or fifo else "?unsafe_duplicates=true"
+        self.address: SqsAddress = parse_sqs(f"sqs://{self.name}{replies}{unsafe}")
+
+    def put(self, body: str, attributes: dict[str, str] | None = None) -> str:
+        """Send a message as another program would; return its MessageId."""
+        given = {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in (attributes or {}).items()
+        }
+        sent = self.sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageAttributes=given)
+        return str(sent["MessageId"])
+
+    def left(self) -> int:
+        """Return how many messages are in the queue, hidden ones too."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def objects(self, part: str) -> list[str]:
+        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"orders/{part}/")
+        return [one["Key"] for one in listed.get("Contents", [])]
+
+    def close(self) -> None:
+        self.sqs.close()
+        if self.s3 is not None:
+            self.s3.close()
+
+
+@pytest.fixture
+def on(request, monkeypatch) -> Iterator[Callable[..., Place]]:
+    """Return what makes a place on a server."""
+    with contextlib.ExitStack() as stack:
+
+        def make(server: str, **options: bool) -> Place:
+            cloud = clouds.started(server, request)
+            for name, value in servers.environment(cloud).items():
+                monkeypatch.setenv(name, value or "http://127.0.0.1:9")
+            place = Place(cloud, **options)
+            stack.callback(place.close)
+            return place
+
+        yield make
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Callable[..., Any]]:
+    """Return what opens a queue; each is closed in the end."""
+    queues: list[SqsQueue] = []
+
+    async def open(place: Place, **options: Any) -> SqsQueue:
+        values = {"lease": LEASE, **options}
+        queues.append(await SqsQueue.open(place.address, QueueOptions(**values)))
+        return queues[-1]
+
+    yield open
+    for one in queues:
+        await one.aclose()
+
+
+async def take(queue: SqsQueue, wait: float = SOON) -> Any:
+    (delivery,) = await queue.receive(1, wait)
+    return delivery
+
+
+# Replies in a bucket.
+
+
+@pytest.mark.parametrize("server", ["ministack", "moto"])
+async def test_a_call_goes_there_and_back(on, opened, server):
+    place = on(server)
+    queue = await opened(place)
+    sent = request(soap_action="urn:a", expires=queue.clock() + 60.5, correlation_id="c-1")
+    await queue.send(sent)
+    delivery = await take(queue)
+    assert delivery.message == replace(sent, request_uri=URI + place.name)
+    assert delivery.attempt == 1
+    await delivery.answer(reply())
+    for _ in range(2):
+        assert (await queue.collect("alice", sent.id, SOON)).reply.body == b"<Reply/>"
+    assert place.left() == 0
+
+
+async def test_a_claim_outlives_its_gateway_and_is_taken_over_as_interrupted(on, opened):
+    place = on("ministack")
+    first, second = await opened(place), await opened(place)
+    await first.send(sent := request())
+    dead = await take(first)
+    await dead.extend(LEASE)
+    again = await take(second, 15)
+    assert again.message.id == sent.id
+    assert again.message.interrupted
+    assert again.attempt == 2
+    await again.answer(reply(b"right"))
+    with pytest.raises(LeaseLost):
+        await dead.answer(reply(b"zombie"))
+    assert (await first.collect("alice", sent.id, 0)).reply.body == b"right"
+
+
+async def test_a_repeatable_request_of_a_dead_gateway_comes_again_without_a_claim(on, opened):
+    place = on("ministack")
+    first, second = await opened(place), await opened(place)
+    await first.send(sent := request())
+    await take(first)
+    again = await take(second, 10)
+    assert again.message.id == sent.id
+    assert not again.message.interrupted
+    assert again.attempt == 2
+
+
+async def test_work_that_is_renewed_is_left_alone(on, opened):
+    place = on("ministack")
+    first, second = await opened(place), await opened(place)
+    await first.send(request())
+    delivery = await take(first)
+    for _ in range(8):
+        await delivery.extend(LEASE)
+        assert list(await second.receive(1, LEASE / 3)) == []
+    await delivery.answer(reply())
+
+
+async def test_of_two_that_answer_the_first_one_is_right(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    sent = request()
+    await queue.send(sent)
+    other = await opened(place)
+    await other.send(sent)  # by another process, which does not know of the first
+    one, two = (
+        await queue.receive(2, SOON)
+        if place.left() == 1
+        else [
+            await take(queue),
+            await take(queue),
+        ]
+    )
+    await one.answer(reply(b"first"))
+    with pytest.raises(LeaseLost):
+        await two.answer(reply(b"second"))
+    assert (await queue.collect("alice", sent.id, 0)).reply.body == b"first"
+    assert list(await queue.receive(1, 2 * LEASE)) == []
+    assert place.left() == 0
+
+
+async def test_an_id_that_was_used_for_other_bytes_is_put_aside(on, opened):
+    place = on("ministack")
+    queue, other = await opened(place), await opened(place)
+    sent = request(id=new_id(lambda: time.time() - 3600))
+    await queue.send(sent)
+    await (await take(queue)).answer(reply())
+    with pytest.raises(IdTaken):
+        await queue.send(replace(sent, body=b"<other/>"))
+    with pytest.raises(IdTaken):
+        await other.send(replace(sent, body=b"<other/>"))
+    own = json.dumps({"id": sent.id, "client": "alice"})
+    place.put("<other/>", {"gateway": own, "SOAPJMS_contentType": "text/xml"})
+    assert list(await queue.receive(1, 1)) == []
+    assert place.objects("quarantine") == [f"orders/quarantine/{sent.id}.alice"]
+    assert (await queue.collect("alice", sent.id, 0)).reply.body == b"<Reply/>"
+
+
+async def test_a_request_given_back_does_not_count_where_nothing_was_reached(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    await queue.send(request())
+    for _ in range(3):
+        delivery = await take(queue)
+        assert delivery.attempt == 1
+        await delivery.extend(LEASE)
+        await delivery.retry(0, counts=False)
+    delivery = await take(queue)
+    await delivery.extend(LEASE)
+    began = time.monotonic()
+    await delivery.retry(0.3)
+    assert list(await queue.receive(1, 0)) == []
+    delivery = await take(queue)
+    assert time.monotonic() - began >= 0.3
+    assert (delivery.attempt, delivery.message.interrupted) == (2, False)
+
+
+async def test_a_request_put_off_wakes_who_waits_in_time(on, opened):
+    queue = await opened(on("ministack"))
+    await queue.send(request())
+    delivery = await take(queue)
+    waiting = asyncio.create_task(take(queue))
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+    await delivery.retry(0.2)
+    await waiting
+    assert time.monotonic() - began < 2
+
+
+async def test_a_gateway_that_ends_gives_back_what_it_holds(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    ending = await SqsQueue.open(place.address, QueueOptions(lease=600))
+    for _ in range(3):
+        await ending.send(request())
+    begun, parked, _ = [await take(ending) for _ in range(3)]
+    await begun.extend(600)
+    await parked.retry(60)
+    await ending.aclose()
+    again = [await take(queue) for _ in range(3)]
+    assert not any(one.message.interrupted for one in again)
+
+
+async def test_a_quarantined_request_is_in_the_bucket_with_its_reason(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    await queue.send(sent := request(soap_action="urn:a"))
+    await (await take(queue)).quarantine("Client: no", reply(is_fault=True))
+    kept = place.s3.get_object(Bucket=place.bucket, Key=f"orders/quarantine/{sent.id}.alice")
+    assert kept["Body"].read() == ENVELOPE
+    assert kept["Metadata"]["gateway-reason"] == "Client: no"
+    assert kept["Metadata"]["soapjms-soapaction"] == "urn:a"
+    assert (await queue.collect("alice", sent.id, 0)).reply.is_fault
+    assert place.left() == 0
+
+
+@pytest.mark.parametrize("size", [0, 300_000, 2_000_000])
+async def test_large_and_empty_bodies_go_through_the_bucket_and_leave_nothing_there(
+    on, opened, size
+):
+    place = on("ministack")
+    queue = await opened(place, limit=4 << 20)
+    body = (b"\x00\xff<a/>" * size)[:size]
+    await queue.send(request(body))
+    assert len(place.objects("payloads")) == 1
+    delivery = await take(queue)
+    assert delivery.message.body == body
+    await delivery.answer(None)
+    assert place.objects("payloads") == []
+
+
+async def test_a_message_of_java_with_a_pointer_is_read_and_a_foreign_pointer_put_aside(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    place.s3.put_object(Bucket=place.bucket, Key="orders/payloads/7f3c9a52", Body=ENVELOPE)
+    for bucket in (place.bucket, "elsewhere"):
+        pointer = {"s3BucketName": bucket, "s3Key": "orders/payloads/7f3c9a52"}
+        kind = "software.amazon.payloadoffloading.PayloadS3Pointer"
+        place.sqs.send_message(
+            QueueUrl=place.url,
+            MessageBody=json.dumps([kind, pointer]),
+            MessageAttributes={"SQSLargePayloadSize": {"DataType": "Number", "StringValue": "85"}},
+        )
+    found = [await take(queue) for _ in range(2)]
+    (good,) = [one for one in found if isinstance(one.message, Message)]
+    (bad,) = [one for one in found if isinstance(one.message, Unreadable)]
+    assert good.message.body == ENVELOPE
+    assert "'elsewhere'" in bad.message.reason
+    await bad.quarantine(f"unreadable: {bad.message.reason}", None)
+    (key,) = place.objects("quarantine")
+    kept = place.s3.get_object(Bucket=place.bucket, Key=key)["Body"].read()
+    assert "elsewhere" in json.loads(kept)["body"]
+
+
+async def test_a_bare_envelope_of_a_stranger_is_a_request_with_the_id_of_its_message(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    id = place.put(ENVELOPE.decode())
+    delivery = await take(queue)
+    assert delivery.message.id == id
+    assert delivery.message.content_type.startswith("text/xml")
+    await delivery.answer(reply())
+    assert place.objects("replies") == [f"orders/replies/{delivery.message.sender}/{id}"]
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        ("{", "not as this program writes it"),
+        ('{"id": "../../etc/passwd", "client": "alice"}', "message id"),
+        ('{"id": "7f3c9a52-1111-4222-8333-123456789abc", "client": "a/b"}', "name"),
+        (json.dumps({"id": new_id(lambda: time.time() - 30 * 3600), "client": "a"}), "24 hours"),
+    ],
+)
+async def test_a_message_that_names_itself_wrongly_is_unreadable(on, opened, own, reason):
+    place = on("ministack")
+    queue = await opened(place)
+    place.put(ENVELOPE.decode(), {"gateway": own})
+    delivery = await take(queue)
+    assert isinstance(delivery.message, Unreadable)
+    assert reason in delivery.message.reason
+    await delivery.quarantine("unreadable", None)
+    assert place.left() == 0
+
+
+async def test_where_senders_are_set_only_they_are_believed(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    place.put(ENVELOPE.decode())
+    principal = (await take(queue)).entry.received.system["SenderId"].partition(":")[0]
+    place.sqs.purge_queue(QueueUrl=place.url)
+    strict = await opened(place, senders={principal: "alice"})
+    await strict.send(sent := request())
+    await strict.send(request(sender="mallory"))
+    good, bad = [await take(strict) for _ in range(2)]
+    assert good.message.id == sent.id
+    assert "'mallory'" in bad.message.reason
+    closed = await opened(place, senders={"AIDAOTHER": "bob"})
+    await closed.send(request(sender="bob"))
+    assert "not among the senders" in (await take(closed)).message.reason
+
+
+async def test_duplicates_of_sqs_are_answered_once(on, opened):
+    place = on("moto")
+    gateways = [await opened(place, lease=30) for _ in range(2)]
+    client = await opened(place)
+    sent = [request(b"<a>%d</a>" % n) for n in range(40)]
+    await asyncio.gather(*(client.send(one) for one in sent))
+    begun: list[str] = []
+
+    async def work(queue: SqsQueue) -> None:
+        while deliveries := await queue.receive(5, 1):
+            for delivery in deliveries:
+                with contextlib.suppress(LeaseLost):
+                    await delivery.extend(30)
+                    begun.append(delivery.message.id)
+                    await delivery.answer(reply(b"re:" + delivery.message.body))
+
+    await asyncio.gather(*(work(queue) for queue in gateways for _ in range(2)))
+    assert sorted(begun) == sorted(one.id for one in sent)
+    for one in sent:
+        assert (await client.collect("alice", one.id, SOON)).reply.body == b"re:" + one.body
+
+
+# Replies in queues.
+
+
+@pytest.mark.parametrize(
+    ("server", "fifo"),
+    [("ministack", True), ("moto", False), ("elasticmq", False), ("elasticmq", True)],
+)
+async def test_a_call_goes_there_and_back_by_queues_alone(on, opened, server, fifo):
+    place = on(server, fifo=fifo, bucket=False)
+    client, gateway = await opened(place), await opened(place)
+    await client.send(sent := request())
+    assert (await client.collect("alice", sent.id, 0)).state is State.PENDING
+    delivery = await take(gateway)
+    assert delivery.message.id == sent.id
+    assert delivery.message.correlation_id == ""
+    await delivery.answer(reply(is_fault=True, correlation_id=sent.id))
+    for _ in range(2):
+        found = await client.collect("alice", sent.id, SOON)
+        assert found.reply.body == b"<Reply/>"
+        assert found.reply.is_fault
+    assert (await gateway.collect("alice", sent.id, 0)).state is State.UNKNOWN
+    assert place.left() == 0
+
+
+async def test_callers_at_the_same_time_each_get_their_own_reply(on, opened):
+    place = on("elasticmq", fifo=True, bucket=False)
+    client, gateway = await opened(place), await opened(place)
+
+    async def call(n: int) -> bytes:
+        await client.send(sent := request(b"<a>%d</a>" % n, sender=f"client{n}"))
+        return (await client.collect(sent.sender, sent.id, 20)).reply.body
+
+    async def work() -> None:
+        while deliveries := await gateway.receive(10, 2):
+            for one in deliveries:
+                await one.answer(reply(one.message.body, correlation_id=one.message.id))
+
+    *replies, _ = await asyncio.gather(*(call(n) for n in range(30)), work())
+    assert replies == [b"<a>%d</a>" % n for n in range(30)]
+
+
+async def test_the_reply_queue_goes_with_its_process(on, opened):
+    place = on("elasticmq", fifo=True, bucket=False)
+    client = await SqsQueue.open(place.address, QueueOptions(lease=LEASE))
+    await client.send(request())
+    listed = place.sqs.list_queues(QueueNamePrefix="gateway-replies-")["QueueUrls"]
+    delivery = await take(await opened(place))
+    url = delivery.message.reply_to
+    assert url in listed
+    await client.aclose()
+    assert url not in place.sqs.list_queues(QueueNamePrefix="gateway-replies-").get("QueueUrls", [])
+    await delivery.answer(reply())  # nobody waits for it any more
+    assert place.left() == 0
+
+
+async def test_a_reply_queue_that_is_not_allowed_gets_nothing_and_nothing_is_executed(on, opened):
+    place = on("ministack", fifo=False, bucket=False)
+    dead = servers_queue(place)
+    policy = {"deadLetterTargetArn": arn(place, dead), "maxReceiveCount": 9}
+    place.sqs.set_queue_attributes(
+        QueueUrl=place.url, Attributes={"RedrivePolicy": json.dumps(policy)}
+    )
+    queue = await opened(place)
+    place.put(ENVELOPE.decode(), jms_reply(servers_queue(place)))
+    delivery = await take(queue)
+    assert isinstance(delivery.message, Unreadable)
+    assert "reply_queues" in delivery.message.reason
+    await delivery.quarantine("unreadable: reply queue", None)
+    (kept,) = place.sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]
+    assert kept["Body"] == ENVELOPE.decode()
+    assert kept["MessageAttributes"]["gateway-reason"]["StringValue"] == "unreadable: reply queue"
+    assert place.left() == 0
+
+
+async def test_a_reply_to_java_names_the_message_it_answers_and_is_of_its_kind(on, opened):
+    place = on("elasticmq", fifo=False, bucket=False)
+    mine = servers_queue(place)
+    queue = await opened(place, reply_queues=(mine.rpartition("/")[2],))
+    bytes_of_it = "PGUvPg=="
+    plain = place.put(bytes_of_it, {"JMS_SQSMessageType": "byte", **jms_reply(mine)})
+    correlated = {"JMS_SQSCorrelationID": "c-7", "SOAPJMS_contentType": "text/xml"}
+    place.put(ENVELOPE.decode(), {**correlated, **jms_reply(mine)})
+    for _ in range(2):
+        delivery = await take(queue)
+        await delivery.answer(reply(correlation_id="whatever"))
+    got = {one["JMS_SQSCorrelationID"]: (body, one) for body, one in drained(place, mine, 2)}
+    assert got["c-7"][0] == "<Reply/>"
+    body, attributes = got[f"ID:{plain}"]
+    assert (body, attributes["JMS_SQSMessageType"]) == ("PFJlcGx5Lz4=", "byte")
+    assert attributes["SOAPJMS_isFault"] == "0"
+
+
+async def test_a_reply_goes_to_the_virtual_queue_that_was_named(on, opened):
+    place = on("elasticmq", fifo=False, bucket=False)
+    host = servers_queue(place)
+    queue = await opened(place, reply_queues=(host[:-4] + "*",))
+    place.put(ENVELOPE.decode(), {"ResponseQueueUrl": f"{host}#virtual-1"})
+    await (await take(queue)).answer(reply())
+    ((body, attributes),) = drained(place, host, 1)
+    assert body == "<Reply/>"
+    assert attributes["__AmazonSQSVirtualQueuesClient.QueueName"] == "virtual-1"
+
+
+async def test_a_second_receipt_counts_as_interrupted_where_no_bucket_knows_better(on, opened):
+    place = on("ministack", fifo=True, bucket=False)
+    client, gateway = await opened(place), await opened(place)
+    await client.send(request())
+    first = await take(gateway)
+    await first.retry(0)
+    assert not (await take(gateway)).message.interrupted
+    again = await take(await opened(place), 10)
+    assert again.message.interrupted
+
+
+async def test_a_second_reply_to_the_same_request_is_dropped(on, opened, caplog):
+    place = on("ministack", fifo=True, bucket=False)
+    client = await opened(place)
+    await client.send(sent := request())
+    url = (await take(client)).message.reply_to
+    for body in ("<first/>", "<second/>"):
+        send_reply(place.sqs, url, body, sent.id)
+    assert (await client.collect("alice", sent.id, SOON)).reply.body == b"<first/>"
+    await client.send(other := request())
+    assert (await client.collect("alice", other.id, 1)).state is State.PENDING
+    assert (await client.collect("alice", sent.id, 0)).reply.body == b"<first/>"
+    assert "is dropped" in caplog.text
+
+
+async def test_a_correlation_id_in_use_is_refused(on, opened):
+    place = on("ministack", fifo=True, bucket=False)
+    client = await opened(place)
+    await client.send(request(correlation_id="c-1"))
+    with pytest.raises(Refused, match="correlation id"):
+        await client.send(request(correlation_id="c-1"))
+
+
+async def test_what_sqs_cannot_carry_is_refused_without_a_bucket(on, opened):
+    client = await opened(on("ministack", fifo=True, bucket=False))
+    with pytest.raises(Refused, match=r"replies=s3://"):
+        await client.send(request(b"<a/>" * 300_000))
+    with pytest.raises(Refused, match="empty"):
+        await client.send(request(b""))
+
+
+async def test_a_reply_that_sqs_cannot_carry_becomes_a_fault(on, opened):
+    place = on("ministack", fifo=True, bucket=False)
+    client = await opened(place)
+    await client.send(sent := request())
+    await (await take(client)).answer(reply(b"x" * (1 << 20)))
+    found = await client.collect("alice", sent.id, SOON)
+    assert found.reply.is_fault
+    assert b"larger than the queue" in found.reply.body
+
+
+# The other direction: a SOAP/JMS server of another make on SQS.
+
+
+@pytest.mark.parametrize("correlates", [True, False])
+async def test_our_client_calls_a_soap_jms_server_of_another_make(on, opened, correlates):
+    place = on("elasticmq", bucket=False)
+    client = await opened(place)
+    with soap_jms_server(place, correlates=correlates) as seen:
+        await client.send(sent := request(soap_action="urn:echo"))
+        found = await client.collect("alice", sent.id, 10)
+    assert found.reply.body == b"<Echo>" + ENVELOPE + b"</Echo>"
+    assert not found.reply.is_fault
+    (attributes,) = seen
+    assert attributes["SOAPJMS_bindingVersion"] == "1.0"
+    assert attributes["SOAPJMS_contentType"] == "text/xml"
+    assert attributes["SOAPJMS_soapAction"] == "urn:echo"
+    assert attributes["SOAPJMS_requestURI"] == f"jms:queue:{place.name}"
+    assert attributes["JMS_SQSReplyToQueueURL"].endswith(attributes["JMS_SQSReplyToQueueName"])
+
+
+# Opening.
+
+
+async def test_a_standard_queue_without_a_bucket_needs_to_be_asked_for():
+    with pytest.raises(ConfigurationError, match=r"replies=.*\.fifo.*unsafe_duplicates=true"):
+        await SqsQueue.open(parse_sqs("sqs://orders"), QueueOptions())
+
+
+async def test_a_queue_that_is_not_there_is_named(on):
+    place = on("ministack")
+    address = replace(place.address, queue=f"missing-{uuid.uuid4().hex}")
+    with pytest.raises(ConfigurationError, match=f"no SQS queue {address.queue}"):
+        await SqsQueue.open(address, QueueOptions())
+
+
+def servers_queue(place: Place) -> str:
+    """Create another queue beside a place's."""
+    return str(place.sqs.create_queue(QueueName=f"queue-{uuid.uuid4().hex}")["QueueUrl"])
+
+
+def arn(place: Place, url: str) -> str:
+    answer = place.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])
+
+
+def jms_reply(url: str) -> dict[str, str]:
+    name = url.rpartition("/")[2]
+    return {"JMS_SQSReplyToQueueName": name, "JMS_SQSReplyToQueueURL": url}
+
+
+def drained(place: Place, url: str, count: int) -> list[tuple[str, dict[str, str]]]:
+    """Receive so many messages; return their bodies, and their attributes' values."""
+    found: list[tuple[str, dict[str, str]]] = []
+    until = time.monotonic() + SOON
+    while len(found) < count and time.monotonic() < until:
+        answer = place.sqs.receive_message(
+            QueueUrl=url, MessageAttributeNames=["All"], MaxNumberOfMessages=10, WaitTimeSeconds=1
+        )
+        found += [(one["Body"], _values(one)) for one in answer.get("Messages", [])]
+    return found
+
+
+def _values(received: dict[str, Any]) -> dict[str, str]:
+    attributes = received.get("MessageAttributes", {})
+    return {name: one["StringValue"] for name, one in attributes.items()}
+
+
+def send_reply(sqs: Any, url: str, body: str, correlation: str) -> None:
+    """Reply as Amazon's JMS library writes it for Apache CXF."""
+    string = {"DataType": "String"}
+    sqs.send_message(
+        QueueUrl=url,
+        MessageBody=body,
+        MessageAttributes={
+            "JMS_SQSMessageType": {**string, "StringValue": "text"},
+            "JMS_SQSCorrelationID": {**string, "StringValue": correlation},
+            "SOAPJMS_bindingVersion": {**string, "StringValue": "1.0"},
+            "SOAPJMS_contentType": {**string, "StringValue": "text/xml;charset=UTF-8"},
+            "SOAPJMS_isFault": {"DataType": "Number.Boolean", "StringValue": "0"},
+        },
+    )
+
+
+@contextlib.contextmanager
+def soap_jms_server(place: Place, *, correlates: bool) -> Iterator[list[dict[str, str]]]:
+    """An echo on boto3 alone: deletes on receipt and answers to JMSReplyTo, as CXF does.
+
+    One that does not correlate names the MessageId, as for a request without correlation id.
+    """
+    seen: list[dict[str, str]] = []
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            answer = place.sqs.receive_message(
+                QueueUrl=place.url, MessageAttributeNames=["All"], WaitTimeSeconds=1
+            )
+            for one in answer.get("Messages", []):
+                place.sqs.delete_message(QueueUrl=place.url, ReceiptHandle=one["ReceiptHandle"])
+                seen.append(values := _values(one))
+                correlation = (
+                    values["JMS_SQSCorrelationID"] if correlates else f"ID:{one['MessageId']}"
+                )
+                body = f"<Echo>{one['Body']}</Echo>"
+                send_reply(place.sqs, values["JMS_SQSReplyToQueueURL"], body, correlation)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
