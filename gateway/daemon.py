@@ -35,6 +35,7 @@ class _Work:
     delivery: Delivery
     task: asyncio.Task[None] | None = None
     lease_lost: bool = False
+    renewing: asyncio.Task[None] | None = None
 
 
 class Gateway:
@@ -45,6 +46,7 @@ class Gateway:
         self._judge = Judge(endpoint, settings.attempts)
         self._settings = settings
         self._working: set[_Work] = set()
+        self._renewals: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -53,13 +55,15 @@ class Gateway:
         What is not finished by then comes back from the queue. Raises QueueBroken.
         """
         async with asyncio.TaskGroup() as group:
-            renewing = group.create_task(self._renew())
+            renewing = group.create_task(self._renew(group))
             taking = group.create_task(self._take(group))
             await stop.wait()
             taking.cancel()
             await asyncio.wait([taking])
             await self._drain()
             renewing.cancel()
+            for task in self._renewals:
+                task.cancel()
 
     async def _take(self, group: asyncio.TaskGroup) -> None:
         """Begin to work on what comes, no more at once than there is room for."""
@@ -109,11 +113,18 @@ class Gateway:
             self._working.discard(work)
             self._freed.set()
 
-    async def _renew(self) -> None:
-        """Renew the lease of whatever is at work, at a third of its length."""
+    async def _renew(self, group: asyncio.TaskGroup) -> None:
+        """Renew the lease of whatever is at work, at a third of its length.
+
+        Each in a task of its own: one that hangs does not let the leases of others lapse.
+        """
         while True:
             await asyncio.sleep(self._settings.lease / 3)
-            await asyncio.gather(*(self._extend(work) for work in list(self._working)))
+            for work in self._working:
+                if work.renewing is None or work.renewing.done():
+                    work.renewing = group.create_task(self._extend(work))
+                    self._renewals.add(work.renewing)
+                    work.renewing.add_done_callback(self._renewals.discard)
 
     async def _extend(self, work: _Work) -> None:
         try:

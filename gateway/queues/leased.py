@@ -82,8 +82,10 @@ class Standing:
     held: float
     """When its visibility was renewed, by the monotonic clock."""
     is_begun: bool = False
-    """Whether the register is this gateway's claim."""
+    """Whether the register is this gateway's claim: work may have reached the backend."""
     is_over: bool = False
+    is_ended: bool = False
+    """Over, and nothing is left to be done about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,10 @@ class LeasedDelivery:
 
     async def answer(self, reply: Message | None) -> None:
         await self._settle(reply, "")
-        await self.entry.remove()
-        self._desk.ended(self)
+        try:
+            await self.entry.remove()
+        finally:
+            self._end()
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
         await self._settle(reply, reason)
@@ -123,37 +127,47 @@ class LeasedDelivery:
         except QueueUnavailable as error:
             # Its register says that it belongs aside: whoever receives it again does that first.
             log.warning("%s is answered, and not put aside yet: %s", self.message.id, error)
-        self._desk.ended(self)
+        finally:
+            self._end()
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
         async with self._turn:
             self._check()
-            await self._release(delay, self.attempt if counts else self.attempt - 1)
+            attempt = self.attempt if counts else self.attempt - 1
+            await self._release(delay, replace(self.standing.claim, attempt=attempt))
             await self._guarded(self._desk.park(self, delay))
             self.standing.is_over = True
-        self._desk.ended(self)
+        self._end()
 
     async def give_back(self) -> None:
-        """Give the request back to SQS at once. Raises LeaseLost, QueueUnavailable."""
+        """Give the request back at once: as one that may have reached the backend, if work began.
+
+        Raises LeaseLost, QueueUnavailable.
+        """
         async with self._turn:
             self._check()
-            await self._release(0, self.attempt - 1)
+            claim = self.standing.claim
+            if self.standing.is_begun:
+                claim = replace(claim, interrupted=True)
+            else:
+                claim = replace(claim, attempt=self.attempt - 1)
+            await self._release(0, claim)
             await self._desk.pump.hold(self.entry.received.handle, 0)
             self.standing.is_over = True
 
-    async def _release(self, delay: float, attempt: int) -> None:
+    async def _release(self, delay: float, claim: Claim) -> None:
         standing = self.standing
-        standing.claim = replace(standing.claim, attempt=attempt)
+        standing.claim = claim
         if standing.is_begun and standing.etag is not None:
             not_before = self._desk.clock() + delay
-            release = self.entry.ledger.release(
-                self.entry.name, standing.claim, standing.etag, not_before
-            )
+            release = self.entry.ledger.release(self.entry.name, claim, standing.etag, not_before)
             standing.etag = await self._guarded(release)
             standing.is_begun = False
 
     async def extend(self, lease: float) -> None:
         async with self._turn:
+            if self.standing.is_over and not self.standing.is_ended:
+                return  # it is answered, and is being removed
             self._check()
             standing, now = self.standing, time.monotonic()
             is_fresh = now - standing.held < RENEW_AFTER * lease
@@ -185,8 +199,12 @@ class LeasedDelivery:
             return await doing
         except LeaseLost:
             self.standing.is_over = True
-            self._desk.ended(self)
+            self._end()
             raise
+
+    def _end(self) -> None:
+        self.standing.is_ended = True
+        self._desk.ended(self)
 
     def _check(self) -> None:
         if self.standing.is_over:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 MARGIN = 1.0
 """Seconds longer than its lease that the claim of another must have stood still."""
+LAST_LOOK = 5.0
+"""Seconds that what is being looked at may take at the end."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
 ID_TAKEN = "its id was used before, for another message"
@@ -102,7 +104,7 @@ class Intake:
         """Give back what was received and not settled: others have it at once."""
         shelf = self._shelf
         if shelf.taking:
-            await asyncio.wait(shelf.taking)
+            await asyncio.wait(shelf.taking, timeout=LAST_LOOK)
         held = [(one.give_back(), one.entry.received) for one in shelf.deliveries]
         put_off = [(self._pump.hold(one.received.handle, 0), one.received) for one in shelf.parked]
         await asyncio.gather(*(_tolerant(*one) for one in held + put_off))
@@ -137,8 +139,10 @@ class _Triage:
             await self._park(entry, delay, partial(self._again, entry, register.etag))
             return
         standing = self._standing(register.attempt + 1)
+        interrupted = register.interrupted or not is_released
+        standing.claim = replace(standing.claim, interrupted=interrupted)
         standing.etag = register.etag
-        await self._begin(entry, standing, interrupted=not is_released)
+        await self._begin(entry, standing)
 
     async def _again(self, entry: Entry, watched: str) -> None:
         await self.consider(entry, await entry.ledger.look(entry.name), watched)
@@ -147,8 +151,8 @@ class _Triage:
         claim = Claim(token=new_token(), lease=self._lease, attempt=attempt)
         return Standing(claim, None, time.monotonic())
 
-    async def _begin(self, entry: Entry, standing: Standing, *, interrupted: bool = False) -> None:
-        message = await entry.read(interrupted=interrupted)
+    async def _begin(self, entry: Entry, standing: Standing) -> None:
+        message = await entry.read(interrupted=standing.claim.interrupted)
         if message is None:
             await entry.remove()
             return
@@ -174,7 +178,9 @@ class _Triage:
             return
         message, standing = delivery.message, self._standing(old.claim.attempt + 1)
         standing.etag = old.etag
-        standing.claim = replace(standing.claim, digest=old.claim.digest)
+        standing.claim = replace(
+            standing.claim, digest=old.claim.digest, interrupted=old.claim.interrupted
+        )
 
         async def resume() -> None:
             standing.held = time.monotonic()

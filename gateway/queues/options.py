@@ -15,7 +15,7 @@ class QueueOptions:
     concurrency: int = 64
     """Requests that are carried out at a time: connections are kept for as many."""
     soapjms_strict: bool = False
-    """Of SQS queues: refuse whatever breaks a rule of SOAP/JMS, not only what contradicts itself."""
+    """Of SQS: refuse whatever breaks a rule of SOAP/JMS, not only what contradicts itself."""
     senders: Mapping[str, str] = field(default_factory=dict)
     """The client's name of each principal that SQS may name; empty: the message is believed."""
     reply_queues: tuple[str, ...] = ()

@@ -246,6 +246,7 @@ def _register(stored: Stored, name: Name) -> Register:
         token=metadata.get(TOKEN, ""),
         digest=metadata.get(DIGEST, ""),
         quarantined=metadata.get(QUARANTINED, ""),
+        interrupted=True,  # unless it can be read that it is not
     )
     if common.state is RegisterState.DONE:
         return replace(common, reply=_reply(stored, name))

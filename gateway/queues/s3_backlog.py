@@ -48,6 +48,8 @@ class Backlog:
 
     monotonic: Clock
     candidates: dict[str, Candidate] = field(default_factory=dict)
+    listed: float = 0.0
+    """When the last listing was begun."""
     _held: set[str] = field(default_factory=set)
     _finished: dict[str, float] = field(default_factory=dict)
 
@@ -57,6 +59,7 @@ class Backlog:
         What was removed before that and is in it all the same was sent again.
         """
         now = self.monotonic()
+        self.listed = began
         self._finished = {key: at for key, at in self._finished.items() if at >= began}
         fresh = {}
         for one, is_mine in zip(listed, mine, strict=True):
@@ -105,7 +108,11 @@ class Backlog:
         candidate.is_tried = True
 
     def _is_due(self, candidate: Candidate, now: float) -> bool:
-        return self._is_open(candidate.key) and self._due(candidate) <= now
+        due = self._due(candidate)
+        # What is another's to take is answered and removed by then, as a rule: it is tried only
+        # where a later listing still has it.
+        is_stale = not candidate.is_mine and self.listed < due
+        return self._is_open(candidate.key) and due <= now and not is_stale
 
     def _is_open(self, key: str) -> bool:
         return key not in self._held and key not in self._finished

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 from gateway.errors import QueueUnavailable
 from gateway.message import Clock
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 BEAT = 30.0
 """Seconds between two signs of life: a dollar a month for each gateway."""
+SETTLING = (1.0, 2.0, 5.0, 10.0)
+"""Seconds between the first signs: gateways that start together soon know of each other."""
 MISSED = 3
 """Signs missing until a gateway counts as gone."""
 
@@ -55,8 +58,8 @@ class Fleet:
         return max(self._members, key=lambda member: _weight(member, key)) == self._own
 
     async def _keep_beating(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT)
+        for pause in chain(SETTLING, repeat(BEAT)):
+            await asyncio.sleep(pause)
             await self._beat()
 
     async def _beat(self) -> None:

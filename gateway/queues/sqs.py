@@ -11,9 +11,10 @@ from functools import partial
 
 from gateway.errors import ConfigurationError, IdTaken, QueueUnavailable
 from gateway.message import Clock, Message, check_identity, digest
-from gateway.queue import Collected, Delivery
+from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import SqsAddress
 from gateway.queues.bucket import Keys, Name, check_format
+from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.leased import Entry
 from gateway.queues.leased_intake import Intake
 from gateway.queues.offload import Payloads
@@ -26,6 +27,7 @@ from gateway.queues.sqs_client import Outgoing, Received, SqsClient
 from gateway.queues.sqs_entry import Counter, SqsEntry, aside_in_bucket, identify
 from gateway.queues.sqs_pump import SqsPump
 from gateway.queues.sqs_replies import REMEMBERED, BucketReplies, Replies, ReplyBox
+from gateway.queues.sqs_status import sqs_status
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +39,15 @@ DUPLICATES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Bucket:
     """The bucket of replies."""
 
     store: S3Store
     keys: Keys
     registers: Registers
+    is_tried: bool = False
+    """Whether it keeps the conditions of writes."""
 
 
 class SqsQueue:
@@ -66,6 +70,9 @@ class SqsQueue:
         self._replies: Replies = BucketReplies(bucket.registers) if bucket else ReplyBox(client)
         self._sender = _Sender(pump, url, payloads)
         self._intake = Intake(pump, self.clock, options.lease, partial(requests.entry, counter))
+        self._bucket = bucket
+        store, keys = (bucket.store, bucket.keys) if bucket else (None, None)
+        self._count = partial(sqs_status, client, url, store, keys)
         self._resources = (self._replies, pump, client, *([bucket.store] if bucket else []))
 
     @classmethod
@@ -98,7 +105,13 @@ class SqsQueue:
             self._replies.sent(prepared, message_id)
 
     async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        if self._bucket is not None and not self._bucket.is_tried:
+            await check_conditions(self._bucket.store, self._bucket.keys)
+            self._bucket.is_tried = True
         return await self._intake.receive(limit, wait)
+
+    async def status(self) -> QueueStatus:
+        return await self._count()
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         return await self._replies.collect(sender, id, wait)

@@ -42,6 +42,8 @@ CONCURRENCY = 16
 SENDER = "local"
 UP = 2.0
 """Seconds that the gateways have before the first fault."""
+BUSY = 10.0
+"""Seconds that a fault waits for a gateway to be at work, at most."""
 HEALED = 60.0
 """Seconds after the last fault in which everything must have come to its end."""
 LOOK = 0.3
@@ -276,13 +278,28 @@ class Sufferer:
 
     def __init__(self, settings: Path) -> None:
         self._settings = settings
-        self._process = start("serve", settings)
+        self._log = log_of(settings)
+        self._log.touch()
+        self._start()
+
+    def _start(self) -> None:
+        self._logged = self._log.stat().st_size
+        self._process = start("serve", self._settings)
 
     async def suffer(self, blows: Iterable[tuple[float, Fault]]) -> None:
         began = time.monotonic()
         for moment, fault in blows:
             await asyncio.sleep(began + moment - time.monotonic())
+            await self._at_work()
             await self._befallen(fault)
+
+    async def _at_work(self) -> None:
+        """Wait, not for ever, until the process answers calls: before that no fault can harm."""
+        until = time.monotonic() + BUSY
+        while time.monotonic() < until:
+            if b" answered in " in self._log.read_bytes()[self._logged :]:
+                return
+            await asyncio.sleep(0.1)
 
     async def _befallen(self, fault: Fault) -> None:
         if fault is Fault.PAUSE:
@@ -299,7 +316,7 @@ class Sufferer:
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self._process.wait, 20)
         self._process.kill()
-        self._process = start("serve", self._settings)
+        self._start()
 
     def end(self) -> None:
         end(self._process)

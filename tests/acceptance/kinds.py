@@ -9,6 +9,8 @@ import servers
 KINDS = {
     "s3 of ministack": "s3://{bucket}/orders?endpoint_url={s3}",
     "s3 of minio": "s3://{bucket}/orders?endpoint_url={s3}",
+    "doorbell of ministack": "s3://{bucket}/orders?doorbell={queue}&endpoint_url={s3}",
+    "sqs of ministack": "sqs://{queue}?replies=s3://{bucket}/orders&endpoint_url={s3}",
 }
 
 
@@ -17,6 +19,7 @@ def address(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     cloud = clouds.started(kind.partition(" of ")[2], request)
     for name, value in servers.environment(cloud).items():
         monkeypatch.setenv(name, value)
-    return KINDS[kind].format(
-        s3=cloud.s3, sqs=cloud.sqs, bucket=servers.fresh_bucket(cloud) if cloud.s3 else ""
-    )
+    places = {"s3": cloud.s3, "bucket": servers.fresh_bucket(cloud)}
+    if cloud.sqs:
+        places["queue"] = servers.fresh_queue(cloud).rpartition("/")[2]
+    return KINDS[kind].format(**places)

@@ -1,4 +1,4 @@
-"""Programs of Java with Amazon's own libraries for JMS and for large messages, against our queue."""
+"""Java with Amazon's own libraries, for JMS and for large messages, against our queue."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def java(classes: Path) -> Iterator[object]:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
             )
-            stack.callback(process.wait)
+            stack.enter_context(process)
             stack.callback(process.kill)
             return process
 

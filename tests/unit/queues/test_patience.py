@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from gateway.queues.patience import LONGEST, REMEMBERED, Patience
+import pytest
+
+from gateway.queues.patience import FIRST_TRIP, LONGEST, Patience
 
 
 def first(patience: Patience, wait: float = 60.0) -> float:
     return next(patience.delays(wait))
 
 
-def test_a_stranger_looks_after_one_trip():
+@pytest.mark.parametrize("took", [0.1, 1.0, 4.0])
+def test_the_first_look_settles_a_little_before_replies_come(took):
     patience = Patience()
-    patience.note_trip(0.02)
-    assert first(patience) == 0.02
+    for _ in range(500):
+        delay = first(patience)
+        patience.note_reply(max(delay, took), looks=1 if delay >= took else 2)
+    assert 0.75 * took < first(patience) <= 1.03 * took
 
 
-def test_no_look_is_made_before_replies_of_late_had_come():
+def test_replies_that_come_sooner_than_they_did_are_found_sooner():
     patience = Patience()
-    for _ in range(REMEMBERED):
-        patience.note_reply(0.5, looks=2)
-    assert first(patience) == 0.5
-
-
-def test_what_the_first_look_finds_makes_the_next_first_look_earlier():
-    patience = Patience()
-    for _ in range(REMEMBERED):
-        patience.note_reply(0.5, looks=1)
-    before = first(patience)
-    for _ in range(REMEMBERED):
-        patience.note_reply(before, looks=1)
-    assert first(patience) < before < 0.5
+    for _ in range(500):
+        patience.note_reply(2.0, looks=2)
+    slow = first(patience)
+    for _ in range(20):
+        patience.note_reply(first(patience), looks=1)
+    assert first(patience) < slow / 10
+    for _ in range(100):
+        patience.note_reply(first(patience), looks=1)
+    assert first(patience) == FIRST_TRIP
 
 
 def test_the_last_look_is_when_the_wait_is_over():
@@ -37,12 +38,23 @@ def test_the_last_look_is_when_the_wait_is_over():
     assert sum(Patience().delays(0.01)) <= 0.01
 
 
+def test_a_reply_is_seen_within_two_trips_or_a_tenth_of_the_time_waited(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
+    trip = FIRST_TRIP
+    for delay in Patience().delays(600):
+        before, now = now, now + delay + trip
+        # Whatever came right after the look before is seen now.
+        if before:
+            assert now - before <= max(2 * trip, 0.1 * now) + 1e-9
+
+
 def test_whoever_waits_long_does_not_hammer(monkeypatch):
     now = 0.0
     monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
     looks = 0
     for delay in Patience().delays(3600):
-        now += delay
+        now += delay + FIRST_TRIP
         looks += 1
         assert delay <= LONGEST
-    assert looks < 3600 / LONGEST + 70
+    assert looks < 3600 / LONGEST + 100
