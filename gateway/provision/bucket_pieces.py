@@ -114,7 +114,9 @@ def _encryption(place: Place) -> Piece:
 
     def read() -> Document | None:
         found = place.ask("s3:GetEncryptionConfiguration", "get_bucket_encryption")
-        return found and found["ServerSideEncryptionConfiguration"]["Rules"][0]
+        # Ceph answers without rules where S3 says that there is no configuration.
+        rules = found["ServerSideEncryptionConfiguration"].get("Rules") if found else None
+        return rules[0] if rules else None
 
     def merge(found: Document | None) -> Document:
         if found is not None and (not key or {**found, **wanted} == found):

@@ -6,6 +6,7 @@ condition that cannot hold: a service looks first at who asks.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterator
@@ -99,7 +100,12 @@ class _Bench:
             written.append(key)
 
         tried = _tried(self.s3, "s3:PutObject", resource, subject, ask)
-        return Examined(subject, "", f"this store ignores If-Match: {_OTHER}") if written else tried
+        if written:
+            # MinIO keeps If-Match where there is an object, and writes where there is none; whether
+            # a store keeps it at all is tried by every gateway as it starts.
+            with contextlib.suppress(ClientError):
+                self.s3.client.delete_object(Bucket=self.address.bucket, Key=key)
+        return tried
 
     def refused_twice(self, key: str) -> Examined:
         """Try whether the store keeps If-None-Match: the object is there by now."""
@@ -125,16 +131,21 @@ def _tried(
 ) -> Examined:
     try:
         with told(service, permission, resource):
-            try:
-                ask()
-            except ClientError as error:
-                if status_of(error) not in _HELD or code_of(error) == "NoSuchBucket":
-                    raise
+            _asked(ask)
     except Unsupported as error:
         return Examined(subject, "", f"not supported by this store: {error}")
     except ConfigurationError as error:
         return Examined(subject, "", str(error))
     return Examined(subject, "is allowed")
+
+
+def _asked(ask: Callable[[], Any]) -> None:
+    """Ask; that an object is not there, or a condition does not hold, is an answer as well."""
+    try:
+        ask()
+    except ClientError as error:
+        if status_of(error) not in _HELD or code_of(error) == "NoSuchBucket":
+            raise
 
 
 def _queue(desired: Desired, queue: DesiredQueue) -> Iterator[Examined]:

@@ -132,7 +132,7 @@ class LeasedDelivery:
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
         async with self._turn:
-            self._check()
+            _check(self.standing)
             attempt = self.attempt if counts else self.attempt - 1
             await self._release(delay, replace(self.standing.claim, attempt=attempt))
             await self._guarded(self._desk.park(self, delay))
@@ -145,7 +145,7 @@ class LeasedDelivery:
         Raises LeaseLost, QueueUnavailable.
         """
         async with self._turn:
-            self._check()
+            _check(self.standing)
             claim = self.standing.claim
             if self.standing.is_begun:
                 claim = replace(claim, interrupted=True)
@@ -168,7 +168,7 @@ class LeasedDelivery:
         async with self._turn:
             if self.standing.is_over and not self.standing.is_ended:
                 return  # it is answered, and is being removed
-            self._check()
+            _check(self.standing)
             standing, now = self.standing, time.monotonic()
             is_fresh = now - standing.held < RENEW_AFTER * lease
             if standing.is_begun and is_fresh:
@@ -183,7 +183,7 @@ class LeasedDelivery:
 
     async def _settle(self, reply: Message | None, quarantined: str) -> None:
         async with self._turn:
-            self._check()
+            _check(self.standing)
             standing, message = self.standing, self.message
             if isinstance(message, Message):
                 reply = storable(reply, message)
@@ -206,6 +206,7 @@ class LeasedDelivery:
         self.standing.is_ended = True
         self._desk.ended(self)
 
-    def _check(self) -> None:
-        if self.standing.is_over:
-            raise LeaseLost("the request was settled, given back, or lost")
+
+def _check(standing: Standing) -> None:
+    if standing.is_over:
+        raise LeaseLost("the request was settled, given back, or lost")

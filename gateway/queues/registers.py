@@ -197,12 +197,7 @@ class Registers:
         for looks, delay in enumerate(self._patience.delays(wait), 1):
             await asyncio.sleep(delay)
             asked = time.monotonic()
-            try:
-                found = await self._look_as_client(name)
-            except QueueUnavailable:
-                if time.monotonic() - began >= wait:
-                    raise
-                continue
+            found = await self._look_as_client(name, is_last=asked - began >= wait)
             self._patience.note_trip(time.monotonic() - asked)
             if found is not None and found.is_final:
                 if wait > 0:
@@ -210,11 +205,15 @@ class Registers:
                 return found
         return found
 
-    async def _look_as_client(self, name: Name) -> Register | None:
+    async def _look_as_client(self, name: Name, *, is_last: bool) -> Register | None:
         """Look as one who may not list: then a missing reply is a forbidden one."""
         try:
             return await self.look(name)
         except Forbidden:
+            return None
+        except QueueUnavailable:
+            if is_last:
+                raise
             return None
 
 

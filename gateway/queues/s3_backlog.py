@@ -71,12 +71,15 @@ class Backlog:
         self.candidates = fresh
 
     def choose(self, limit: int) -> list[Candidate]:
-        """Return what to try now, oldest first, clients in turns."""
+        """Return what to try now, oldest first, clients in turns.
+
+        What others are to take only where there is nothing else: most of it is in their hands.
+        """
         now = self.monotonic()
+        due = [one for one in self.candidates.values() if self._is_due(one, now)]
         by_client: dict[str, list[Candidate]] = defaultdict(list)
-        for key, candidate in self.candidates.items():
-            if self._is_due(candidate, now):
-                by_client[key.rpartition(".")[2]].append(candidate)
+        for candidate in [one for one in due if one.is_mine] or due:
+            by_client[candidate.key.rpartition(".")[2]].append(candidate)
         turns = zip_longest(*by_client.values())
         return [one for turn in turns for one in turn if one is not None][:limit]
 

@@ -132,7 +132,7 @@ class S3Delivery:
 
     async def _release(self, delay: float, counts: bool, interrupted: bool) -> None:
         async with self._turn:
-            hold = self._held()
+            hold = _held(self._hold)
             attempt = self.attempt if counts else self.attempt - 1
             claim = replace(hold.claim, attempt=attempt, interrupted=interrupted)
             not_before = self._desk.clock() + delay
@@ -146,7 +146,7 @@ class S3Delivery:
         async with self._turn:
             if self._hold.is_over and not self._hold.is_ended:
                 return  # it is answered, and is being removed
-            hold = self._held()
+            hold = _held(self._hold)
             hold.has_begun = True
             now = time.monotonic()
             if lease <= hold.claim.lease and now - hold.written < RENEW_AFTER * lease:
@@ -159,7 +159,7 @@ class S3Delivery:
 
     async def _settle(self, reply: Message | None, quarantined: str) -> None:
         async with self._turn:
-            hold = self._held()
+            hold = _held(self._hold)
             if isinstance(self.message, Message):
                 reply = storable(reply, self.message)
             await self._guarded(
@@ -180,10 +180,11 @@ class S3Delivery:
         self._hold.is_ended = True
         self._settled(ending)
 
-    def _held(self) -> Hold:
-        if self._hold.is_over:
-            raise LeaseLost("the request was settled, given back, or lost")
-        return self._hold
+
+def _held(hold: Hold) -> Hold:
+    if hold.is_over:
+        raise LeaseLost("the request was settled, given back, or lost")
+    return hold
 
 
 class ForeignDelivery:

@@ -86,6 +86,7 @@ class S3Store:
     def __init__(self, http: SignedHttp, endpoint: Endpoint, bucket: str) -> None:
         self._http = http
         self.bucket = bucket
+        self.clock: ServerClock = http.clock
         if endpoint.path_style:
             self._root = f"{endpoint.url}/{bucket}"
         else:
@@ -97,10 +98,6 @@ class S3Store:
         account = await Account.open(address.access)
         endpoint = await account.endpoint("s3")
         return cls(SignedHttp(account, "s3", connections), endpoint, address.bucket)
-
-    @property
-    def clock(self) -> ServerClock:
-        return self._http.clock
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -121,29 +118,14 @@ class S3Store:
         """
         headers = {META + name: value for name, value in (metadata or {}).items()}
         headers |= {"Content-Type": content_type, **(only.headers if only else {})}
-        request = Request("PUT", self._url(key), headers, body)
-        answer = await (self._http.insist(request) if only is None else self._once(request))
+        request = Request("PUT", self._root + _path(key), headers, body)
+        answer = await (self._http.insist(request) if only is None else _once(self._http, request))
         if answer.status == 200:
             return answer.headers.get("etag", "").strip('"')
         # Of a condition on an object that is not there, S3 says 404 and Ceph 412.
         if answer.status == 412 or (answer.status == 404 and answer.code == "NoSuchKey"):
             raise Occupied(key)
-        raise self._error(answer, "PUT", key)
-
-    async def _once(self, request: Request) -> Answer:
-        """Send a conditional write, again only where it was certainly not carried out.
-
-        409 is S3's word for that: another write was under way, and this one is to be sent again.
-        """
-        for attempt in range(ATTEMPTS):
-            answer = await self._http.send(request)
-            if answer.status != 409 and not answer.is_throttled:
-                break
-            await pause(attempt)
-        if answer.status >= 500 and not answer.is_throttled:
-            # Ceph answers so to whoever lost a race, and any store after the work was done.
-            raise Unsure(f"the store answered {answer.status} {answer.code} to a write")
-        return answer
+        raise _error(self.bucket, answer, "PUT", key)
 
     async def get(self, key: str, limit: int | None = None) -> Stored | None:
         """Read an object; None where there is none. Of one over ``limit`` bytes, not the body.
@@ -166,13 +148,13 @@ class S3Store:
             "x-amz-copy-source": quote(f"/{self.bucket}/{source}", safe="/-_.~"),
             "x-amz-metadata-directive": "REPLACE",
         }
-        answer = await self._http.insist(Request("PUT", self._url(key), headers))
+        answer = await self._http.insist(Request("PUT", self._root + _path(key), headers))
         # A copy that fails half-way has the status of success (S3 API, CopyObject).
         if answer.status != 200 or answer.code:
-            raise self._error(answer, "PUT", key)
+            raise _error(self.bucket, answer, "PUT", key)
 
     async def _read(self, method: str, key: str, limit: int | None) -> Stored | None:
-        answer = await self._http.insist(Request(method, self._url(key), limit=limit))
+        answer = await self._http.insist(Request(method, self._root + _path(key), limit=limit))
         if answer.status == 200:
             etag = answer.headers.get("etag", "").strip('"')
             content_type = answer.headers.get("content-type", "")
@@ -180,13 +162,13 @@ class S3Store:
             return Stored(answer.body, etag, metadata, content_type, answer.is_cut)
         if answer.status == 404 and answer.code != "NoSuchBucket":
             return None
-        raise self._error(answer, method, key)
+        raise _error(self.bucket, answer, method, key)
 
     async def delete(self, key: str) -> None:
         """Remove an object, if it is there. Raises Forbidden, QueueUnavailable."""
-        answer = await self._http.insist(Request("DELETE", self._url(key)))
+        answer = await self._http.insist(Request("DELETE", self._root + _path(key)))
         if answer.status not in (200, 204) and answer.code != "NoSuchKey":
-            raise self._error(answer, "DELETE", key)
+            raise _error(self.bucket, answer, "DELETE", key)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[Listed]:
         """Return the objects below a prefix in the order of their keys, a thousand at most.
@@ -198,29 +180,47 @@ class S3Store:
             query += f"&start-after={quote(after, safe='')}"
         answer = await self._http.insist(Request("GET", self._root + query))
         if answer.status != 200:
-            raise self._error(answer, "LIST", prefix)
+            raise _error(self.bucket, answer, "LIST", prefix)
         return [_listed(item) for item in _ITEM.findall(answer.body)]
 
-    def _url(self, key: str) -> str:
-        return f"{self._root}/{quote(key, safe='/-_.~')}"
 
-    def _error(self, answer: Answer, verb: str, key: str) -> QueueUnavailable:
-        """Return the error for an answer that is none of a verb's own, with the cure."""
-        place = f"s3://{self.bucket}/{key}"
-        said = f"{answer.status} {answer.code}".rstrip()
-        if answer.status in (301, 307, 400) and "x-amz-bucket-region" in answer.headers:
-            region = answer.headers["x-amz-bucket-region"]
-            return QueueUnavailable(f"the bucket {self.bucket} is in {region}: set that region")
-        if answer.code == "NoSuchBucket":
-            text = f"there is no bucket {self.bucket}: correct its name, or run gateway provision"
-            return QueueUnavailable(text)
-        if answer.status in (401, 403):
-            kind = QueueUnavailable if answer.code in _CURES else Forbidden
-            cure = _CURES.get(answer.code) or (
-                f"allow {_ACTIONS[verb]} on it (gateway policy shows the whole policy)"
-            )
-            return kind(f"{place} may not be {_DONE[verb]} ({said}): {cure}")
-        return QueueUnavailable(f"{place} could not be {_DONE[verb]}: the store answered {said}")
+async def _once(http: SignedHttp, request: Request) -> Answer:
+    """Send a conditional write, again only where it was certainly not carried out.
+
+    409 is S3's word for that: another write was under way, and this one is to be sent again.
+    """
+    for attempt in range(ATTEMPTS):
+        answer = await http.send(request)
+        if answer.status != 409 and not answer.is_throttled:
+            break
+        await pause(attempt)
+    if answer.status >= 500 and not answer.is_throttled:
+        # Ceph answers so to whoever lost a race, and any store after the work was done.
+        raise Unsure(f"the store answered {answer.status} {answer.code} to a write")
+    return answer
+
+
+def _path(key: str) -> str:
+    return "/" + quote(key, safe="/-_.~")
+
+
+def _error(bucket: str, answer: Answer, verb: str, key: str) -> QueueUnavailable:
+    """Return the error for an answer that is none of a verb's own, with the cure."""
+    place = f"s3://{bucket}/{key}"
+    said = f"{answer.status} {answer.code}".rstrip()
+    if answer.status in (301, 307, 400) and "x-amz-bucket-region" in answer.headers:
+        region = answer.headers["x-amz-bucket-region"]
+        return QueueUnavailable(f"the bucket {bucket} is in {region}: set that region")
+    if answer.code == "NoSuchBucket":
+        text = f"there is no bucket {bucket}: correct its name, or run gateway provision"
+        return QueueUnavailable(text)
+    if answer.status in (401, 403):
+        kind = QueueUnavailable if answer.code in _CURES else Forbidden
+        cure = _CURES.get(answer.code) or (
+            f"allow {_ACTIONS[verb]} on it (gateway policy shows the whole policy)"
+        )
+        return kind(f"{place} may not be {_DONE[verb]} ({said}): {cure}")
+    return QueueUnavailable(f"{place} could not be {_DONE[verb]}: the store answered {said}")
 
 
 _DONE = {"PUT": "written", "GET": "read", "HEAD": "read", "LIST": "listed", "DELETE": "removed"}

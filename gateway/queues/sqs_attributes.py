@@ -64,14 +64,20 @@ def to_sqs(message: Message, *, as_bytes: bool = False, is_reply: bool = False) 
         REPLY_NAME: _queue_name(message.reply_to),
         OWN: "" if is_reply else _written(Tag(message.id, message.sender, message.expires)),
     }
-    attributes = {
-        name: Attribute("String", value) for name, value in values.items() if name and value
-    }
-    attributes.pop(IS_FAULT, None)
+    attributes = _strings(values)
     if is_reply or message.is_fault:
-        attributes[IS_FAULT] = Attribute("Number.Boolean", "1" if message.is_fault else "0")
+        attributes[IS_FAULT] = Attribute("Number.Boolean", str(int(message.is_fault)))
     body = base64.b64encode(message.body).decode() if text is None else text
     return Outgoing(body=body, attributes=attributes)
+
+
+def _strings(values: Mapping[str, str]) -> dict[str, Attribute]:
+    """Return what is a String on the wire: neither what is empty nor what has no name there."""
+    return {
+        name: Attribute("String", value)
+        for name, value in values.items()
+        if name and value and name != IS_FAULT
+    }
 
 
 def _text(body: bytes) -> str | None:

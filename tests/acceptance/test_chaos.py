@@ -12,18 +12,25 @@ DONE = Look("done", "1")
 CLAIMED = Look("claimed", "2")
 
 
-@pytest.mark.timeout(120)
+FAULTS = (Fault.KILL, Fault.KILL, Fault.PAUSE, Fault.STOP)
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", kinds.KINDS)
 async def test_gateways_killed_paused_and_stopped_break_no_promise(
     kind, request, tmp_path, monkeypatch
 ):
-    address = kinds.address(kind, request, monkeypatch)
     cloud = clouds.started(kind.partition(" of ")[2], request)
-    faults = (Fault.KILL, Fault.KILL, Fault.PAUSE, Fault.STOP)
-    plan = Plan(gateways=2, calls=60, rate=10, delay=1.0, faults=faults, seed=1)
-    outcome = await run(tmp_path, address, cloud, plan)
-    assert outcome.violations == []
-    assert outcome.unknown + outcome.repeated, "no fault hit a call at work: it proved nothing"
+    for seed in (1, 2, 3, 4):
+        address = kinds.address(kind, request, monkeypatch)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        plan = Plan(gateways=2, calls=60, rate=8, delay=1.0, faults=FAULTS, seed=seed)
+        outcome = await run(folder, address, cloud, plan)
+        assert outcome.violations == []
+        if outcome.unknown + outcome.repeated:
+            return
+    pytest.fail("no fault of any run hit a call at work: they proved nothing")
 
 
 @pytest.mark.parametrize("looks", [[DONE], [CLAIMED, Look("released", "3"), CLAIMED, DONE]])

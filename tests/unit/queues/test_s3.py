@@ -234,3 +234,28 @@ async def test_a_request_that_is_far_too_large_is_put_aside_unread_and_its_clien
     assert aside.body == b"x" * 5000
     assert aside.metadata["soapjms-contenttype"] == "text/xml"
     await small.aclose()
+
+
+async def test_a_proxy_of_the_environment_is_used_and_its_exceptions_are_kept(
+    address, store, monkeypatch
+):
+    asked = []
+
+    async def proxy(request: web.Request) -> web.Response:
+        asked.append(str(request.url))
+        return web.Response(status=404)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", proxy)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    through = await S3Store.open(parse_bucket("s3://b-1?endpoint_url=http://s3.invalid"), 4)
+    assert await through.get("a-key") is None
+    assert asked == ["http://s3.invalid/b-1/a-key"]
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert await store.get("a-key") is None
+    assert len(asked) == 1
+    await through.aclose()
+    await runner.cleanup()
