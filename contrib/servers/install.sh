@@ -16,8 +16,9 @@ main() {
     install_python moto "moto[server,s3,sqs]==$MOTO"
     install_elasticmq
     install_minio
+    install_packages libfaketime # clocks that are hours off
     if [ "${1:-}" = --ceph ]; then
-        install_ceph
+        install_packages "${CEPH[@]}"
     fi
 }
 
@@ -50,13 +51,13 @@ install_minio() {
         echo "Go failed: MinIO is not installed"
 }
 
-install_ceph() {
+install_packages() {
     local missing=() as_root=()
     if ! has apt-get dpkg-query; then
-        echo "no apt-get here: ${CEPH[*]} are not installed"
+        echo "no apt-get here: $* is not installed"
         return
     fi
-    for package in "${CEPH[@]}"; do
+    for package in "$@"; do
         is_installed "$package" || missing+=("$package")
     done
     if [ ${#missing[@]} = 0 ]; then
@@ -68,7 +69,7 @@ install_ceph() {
     export DEBIAN_FRONTEND=noninteractive
     "${as_root[@]}" apt-get update -qq || true
     quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}" ||
-        echo "apt-get failed: radosgw is not installed"
+        echo "apt-get failed: $* is not installed"
 }
 
 is_installed() {

@@ -11,6 +11,9 @@ from gateway.errors import QueueError, QueueUnavailable
 from gateway.queues.sqs_client import BATCH, BATCH_BYTES, Outcome
 
 T = TypeVar("T")
+
+SLOW = 0.5
+"""Seconds after which a batch under way is no longer waited for."""
 PARALLEL = 8
 """Batches of one kind on their way at a time."""
 
@@ -32,6 +35,7 @@ class Batches(Generic[T]):
         self._waiting: deque[tuple[T, asyncio.Future[str]]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._is_due = False
+        self._left = 0.0
 
     async def add(self, item: T) -> str:
         """Have an item carried; it is done when this returns. Raises what became of this one.
@@ -55,14 +59,21 @@ class Batches(Generic[T]):
 
     def _launch(self) -> None:
         self._is_due = False
-        while self._waiting and self._may_leave():
+        loop = asyncio.get_running_loop()
+        while self._waiting and self._may_leave(loop.time()):
             task = asyncio.create_task(self._carry_one(self._load()))
             self._under_way.add(task)
+            self._left = loop.time()
             task.add_done_callback(self._arrived)
+        if self._waiting:
+            loop.call_later(SLOW, self._launch)
 
-    def _may_leave(self) -> bool:
-        is_full = len(self._waiting) >= BATCH
-        return not self._under_way or (is_full and len(self._under_way) < PARALLEL)
+    def _may_leave(self, now: float) -> bool:
+        if not self._under_way:
+            return True
+        # One that hangs must not hold up the others: with them, every lease would lapse.
+        is_urgent = len(self._waiting) >= BATCH or now - self._left >= SLOW
+        return is_urgent and len(self._under_way) < PARALLEL
 
     def _load(self) -> list[tuple[T, asyncio.Future[str]]]:
         batch = [self._waiting.popleft()]
