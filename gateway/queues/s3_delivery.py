@@ -16,6 +16,8 @@ from gateway.queues.s3_store import S3Store
 
 log = logging.getLogger(__name__)
 
+FOREIGN_REST = 60.0
+"""Seconds for which an object that is no request is left, where it cannot be put aside."""
 RENEW_AFTER = 0.25
 """The part of a lease for which a claim counts as just written, and is not written again."""
 
@@ -205,12 +207,17 @@ class ForeignDelivery:
         await self.quarantine("its key is not requests/ID.CLIENT", reply)
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
-        """Put it aside; there is nobody to tell."""
-        await self._desk.removal.put_aside(self._key, reason)
-        self._settled(Ending(is_final=True))
+        """Put it aside; there is nobody to tell. Where that fails, it is left for a while."""
+        try:
+            await self._desk.removal.put_aside(self._key, reason)
+        except QueueUnavailable as error:
+            log.error("%s is no request, and cannot be put aside: %s", self._key, error)
+            self._settled(Ending(delay=FOREIGN_REST))
+        else:
+            self._settled(Ending(is_final=True))
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
-        self._settled(Ending())
+        self._settled(Ending(delay=delay))
 
     async def extend(self, lease: float) -> None:
         """Hold nothing: others may find it too, and putting aside twice is once."""

@@ -149,6 +149,8 @@ class Taker:
         if ending.etag:
             seen = Seen(ending.etag, ending.attempt, ending.interrupted)
             self._backlog.watch(candidate, seen, ending.delay)
+        else:
+            candidate.due = time.monotonic() + ending.delay
         self._backlog.drop(candidate.key)
 
     async def give_back(self) -> None:

@@ -10,6 +10,7 @@ import clouds
 import pytest
 import servers
 from aiohttp import web
+from faults import FaultProxy, denied, kind
 
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
 from gateway.message import Message, Unreadable, new_id
@@ -58,6 +59,11 @@ async def gateways(address):
     yield both
     for one in both:
         await one.aclose()
+
+
+def address_of(store: S3Store) -> str:
+    """Return the endpoint of a store, for a proxy to stand before it."""
+    return store._root.rpartition("/")[0]
 
 
 async def take(queue: S3Queue):
@@ -146,6 +152,24 @@ async def test_an_object_that_is_no_request_is_put_aside_once(gateways, store, a
     assert aside.body == b"hello"
     assert aside.metadata["gateway-reason"] == "unreadable: not a request"
     assert list(await gateways[1].receive(1, 0)) == []
+
+
+async def test_a_stranger_s_object_that_may_not_be_put_aside_is_left_and_the_loop_goes_on(
+    store, address
+):
+    await store.put("orders/requests/notes.txt", b"hello")
+    async with FaultProxy(address_of(store)) as proxy:
+        proxy.inject(denied, kind("PUT", "/quarantine/"))
+        place = parse_bucket(f"s3://{address.bucket}/orders?endpoint_url={proxy.url}")
+        queue = await S3Queue.open(place, QueueOptions())
+        await (await take(queue)).quarantine("not a request", None)
+        assert list(await queue.receive(1, 0.5)) == []
+        await queue.send(sent := request())
+        delivery = await take(queue)
+        assert delivery.message.id == sent.id
+        await delivery.answer(None)
+        await queue.aclose()
+    assert (await store.get("orders/requests/notes.txt")).body == b"hello"
 
 
 async def test_metadata_that_is_no_text_makes_one_unreadable_request(gateways, store, address):
