@@ -24,6 +24,14 @@ COMMAND = [sys.executable, "-P", "-m", "gateway", "status", "-c"]
 PATIENCE = 30.0
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard():
+    """Have Ctrl-C end what is started: a shell has what it starts behind itself ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
     """The settings of a queue in which two requests wait, and one is in quarantine."""
