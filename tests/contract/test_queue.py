@@ -298,13 +298,13 @@ async def test_a_receive_that_is_cancelled_loses_nothing(queue):
 
 async def test_many_senders_and_takers_at_once_get_each_reply_right(queue):
     async def work() -> None:
-        while deliveries := await queue.receive(8, 0.3):
+        while deliveries := await queue.receive(8, 2.0):
             for delivery in deliveries:
                 await delivery.answer(reply(b"re:" + delivery.message.body))
 
     async def call(n: int) -> bytes:
         await queue.send(sent := request(b"%d" % n))
-        return (await queue.collect("alice", sent.id, SOON)).reply.body
+        return (await queue.collect("alice", sent.id, 30.0)).reply.body
 
     workers = [asyncio.create_task(work()) for _ in range(3)]
     replies = await asyncio.gather(*(call(n) for n in range(200)))
