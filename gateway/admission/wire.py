@@ -7,8 +7,7 @@ import re
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.multipart import is_plain, media_type
-
-MEDIA_TYPES = ("text/xml", "application/soap+xml", "multipart/related")
+from gateway.soapjms import MEDIA_TYPES
 
 # What goes into a header of a request to the backend: nothing that could end that header.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")

@@ -12,10 +12,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.errors import ConfigurationError
+from gateway.queues.aws import ANY_REGION, session_of
 from gateway.queues.aws_address import AwsAccess
 
-ANY_REGION = "us-east-1"
-"""What a store of its own is signed for where no region is set."""
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"})
 _UNKNOWN = frozenset({"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
@@ -66,9 +65,7 @@ class Service:
 def connect(access: AwsAccess, name: str) -> Service:
     """Make a client for ``s3`` or ``sqs``; nothing is sent. Raises ConfigurationError."""
     try:
-        session = boto3.session.Session(
-            profile_name=access.profile or None, region_name=access.region or None
-        )
+        session = session_of(access)
         client = _client(session, access, name, access.addressing)
         is_aws = str(client.meta.endpoint_url).endswith((".amazonaws.com", ".amazonaws.com.cn"))
         if not is_aws and access.addressing == "auto":
@@ -97,9 +94,7 @@ def _client(session: boto3.session.Session, access: AwsAccess, name: str, style:
 def region_of(access: AwsAccess) -> str:
     """Return the region that boto3 would use; empty where none is set."""
     try:
-        session = boto3.session.Session(
-            profile_name=access.profile or None, region_name=access.region or None
-        )
+        session = session_of(access)
         return session.region_name or ""
     except BotoCoreError as error:
         raise ConfigurationError(f"queue: {error}") from error

@@ -56,7 +56,7 @@ class Account:
     @classmethod
     def _open(cls, access: AwsAccess) -> Account:
         try:
-            account = cls(access, _session(access))
+            account = cls(access, session_of(access))
         except BotoCoreError as error:
             raise ConfigurationError(f"queue: {error}") from error
         if account._credentials is None:
@@ -119,7 +119,7 @@ class Account:
 def boto_client(access: AwsAccess, service: str) -> Any:
     """Return boto3's client of ``s3`` or ``sqs``. Raises ConfigurationError."""
     try:
-        session = _session(access)
+        session = session_of(access)
         return session.client(
             service,
             region_name=session.region_name or ANY_REGION,
@@ -129,7 +129,8 @@ def boto_client(access: AwsAccess, service: str) -> Any:
         raise ConfigurationError(f"queue: {error}") from error
 
 
-def _session(access: AwsAccess) -> boto3.session.Session:
+def session_of(access: AwsAccess) -> boto3.session.Session:
+    """Return the session of boto3 for an address. Raises BotoCoreError."""
     return boto3.session.Session(
         profile_name=access.profile or None, region_name=access.region or None
     )

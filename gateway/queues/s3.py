@@ -50,9 +50,10 @@ class S3Queue:
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> S3Queue:
-        """Open the queue, and try the store's conditions where gateways may write.
+        """Open the queue. Raises ConfigurationError with the cure.
 
-        Raises ConfigurationError with the cure.
+        Whether the store keeps the conditions of writes is tried by the first receive: clients may
+        not write where that is tried.
         """
         store = await S3Store.open(address, 2 * options.concurrency)
         keys = Keys(address)
@@ -111,12 +112,13 @@ class S3Queue:
     async def _list(self, limit: int) -> None:
         """List what waits, as far as there is something free to be found in it."""
         found: list[Listed] = []
+        mine: list[bool] = []
         began = time.monotonic()
         for _ in range(PAGES):
             after = found[-1].key if found else ""
             page = await self._store.list(self._keys.requests, after=after, limit=PAGE)
             found += page
-            mine = [self._fleet.is_mine(one.key) for one in found]
+            mine += [self._fleet.is_mine(one.key) for one in page]
             self._backlog.note(found, mine, began)
             if len(page) < PAGE or self._backlog.choose(limit):
                 return
