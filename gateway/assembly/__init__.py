@@ -1,0 +1,25 @@
+"""Builds the objects from the settings: the only place that knows every class."""
+
+from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
+from gateway.assembly.parts import (
+    backend_address,
+    opened_queue,
+    policy,
+    queue_options,
+    remote,
+)
+from gateway.assembly.programs import listen, serve, up
+
+__all__ = [
+    "Loaded",
+    "backend_address",
+    "listen",
+    "load_contracts",
+    "load_service_contract",
+    "opened_queue",
+    "policy",
+    "queue_options",
+    "remote",
+    "serve",
+    "up",
+]

@@ -1,0 +1,57 @@
+"""The programs that run until they are told to stop: a gateway, a listener, or both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from gateway.assembly.contracts import Loaded, load_contracts
+from gateway.assembly.parts import backend_address, gateway, listener, opened_queue
+from gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Drain the queue until told to stop. Raises ConfigurationError, QueueBroken."""
+    loaded = load_contracts(settings)
+    async with opened_queue(settings) as queue, gateway(settings, loaded, queue) as daemon:
+        _say_ready(settings, loaded)
+        await daemon.run(stop)
+
+
+async def listen(settings: Settings, stop: asyncio.Event) -> None:
+    """Offer the services over HTTP until told to stop. Raises ConfigurationError."""
+    loaded = load_contracts(settings)
+    async with opened_queue(settings) as queue:
+        await listener(settings, loaded, queue).run(stop)
+
+
+async def up(settings: Settings, stop: asyncio.Event) -> None:
+    """Do both in one process. Raises ConfigurationError, QueueBroken.
+
+    The listener stops first: callers who wait still get what the gateway has begun.
+    """
+    loaded = load_contracts(settings)
+    drained = asyncio.Event()
+    async with opened_queue(settings) as queue, gateway(settings, loaded, queue) as daemon:
+        _say_ready(settings, loaded)
+        draining = asyncio.create_task(daemon.run(drained))
+        front = listener(settings, loaded, queue)
+        listening = asyncio.create_task(front.run(stop))
+        await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        try:
+            await listening
+        finally:
+            drained.set()
+            await draining
+
+
+def _say_ready(settings: Settings, loaded: Mapping[str, Loaded]) -> None:
+    for name, one in loaded.items():
+        how = "hosted here" if one.hosted else f"to {backend_address(settings, name, one.contract)}"
+        log.info("serving %s, %s", name, how)
+        for note in one.contract.notes:
+            log.warning("%s: %s", name, note)

@@ -1,0 +1,99 @@
+"""Reads ``gateway.toml``: every mistake in it is told by its key, with what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.errors import ConfigurationError
+from gateway.settings.tables import Settings, Table
+
+EXAMPLE = """\
+queue = "sqlite:///queue.db"
+
+[services.orders]
+wsdl = "http://10.1.2.3/Orders?wsdl"
+"""
+
+
+def read(path: Path) -> Settings:
+    """Read a file. Raises ConfigurationError with one line for each mistake."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{path}: there is no such file: name yours with -c, or make one of these lines:\n"
+            f"{EXAMPLE}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: is not valid TOML: {error}.") from error
+    return from_values(values, path.resolve().parent, str(path))
+
+
+def from_values(values: Mapping[str, Any], folder: Path, source: str) -> Settings:
+    """Check values as ``gateway.toml`` has them. Raises ConfigurationError, naming the source."""
+    if "folder" in values:
+        raise ConfigurationError(f"{source}: folder: is not a key of this file: remove it.")
+    try:
+        return Settings.model_validate({**values, "folder": folder})
+    except ValidationError as error:
+        lines = [f"{source}: {_explain(one)}" for one in error.errors(include_url=False)]
+        raise ConfigurationError("\nerror: ".join(lines)) from error
+
+
+def _explain(error: ErrorDetails) -> str:
+    """Return one line: the key, what is wrong with it, and what would be right."""
+    path = [str(part) for part in error["loc"] if not _is_kind(part)]
+    key = ".".join(path) or "the file"
+    match error["type"]:
+        case "missing":
+            return f"{key}: is missing: {_MISSING.get(path[-1], 'add it')}."
+        case "extra_forbidden":
+            known = _known_keys(path[:-1])
+            close = difflib.get_close_matches(path[-1], known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}."
+            return f"{key}: is not a key of this file: {hint}"
+        case "string_pattern_mismatch":
+            return f"{key}: a name has 1 to 64 letters, digits, '_' or '-'."
+        case "gateway":
+            return f"{key}: {error['msg']}."
+        case "model_type" | "dict_type":
+            return f"{key}: must be a table, [{key}], not {_short(error['input'])}."
+    return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_short(error['input'])}."
+
+
+_MISSING = {
+    "queue": 'add a line like queue = "sqlite:///queue.db"',
+    "services": "add a table like [services.orders]",
+}
+
+
+def _is_kind(part: object) -> bool:
+    """Tell whether a part of a location is pydantic's own: a kind in a union, a key of a table."""
+    return part == "[key]" or (isinstance(part, str) and part.startswith(("bool", "tuple[")))
+
+
+def _known_keys(path: Iterable[str]) -> list[str]:
+    table: type[BaseModel] = Settings
+    for part in path:
+        if part in table.model_fields:
+            annotation = table.model_fields[part].annotation
+            table = next((a for a in (*get_args(annotation), annotation) if _is_table(a)), table)
+    return [name for name in table.model_fields if name != "folder"]
+
+
+def _is_table(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Table)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
