@@ -11,7 +11,11 @@ from gateway.message import Clock
 from gateway.queues.s3_store import Listed
 
 PATIENCE = 0.5
-"""Seconds that a request is left to the gateway that is to take it, before others try."""
+"""Seconds that a request is left to each gateway before the next in its line may try."""
+LAST_PLACE = 3
+"""From this place in line on, all may try at the same time."""
+FRESH = 0.25
+"""Seconds for which a listing says enough of requests that others are to take."""
 
 
 @dataclass(slots=True)
@@ -21,8 +25,8 @@ class Candidate:
     key: str
     request_etag: str
     seen: float
-    is_mine: bool = False
-    """It is for this gateway to take: no other tries at once."""
+    place: int = 0
+    """This gateway's place in the line of those who may take it: 0 takes it at once."""
     etag: str | None = None
     """Of the register, once that was read."""
     attempt: int = 0
@@ -53,32 +57,35 @@ class Backlog:
     _held: set[str] = field(default_factory=set)
     _finished: dict[str, float] = field(default_factory=dict)
 
-    def note(self, listed: Iterable[Listed], mine: Sequence[bool], began: float) -> None:
+    def note(self, listed: Iterable[Listed], places: Sequence[int], began: float) -> None:
         """Take over a listing that was begun at ``began``: what is not in it is forgotten.
 
-        What was removed before that and is in it all the same was sent again.
+        ``places`` has this gateway's place in the line for each. What was removed before that and
+        is in it all the same was sent again.
         """
         now = self.monotonic()
         self.listed = began
         self._finished = {key: at for key, at in self._finished.items() if at >= began}
         fresh = {}
-        for one, is_mine in zip(listed, mine, strict=True):
-            known = self.candidates.get(one.key)
-            if known is None:
-                known = Candidate(one.key, one.etag, seen=now, is_mine=is_mine)
-            known.is_mine = is_mine
+        for one, place in zip(listed, places, strict=True):
+            known = self.candidates.get(one.key) or Candidate(one.key, one.etag, seen=now)
+            known.place = place
             fresh[one.key] = known
         self.candidates = fresh
 
     def choose(self, limit: int) -> list[Candidate]:
         """Return what to try now, oldest first, clients in turns.
 
-        What others are to take only where there is nothing else: most of it is in their hands.
+        What others are to take only where there is nothing else, and from the other end: the
+        oldest of it is in their hands. Each gateway begins where it stands first in line.
         """
         now = self.monotonic()
         due = [one for one in self.candidates.values() if self._is_due(one, now)]
+        own = [one for one in due if one.place == 0 or one.is_tried]
+        others = due[::-1]
+        others.sort(key=lambda one: one.place)
         by_client: dict[str, list[Candidate]] = defaultdict(list)
-        for candidate in [one for one in due if one.is_mine] or due:
+        for candidate in own or others:
             by_client[candidate.key.rpartition(".")[2]].append(candidate)
         turns = zip_longest(*by_client.values())
         return [one for turn in turns for one in turn if one is not None][:limit]
@@ -113,14 +120,14 @@ class Backlog:
     def _is_due(self, candidate: Candidate, now: float) -> bool:
         due = self._due(candidate)
         # What is another's to take is answered and removed by then, as a rule: it is tried only
-        # where a later listing still has it.
-        is_stale = not candidate.is_mine and self.listed < due
+        # where a listing of this moment still has it.
+        is_stale = candidate.place > 0 and not due <= self.listed >= now - FRESH
         return self._is_open(candidate.key) and due <= now and not is_stale
 
     def _is_open(self, key: str) -> bool:
         return key not in self._held and key not in self._finished
 
     def _due(self, candidate: Candidate) -> float:
-        if candidate.is_mine or candidate.is_tried:
+        if candidate.is_tried:
             return candidate.due
-        return max(candidate.due, candidate.seen + PATIENCE)
+        return max(candidate.due, candidate.seen + PATIENCE * min(candidate.place, LAST_PLACE))

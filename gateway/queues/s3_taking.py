@@ -52,8 +52,10 @@ class Taker:
         self._deliveries: dict[str, S3Delivery] = {}
 
     async def take(self, candidate: Candidate) -> Delivery | None:
-        """Claim a request if it is free; None where it is not. Raises QueueUnavailable."""
-        self._backlog.hold(candidate.key)
+        """Claim a request if it is free; None where it is not. Raises QueueUnavailable.
+
+        The backlog holds it for as long: nobody else here tries it meanwhile.
+        """
         name = self._keys.name(candidate.key)
         if name is None:
             return ForeignDelivery(self._desk, candidate.key, partial(self._over, candidate))
@@ -69,7 +71,7 @@ class Taker:
         return delivery
 
     async def _take(self, candidate: Candidate, name: Name) -> Delivery | None:
-        is_for_others = not candidate.is_mine or candidate.is_tried
+        is_for_others = candidate.place > 0 or candidate.is_tried
         if candidate.etag is None and is_for_others and not await self._is_free(candidate, name):
             return None
         claim = Claim(

@@ -121,10 +121,10 @@ async def test_gateways_that_know_of_each_other_share_the_work_and_keep_off(gate
     monkeypatch.setattr(s3_fleet, "BEAT", 0.1)
     await asyncio.gather(*(one.receive(1, 0) for one in gateways))
     for _ in range(2):
-        await asyncio.gather(*(one._fleet._beat() for one in gateways))
+        await asyncio.gather(*(one._intake._lister._fleet._beat() for one in gateways))
     keys = [f"orders/requests/{new_id()}.alice" for _ in range(100)]
-    first, second = ([one._fleet.is_mine(key) for key in keys] for one in gateways)
-    assert all(mine != theirs for mine, theirs in zip(first, second, strict=True))
+    first, second = ([one._intake._lister._fleet.place(key) for key in keys] for one in gateways)
+    assert all({mine, theirs} == {0, 1} for mine, theirs in zip(first, second, strict=True))
     assert 20 < sum(first) < 80
 
 
