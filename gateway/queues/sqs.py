@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from zlib import crc32
 
 from gateway.errors import ConfigurationError, IdTaken, QueueUnavailable
 from gateway.message import Clock, Message, check_identity, digest
@@ -32,6 +33,12 @@ from gateway.queues.sqs_status import sqs_status
 log = logging.getLogger(__name__)
 
 MODE = "replies"
+LANES = 16
+"""Message groups of a client in a FIFO queue: of each, SQS hands out no more until it is settled.
+
+With one, the gateways would work for a client one after another; with one for each request, a
+client with many would hold up all others. The id chooses, so that the same request is noticed.
+"""
 DUPLICATES = (
     "queue: a standard SQS queue may deliver a request twice, and without a bucket nothing tells: "
     "add ?replies=s3://BUCKET/PREFIX, use a FIFO queue (NAME.fifo), or, if every operation may be "
@@ -182,10 +189,11 @@ class _Sender:
         return message_id
 
     async def _send(self, name: Name, outgoing: Outgoing) -> str:
-        """Send with the client as message group: on standard queues SQS then serves all fairly."""
+        """Send in a message group of the client's: SQS then serves all clients fairly."""
         client, id = name
         if self._is_fifo:
-            return await self._pump.send(replace(outgoing, group=client, deduplication=id))
+            group = f"{client}.{crc32(id.encode()) % LANES}"
+            return await self._pump.send(replace(outgoing, group=group, deduplication=id))
         if not self._has_groups:
             return await self._pump.send(outgoing)
         try:
