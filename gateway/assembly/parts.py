@@ -18,9 +18,9 @@ from gateway.endpoint import Router
 from gateway.errors import ConfigurationError
 from gateway.listener import Listener, ListenerSettings
 from gateway.listener_pages import Listed
-from gateway.queue import Queue
+from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.address import open_queue
-from gateway.queues.options import QueueOptions
+from gateway.queues.options import Bounds, QueueOptions
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import Settings, is_http
@@ -135,11 +135,12 @@ def queue_options(settings: Settings) -> QueueOptions:
         senders=settings.sqs.senders,
         reply_queues=settings.sqs.reply_queues,
         limit=settings.limits.request,
+        quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
     )
 
 
 @contextlib.asynccontextmanager
-async def opened_queue(settings: Settings) -> AsyncIterator[Queue]:
+async def opened_queue(settings: Settings) -> AsyncIterator[AdministeredQueue]:
     """Open the queue, and close it in the end. Raises ConfigurationError."""
     queue = await open_queue(settings.queue, settings.folder, queue_options(settings))
     try:

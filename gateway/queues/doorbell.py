@@ -18,6 +18,7 @@ from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import Keys, check_format
 from gateway.queues.bucket_client import BucketClient
 from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.doorbell_entry import Porter
 from gateway.queues.doorbell_messages import ring
 from gateway.queues.doorbell_sweep import Sweep
@@ -51,6 +52,7 @@ class DoorbellQueue:
         self._client = BucketClient(store, keys, Registers(store, keys))
         self._gateway: _Gateway | None = None
         self._opening = asyncio.Lock()
+        self.quarantine = BucketQuarantine(store, keys, self.clock, self.send, self.collect)
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> DoorbellQueue:

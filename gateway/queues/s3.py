@@ -14,6 +14,7 @@ from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import Keys, check_format
 from gateway.queues.bucket_client import BucketClient
 from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.bucket_status import bucket_status
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Registers
@@ -47,6 +48,7 @@ class S3Queue:
         self._client = BucketClient(store, keys, registers)
         self._taker = Taker(store, keys, registers, self._backlog, options)
         self._looking = _Looking()
+        self.quarantine = BucketQuarantine(store, keys, self.clock, self.send, self.collect)
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> S3Queue:

@@ -134,7 +134,6 @@ class ProvisionTable(Table):
 
     cors_origins: tuple[str, ...] = ()
     kms_key: str = ""
-    quarantine_days: Annotated[int, Field(ge=1, le=3650)] = 30
     dead_letter_receives: Annotated[int | None, Field(ge=1, le=1000)] = None
 
     @field_validator("cors_origins", mode="before")
@@ -150,6 +149,13 @@ class ProvisionTable(Table):
         if value and not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", value):
             raise wrong('is no ARN of a key: "arn:aws:kms:eu-west-1:123456789012:key/..."')
         return value
+
+
+class QuarantineTable(Table):
+    """``[quarantine]``: for how long requests are kept aside, and how many bytes of them."""
+
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
+    bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] = 1 << 30
 
 
 class LimitsTable(Table):
@@ -172,6 +178,7 @@ class Settings(Table):
     limits: LimitsTable = LimitsTable()
     sqs: SqsTable = SqsTable()
     provision: ProvisionTable = ProvisionTable()
+    quarantine: QuarantineTable = QuarantineTable()
     folder: Annotated[Path, Field(exclude=True)]
 
     @field_validator("contract_hosts", mode="before")
