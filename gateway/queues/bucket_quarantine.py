@@ -47,12 +47,13 @@ class BucketQuarantine:
         self._keys = keys
         self._clock = clock
         self._send = send
+        self._notes = _Notes(store, keys, clock)
         self._collect = collect
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
         """Yield what is kept aside, in the order of the ids: a HEAD for each."""
         prefix = self._keys.quarantine(id)
-        notes = {one.key for one in await list_all(self._store, self._note(id))}
+        notes = {one.key for one in await list_all(self._store, self._notes.key(id))}
         listed = [one for one in await list_all(self._store, prefix) if is_entry(self._keys, one)]
         for at in range(0, len(listed), AT_ONCE):
             looks = [self._look(one, notes) for one in listed[at : at + AT_ONCE]]
@@ -65,7 +66,7 @@ class BucketQuarantine:
         if stored is None:
             return None
         sender, id = self._name(listed.key)
-        note = self._note(self._last(listed.key))
+        note = self._notes.key(self._last(listed.key))
         sent_again = await self._store.get(note) if note in notes else None
         message = from_object(stored, (sender, id))
         return Quarantined(
@@ -96,7 +97,7 @@ class BucketQuarantine:
     ) -> str:
         check_sendable(entry, envelope)
         kept = await self.read(entry)
-        id = await self._noted_id(self._note(self._last(entry.place)))
+        id = await self._notes.id(self._last(entry.place))
         expires = self._clock() + lifetime
         if not await self._is_sent(entry.sender, id):
             try:
@@ -115,22 +116,6 @@ class BucketQuarantine:
             raise Refused(NOT_KNOWN.format(id=id))
         return True
 
-    async def _noted_id(self, note: str) -> str:
-        """Return the id to send an entry under: the first that was written down for it."""
-        for attempt in range(ATTEMPTS):
-            id = new_id(self._clock)
-            try:
-                await self._store.put(note, id.encode(), only=IfAbsent(), content_type="text/plain")
-            except Occupied:
-                found = await self._store.get(note)
-                if found is not None:
-                    return found.body.decode("ascii", "replace")
-            except Unsure:
-                await pause(attempt)
-            else:
-                return id
-        raise QueueUnavailable("the store did not say whether it took a note; nothing was sent")
-
     async def drop(self, entry: Quarantined) -> None:
         if await self._store.head(entry.place) is None:
             raise EntryGone(f"{entry.id} is not in quarantine any more")
@@ -145,8 +130,35 @@ class BucketQuarantine:
         last = self._last(key)
         return self._keys.name(self._keys.requests + last) or ("", last)
 
-    def _note(self, last: str) -> str:
+
+class _Notes:
+    """The notes of a quarantine: under which id each entry goes out again."""
+
+    def __init__(self, store: S3Store, keys: Keys, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    def key(self, last: str) -> str:
+        """Return the key of the note about an entry, given the last part of the entry's."""
         return self._keys.address.key("quarantine", "again", quote(last, safe=""))
+
+    async def id(self, last: str) -> str:
+        """Return the id to send an entry under: the first that was written down for it."""
+        note = self.key(last)
+        for attempt in range(ATTEMPTS):
+            id = new_id(self._clock)
+            try:
+                await self._store.put(note, id.encode(), only=IfAbsent(), content_type="text/plain")
+            except Occupied:
+                found = await self._store.get(note)
+                if found is not None:
+                    return found.body.decode("ascii", "replace")
+            except Unsure:
+                await pause(attempt)
+            else:
+                return id
+        raise QueueUnavailable("the store did not say whether it took a note; nothing was sent")
 
 
 def is_entry(keys: Keys, listed: Listed) -> bool:

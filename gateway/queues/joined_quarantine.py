@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.message import ID_WINDOW, Message
 from gateway.queue import Quarantine, Quarantined
@@ -13,14 +13,18 @@ from gateway.queues.sqs_quarantine import PLACE, SqsQuarantine
 class JoinedQuarantine:
     """The entries in the bucket, then those of the dead-letter queue, where there is one."""
 
-    def __init__(self, bucket: BucketQuarantine, letters: SqsQuarantine) -> None:
+    def __init__(
+        self, bucket: BucketQuarantine, letters: SqsQuarantine, url: Callable[[], Awaitable[str]]
+    ) -> None:
+        """``url`` returns that of the dead-letter queue, empty where there is none."""
+        self._url = url
         self._bucket = bucket
         self._letters = letters
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
         async for entry in self._bucket.entries(id):
             yield entry
-        if await self._letters.has_place():
+        if await self._url():
             async for entry in self._letters.entries(id):
                 yield entry
 

@@ -46,8 +46,7 @@ class S3Queue:
         self._fleet = Fleet(store, keys, time.monotonic)
         registers = Registers(store, keys)
         self._client = BucketClient(store, keys, registers)
-        self._taker = Taker(store, keys, registers, self._backlog, options)
-        self._looking = _Looking()
+        self._looking = _Looking(Taker(store, keys, registers, self._backlog, options))
         self.quarantine = BucketQuarantine(store, keys, self.clock, self.send, self.collect)
 
     @classmethod
@@ -103,7 +102,7 @@ class S3Queue:
             await self._looking.turn()
             await self._list(limit)
             chosen = self._backlog.choose(limit)
-        tasks = [asyncio.create_task(self._taker.take(one)) for one in chosen]
+        tasks = [asyncio.create_task(self._looking.taker.take(one)) for one in chosen]
         await asyncio.wait(tasks) if tasks else None
         failed = [error for task in tasks if (error := task.exception())]
         taken = [task.result() for task in tasks if not task.exception()]
@@ -130,7 +129,7 @@ class S3Queue:
 
     async def aclose(self) -> None:
         await self._looking.end()
-        await self._taker.give_back()
+        await self._looking.taker.give_back()
         await self._fleet.leave()
         await self._store.aclose()
 
@@ -138,7 +137,8 @@ class S3Queue:
 class _Looking:
     """When to look, and what was found that nobody has fetched yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, taker: Taker) -> None:
+        self.taker = taker
         self.task: asyncio.Task[None] | None = None
         self.taken: deque[Delivery] = deque()
         self.soon = asyncio.Event()

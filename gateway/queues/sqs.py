@@ -74,16 +74,17 @@ class SqsQueue:
         self._sender = _Sender(pump, url, payloads)
         self._intake = Intake(pump, self.clock, options.lease, partial(requests.entry, counter))
         self._bucket = bucket
-        self._letters = SqsQuarantine(
+        letters = SqsQuarantine(
             client, requests.letters, options.senders, self._sender.send, payloads
         )
-        self.quarantine: Quarantine = self._letters
+        self.quarantine: Quarantine = letters
         if bucket is not None:
             aside = BucketQuarantine(bucket.store, bucket.keys, self.clock, self.send, self.collect)
-            self.quarantine = JoinedQuarantine(aside, self._letters)
+            self.quarantine = JoinedQuarantine(aside, letters, requests.letters.url)
         store, keys = (bucket.store, bucket.keys) if bucket else (None, None)
         self._count = partial(sqs_status, client, url, store, keys)
-        self._resources = (self._replies, pump, client, *([bucket.store] if bucket else []))
+        stores = [bucket.store] if bucket else []
+        self._resources = (letters, self._replies, pump, client, *stores)
 
     @classmethod
     async def open(cls, address: SqsAddress, options: QueueOptions) -> SqsQueue:
@@ -128,8 +129,6 @@ class SqsQueue:
 
     async def aclose(self) -> None:
         await self._intake.give_back()
-        with contextlib.suppress(QueueUnavailable):  # it comes back by itself
-            await self._letters.release()
         for resource in self._resources:
             await resource.aclose()
 

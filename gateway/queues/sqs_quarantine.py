@@ -6,12 +6,13 @@ for HOLD seconds at most, and given back at the end.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.errors import ConfigurationError, EntryGone, QueueError, Refused
+from gateway.errors import ConfigurationError, EntryGone, QueueError, QueueUnavailable, Refused
 from gateway.message import ID_WINDOW, Clock, Message
 from gateway.queue import Quarantined
 from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
@@ -124,9 +125,10 @@ class SqsQuarantine:
             changes = [(handle, 0.0) for handle in handles[at : at + BATCH]]
             await self._client.change_visibility_batch(await self._url(), changes)
 
-    async def has_place(self) -> bool:
-        """Tell whether there is a dead-letter queue."""
-        return bool(await self._letters.url())
+    async def aclose(self) -> None:
+        """Give back what was looked at; where that fails, it comes back by itself."""
+        with contextlib.suppress(QueueUnavailable):
+            await self.release()
 
     async def _url(self) -> str:
         url = await self._letters.url()
