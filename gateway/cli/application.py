@@ -15,6 +15,7 @@ from gateway.cli.grant import grant
 from gateway.cli.policy import policy
 from gateway.cli.provision import provision
 from gateway.cli.publish import publish
+from gateway.cli.quarantine import app as quarantine
 from gateway.cli.status import status
 
 app = typer.Typer(
@@ -44,3 +45,5 @@ def common(
 
 for command in (demo, up, serve, listen, call, check, status, provision, policy, grant, publish):
     app.command()(command)
+
+app.add_typer(quarantine, name="quarantine", no_args_is_help=True)
