@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from gateway.admission import Gate, Limits
 from gateway.assembly.contracts import Loaded
+from gateway.audit import AuditLog, Write
+from gateway.audit.record import nowhere
 from gateway.backend import Backend
 from gateway.backends.forward import ForwardBackend, ForwardSettings
 from gateway.binding import by_operation, checked, routed
@@ -75,7 +77,7 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue
+    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
 ) -> AsyncIterator[Gateway]:
     """Build a gateway over every service. Raises ConfigurationError."""
     backends = {name: backend(settings, name, one) for name, one in loaded.items()}
@@ -93,13 +95,15 @@ async def gateway(
     endpoint = checked(routed(Router(services), find), limit=settings.limits.request)
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(queue, endpoint, GatewaySettings(**table))
+        yield Gateway(queue, endpoint, GatewaySettings(**table), audit)
     finally:
         for one in backends.values():
             await one.aclose()
 
 
-def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> Listener:
+def listener(
+    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
+) -> Listener:
     """Build a listener over every service."""
     limits = Limits(request=settings.limits.request)
     table = settings.listener
@@ -117,6 +121,7 @@ def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> 
             grace=settings.gateway.grace,
             request=settings.limits.request,
         ),
+        audit,
     )
 
 
@@ -147,3 +152,19 @@ async def opened_queue(settings: Settings) -> AsyncIterator[AdministeredQueue]:
         yield queue
     finally:
         await queue.aclose()
+
+
+@contextlib.asynccontextmanager
+async def opened_audit(settings: Settings, queue: Queue) -> AsyncIterator[Write]:
+    """Open the audit log, if there is to be one, and close it in the end.
+
+    Raises ConfigurationError.
+    """
+    if settings.audit.file is None:
+        yield nowhere
+        return
+    log = await AuditLog.open(settings.folder / settings.audit.file, queue.clock)
+    try:
+        yield log.write
+    finally:
+        await log.aclose()

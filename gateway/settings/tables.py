@@ -158,6 +158,19 @@ class QuarantineTable(Table):
     bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] = 1 << 30
 
 
+class AuditTable(Table):
+    """``[audit]``: where it is written down what became of each request."""
+
+    file: str | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _is_file(cls, value: str | None) -> str | None:
+        if value is not None and not Path(value).stem:
+            raise wrong('must name a file, as in "audit.jsonl"')
+        return value
+
+
 class LimitsTable(Table):
     """``[limits]``: the largest messages, in bytes."""
 
@@ -179,6 +192,7 @@ class Settings(Table):
     sqs: SqsTable = SqsTable()
     provision: ProvisionTable = ProvisionTable()
     quarantine: QuarantineTable = QuarantineTable()
+    audit: AuditTable = AuditTable()
     folder: Annotated[Path, Field(exclude=True)]
 
     @field_validator("contract_hosts", mode="before")

@@ -47,6 +47,7 @@ CONTINUES = [
         "outcome-unknown",
         "read-the-log",
         "quarantine",
+        "audit-log",
         "long-calls",
         "several-processes",  # the last: it stops what the others use
     )
