@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.endpoint import Endpoint
-from gateway.errors import LeaseLost, QueueUnavailable
-from gateway.queue import Delivery, Queue
+from gateway.audit.record import Outcome, Record, Write, nowhere
+from gateway.endpoint import Endpoint, admitted
+from gateway.errors import FaultCode, LeaseLost, QueueUnavailable
+from gateway.message import Message
+from gateway.queue import Delivery, Queue, reason_code
 from gateway.verdict import Answer, Judge, Quarantine, Retry, Verdict
 
 log = logging.getLogger(__name__)
@@ -41,7 +44,15 @@ class _Work:
 class Gateway:
     """Drains a queue into an endpoint."""
 
-    def __init__(self, queue: Queue, endpoint: Endpoint, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        endpoint: Endpoint,
+        settings: GatewaySettings,
+        audit: Write = nowhere,
+    ) -> None:
+        """``audit`` writes down what becomes of each request, before it is settled."""
+        self._audit = audit
         self._queue = queue
         self._judge = Judge(endpoint, settings.attempts)
         self._settings = settings
@@ -97,14 +108,18 @@ class Gateway:
 
     async def _process(self, work: _Work) -> None:
         delivery = work.delivery
+        record = Record(self._audit, delivery.message, delivery.attempt)
+        admitted.set(record.admitted)
 
         async def begin() -> None:
             await delivery.extend(self._settings.lease)
 
         try:
-            await _settle(delivery, await self._judge.judge(delivery, begin))
+            await _settle(delivery, await self._judge.judge(delivery, begin), record)
         except LeaseLost:
             log.warning("%s lease lost: another gateway has it", delivery.message.id)
+            with contextlib.suppress(QueueUnavailable):  # the other one's line tells as well
+                record.lost()
         except asyncio.CancelledError:
             if not work.lease_lost:
                 raise
@@ -137,16 +152,33 @@ class Gateway:
             log.warning("%s %s; lease not renewed", work.delivery.message.id, error)
 
 
-async def _settle(delivery: Delivery, verdict: Verdict) -> None:
-    """Tell the queue; for as long as it cannot take the verdict, keep it and try again."""
+async def _settle(delivery: Delivery, verdict: Verdict, record: Record) -> None:
+    """Tell the queue; for as long as it cannot take the verdict, keep it and try again.
+
+    First the record: a crash in between leaves a line too many, and never an answer without one.
+    """
     delay = 0.1
     while True:
         try:
+            _note(verdict, record)
             return await _tell(delivery, verdict)
         except QueueUnavailable as error:
             log.warning("%s %s; the verdict waits", delivery.message.id, error)
             await asyncio.sleep(delay)
             delay = min(2 * delay, 5.0)
+
+
+def _note(verdict: Verdict, record: Record) -> None:
+    """Write down what becomes of a request; one that is given back is not settled yet."""
+    match verdict:
+        case Answer(None):
+            record.settle(Outcome.DONE)
+        case Answer(Message(is_fault=is_fault)):
+            record.settle(Outcome.FAULT if is_fault else Outcome.REPLY)
+        case Quarantine(reason, _):
+            code = reason_code(reason)
+            is_late = code == FaultCode.EXPIRED
+            record.settle(Outcome.EXPIRED if is_late else Outcome.QUARANTINED, code)
 
 
 async def _tell(delivery: Delivery, verdict: Verdict) -> None:

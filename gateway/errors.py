@@ -192,6 +192,10 @@ class QueueBroken(QueueError):
     """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end."""
 
 
+class EntryGone(QueueError):
+    """An entry of the quarantine is not there any more: another sent it again, or dropped it."""
+
+
 class NoReplyYet(GatewayError):
     """The caller's wait ran out; the request is still in the queue, or being worked on.
 

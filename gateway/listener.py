@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.audit.record import Write, nowhere
 from gateway.errors import (
     ConfigurationError,
     FaultCode,
@@ -22,6 +23,7 @@ from gateway.errors import (
     Refused,
 )
 from gateway.glimpse import glimpse
+from gateway.listener_audit import BODY, audited, note_refused
 from gateway.listener_pages import Listed, Pages
 from gateway.message import Message, new_id
 from gateway.queue import Collected, State
@@ -59,8 +61,14 @@ class Listener:
     """Offers services over HTTP; each call goes through the queue that ``remote`` leads to."""
 
     def __init__(
-        self, remote: Remote, services: Mapping[str, Listed], settings: ListenerSettings
+        self,
+        remote: Remote,
+        services: Mapping[str, Listed],
+        settings: ListenerSettings,
+        audit: Write = nowhere,
     ) -> None:
+        """``audit`` writes down what is refused."""
+        self._audit = audit
         self._remote = remote
         self._services = dict(services)
         self._settings = settings
@@ -104,7 +112,11 @@ class Listener:
     def application(self) -> web.Application:
         """Return the web application, for whoever brings a server of its own."""
         pages = Pages(self._services, self._settings.url)
-        application = web.Application(client_max_size=self._settings.request)
+        has_audit = self._audit is not nowhere
+        middlewares = [audited(self._audit, lambda _: self._remote.sender)] if has_audit else []
+        application = web.Application(
+            client_max_size=self._settings.request, middlewares=middlewares
+        )
         application.on_response_prepare.append(_keep_to_itself)
         application.add_routes(
             [
@@ -151,6 +163,7 @@ class Listener:
             return fault_response(encoded, message, status=415)
         try:
             message = replace(message, body=await request.read())
+            request[BODY] = message.body
         except web.HTTPRequestEntityTooLarge:
             limit = self._settings.request
             large = Refused(f"The message is larger than the {limit} bytes that are accepted.")
@@ -245,7 +258,9 @@ def fault_response(
 ) -> web.Response:
     """Return a fault with the status of SOAP's HTTP binding, unless another says more."""
     reply = fault(error, message)
-    return _reply_response(reply, status=status, headers=headers)
+    response = _reply_response(reply, status=status, headers=headers)
+    note_refused(response, error.code, message)
+    return response
 
 
 def _reply_response(

@@ -22,6 +22,7 @@ class Remote:
     """Calls through a queue. A request is executed even where nobody waits for it any more."""
 
     def __init__(self, queue: Queue, settings: RemoteSettings) -> None:
+        self.sender = settings.sender
         self._queue = queue
         self._settings = settings
 

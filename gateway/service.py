@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gateway.admission import Gate
 from gateway.backend import Backend, Call
-from gateway.endpoint import before_effect
+from gateway.endpoint import admitted, before_effect
 from gateway.errors import (
     BackendFailed,
     Declined,
@@ -63,6 +63,7 @@ class Service:
         again), each marked where the operation is one-way, and what ``before_effect`` raises.
         """
         call = await admit(self._gate, message)
+        admitted.get()(message.target_service, call.operation.name)
         try:
             reply = await self._carry_out(call)
         except GatewayError as error:

@@ -21,11 +21,12 @@ LAYERS = [
     {"gateway.message"},
     {"gateway.soap"},
     {"gateway.queue", "gateway.endpoint", "gateway.glimpse", "gateway.contract"},
-    {"gateway.queues", "gateway.backend", "gateway.remote", "gateway.verdict"},
+    {"gateway.queues", "gateway.backend", "gateway.remote", "gateway.verdict", "gateway.audit"},
     {"gateway.admission", "gateway.backends"},
     {
         "gateway.service",
         "gateway.daemon",
+        "gateway.listener_audit",
         "gateway.listener_pages",
         "gateway.client",
         "gateway.provision",
@@ -45,6 +46,7 @@ HOMES = {
     "aiohttp": {
         "gateway.backends.forward",
         "gateway.listener",
+        "gateway.listener_audit",
         "gateway.listener_pages",
         "gateway.queues.aws_http",
     },

@@ -8,10 +8,12 @@ from gateway.assembly.parts import (
     queue_options,
     remote,
 )
+from gateway.assembly.posture import Role, say_posture
 from gateway.assembly.programs import listen, serve, up
 
 __all__ = [
     "Loaded",
+    "Role",
     "backend_address",
     "listen",
     "load_contracts",
@@ -20,6 +22,7 @@ __all__ = [
     "policy",
     "queue_options",
     "remote",
+    "say_posture",
     "serve",
     "up",
 ]

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from gateway.admission import Gate, Limits
 from gateway.assembly.contracts import Loaded
+from gateway.audit import AuditLog, Write
+from gateway.audit.record import nowhere
 from gateway.backend import Backend
 from gateway.backends.forward import ForwardBackend, ForwardSettings
 from gateway.binding import by_operation, checked, routed
@@ -18,9 +20,9 @@ from gateway.endpoint import Router
 from gateway.errors import ConfigurationError
 from gateway.listener import Listener, ListenerSettings
 from gateway.listener_pages import Listed
-from gateway.queue import Queue
+from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.address import open_queue
-from gateway.queues.options import QueueOptions
+from gateway.queues.options import Bounds, QueueOptions
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import Settings, is_http
@@ -75,7 +77,7 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue
+    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
 ) -> AsyncIterator[Gateway]:
     """Build a gateway over every service. Raises ConfigurationError."""
     backends = {name: backend(settings, name, one) for name, one in loaded.items()}
@@ -93,13 +95,15 @@ async def gateway(
     endpoint = checked(routed(Router(services), find), limit=settings.limits.request)
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(queue, endpoint, GatewaySettings(**table))
+        yield Gateway(queue, endpoint, GatewaySettings(**table), audit)
     finally:
         for one in backends.values():
             await one.aclose()
 
 
-def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> Listener:
+def listener(
+    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
+) -> Listener:
     """Build a listener over every service."""
     limits = Limits(request=settings.limits.request)
     table = settings.listener
@@ -117,6 +121,7 @@ def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> 
             grace=settings.gateway.grace,
             request=settings.limits.request,
         ),
+        audit,
     )
 
 
@@ -135,14 +140,31 @@ def queue_options(settings: Settings) -> QueueOptions:
         senders=settings.sqs.senders,
         reply_queues=settings.sqs.reply_queues,
         limit=settings.limits.request,
+        quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
     )
 
 
 @contextlib.asynccontextmanager
-async def opened_queue(settings: Settings) -> AsyncIterator[Queue]:
+async def opened_queue(settings: Settings) -> AsyncIterator[AdministeredQueue]:
     """Open the queue, and close it in the end. Raises ConfigurationError."""
     queue = await open_queue(settings.queue, settings.folder, queue_options(settings))
     try:
         yield queue
     finally:
         await queue.aclose()
+
+
+@contextlib.asynccontextmanager
+async def opened_audit(settings: Settings, queue: Queue) -> AsyncIterator[Write]:
+    """Open the audit log, if there is to be one, and close it in the end.
+
+    Raises ConfigurationError.
+    """
+    if settings.audit.file is None:
+        yield nowhere
+        return
+    log = await AuditLog.open(settings.folder / settings.audit.file, queue.clock)
+    try:
+        yield log.write
+    finally:
+        await log.aclose()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.audit import app as audit
 from gateway.cli.call import call
 from gateway.cli.check import check
 from gateway.cli.daemons import listen, serve, up
@@ -15,6 +16,7 @@ from gateway.cli.grant import grant
 from gateway.cli.policy import policy
 from gateway.cli.provision import provision
 from gateway.cli.publish import publish
+from gateway.cli.quarantine import app as quarantine
 from gateway.cli.status import status
 
 app = typer.Typer(
@@ -44,3 +46,6 @@ def common(
 
 for command in (demo, up, serve, listen, call, check, status, provision, policy, grant, publish):
     app.command()(command)
+
+app.add_typer(audit, name="audit", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine", no_args_is_help=True)

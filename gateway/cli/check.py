@@ -84,7 +84,10 @@ def _permissions(settings: Settings) -> list[Finding]:
         found = list(examine(desired_by(settings)))
     except ConfigurationError as error:
         return [Finding("queue    ", "", cure=str(error))]
-    return [Finding(f"queue     {one.subject}", one.text, cure=one.cure) for one in found]
+    return [
+        Finding(f"queue     {one.subject}", one.text, cure=one.cure, is_note=one.is_note)
+        for one in found
+    ]
 
 
 async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:

@@ -17,6 +17,13 @@ _RECEIVING = (
     "sqs:GetQueueUrl",
 )
 _SENDING = ("sqs:SendMessage", "sqs:GetQueueUrl")
+_EMPTYING = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+)
 
 
 def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = ()) -> Document:
@@ -29,6 +36,9 @@ def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = (
     if desired.queue is not None and not desired.queue.is_doorbell and reply_queues:
         places = [_queue_arn(arns, place) for place in reply_queues]
         statements.append(_allow("ReplyQueues", _SENDING, *places))
+    if desired.queue is not None and desired.bucket is None:
+        dead = _queue_arn(arns, desired.queue.dead_letters)
+        statements.append(_allow("DeadLetters", _SENDING, dead))
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
 
 
@@ -39,6 +49,19 @@ def client_policy(desired: Desired, arns: Arns, client: str) -> Document:
         statements += _client_objects(desired, desired.bucket, arns, client)
     if desired.queue is not None:
         statements.append(_allow("Queue", _SENDING, arns.queue))
+    return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
+
+
+def operator_policy(desired: Desired, arns: Arns) -> Document:
+    """Return what a person must be allowed who counts the queue, and empties its quarantine."""
+    statements = []
+    if desired.bucket is not None:
+        statements += _operator_objects(desired, desired.bucket, arns)
+    if desired.queue is not None:
+        statements.append(_allow("Queue", (*_SENDING, "sqs:GetQueueAttributes"), arns.queue))
+    if desired.queue is not None and not desired.queue.is_doorbell:
+        dead = _queue_arn(arns, desired.queue.dead_letters)
+        statements.append(_allow("DeadLetters", _EMPTYING, dead))
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
 
 
@@ -99,6 +122,32 @@ def _client_objects(
             "Payloads", ["s3:PutObject"], arns.objects(bucket, "payloads", client, "*")
         )
     return [reading, sending | {"Condition": {"Null": {"s3:if-none-match": "false"}}}]
+
+
+def _operator_objects(desired: Desired, bucket: BucketAddress, arns: Arns) -> list[Document]:
+    is_s3 = desired.mode != "replies"
+    part = "requests" if is_s3 else "payloads"
+    listed = [bucket.key(f"{one}/*") for one in ("quarantine", *(["requests"] if is_s3 else []))]
+    listing = _allow("List", ["s3:ListBucket"], arns.bucket(bucket)) | {
+        "Condition": {"StringLikeIfExists": {"s3:prefix": listed}}
+    }
+    reading = _allow(
+        "Read",
+        ["s3:GetObject"],
+        arns.objects(bucket, "format.json"),
+        arns.objects(bucket, "quarantine", "*"),
+        arns.objects(bucket, "replies", "*"),
+        arns.objects(bucket, part, "*"),
+    )
+    sending = _allow(
+        "SendAgain",
+        ["s3:PutObject"],
+        arns.objects(bucket, "quarantine", "again", "*"),
+        arns.objects(bucket, part, "*"),
+    )
+    dropping = _allow("Drop", ["s3:DeleteObject"], arns.objects(bucket, "quarantine", "*"))
+    once = {"Condition": {"Null": {"s3:if-none-match": "false"}}}
+    return [listing, reading, sending | once, dropping]
 
 
 def _allow(sid: str, actions: Sequence[str], *resources: str) -> Document:

@@ -47,7 +47,7 @@ def keepsakes(address: str, folder: Path) -> Path | None:
 async def _open_memory(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     if address not in ("memory:", "memory://"):
         raise ConfigurationError(f"queue: {address!r} has no path: write memory:")
-    return MemoryQueue()
+    return MemoryQueue(bounds=options.quarantine)
 
 
 async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
@@ -55,7 +55,7 @@ async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> Adm
     rest = address.removeprefix("sqlite:")
     if not rest.startswith("///") or len(rest) == 3:
         raise ConfigurationError(f"queue: {address!r} names no file: {KNOWN}.")
-    return await SqliteQueue.open(folder / rest.removeprefix("///"))
+    return await SqliteQueue.open(folder / rest.removeprefix("///"), bounds=options.quarantine)
 
 
 async def _open_s3(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:

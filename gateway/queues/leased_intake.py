@@ -27,7 +27,7 @@ LAST_LOOK = 5.0
 """Seconds that what is being looked at may take at the end."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
-ID_TAKEN = "its id was used before, for another message"
+ID_TAKEN = "Client: its id was used before, for another message"
 
 Open = Callable[[Received], Awaitable[Entry | None]]
 """Makes an entry of what was received; None where it was no request, and is dealt with."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from gateway.errors import IdTaken, LeaseLost
 from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity, digest
 from gateway.queue import Collected, Delivery, QueueStatus, State
+from gateway.queues.memory_quarantine import MemoryQuarantine
+from gateway.queues.options import Bounds
 
 LEASE = 30.0
 
@@ -46,10 +48,15 @@ class MemoryQueue:
     """
 
     def __init__(
-        self, *, lease: float = LEASE, clock: Clock = time.time, monotonic: Clock = time.monotonic
+        self,
+        *,
+        lease: float = LEASE,
+        clock: Clock = time.time,
+        monotonic: Clock = time.monotonic,
+        bounds: Bounds = Bounds(),  # noqa: B008  # frozen
     ) -> None:
         self.clock = clock
-        self.quarantined: list[tuple[Message, str]] = []
+        self.quarantine = MemoryQuarantine(self.send, clock, bounds)
         self._store = _Store(lease, clock, monotonic)
         self._monotonic = monotonic
         self._changed = asyncio.Condition()
@@ -87,7 +94,7 @@ class MemoryQueue:
             waiting=len(requests) - in_flight,
             in_flight=in_flight,
             oldest=max((now - request.arrived for request in requests), default=None),
-            quarantined=len(self.quarantined),
+            quarantined=len(self.quarantine),
         )
 
     async def aclose(self) -> None:
@@ -202,7 +209,7 @@ class MemoryDelivery:
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
         self._check()
-        self._queue.quarantined.append((self._request.message, reason))
+        self._queue.quarantine.keep(self._request.message, reason)
         self._store.settle(self._request, reply)
         await self._queue.notify()
 

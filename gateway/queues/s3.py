@@ -9,6 +9,7 @@ from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import Keys, check_format
 from gateway.queues.bucket_client import BucketClient
+from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.bucket_status import bucket_status
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Registers
@@ -28,6 +29,7 @@ class S3Queue:
         registers = Registers(store, keys)
         self._client = BucketClient(store, keys, registers)
         self._intake = S3Intake(store, keys, registers, options)
+        self.quarantine = BucketQuarantine(store, keys, self.clock, self.send, self.collect)
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> S3Queue:

@@ -114,7 +114,7 @@ class Taker:
         if register.quarantined:
             await self._desk.removal.put_aside(key, register.quarantined)
         elif await self._is_other(key, register):
-            reason = "its id was used before, for another message"
+            reason = "Client: its id was used before, for another message"
             await self._desk.removal.put_aside(key, reason)
         else:
             await self._desk.removal.remove(key)

@@ -22,7 +22,9 @@ from gateway.queues import sqlite_replies as replies
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job
+from gateway.queues.options import Bounds
 from gateway.queues.sqlite_file import REPLIES, REQUESTS, QueueFile
+from gateway.queues.sqlite_quarantine import SqliteQuarantine
 from gateway.queues.sqlite_status import census
 from gateway.queues.waiters import Waiters
 
@@ -40,17 +42,25 @@ class SqliteQueue:
     that have it open.
     """
 
-    def __init__(self, file: QueueFile, clock: Clock) -> None:
+    def __init__(self, file: QueueFile, clock: Clock, bounds: Bounds) -> None:
         self.clock = clock
+        self.quarantine = SqliteQuarantine(file, clock)
+        self._bounds = bounds
         self._file = file
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
         self._swept = self._tidied = float("-inf")
 
     @classmethod
-    async def open(cls, path: Path, *, clock: Clock = time.time) -> SqliteQueue:
+    async def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock = time.time,
+        bounds: Bounds = Bounds(),  # noqa: B008  # frozen
+    ) -> SqliteQueue:
         """Open a queue, made where it is missing. Raises ConfigurationError with the cure."""
-        return cls(await QueueFile.open(path), clock)
+        return cls(await QueueFile.open(path), clock, bounds)
 
     async def send(self, message: Message) -> None:
         check_identity(message, self.clock())
@@ -133,6 +143,7 @@ class SqliteQueue:
             if not self._file.is_alive(owner):
                 await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
         if self.clock() - self._swept > SWEEP:
+            await self.quarantine.sweep(self._bounds)
             before = self.clock() - REPLY_RETENTION
             swept = await self._file.write(partial(replies.sweep, before=before, limit=SWEEP_ROWS))
             # As many as allowed: there may be more, and the next look goes on.

@@ -12,10 +12,12 @@ from zlib import crc32
 
 from gateway.errors import ConfigurationError, IdTaken, QueueUnavailable
 from gateway.message import Clock, Message, check_identity, digest
-from gateway.queue import Collected, Delivery, QueueStatus
+from gateway.queue import Collected, Delivery, Quarantine, QueueStatus
 from gateway.queues.aws_address import SqsAddress
 from gateway.queues.bucket import Keys, Name, check_format
 from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.bucket_quarantine import BucketQuarantine
+from gateway.queues.joined_quarantine import JoinedQuarantine
 from gateway.queues.leased import Entry
 from gateway.queues.leased_intake import Intake
 from gateway.queues.offload import Payloads
@@ -27,6 +29,7 @@ from gateway.queues.sqs_attributes import check, to_sqs
 from gateway.queues.sqs_client import Outgoing, Received, SqsClient
 from gateway.queues.sqs_entry import Counter, SqsEntry, aside_in_bucket, identify
 from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.sqs_quarantine import SqsQuarantine
 from gateway.queues.sqs_replies import REMEMBERED, BucketReplies, Replies, ReplyBox
 from gateway.queues.sqs_status import sqs_status
 
@@ -78,9 +81,17 @@ class SqsQueue:
         self._sender = _Sender(pump, url, payloads)
         self._intake = Intake(pump, self.clock, options.lease, partial(requests.entry, counter))
         self._bucket = bucket
+        letters = SqsQuarantine(
+            client, requests.letters, options.senders, self._sender.send, payloads
+        )
+        self.quarantine: Quarantine = letters
+        if bucket is not None:
+            aside = BucketQuarantine(bucket.store, bucket.keys, self.clock, self.send, self.collect)
+            self.quarantine = JoinedQuarantine(aside, letters, requests.letters.url)
         store, keys = (bucket.store, bucket.keys) if bucket else (None, None)
         self._count = partial(sqs_status, client, url, store, keys)
-        self._resources = (self._replies, pump, client, *([bucket.store] if bucket else []))
+        stores = [bucket.store] if bucket else []
+        self._resources = (letters, self._replies, pump, client, *stores)
 
     @classmethod
     async def open(cls, address: SqsAddress, options: QueueOptions) -> SqsQueue:
@@ -139,8 +150,8 @@ class _Requests:
         self._registers = bucket.registers if bucket else None
         self._senders = options.senders
         self._allowed = AllowedQueues(url, options.reply_queues)
-        letters = DeadLetters(client, url)
-        self.aside = aside_in_bucket(bucket.store, bucket.keys) if bucket else letters.keep
+        self.letters = DeadLetters(client, url)
+        self.aside = aside_in_bucket(bucket.store, bucket.keys) if bucket else self.letters.keep
 
     async def entry(self, counter: Counter, received: Received) -> Entry:
         identity = identify(received, self._senders)

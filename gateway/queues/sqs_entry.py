@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gateway.errors import QueueError, Refused
 from gateway.message import Message, Unreadable, check_identity, id_time
 from gateway.queues.bucket import Keys, Name, encoded, object_type, to_metadata
+from gateway.queues.bucket_quarantine import RAW
 from gateway.queues.leased import Ledger
 from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
 from gateway.queues.registers import REASON_LIMIT
@@ -190,4 +191,4 @@ def _as_object(
             pass  # more properties than metadata can hold
     attributes = {name: [one.type, one.value] for name, one in received.attributes.items()}
     kept = {"body": received.body, "attributes": attributes, "system": dict(received.system)}
-    return json.dumps(kept).encode(), {}, "application/json"
+    return json.dumps(kept).encode(), {RAW: "true"}, "application/json"

@@ -134,7 +134,6 @@ class ProvisionTable(Table):
 
     cors_origins: tuple[str, ...] = ()
     kms_key: str = ""
-    quarantine_days: Annotated[int, Field(ge=1, le=3650)] = 30
     dead_letter_receives: Annotated[int | None, Field(ge=1, le=1000)] = None
 
     @field_validator("cors_origins", mode="before")
@@ -149,6 +148,26 @@ class ProvisionTable(Table):
     def _is_arn(cls, value: str) -> str:
         if value and not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", value):
             raise wrong('is no ARN of a key: "arn:aws:kms:eu-west-1:123456789012:key/..."')
+        return value
+
+
+class QuarantineTable(Table):
+    """``[quarantine]``: for how long requests are kept aside, and how many bytes of them."""
+
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
+    bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] = 1 << 30
+
+
+class AuditTable(Table):
+    """``[audit]``: where it is written down what became of each request."""
+
+    file: str | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _is_file(cls, value: str | None) -> str | None:
+        if value is not None and not Path(value).stem:
+            raise wrong('must name a file, as in "audit.jsonl"')
         return value
 
 
@@ -172,6 +191,8 @@ class Settings(Table):
     limits: LimitsTable = LimitsTable()
     sqs: SqsTable = SqsTable()
     provision: ProvisionTable = ProvisionTable()
+    quarantine: QuarantineTable = QuarantineTable()
+    audit: AuditTable = AuditTable()
     folder: Annotated[Path, Field(exclude=True)]
 
     @field_validator("contract_hosts", mode="before")

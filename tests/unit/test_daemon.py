@@ -68,7 +68,7 @@ async def test_a_reply_is_stored_fault_or_not(reply):
     queue = MemoryQueue()
     async with running(queue, does(reply)):
         assert (await call(queue, request())).reply == reply
-    assert queue.quarantined == []
+    assert len(queue.quarantine) == 0
 
 
 async def test_a_one_way_operation_is_done():
@@ -94,7 +94,7 @@ async def test_what_ends_a_request_is_a_fault_and_an_entry_in_quarantine(error, 
     assert collected.reply.is_fault
     assert says in collected.reply.body
     assert b"secrets" not in collected.reply.body
-    assert [message.id for message, _ in queue.quarantined] == [sent.id]
+    assert [entry.id async for entry in queue.quarantine.entries()] == [sent.id]
     assert endpoint.calls == 1
     assert any(sent.id in record.message for record in caplog.records)
 
@@ -106,7 +106,7 @@ async def test_a_one_way_operation_that_fails_stores_no_fault():
     async with running(queue, does(error)):
         collected = await call(queue, request())
     assert collected.state is State.DONE
-    assert len(queue.quarantined) == 1
+    assert len(queue.quarantine) == 1
 
 
 async def test_a_repeatable_operation_is_tried_again_and_then_given_up(monkeypatch):
@@ -117,7 +117,7 @@ async def test_a_repeatable_operation_is_tried_again_and_then_given_up(monkeypat
         collected = await call(queue, request())
     assert endpoint.calls == QUICK.attempts
     assert collected.reply.is_fault
-    assert len(queue.quarantined) == 1
+    assert len(queue.quarantine) == 1
 
 
 @pytest.mark.parametrize("error", [Unanswered("cut"), Declined("503"), Unreached("down")])

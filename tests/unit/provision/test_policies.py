@@ -8,7 +8,7 @@ import pytest
 
 from gateway.provision.desired import ProvisionSettings, desire
 from gateway.provision.documents import Arns
-from gateway.provision.policies import client_policy, gateway_policy, queue_arn
+from gateway.provision.policies import client_policy, gateway_policy, operator_policy, queue_arn
 
 BUCKET = "arn:aws:s3:::shop"
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:orders"
@@ -131,3 +131,38 @@ def test_what_is_not_known_of_a_queue_is_left_open_in_its_arn():
     queue = desire(ADDRESSES["sqs"], ProvisionSettings()).queue
     assert queue_arn(queue, "", "", "aws") == "arn:aws:sqs:*:*:orders"
     assert queue_arn(queue, "eu-west-1", "123456789012", "aws") == QUEUE
+
+
+def operator(kind: str) -> dict:
+    return operator_policy(desire(ADDRESSES[kind], ProvisionSettings()), Arns(queue=QUEUE))
+
+
+@pytest.mark.parametrize("kind", ["plain", "doorbell"])
+def test_an_operator_empties_the_quarantine_and_touches_no_request_or_reply(kind):
+    policy = operator(kind)
+    aside, noted = f"{BUCKET}/q/quarantine/{ID}.web", f"{BUCKET}/q/quarantine/again/{ID}.web"
+    request, reply = f"{BUCKET}/q/requests/{ID}.web", f"{BUCKET}/q/replies/web/{ID}"
+    assert allows(policy, "s3:ListBucket", BUCKET, prefix="q/quarantine/")
+    assert allows(policy, "s3:GetObject", aside)
+    assert allows(policy, "s3:DeleteObject", aside)
+    for key in (noted, request):
+        assert allows(policy, "s3:PutObject", key, if_none_match="*")
+        assert not allows(policy, "s3:PutObject", key)
+    assert not allows(policy, "s3:PutObject", reply, if_none_match="*")
+    assert not allows(policy, "s3:DeleteObject", request)
+    assert not allows(policy, "s3:DeleteObject", reply)
+
+
+@pytest.mark.parametrize("kind", ["replies", "sqs"])
+def test_an_operator_empties_the_dead_letter_queue_and_receives_from_no_other(kind):
+    policy = operator(kind)
+    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"):
+        assert allows(policy, action, f"{QUEUE}-dead")
+        assert not allows(policy, action, QUEUE)
+    assert allows(policy, "sqs:SendMessage", QUEUE)
+
+
+def test_a_gateway_without_a_bucket_puts_aside_into_the_dead_letter_queue():
+    assert allows(gateway("sqs"), "sqs:SendMessage", f"{QUEUE}-dead")
+    assert not allows(gateway("sqs"), "sqs:ReceiveMessage", f"{QUEUE}-dead")
+    assert not allows(gateway("replies"), "sqs:SendMessage", f"{QUEUE}-dead")

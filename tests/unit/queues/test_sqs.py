@@ -475,7 +475,9 @@ async def test_a_reply_queue_that_is_not_allowed_gets_nothing_and_nothing_is_exe
     await delivery.quarantine("unreadable: reply queue", None)
     (kept,) = place.sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]
     assert kept["Body"] == ENVELOPE.decode()
-    assert kept["MessageAttributes"]["gateway-reason"]["StringValue"] == "unreadable: reply queue"
+    said = json.loads(kept["MessageAttributes"]["gateway-reason"]["StringValue"])
+    assert said["reason"] == "unreadable: reply queue"
+    assert said["id"] == delivery.message.id
     assert place.left() == 0
 
 
