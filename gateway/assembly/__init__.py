@@ -3,6 +3,8 @@
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.parts import (
     backend_address,
+    gate,
+    limits,
     opened_queue,
     policy,
     queue_options,
@@ -13,6 +15,8 @@ from gateway.assembly.programs import listen, serve, up
 __all__ = [
     "Loaded",
     "backend_address",
+    "gate",
+    "limits",
     "listen",
     "load_contracts",
     "load_service_contract",
