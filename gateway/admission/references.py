@@ -21,7 +21,8 @@ _IDS = ("id", f"{_SOAP_ENCODING_12}id")
 _TOP = ""
 """Stands for the Body, among the ids of multi-references."""
 
-OUTSIDE = "A reference must name one part of the message itself, and no other one may name it."
+ATTACHED = "An xop:Include must be alone, and name a part that no other one names."
+OUTSIDE = "A reference must name a part of the message itself."
 
 
 def check_includes(envelope: Envelope) -> None:
@@ -33,7 +34,7 @@ def check_includes(envelope: Envelope) -> None:
     for include in envelope.root.iter(XOP_INCLUDE):
         name = _attachment(include.get("href", ""))
         if name not in left or not is_alone(include):
-            raise Refused(OUTSIDE)
+            raise Refused(ATTACHED)
         left.remove(name)
 
 

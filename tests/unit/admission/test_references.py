@@ -39,7 +39,7 @@ def test_an_include_names_a_part_of_its_own_message(envelope):
     ],
 )
 def test_an_include_of_anything_else_is_refused(envelope, names):
-    with pytest.raises(Refused, match="part of the message itself"):
+    with pytest.raises(Refused, match="xop:Include"):
         check_includes(envelope(body=include(*names), attachments=["one"]))
 
 
@@ -71,7 +71,7 @@ def test_an_attachment_may_be_referred_to(envelope):
     "href", ["http://169.254.169.254/", "file:///etc/passwd", "#2", "", "#", "1", "cid:2", "//x"]
 )
 def test_a_reference_that_leads_outside_is_refused(envelope, href):
-    with pytest.raises(Refused, match="part of the message itself"):
+    with pytest.raises(Refused, match="part of the message"):
         check(envelope(body=f'<op><a href="{href}"/></op><m id="1"/>', attachments=["one"]))
 
 
