@@ -123,6 +123,29 @@ class BindingViolation(Refused):
         self.subcode = subcode
 
 
+class NotUnderstood(Refused):
+    """A header block demands to be understood, and is not; its fault names the block."""
+
+    code = FaultCode.MUST_UNDERSTAND
+
+    def __init__(self, blocks: tuple[str, ...]) -> None:
+        """``blocks`` are the names of them, as ``{namespace}local``."""
+        super().__init__(
+            "A header block that must be understood is not one that the operation declares."
+        )
+        self.blocks = blocks
+
+
+class WrongAddressing(Refused):
+    """A header of WS-Addressing cannot be followed; its fault has a code of that standard."""
+
+    def __init__(self, code: str, text: str) -> None:
+        """``code`` is a name of WS-Addressing 1.0, SOAP Binding, section 6.4."""
+        super().__init__(text, reason=code)
+        is_own = code == "ActionNotSupported"
+        self.subcodes = (code,) if is_own else ("InvalidAddressingHeader", code)
+
+
 class IdTaken(Refused):
     """The id was used before by the same sender, for other bytes."""
 

@@ -16,11 +16,17 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"gateway.errors"},
-    {"gateway.jms_uri", "gateway.multipart"},
+    {"gateway.jms_uri", "gateway.multipart", "gateway.wellformed"},
     {"gateway.soapjms"},
     {"gateway.message"},
     {"gateway.soap"},
-    {"gateway.queue", "gateway.endpoint", "gateway.glimpse", "gateway.contract"},
+    {
+        "gateway.queue",
+        "gateway.endpoint",
+        "gateway.glimpse",
+        "gateway.header_blocks",
+        "gateway.contract",
+    },
     {"gateway.queues", "gateway.backend", "gateway.remote", "gateway.verdict", "gateway.audit"},
     {"gateway.admission", "gateway.backends"},
     {
@@ -50,6 +56,7 @@ HOMES = {
         "gateway.listener_pages",
         "gateway.queues.aws_http",
     },
+    "xml": {"gateway.soap", "gateway.wellformed"},
     "boto3": {"gateway.provision", "gateway.queues.aws"},
     "botocore": {
         "gateway.provision",

@@ -3,6 +3,8 @@
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.parts import (
     backend_address,
+    gate,
+    limits,
     opened_queue,
     policy,
     queue_options,
@@ -15,6 +17,8 @@ __all__ = [
     "Loaded",
     "Role",
     "backend_address",
+    "gate",
+    "limits",
     "listen",
     "load_contracts",
     "load_service_contract",

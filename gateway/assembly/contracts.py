@@ -55,20 +55,34 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
     table = settings.services[name]
     if table.wsdl is None:
         assert hosted is not None  # the settings have one of both
-        return from_documents({"service.wsdl": hosted.wsdl(ANYWHERE)}, "service.wsdl")
+        made = {"service.wsdl": hosted.wsdl(ANYWHERE)}
+        return from_documents(made, "service.wsdl", check_schemas=table.validate_body)
     if table.wsdl == IN_QUEUE:
         # Here, not above: boto3 takes a quarter of a second that others do without.
         from gateway.queues.published import ENTRY, published
 
-        return from_names(published(settings.queue, name), ENTRY)
+        read = published(settings.queue, name)
+        return from_names(read, ENTRY, check_schemas=table.validate_body)
+    return _from_wsdl(settings, table.wsdl, table.validate_body)
+
+
+def _from_wsdl(settings: Settings, wsdl: str, check_schemas: bool) -> Contract:
     hosts = set(settings.contract_hosts)
-    if is_http(table.wsdl):
-        hosts.add(urlsplit(table.wsdl).netloc)
-        copies = keepsakes(settings.queue, settings.folder)
-        return load(table.wsdl, folder=settings.folder, hosts=frozenset(hosts), copies=copies)
-    path = (settings.folder / table.wsdl).resolve()
-    folder = settings.folder if path.is_relative_to(settings.folder) else path.parent
-    return load(str(path), folder=folder, hosts=frozenset(hosts))
+    folder, copies, location = settings.folder, None, wsdl
+    if is_http(wsdl):
+        hosts.add(urlsplit(wsdl).netloc)
+        copies = keepsakes(settings.queue, folder)
+    else:
+        path = (folder / wsdl).resolve()
+        folder = folder if path.is_relative_to(folder) else path.parent
+        location = str(path)
+    return load(
+        location,
+        folder=folder,
+        hosts=frozenset(hosts),
+        copies=copies,
+        check_schemas=check_schemas,
+    )
 
 
 def load_contracts(settings: Settings) -> dict[str, Loaded]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from gateway.queues.options import Bounds, QueueOptions
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import Settings, is_http
+from gateway.wellformed import XmlLimits
 
 
 def backend_address(settings: Settings, name: str, contract: Contract) -> str:
@@ -75,24 +77,44 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
     return Policy(repeatable=repeatable, timeout=table.timeout)
 
 
+def gate(settings: Settings, name: str, contract: Contract) -> Gate:
+    """Build what a service's requests have to pass."""
+    understands = frozenset(settings.services[name].understands)
+    return Gate(contract, limits(settings), understands=understands)
+
+
+def limits(settings: Settings) -> Limits:
+    """Return how much a request may be."""
+    table = settings.limits
+    xml = {one.name: getattr(table, one.name) for one in dataclasses.fields(XmlLimits)}
+    return Limits(
+        request=table.request,
+        xml=XmlLimits(**xml),
+        header_blocks=table.header_blocks,
+        references=table.references,
+    )
+
+
 @contextlib.asynccontextmanager
 async def gateway(
     settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
 ) -> AsyncIterator[Gateway]:
     """Build a gateway over every service. Raises ConfigurationError."""
     backends = {name: backend(settings, name, one) for name, one in loaded.items()}
-    limits = Limits(request=settings.limits.request)
     services = {
         name: Service(
-            Gate(one.contract, limits),
+            gate(settings, name, one.contract),
             backends[name],
             policy(settings, name, one.contract),
             queue.clock,
         )
         for name, one in loaded.items()
     }
-    find = by_operation({name: one.contract for name, one in loaded.items()})
-    endpoint = checked(routed(Router(services), find), limit=settings.limits.request)
+    contracts = {name: one.contract for name, one in loaded.items()}
+    find = by_operation(contracts, limits(settings).xml)
+    most = settings.limits
+    router = routed(Router(services), find)
+    endpoint = checked(router, limit=most.request, ratio=most.gzip_ratio)
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
         yield Gateway(queue, endpoint, GatewaySettings(**table), audit)
@@ -105,12 +127,11 @@ def listener(
     settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
 ) -> Listener:
     """Build a listener over every service."""
-    limits = Limits(request=settings.limits.request)
     table = settings.listener
     return Listener(
         remote(settings, queue),
         {
-            name: Listed(contract=one.contract, gate=Gate(one.contract, limits))
+            name: Listed(contract=one.contract, gate=gate(settings, name, one.contract))
             for name, one in loaded.items()
         },
         ListenerSettings(

@@ -11,7 +11,7 @@ from lxml import etree
 
 from gateway.backend import Call
 from gateway.backends.hosted_faults import fault_envelope
-from gateway.backends.hosted_request import check_understood, own_copy
+from gateway.backends.hosted_request import own_copy
 from gateway.backends.hosted_wsdl import SOAP_OVER_HTTP
 from gateway.backends.spyne_compat import (
     DEFAULT_NS,
@@ -24,6 +24,7 @@ from gateway.backends.spyne_compat import (
     unregister_application,
 )
 from gateway.errors import BackendFailed, Refused
+from gateway.header_blocks import check_understood
 from gateway.message import Message
 from gateway.soap import Envelope, SoapVersion, fault
 

@@ -14,7 +14,8 @@ from gateway.soap import Envelope
 class Contract:
     """A WSDL, read once; tasks and threads may share it.
 
-    ``notes`` has a line for each thing that is not checked or not served, and why.
+    ``notes`` has a line for each thing that is not checked or not served, and why. ``headers``
+    names the header blocks that its operations take.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Contract:
     ) -> None:
         self.operations = operations.all
         self.notes = notes
+        self.headers = frozenset().union(*(one.headers for one in operations.all))
         self._index = operations
         self._schemas = schemas
         self._unchecked = unchecked

@@ -29,6 +29,15 @@ class ServiceTable(Table):
     host: str | None = None
     repeatable: bool | tuple[str, ...] = False
     timeout: Seconds = 60.0
+    validate_body: Annotated[bool, Field(alias="validate")] = True
+    understands: tuple[str, ...] = ()
+
+    @field_validator("understands", mode="before")
+    @classmethod
+    def _are_clark_names(cls, value: object) -> object:
+        if not isinstance(value, list) or not all(_is_clark_name(one) for one in value):
+            raise wrong('must be a list of names like ["{urn:example:crm}Session"]')
+        return tuple(value)
 
     @field_validator("repeatable", mode="before")
     @classmethod
@@ -66,6 +75,12 @@ class ServiceTable(Table):
             raise wrong("has both forward and host: keep the one that carries its calls out")
         if self.wsdl is None and self.host is None:
             raise wrong('needs wsdl = "path or URL" (or host = "module:attribute")')
+        return self
+
+    @model_validator(mode="after")
+    def _declares_once(self) -> ServiceTable:
+        if self.understands and self.host is not None:
+            raise wrong("has host: declare what it understands in its class, as __in_header__")
         return self
 
 
@@ -172,10 +187,23 @@ class AuditTable(Table):
 
 
 class LimitsTable(Table):
-    """``[limits]``: the largest messages, in bytes."""
+    """``[limits]``: the largest messages, in bytes, and how much XML a request may hold.
+
+    Where more is no use, libxml2 refuses it: it has limits of its own, which nothing lifts here.
+    """
 
     request: Bytes = 1 << 20
     reply: Bytes = 64 << 20
+    gzip_ratio: Annotated[int, Field(ge=1, le=1032)] = 20  # deflate's own end
+    depth: Annotated[int, Field(ge=3, le=255)] = 64
+    elements: Annotated[int, Field(ge=3, le=10_000_000)] = 50_000
+    attributes: Annotated[int, Field(ge=1, le=100_000)] = 64
+    namespaces: Annotated[int, Field(ge=1, le=100_000)] = 64
+    name: Annotated[int, Field(ge=32, le=50_000)] = 256
+    attribute_value: Annotated[int, Field(ge=256, le=10_000_000)] = 64 << 10
+    comments: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
+    header_blocks: Annotated[int, Field(ge=0, le=100_000)] = 32
+    references: Annotated[int, Field(ge=0, le=1000)] = 64
 
 
 class Settings(Table):
@@ -206,6 +234,11 @@ class Settings(Table):
         if not value:
             raise wrong("is empty: add a table like [services.orders]")
         return value
+
+
+def _is_clark_name(value: object) -> bool:
+    """Tell whether a value is a qualified name in Clark notation."""
+    return isinstance(value, str) and bool(re.fullmatch(r"\{[^{}\s]+\}[^{}\s:]+", value))
 
 
 def is_http(address: str) -> bool:
