@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
 from gateway.backend import Call
@@ -22,9 +23,10 @@ class Limits:
 
 
 class Gate:
-    """Admits the requests of one contract."""
+    """Admits the requests of one contract, from those who have the right."""
 
-    def __init__(self, contract: Contract, limits: Limits) -> None:
+    def __init__(self, contract: Contract, limits: Limits, rights: Rights = EVERYBODY) -> None:
+        self.rights = rights
         self._contract = contract
         self._limits = limits
 
@@ -35,6 +37,7 @@ class Gate:
         envelope = parse(message)
         check_version(envelope, message)
         operation = self._contract.find(envelope, action(message, envelope))
+        self.rights.check(message.sender, operation.name)
         check_payload(envelope, operation)
         self._contract.validate(operation, envelope)
         return Call(message=message, envelope=envelope, operation=operation)

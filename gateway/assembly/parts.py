@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
 from gateway.admission import Gate, Limits
+from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.backend import Backend
 from gateway.backends.forward import ForwardBackend, ForwardSettings
-from gateway.binding import by_operation, checked, routed
+from gateway.binding import by_operation, checked, known, routed
 from gateway.contract import Contract
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
@@ -80,33 +81,39 @@ async def gateway(
     """Build a gateway over every service. Raises ConfigurationError."""
     backends = {name: backend(settings, name, one) for name, one in loaded.items()}
     limits = Limits(request=settings.limits.request)
+    allowed = rights(settings, loaded)
+    used = quotas(settings, queue.clock)
     services = {
         name: Service(
-            Gate(one.contract, limits),
+            Gate(one.contract, limits, allowed[name]),
             backends[name],
             policy(settings, name, one.contract),
             queue.clock,
+            used,
         )
         for name, one in loaded.items()
     }
     find = by_operation({name: one.contract for name, one in loaded.items()})
     endpoint = checked(routed(Router(services), find), limit=settings.limits.request)
+    if settings.clients:
+        endpoint = known(endpoint, settings.clients)
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(queue, endpoint, GatewaySettings(**table))
+        yield Gateway(queue, endpoint, GatewaySettings(**table), shares(settings))
     finally:
         for one in backends.values():
             await one.aclose()
 
 
 def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> Listener:
-    """Build a listener over every service."""
+    """Build a listener over every service. Raises ConfigurationError."""
     limits = Limits(request=settings.limits.request)
+    allowed = rights(settings, loaded)
     table = settings.listener
     return Listener(
         remote(settings, queue),
         {
-            name: Listed(contract=one.contract, gate=Gate(one.contract, limits))
+            name: Listed(contract=one.contract, gate=Gate(one.contract, limits, allowed[name]))
             for name, one in loaded.items()
         },
         ListenerSettings(

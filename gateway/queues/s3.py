@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
@@ -71,8 +71,11 @@ class S3Queue:
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         return await self._client.collect(sender, id, wait)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
         until = time.monotonic() + wait
+        self._backlog.shares = shares or {}
         looking = self._looking
         while True:
             if not looking.taken:
