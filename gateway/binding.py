@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from gateway.admission.gate import action
 from gateway.admission.wire import check_size
 from gateway.contract import Contract
 from gateway.endpoint import Endpoint
-from gateway.errors import BindingViolation, Refused
+from gateway.errors import BindingViolation, Forbidden, Refused
 from gateway.message import Message
 from gateway.service import INLINE
 from gateway.soap import Envelope, parse
@@ -50,6 +50,17 @@ def _unpacked(message: Message, limit: int, ratio: int) -> Message:
     if broken is not None:
         raise BindingViolation(broken)
     return replace(message, body=body, content_type=content_type, content_encoding="")
+
+
+def known(endpoint: Endpoint, clients: Collection[str]) -> Endpoint:
+    """Refuse whom nobody knows, before anything is read of what it sent."""
+
+    async def answer(message: Message) -> Message | None:
+        if message.sender not in clients:
+            raise Forbidden(f"{message.sender!r} is no client of the settings")
+        return await endpoint(message)
+
+    return answer
 
 
 def routed(endpoint: Endpoint, find: Callable[[Message], str]) -> Endpoint:

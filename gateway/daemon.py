@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.audit.record import Outcome, Record, Write, nowhere
@@ -13,11 +13,14 @@ from gateway.endpoint import Endpoint, admitted
 from gateway.errors import FaultCode, LeaseLost, QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Delivery, Queue, reason_code
+from gateway.quotas import Shares
 from gateway.verdict import Answer, Judge, Quarantine, Retry, Verdict
 
 log = logging.getLogger(__name__)
 
 RECEIVE_WAIT = 20.0
+OVER_SHARE = Retry(2.0, counts=False)
+"""What becomes of a request that a queue hands out although its client has all of its share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,8 @@ class _Work:
     """A delivery in progress."""
 
     delivery: Delivery
+    is_over: bool
+    """Its client has all of its share already: it goes back."""
     task: asyncio.Task[None] | None = None
     lease_lost: bool = False
     renewing: asyncio.Task[None] | None = None
@@ -50,12 +55,14 @@ class Gateway:
         endpoint: Endpoint,
         settings: GatewaySettings,
         audit: Write = nowhere,
+        shares: Shares | None = None,
     ) -> None:
         """``audit`` writes down what becomes of each request, before it is settled."""
         self._audit = audit
         self._queue = queue
         self._judge = Judge(endpoint, settings.attempts)
         self._settings = settings
+        self._shares = shares or Shares({})
         self._working: set[_Work] = set()
         self._renewals: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
@@ -80,7 +87,7 @@ class Gateway:
         """Begin to work on what comes, no more at once than there is room for."""
         while True:
             for delivery in await self._next():
-                work = _Work(delivery)
+                work = _Work(delivery, is_over=not self._shares.begin(delivery.message.sender))
                 self._working.add(work)
                 work.task = group.create_task(self._process(work))
 
@@ -88,12 +95,31 @@ class Gateway:
         while (room := self._settings.concurrency - len(self._working)) == 0:
             self._freed.clear()
             await self._freed.wait()
+        shares = self._shares.left()
         try:
-            return await self._queue.receive(room, RECEIVE_WAIT)
+            if all(shares.values()):
+                return await self._queue.receive(room, RECEIVE_WAIT, shares)
+            return await self._receive_until_freed(room, shares)
         except QueueUnavailable as error:
             log.warning("%s; trying again", error)
             await asyncio.sleep(1.0)
             return ()
+
+    async def _receive_until_freed(
+        self, room: int, shares: Mapping[str, int]
+    ) -> Sequence[Delivery]:
+        """Receive while somebody has all of its share, until it has some of it again."""
+        self._shares.freed.clear()
+        wait = min(RECEIVE_WAIT, self._shares.soonest())
+        receiving = asyncio.ensure_future(self._queue.receive(room, wait, shares))
+        freed = asyncio.ensure_future(self._shares.freed.wait())
+        try:
+            await asyncio.wait({receiving, freed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            freed.cancel()
+            receiving.cancel()
+        await asyncio.wait({receiving})
+        return () if receiving.cancelled() else receiving.result()
 
     async def _drain(self) -> None:
         tasks = [work.task for work in self._working if work.task is not None]
@@ -115,7 +141,8 @@ class Gateway:
             await delivery.extend(self._settings.lease)
 
         try:
-            await _settle(delivery, await self._judge.judge(delivery, begin), record)
+            verdict = await self._judge.judge(delivery, begin) if not work.is_over else OVER_SHARE
+            await _settle(delivery, verdict, record)
         except LeaseLost:
             log.warning("%s lease lost: another gateway has it", delivery.message.id)
             with contextlib.suppress(QueueUnavailable):  # the other one's line tells as well
@@ -126,6 +153,8 @@ class Gateway:
             log.warning("%s lease lost at work: stopped", delivery.message.id)
         finally:
             self._working.discard(work)
+            if not work.is_over:
+                self._shares.end(delivery.message.sender)
             self._freed.set()
 
     async def _renew(self, group: asyncio.TaskGroup) -> None:

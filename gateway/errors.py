@@ -101,6 +101,8 @@ class FaultError(GatewayError):
     """
 
     code = FaultCode.SERVER
+    retry_after: float | None = None
+    """In how many seconds it is worth to try again, where that is known."""
 
     def __init__(self, text: str, *, code: FaultCode | None = None, reason: str = "") -> None:
         super().__init__(text)
@@ -151,6 +153,26 @@ class IdTaken(Refused):
 
     def __init__(self) -> None:
         super().__init__("The message id was used before, for another message: use a new one.")
+
+
+class Forbidden(Refused):
+    """The client may not call this. Its operator has to allow it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "This client may not call this operation: ask the operator of the gateway for it.",
+            reason=reason,
+        )
+
+
+class OverQuota(FaultError):
+    """The client has used up what it may have, and is told when there is more."""
+
+    code = FaultCode.BUSY
+
+    def __init__(self, retry_after: float, *, reason: str) -> None:
+        super().__init__("This client's quota is used up: try later.", reason=reason)
+        self.retry_after = retry_after
 
 
 class Expired(FaultError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -102,11 +102,15 @@ class Queue(Protocol):
         """
         ...
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        """Return up to ``limit`` requests, each under a lease.
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
+        """Return up to ``limit`` requests, each under a lease; clients take turns.
 
-        Waits up to ``wait`` seconds for the first. Cancelling it loses nothing. Raises
-        QueueUnavailable, QueueBroken.
+        Waits up to ``wait`` seconds for the first. ``shares`` says how many requests of a client
+        there may be among them, at most; the others stay in the queue. SQS hands out what it
+        likes: there may be more then. Cancelling it loses nothing. Raises QueueUnavailable,
+        QueueBroken.
         """
         ...
 

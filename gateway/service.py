@@ -21,6 +21,7 @@ from gateway.errors import (
 )
 from gateway.message import Clock, Message
 from gateway.multipart import parameter
+from gateway.quotas import NO_QUOTAS, Quotas
 
 # Parsing and validating this many bytes holds the event loop for about a millisecond; more than
 # that goes to a thread, where lxml lets others run.
@@ -49,8 +50,16 @@ class Policy:
 class Service:
     """An endpoint: admits a request, then has its backend carry it out."""
 
-    def __init__(self, gate: Gate, backend: Backend, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        backend: Backend,
+        policy: Policy,
+        clock: Clock,
+        quotas: Quotas = NO_QUOTAS,
+    ) -> None:
         """``clock`` is the queue's, by which messages expire."""
+        self._quotas = quotas
         self._gate = gate
         self._backend = backend
         self._policy = policy
@@ -65,14 +74,15 @@ class Service:
         call = await admit(self._gate, message)
         admitted.get()(message.target_service, call.operation.name)
         try:
-            reply = await self._carry_out(call)
+            self._check_deadline(message)
+            with self._quotas.spent(message.sender, len(message.body)):
+                reply = await self._carry_out(call)
         except GatewayError as error:
             error.one_way = call.operation.one_way
             raise
         return None if call.operation.one_way else _addressed(reply, message)
 
     async def _carry_out(self, call: Call) -> Message | None:
-        self._check_deadline(call.message)
         if self._policy.is_repeatable(call.operation.name):
             return await self._invoke(call)
         if call.message.interrupted:

@@ -6,6 +6,7 @@ message go on as they came.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Mapping
@@ -187,12 +188,14 @@ def is_alone(include: Element) -> bool:
 def fault(error: FaultError, request: Message) -> Message:
     """Return the fault that tells a caller about an error, in the SOAP version of the request.
 
-    Its detail carries the request's id, by which an operator finds the log line.
+    Its detail carries the request's id, by which an operator finds the log line; and, where it is
+    worth to try again, in how many seconds.
     """
     version = _version_of(request)
     write = _fault_12 if version is SoapVersion.V12 else _fault_11
     text, id = (escape(_NO_XML.sub("\ufffd", one)) for one in (error.text, request.id))
-    envelope = write(error, text, f"<id>{id}</id>")
+    hint = f"<retryAfter>{math.ceil(error.retry_after)}</retryAfter>" if error.retry_after else ""
+    envelope = write(error, text, f"<id>{id}</id>{hint}")
     return Message(
         body=f'<?xml version="1.0" encoding="utf-8"?>\n{envelope}'.encode(),
         content_type=f"{version.media_type}; charset=utf-8",

@@ -27,7 +27,14 @@ LAYERS = [
         "gateway.header_blocks",
         "gateway.contract",
     },
-    {"gateway.queues", "gateway.backend", "gateway.remote", "gateway.verdict", "gateway.audit"},
+    {
+        "gateway.queues",
+        "gateway.backend",
+        "gateway.remote",
+        "gateway.verdict",
+        "gateway.audit",
+        "gateway.quotas",
+    },
     {"gateway.admission", "gateway.backends"},
     {
         "gateway.service",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.admission.addressing import check_addressing
 from gateway.admission.references import check_includes, check_multi_references
+from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
 from gateway.backend import Call
@@ -30,15 +31,21 @@ class Limits:
 
 
 class Gate:
-    """Admits the requests of one contract.
+    """Admits the requests of one contract, from those who have the right.
 
     ``understands`` names header blocks, as ``{namespace}local``, that the service takes although
     its contract does not say so.
     """
 
     def __init__(
-        self, contract: Contract, limits: Limits, *, understands: frozenset[str] = frozenset()
+        self,
+        contract: Contract,
+        limits: Limits,
+        rights: Rights = EVERYBODY,
+        *,
+        understands: frozenset[str] = frozenset(),
     ) -> None:
+        self.rights = rights
         self._contract = contract
         self._limits = limits
         self._understands = contract.headers | understands
@@ -52,6 +59,7 @@ class Gate:
         check_parts(envelope, self._limits.header_blocks)
         check_understood(envelope, self._understands)
         operation = self._contract.find(envelope, action(message, envelope))
+        self.rights.check(message.sender, operation.name)
         check_payload(envelope, operation)
         self._check_references(envelope, operation)
         check_addressing(envelope)

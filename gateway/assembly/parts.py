@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
 from gateway.admission import Gate, Limits
+from gateway.admission.rights import EVERYBODY, Rights
+from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.audit import AuditLog, Write
 from gateway.audit.record import nowhere
 from gateway.backend import Backend
 from gateway.backends.forward import ForwardBackend, ForwardSettings
-from gateway.binding import by_operation, checked, routed
+from gateway.binding import by_operation, checked, known, routed
 from gateway.contract import Contract
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
@@ -77,10 +79,10 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
     return Policy(repeatable=repeatable, timeout=table.timeout)
 
 
-def gate(settings: Settings, name: str, contract: Contract) -> Gate:
+def gate(settings: Settings, name: str, contract: Contract, allowed: Rights = EVERYBODY) -> Gate:
     """Build what a service's requests have to pass."""
     understands = frozenset(settings.services[name].understands)
-    return Gate(contract, limits(settings), understands=understands)
+    return Gate(contract, limits(settings), allowed, understands=understands)
 
 
 def limits(settings: Settings) -> Limits:
@@ -101,12 +103,15 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     """Build a gateway over every service. Raises ConfigurationError."""
     backends = {name: backend(settings, name, one) for name, one in loaded.items()}
+    allowed = rights(settings, loaded)
+    used = quotas(settings, queue.clock)
     services = {
         name: Service(
-            gate(settings, name, one.contract),
+            gate(settings, name, one.contract, allowed[name]),
             backends[name],
             policy(settings, name, one.contract),
             queue.clock,
+            used,
         )
         for name, one in loaded.items()
     }
@@ -115,9 +120,11 @@ async def gateway(
     most = settings.limits
     router = routed(Router(services), find)
     endpoint = checked(router, limit=most.request, ratio=most.gzip_ratio)
+    if settings.clients:
+        endpoint = known(endpoint, settings.clients)
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(queue, endpoint, GatewaySettings(**table), audit)
+        yield Gateway(queue, endpoint, GatewaySettings(**table), audit, shares(settings))
     finally:
         for one in backends.values():
             await one.aclose()
@@ -126,12 +133,15 @@ async def gateway(
 def listener(
     settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
 ) -> Listener:
-    """Build a listener over every service."""
+    """Build a listener over every service. Raises ConfigurationError."""
+    allowed = rights(settings, loaded)
     table = settings.listener
     return Listener(
         remote(settings, queue),
         {
-            name: Listed(contract=one.contract, gate=gate(settings, name, one.contract))
+            name: Listed(
+                contract=one.contract, gate=gate(settings, name, one.contract, allowed[name])
+            )
             for name, one in loaded.items()
         },
         ListenerSettings(

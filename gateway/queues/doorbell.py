@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.errors import QueueUnavailable
 from gateway.message import Clock, Message
@@ -76,7 +76,9 @@ class DoorbellQueue:
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         return await self._client.collect(sender, id, wait)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
         async with self._bell.opening:
             if self._gateway is None:
                 pump = await self._bell.pump()

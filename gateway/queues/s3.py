@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
@@ -54,8 +54,10 @@ class S3Queue:
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         return await self._client.collect(sender, id, wait)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        return await self._intake.receive(limit, wait)
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
+        return await self._intake.receive(limit, wait, shares)
 
     async def status(self) -> QueueStatus:
         return await bucket_status(self._store, self._keys)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 from gateway.message import Clock
 from gateway.queues.s3_store import Listed
+from gateway.queues.turns import Turns, deal
 
 PATIENCE = 0.5
 """Seconds that a request is left to each gateway before the next in its line may try."""
@@ -54,6 +54,9 @@ class Backlog:
     candidates: dict[str, Candidate] = field(default_factory=dict)
     listed: float = 0.0
     """When the last listing was begun."""
+    turns: Turns = field(default_factory=Turns)
+    shares: Mapping[str, int] = field(default_factory=dict)
+    """How many requests of a client may be taken now, at most."""
     _held: set[str] = field(default_factory=set)
     _finished: dict[str, float] = field(default_factory=dict)
 
@@ -86,19 +89,24 @@ class Backlog:
         others.sort(key=lambda one: one.place)
         by_client: dict[str, list[Candidate]] = defaultdict(list)
         for candidate in own or others:
-            by_client[candidate.key.rpartition(".")[2]].append(candidate)
-        turns = zip_longest(*by_client.values())
-        return [one for turn in turns for one in turn if one is not None][:limit]
+            by_client[client_of(candidate.key)].append(candidate)
+        in_turn = {client: by_client[client] for client in self.turns.order(by_client)}
+        return [one for _, one in deal(in_turn, limit, self.shares)]
 
     def next_due(self) -> float:
         """Return in how many seconds something may become free that is not free yet."""
         now = self.monotonic()
-        waits = [self._due(one) - now for key, one in self.candidates.items() if self._is_open(key)]
+        waits = [
+            self._due(one) - now
+            for key, one in self.candidates.items()
+            if self._is_open(key) and self.shares.get(client_of(key), 1) > 0
+        ]
         return max(0.0, min(waits, default=float("inf")))
 
     def hold(self, key: str) -> None:
         """Note that this process has a request, and that nobody here is to try it."""
         self._held.add(key)
+        self.turns.note(client_of(key))
 
     def drop(self, key: str) -> None:
         """Note that this process has a request no longer."""
@@ -131,3 +139,8 @@ class Backlog:
         if candidate.is_tried:
             return candidate.due
         return max(candidate.due, candidate.seen + PATIENCE * min(candidate.place, LAST_PLACE))
+
+
+def client_of(key: str) -> str:
+    """Return whose request a key names."""
+    return key.rpartition(".")[2]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
 
 from gateway.queue import Delivery
 from gateway.queues.bucket import Keys
 from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Registers
-from gateway.queues.s3_backlog import Backlog, Candidate
+from gateway.queues.s3_backlog import Backlog, Candidate, client_of
 from gateway.queues.s3_fleet import Fleet
 from gateway.queues.s3_store import Listed, S3Store
 from gateway.queues.s3_taking import Taker
@@ -47,7 +48,9 @@ class S3Intake:
         self._lister.pace.is_hurried = True
         self._work.changed.set()
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
         """Do what ``Queue.receive`` does. Lists the bucket once, at least, if need be."""
         until = time.monotonic() + wait
         must_look, work = True, self._work
@@ -57,7 +60,7 @@ class S3Intake:
             if work.ready:
                 return await work.handed_out(limit)
             work.raise_failure()
-            room = self._begin(limit)
+            room = self._begin(limit, shares or {})
             if room and not work.listing and (must_look or self._lister.pace.is_due()):
                 work.listing = work.start(self._lister.list(room))
                 must_look = False
@@ -66,13 +69,16 @@ class S3Intake:
                 return []
             await work.change(self._rest(left))
 
-    def _begin(self, limit: int) -> int:
+    def _begin(self, limit: int, shares: Mapping[str, int]) -> int:
         """Begin to take what is known to be free; return how much more there is room for."""
-        room = limit - len(self._work.taking)
+        taking = self._work.taking
+        under_way = Counter(client_of(key) for key in taking.values())
+        self._backlog.shares = {client: n - under_way[client] for client, n in shares.items()}
+        room = limit - len(taking)
         chosen = self._backlog.choose(room) if room > 0 else []
         for one in chosen:
             self._backlog.hold(one.key)
-            self._work.taking.add(self._work.start(self._take(one)))
+            taking[self._work.start(self._take(one))] = one.key
         return max(0, room - len(chosen))
 
     async def _take(self, candidate: Candidate) -> None:
@@ -100,7 +106,7 @@ class _Work:
 
     def __init__(self) -> None:
         self.ready: dict[str, Delivery] = {}
-        self.taking: set[asyncio.Task[None]] = set()
+        self.taking: dict[asyncio.Task[None], str] = {}
         self.listing: asyncio.Task[None] | None = None
         self.changed = asyncio.Event()
         self._failure: BaseException | None = None
@@ -116,10 +122,11 @@ class _Work:
 
     def reap(self) -> None:
         """Forget the tasks that ended, but for what one of them raised."""
-        ended = {one for one in self.taking if one.done()}
-        self.taking -= ended
+        ended = [one for one in self.taking if one.done()]
+        for task in ended:
+            del self.taking[task]
         if self.listing is not None and self.listing.done():
-            ended.add(self.listing)
+            ended.append(self.listing)
             self.listing = None
         for task in ended:
             self._failure = task.exception() or self._failure

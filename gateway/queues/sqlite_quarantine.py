@@ -23,9 +23,10 @@ AT_ONCE = 500
 class SqliteQuarantine:
     """What is kept aside in a queue file. Each change of it is one transaction."""
 
-    def __init__(self, file: QueueFile, clock: Clock) -> None:
+    def __init__(self, file: QueueFile, clock: Clock, bounds: Bounds) -> None:
         self._file = file
         self._clock = clock
+        self._bounds = bounds
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
         after = aside.Place()
@@ -54,9 +55,9 @@ class SqliteQuarantine:
     async def drop(self, entry: Quarantined) -> None:
         await self._file.write(partial(aside.drop, entry=entry), durable=True)
 
-    async def sweep(self, bounds: Bounds) -> None:
+    async def sweep(self) -> None:
         """Remove the oldest entries until the bounds are kept."""
-        before = self._clock() - bounds.age
+        bounds, before = self._bounds, self._clock() - self._bounds.age
         old = await self._file.read(partial(aside.old, before=before, size=bounds.size))
         for at in range(0, len(old), AT_ONCE):
             await self._file.write(partial(aside.remove, seqs=old[at : at + AT_ONCE]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from zlib import crc32
@@ -122,7 +122,9 @@ class SqsQueue:
             message_id = await self._sender.send(prepared)
             self._replies.sent(prepared, message_id)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
         if self._bucket is not None and not self._bucket.is_tried:
             await check_conditions(self._bucket.store, self._bucket.keys)
             self._bucket.is_tried = True

@@ -1,6 +1,8 @@
 """The settings: what may stand in ``gateway.toml``, and reading it."""
 
+from gateway.settings.clients import ClientTable
 from gateway.settings.reading import from_values, read
-from gateway.settings.tables import ServiceTable, Settings, Table, is_http
+from gateway.settings.tables import ServiceTable, Settings, is_http
+from gateway.settings.values import Table
 
-__all__ = ["ServiceTable", "Settings", "Table", "from_values", "is_http", "read"]
+__all__ = ["ClientTable", "ServiceTable", "Settings", "Table", "from_values", "is_http", "read"]

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import ConfigurationError
-from gateway.settings.tables import Settings, Table
+from gateway.settings.tables import Settings
+from gateway.settings.values import Table
 
 EXAMPLE = """\
 queue = "sqlite:///queue.db"

@@ -7,18 +7,10 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
-Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
-Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
-class Table(BaseModel):
-    """A table of the file: no key more than those that are known, no value of another type."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from gateway.settings.clients import ClientTable
+from gateway.settings.values import Bytes, Name, Seconds, Table, wrong
 
 
 class ServiceTable(Table):
@@ -214,6 +206,7 @@ class Settings(Table):
     lifetime: Seconds = 24 * 3600.0
     contract_hosts: tuple[str, ...] = ()
     services: dict[Name, ServiceTable]
+    clients: dict[Name, ClientTable] = {}
     listener: ListenerTable = ListenerTable()
     gateway: GatewayTable = GatewayTable()
     limits: LimitsTable = LimitsTable()
@@ -254,8 +247,3 @@ def is_http(address: str) -> bool:
 def _is_origin(value: object) -> bool:
     """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
     return isinstance(value, str) and is_http(value) and value.count("/") == 2
-
-
-def wrong(text: str) -> PydanticCustomError:
-    """Return the error that says what is wrong with a value, to be raised by a validator."""
-    return PydanticCustomError("gateway", "{text}", {"text": text})

@@ -23,6 +23,8 @@ from gateway.errors import (
 from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.memory import MemoryQueue
+from gateway.quotas import Share, Shares
+from gateway.verdict import Retry
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 FAULT = replace(REPLY, body=b"<fault/>", is_fault=True)
@@ -35,9 +37,9 @@ def request(**fields: object) -> Message:
 
 
 @contextlib.asynccontextmanager
-async def running(queue, endpoint, settings=QUICK):
+async def running(queue, endpoint, settings=QUICK, shares=None):
     stop = asyncio.Event()
-    work = asyncio.create_task(Gateway(queue, endpoint, settings).run(stop))
+    work = asyncio.create_task(Gateway(queue, endpoint, settings, shares).run(stop))
     try:
         yield stop
     finally:
@@ -265,14 +267,14 @@ class Failing(MemoryQueue):
 
 
 class FailingReceive(Failing):
-    async def receive(self, limit, wait):
+    async def receive(self, limit, wait, shares=None):
         self.fail()
-        return await super().receive(limit, wait)
+        return await super().receive(limit, wait, shares)
 
 
 class FailingAnswer(Failing):
-    async def receive(self, limit, wait):
-        deliveries = await super().receive(limit, wait)
+    async def receive(self, limit, wait, shares=None):
+        deliveries = await super().receive(limit, wait, shares)
         for delivery in deliveries:
             answer = delivery.answer
 
@@ -307,3 +309,104 @@ async def test_a_broken_queue_ends_the_gateway(kind):
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(Gateway(queue, does(REPLY), QUICK).run(asyncio.Event()), 5)
     assert caught.group_contains(QueueBroken)
+
+
+# Fair shares
+
+
+class Watch:
+    """An endpoint that takes a moment, and notes who was at work, and in which order."""
+
+    def __init__(self, seconds=0.0):
+        self.order = []
+        self.at_work = []
+        self.most = 0
+        self.seconds = seconds
+
+    async def __call__(self, message):
+        self.order.append(message.sender)
+        self.at_work.append(message.sender)
+        self.most = max(self.most, self.at_work.count("alice"))
+        await asyncio.sleep(self.seconds)
+        self.at_work.remove(message.sender)
+        return REPLY
+
+
+async def test_a_client_with_ten_thousand_requests_waiting_holds_up_no_other():
+    queue, watch = MemoryQueue(), Watch()
+    for _ in range(10_000):
+        await queue.send(request())
+    async with running(queue, watch):
+        for _ in range(3):
+            before = len(watch.order)
+            await queue.send(sent := request(sender="bob"))
+            assert (await queue.collect("bob", sent.id, 30)).state is State.REPLY
+            # Those that were taken before, one turn of the other, and what went on meanwhile.
+            ahead = watch.order[before:].index("bob")
+            assert ahead <= 2 * QUICK.concurrency + 1
+    assert watch.order.count("alice") < 10_000
+
+
+async def test_no_more_requests_of_a_client_are_at_work_than_its_share():
+    queue, watch = MemoryQueue(), Watch(0.02)
+    requests = [request() for _ in range(12)]
+    for message in requests:
+        await queue.send(message)
+    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=2)})):
+        for message in requests:
+            assert (await queue.collect("alice", message.id, 5)).state is State.REPLY
+    assert watch.most == 2
+    assert queue.quarantined == []
+
+
+async def test_a_client_that_waits_for_its_share_does_not_keep_others_waiting():
+    queue, watch = MemoryQueue(), Watch(0.3)
+    for _ in range(8):
+        await queue.send(request())
+    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+        await asyncio.sleep(0.05)
+        await queue.send(sent := request(sender="bob"))
+        await queue.collect("bob", sent.id, 5)
+    assert watch.order[:2] == ["alice", "bob"]
+
+
+async def test_over_its_rate_a_client_waits_until_it_may_go_on():
+    queue, watch = MemoryQueue(), Watch()
+    requests = [request() for _ in range(5)]
+    for message in requests:
+        await queue.send(message)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with running(queue, watch, shares=Shares({"alice": Share(rate=10.0, burst=2)})):
+        for message in requests:
+            assert (await queue.collect("alice", message.id, 5)).state is State.REPLY
+    assert loop.time() - began >= 0.29
+
+
+class Heedless(MemoryQueue):
+    """Hands out what it likes, as SQS does."""
+
+    async def receive(self, limit, wait, shares=None):
+        return await super().receive(limit, wait)
+
+
+async def test_what_a_queue_hands_out_over_a_share_goes_back_and_is_carried_out_once(monkeypatch):
+    monkeypatch.setattr("gateway.daemon.OVER_SHARE", Retry(0.05, counts=False))
+    queue, watch = Heedless(), Watch(0.02)
+    requests = [request() for _ in range(8)]
+    for message in requests:
+        await queue.send(message)
+    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+        for message in requests:
+            assert (await queue.collect("alice", message.id, 10)).state is State.REPLY
+    assert (watch.most, len(watch.order)) == (1, 8)
+
+
+async def test_a_gateway_stops_while_a_client_waits_for_its_share():
+    queue, watch = MemoryQueue(), Watch(5.0)
+    for _ in range(4):
+        await queue.send(request())
+    async with asyncio.timeout(3):
+        async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+            await asyncio.sleep(0.1)
+    assert watch.order == ["alice"]

@@ -1,0 +1,27 @@
+"""Who may call which operation: nobody, unless it is said, as soon as there are clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.errors import Forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The operations of one service that each client may call; None: no clients are told apart."""
+
+    operations: Mapping[str, frozenset[str]] | None = None
+
+    def check(self, client: str, operation: str) -> None:
+        """Refuse an operation that the client may not call. Raises Forbidden."""
+        if self.operations is not None and operation not in self.operations.get(client, ()):
+            raise Forbidden(f"{client} may not call {operation}")
+
+    def is_of_use(self, client: str) -> bool:
+        """Tell whether the client may call anything of the service."""
+        return self.operations is None or bool(self.operations.get(client))
+
+
+EVERYBODY = Rights()
