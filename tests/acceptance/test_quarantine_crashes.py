@@ -141,3 +141,74 @@ async def test_killed_at_any_write_of_a_bucket_the_next_try_sends_the_same_reque
     assert [(one.body, one.correlation_id) for one in waiting] == [(SOAP, id)]
     if not is_over:
         assert json.loads(output)["sent_again"] == waiting[0].id
+
+
+GATEWAY = """\
+queue = "{queue}"
+
+[services.warehouse]
+wsdl = "warehouse.wsdl"
+forward = "http://127.0.0.1:9/nobody"
+
+[gateway]
+lease = 2.0
+"""
+REFUSED = (ROOT / "tests" / "golden" / "envelopes" / "place_order_invalid_11.xml").read_bytes()
+LAST = {
+    "s3": ("s3://{bucket}/orders", faults.kind("DELETE", "/requests/")),
+    "doorbell": ("s3://{bucket}/orders?doorbell={queue}", faults.kind("DELETE", "/requests/")),
+    "sqs": ("sqs://{queue}?replies=s3://{bucket}/orders", faults.kind("DeleteMessageBatch")),
+}
+"""An address, and what removes a request that was put aside."""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("queue_kind", LAST)
+async def test_a_gateway_killed_between_the_copy_and_the_removal_leaves_one_entry(
+    tmp_path, ministack_cloud: Cloud, monkeypatch, queue_kind
+):
+    for name, value in servers.environment(ministack_cloud).items():
+        monkeypatch.setenv(name, value)
+    template, removal = LAST[queue_kind]
+    address = template.format(
+        bucket=servers.fresh_bucket(ministack_cloud),
+        queue=servers.fresh_queue(ministack_cloud).rpartition("/")[2],
+    )
+    configure(tmp_path, address)
+    (tmp_path / "warehouse.xsd").write_bytes((ROOT / "wsdl" / "warehouse.xsd").read_bytes())
+    (tmp_path / "gateway.toml").write_text(GATEWAY.format(queue=address))
+    sent = Message(body=REFUSED, content_type="text/xml", sender="shop", target_service="warehouse")
+    async with faults.FaultProxy(ministack_cloud.s3) as proxy, opened(tmp_path, address) as queue:
+        environ = {
+            **os.environ,
+            "AWS_ENDPOINT_URL_S3": proxy.url,
+            "AWS_ENDPOINT_URL_SQS": proxy.url,
+        }
+        serve = [sys.executable, "-P", "-m", "gateway", "serve"]
+        first = await asyncio.create_subprocess_exec(*serve, cwd=tmp_path, env=environ)
+
+        async def kill(call: faults.Call, forward: faults.Forward) -> None:
+            first.kill()
+
+        rule = proxy.inject(kill, removal)
+        await queue.send(sent)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == KILLED
+        assert rule.hits == 1
+        fault = (await queue.collect("shop", sent.id, 10)).reply
+        second = await asyncio.create_subprocess_exec(*serve, cwd=tmp_path)
+        try:
+            await emptied(queue)
+        finally:
+            second.terminate()
+            await second.wait()
+        (entry,) = [one async for one in queue.quarantine.entries()]
+        assert (entry.id, entry.code) == (sent.id, "Client")
+        assert (await queue.quarantine.read(entry)).body == REFUSED
+        assert (await queue.collect("shop", sent.id, 10)).reply.body == fault.body
+
+
+async def emptied(queue: Queue) -> None:
+    """Wait until nothing waits in a queue, and nothing is held."""
+    async with asyncio.timeout(PATIENCE):
+        while (await queue.status()).depth:
+            await asyncio.sleep(0.2)
