@@ -19,7 +19,7 @@ from gateway.errors import (
     OutcomeUnknown,
     Unanswered,
 )
-from gateway.message import Clock, Message
+from gateway.message import Clock, Message, echoed
 from gateway.multipart import parameter
 from gateway.quotas import NO_QUOTAS, Quotas
 
@@ -129,10 +129,6 @@ def _addressed(reply: Message | None, request: Message) -> Message:
     """
     if reply is None:
         raise BackendFailed("The service behind the gateway gave no answer.")
-    return replace(
-        reply,
-        soap_action=parameter(reply.content_type, "action") or request.soap_action,
-        target_service=request.target_service,
-        request_uri=request.request_uri,
-        correlation_id=request.correlation_id or request.id,
-    )
+    fields = echoed(request)
+    action = parameter(reply.content_type, "action")
+    return replace(reply, **{**fields, "soap_action": action or fields["soap_action"]})

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
@@ -24,7 +26,7 @@ from gateway.errors import (
     Refused,
     WrongAddressing,
 )
-from gateway.message import Message
+from gateway.message import Message, echoed
 from gateway.multipart import is_multipart, media_type, parameter, split
 from gateway.soapjms import MEDIA_TYPES, SOAP_11, SOAP_12, sniff_content_type
 from gateway.wellformed import NOT_WELL_FORMED, USUAL, XmlLimits, check_wellformed
@@ -199,12 +201,17 @@ def fault(error: FaultError, request: Message) -> Message:
     return Message(
         body=f'<?xml version="1.0" encoding="utf-8"?>\n{envelope}'.encode(),
         content_type=f"{version.media_type}; charset=utf-8",
-        soap_action=request.soap_action,
-        target_service=request.target_service,
-        request_uri=request.request_uri,
         is_fault=True,
-        correlation_id=request.correlation_id or request.id,
+        **_carried_back(request),
     )
+
+
+def _carried_back(request: Message) -> dict[str, Any]:
+    """Return what a fault has of its request: the id alone, where no queue would hold the rest."""
+    fields = echoed(request)
+    if sum(len(quote(value)) for value in fields.values()) > CARRIED_BACK:
+        return {"correlation_id": request.id}
+    return fields
 
 
 def _version_of(request: Message) -> SoapVersion:
@@ -231,6 +238,8 @@ LONGEST_NAME = 512
 """Characters of a header block's name, with its namespace, that a fault repeats at most."""
 LONGEST_NAME = 512
 """Characters of a header block's name, with its namespace, that a fault repeats at most."""
+CARRIED_BACK = 1000
+"""Bytes of a request's properties that its fault has too, percent-encoded, at most."""
 _CODES_12 = {"Client": "Sender", "Server": "Receiver"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.admission.addressing import check_addressing
-from gateway.admission.references import check_includes, check_multi_references
+from gateway.admission.references import check_arrays, check_includes, check_multi_references
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
@@ -70,6 +70,7 @@ class Gate:
         check_includes(envelope)
         if operation.encoded:
             limits = self._limits
+            check_arrays(envelope, limits.xml.elements)
             check_multi_references(
                 envelope,
                 chain=limits.references,

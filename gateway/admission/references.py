@@ -7,6 +7,7 @@ of references to references becomes a large one.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,14 @@ from gateway.errors import Refused
 from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
 
 _SOAP_ENCODING_12 = "{http://www.w3.org/2003/05/soap-encoding}"
+_SOAP_ENCODING_11 = "{http://schemas.xmlsoap.org/soap/encoding/}"
+_SIZES = (
+    *(f"{_SOAP_ENCODING_11}{name}" for name in ("arrayType", "offset", "position")),
+    f"{_SOAP_ENCODING_12}arraySize",
+)
+_NUMBER = re.compile("[0-9]+")
+_DIGITS, _MANY = 9, 1_000_000_000
+"""Digits of numbers that are read: longer ones are more than any limit."""
 _IDS = ("id", f"{_SOAP_ENCODING_12}id")
 _TOP = ""
 """Stands for the Body, among the ids of multi-references."""
@@ -36,6 +45,29 @@ def check_includes(envelope: Envelope) -> None:
         if name not in left or not is_alone(include):
             raise Refused(ATTACHED)
         left.remove(name)
+
+
+def check_arrays(envelope: Envelope, elements: int) -> None:
+    """Refuse an array that says it has, or begins at, more than so many members.
+
+    Servers make room for what an array says it has (SOAP 1.1 section 5.4.2, SOAP 1.2 part 2 3.1.6).
+    Raises Refused.
+    """
+    for element in envelope.body.iter("*"):
+        for name in _SIZES:
+            if name in element.attrib and _members(element.get(name, "")) > elements:
+                raise Refused(f"No more than {elements} members of an array are accepted.")
+
+
+def _members(stated: str) -> int:
+    """Return the product of all sizes in ``type[2,3][4]``, ``[5]`` or ``2 3``, about."""
+    product = 1
+    for digits in _NUMBER.findall(stated[stated.find("[") + 1 :]):
+        size = digits.lstrip("0") or "1"  # none at all, times a million: still room for a million
+        product = min(product * int(size[:_DIGITS]), _MANY)
+        if len(size) > _DIGITS:
+            return _MANY
+    return product
 
 
 def check_multi_references(envelope: Envelope, *, chain: int, elements: int, size: int) -> None:

@@ -201,3 +201,20 @@ def test_the_root_part_must_be_an_envelope_by_its_type():
     assert bad != good.body
     with pytest.raises(Refused, match="root part"):
         parse(message(bad, good.content_type))
+
+
+ECHOED = ("soap_action", "target_service", "request_uri", "correlation_id")
+
+
+def test_a_fault_carries_back_what_its_request_came_with():
+    request = Message(body=b"", content_type="text/xml", **{name: f"urn:{name}" for name in ECHOED})
+    reply = fault(Refused("no"), request)
+    assert [getattr(reply, name) for name in ECHOED] == [f"urn:{name}" for name in ECHOED]
+
+
+@pytest.mark.parametrize("name", ECHOED)
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\0", "\u202e", "a" * 1001, "\u00fc" * 200])
+def test_a_fault_carries_nothing_back_that_a_queue_could_not_hold(name, value):
+    request = Message(body=b"", content_type="text/xml", **{name: value})
+    reply = fault(Refused("no"), request)
+    assert getattr(reply, name) == (request.id if name == "correlation_id" else "")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.admission.references import check_includes, check_multi_references
+from gateway.admission.references import check_arrays, check_includes, check_multi_references
 from gateway.errors import Refused
 from gateway.soap import SoapVersion
 
@@ -135,3 +135,40 @@ def test_many_references_to_one_long_text_are_refused(envelope):
     check(envelope(body=body), size=21_000)
     with pytest.raises(Refused, match="larger"):
         check(envelope(body=body), size=20_999)
+
+
+ENC_11 = 'xmlns:d="http://schemas.xmlsoap.org/soap/encoding/"'
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        'd:arrayType="xs:int64[100]"',
+        'd:arrayType="xs:int[10,10]"',
+        'd:arrayType="xs:int[]"',
+        'd:arrayType="xs:int[][5]"',
+        'd:offset="[7]"',
+        'c:arraySize="* 100"',
+    ],
+)
+def test_an_array_of_few_members_passes(envelope, stated):
+    check_arrays(envelope(body=f"<op><a {ENC_11} {ENC_12} {stated}/></op>"), 100)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        'd:arrayType="xs:int[101]"',
+        'd:arrayType="xs:int[2147483647]"',
+        f'd:arrayType="xs:int[{"9" * 60_000}]"',
+        'd:arrayType="xs:int[0,101]"',
+        'd:arrayType="xs:int[11,10]"',
+        'd:arrayType="xs:int[11][10]"',
+        'd:offset="[000101]"',
+        'd:position="[101]"',
+        'c:arraySize="* 101"',
+    ],
+)
+def test_an_array_that_says_it_has_many_members_is_refused(envelope, stated):
+    with pytest.raises(Refused, match="100 members of an array"):
+        check_arrays(envelope(body=f"<op><a {ENC_11} {ENC_12} {stated}/></op>"), 100)
