@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"gateway.errors"},
+    {"gateway.credentials", "gateway.listener_tls"},
     {"gateway.jms_uri", "gateway.multipart"},
     {"gateway.soapjms"},
     {"gateway.message"},
@@ -26,11 +27,19 @@ LAYERS = [
     {
         "gateway.service",
         "gateway.daemon",
-        "gateway.listener_pages",
+        "gateway.listener_answers",
+        "gateway.listener_connections",
         "gateway.client",
         "gateway.provision",
     },
-    {"gateway.listener", "gateway.binding"},
+    {
+        "gateway.listener_auth",
+        "gateway.listener_door",
+        "gateway.listener_pages",
+        "gateway.listener_share",
+        "gateway.binding",
+    },
+    {"gateway.listener"},
     {"gateway.settings"},
     {"gateway.assembly"},
     {"gateway.cli"},
@@ -45,7 +54,12 @@ HOMES = {
     "aiohttp": {
         "gateway.backends.forward",
         "gateway.listener",
+        "gateway.listener_answers",
+        "gateway.listener_auth",
+        "gateway.listener_connections",
+        "gateway.listener_door",
         "gateway.listener_pages",
+        "gateway.listener_share",
         "gateway.queues.aws_http",
     },
     "boto3": {"gateway.provision", "gateway.queues.aws"},

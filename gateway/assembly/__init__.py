@@ -1,6 +1,7 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
+from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
     backend_address,
     opened_queue,
@@ -13,6 +14,8 @@ from gateway.assembly.programs import listen, serve, up
 __all__ = [
     "Loaded",
     "backend_address",
+    "check_listener",
+    "credentials_path",
     "listen",
     "load_contracts",
     "load_service_contract",

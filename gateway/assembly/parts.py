@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from gateway.admission import Gate, Limits
 from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
+from gateway.assembly.front import front
 from gateway.backend import Backend
 from gateway.backends.forward import ForwardBackend, ForwardSettings
 from gateway.binding import by_operation, checked, known, routed
@@ -18,6 +19,7 @@ from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
 from gateway.errors import ConfigurationError
 from gateway.listener import Listener, ListenerSettings
+from gateway.listener_connections import ConnectionLimits
 from gateway.listener_pages import Listed
 from gateway.queue import Queue
 from gateway.queues.address import open_queue
@@ -123,7 +125,10 @@ def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> 
             wait=table.wait,
             grace=settings.gateway.grace,
             request=settings.limits.request,
+            body=table.body_timeout,
+            limits=ConnectionLimits(connections=table.connections, head=table.head_timeout),
         ),
+        front(settings, queue.clock),
     )
 
 

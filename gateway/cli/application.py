@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.call import call
 from gateway.cli.check import check
+from gateway.cli.client import app as client
 from gateway.cli.daemons import listen, serve, up
 from gateway.cli.demo import demo
 from gateway.cli.grant import grant
@@ -44,3 +45,4 @@ def common(
 
 for command in (demo, up, serve, listen, call, check, status, provision, policy, grant, publish):
     app.command()(command)
+app.add_typer(client, name="client", no_args_is_help=True)

@@ -131,3 +131,16 @@ def test_what_is_not_known_of_a_queue_is_left_open_in_its_arn():
     queue = desire(ADDRESSES["sqs"], ProvisionSettings()).queue
     assert queue_arn(queue, "", "", "aws") == "arn:aws:sqs:*:*:orders"
     assert queue_arn(queue, "eu-west-1", "123456789012", "aws") == QUEUE
+
+
+@pytest.mark.parametrize("kind", ["plain", "replies"])
+def test_a_listener_may_write_and_read_for_its_clients_and_for_no_other(kind):
+    desired = desire(ADDRESSES[kind], ProvisionSettings())
+    policy = client_policy(desired, Arns(queue=QUEUE), "web", "shop")
+    place = "requests/{id}.{name}" if kind == "plain" else "payloads/{name}/{id}"
+    for name, may in (("web", True), ("shop", True), ("bank", False), ("*", False)):
+        sent = f"{BUCKET}/q/{place.format(id=ID, name=name)}"
+        assert allows(policy, "s3:PutObject", sent, if_none_match="*") is may
+        assert not allows(policy, "s3:PutObject", sent)
+        assert allows(policy, "s3:GetObject", f"{BUCKET}/q/replies/{name}/{ID}") is may
+    assert not allows(policy, "s3:DeleteObject", f"{BUCKET}/q/requests/{ID}.web")
