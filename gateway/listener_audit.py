@@ -11,29 +11,20 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.audit.record import Outcome, Write
-from gateway.errors import FaultCode, QueueUnavailable
+from gateway.errors import QueueUnavailable
+from gateway.listener_answers import BODY, CLIENT, REFUSED
 from gateway.message import Message, new_id
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-BODY = "gateway.body"
-"""Where a request has its body, once it was read."""
-REFUSED = "gateway.refused"
-"""Where a response has the code of its fault and its message, where the listener made it."""
 
-
-def note_refused(response: web.Response, code: FaultCode, message: Message) -> None:
-    """Mark a response as a refusal; a reply that is only late is none."""
-    if code is not FaultCode.TIMEOUT:
-        response[REFUSED] = (code, message)
-
-
-def audited(write: Write, client: Callable[[web.Request], str]) -> Middleware:
+def audited(write: Write, nobody: str) -> Middleware:
     """Return a middleware, to be the outermost, that writes down each call that is refused.
 
-    ``client`` tells whose request it is. One that cannot be written down is refused all the same.
+    ``nobody`` is whose a request is that was not recognised. One that cannot be written down is
+    refused all the same.
     """
 
     @web.middleware
@@ -43,11 +34,11 @@ def audited(write: Write, client: Callable[[web.Request], str]) -> Middleware:
             response = await handler(request)
         except web.HTTPException as error:
             if request.method == "POST":
-                _write(write, request, client(request), f"HTTP {error.status}", None, began)
+                _write(write, request, nobody, f"HTTP {error.status}", None, began)
             raise
         if REFUSED in response:
             code, message = response[REFUSED]
-            _write(write, request, client(request), str(code), message, began)
+            _write(write, request, nobody, str(code), message, began)
         return response
 
     return middleware
@@ -56,7 +47,7 @@ def audited(write: Write, client: Callable[[web.Request], str]) -> Middleware:
 def _write(
     write: Write,
     request: web.Request,
-    client: str,
+    nobody: str,
     code: str,
     message: Message | None,
     began: float,
@@ -66,7 +57,7 @@ def _write(
         write(
             {
                 "event": "refused",
-                "client": client,
+                "client": request.get(CLIENT, nobody),
                 "service": message.target_service if message else request.path.strip("/")[:64],
                 "operation": "",
                 "id": message.id if message else new_id(),

@@ -16,8 +16,11 @@ class Rights:
 
     def check(self, client: str, operation: str) -> None:
         """Refuse an operation that the client may not call. Raises Forbidden."""
-        if self.operations is not None and operation not in self.operations.get(client, ()):
+        if not self.may(client, operation):
             raise Forbidden(f"{client} may not call {operation}")
+
+    def may(self, client: str, operation: str) -> bool:
+        return self.operations is None or operation in self.operations.get(client, ())
 
     def is_of_use(self, client: str) -> bool:
         """Tell whether the client may call anything of the service."""

@@ -1,6 +1,7 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
+from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
     backend_address,
     gate,
@@ -17,6 +18,8 @@ __all__ = [
     "Loaded",
     "Role",
     "backend_address",
+    "check_listener",
+    "credentials_path",
     "gate",
     "limits",
     "listen",

@@ -12,6 +12,7 @@ from gateway.admission import Gate, Limits
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
+from gateway.assembly.front import front
 from gateway.audit import AuditLog, Write
 from gateway.audit.record import nowhere
 from gateway.backend import Backend
@@ -22,6 +23,7 @@ from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
 from gateway.errors import ConfigurationError
 from gateway.listener import Listener, ListenerSettings
+from gateway.listener_connections import ConnectionLimits
 from gateway.listener_pages import Listed
 from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.address import open_queue
@@ -151,8 +153,10 @@ def listener(
             wait=table.wait,
             grace=settings.gateway.grace,
             request=settings.limits.request,
+            body=table.body_timeout,
+            limits=ConnectionLimits(connections=table.connections, head=table.head_timeout),
         ),
-        audit,
+        front(settings, queue.clock, audit),
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from gateway.cli.audit import app as audit
 from gateway.cli.call import call
 from gateway.cli.check import check
+from gateway.cli.client import app as client
 from gateway.cli.daemons import listen, serve, up
 from gateway.cli.demo import demo
 from gateway.cli.grant import grant
@@ -48,4 +49,5 @@ for command in (demo, up, serve, listen, call, check, status, provision, policy,
     app.command()(command)
 
 app.add_typer(audit, name="audit", no_args_is_help=True)
+app.add_typer(client, name="client", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine", no_args_is_help=True)

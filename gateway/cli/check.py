@@ -142,6 +142,10 @@ async def _listener(settings: Settings) -> Finding:
     table = settings.listener
     subject = f"listener  {table.bind}:"
     try:
+        assembly.check_listener(settings)
+    except ConfigurationError as error:
+        return Finding(subject, "", cure=str(error))
+    try:
         server = await asyncio.start_server(lambda r, w: w.close(), table.host, table.port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:

@@ -42,11 +42,14 @@ def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = (
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
 
 
-def client_policy(desired: Desired, arns: Arns, client: str) -> Document:
-    """Return what a client must be allowed: its own requests and replies, and nothing else."""
+def client_policy(desired: Desired, arns: Arns, *clients: str) -> Document:
+    """Return what a client must be allowed: its own requests and replies, and nothing else.
+
+    Of several, what a listener must be that writes and reads in the name of each.
+    """
     statements = []
     if desired.bucket is not None:
-        statements += _client_objects(desired, desired.bucket, arns, client)
+        statements += _client_objects(desired, desired.bucket, arns, clients)
     if desired.queue is not None:
         statements.append(_allow("Queue", _SENDING, arns.queue))
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
@@ -106,21 +109,21 @@ def _gateway_objects(desired: Desired, bucket: BucketAddress, arns: Arns) -> lis
 
 
 def _client_objects(
-    desired: Desired, bucket: BucketAddress, arns: Arns, client: str
+    desired: Desired, bucket: BucketAddress, arns: Arns, clients: Sequence[str]
 ) -> list[Document]:
     reading = _allow(
         "Read",
         ["s3:GetObject"],
-        arns.objects(bucket, "replies", client, "*"),
+        *(arns.objects(bucket, "replies", client, "*") for client in clients),
         arns.objects(bucket, "format.json"),
         arns.objects(bucket, "contracts", "*"),
     )
-    sending = _allow("Requests", ["s3:PutObject"], arns.objects(bucket, "requests", f"*.{client}"))
+    own = [arns.objects(bucket, "requests", f"*.{client}") for client in clients]
+    sending = _allow("Requests", ["s3:PutObject"], *own)
     if desired.mode == "replies":
         # Its requests go through SQS; only what is too large for that is put here.
-        sending = _allow(
-            "Payloads", ["s3:PutObject"], arns.objects(bucket, "payloads", client, "*")
-        )
+        own = [arns.objects(bucket, "payloads", client, "*") for client in clients]
+        sending = _allow("Payloads", ["s3:PutObject"], *own)
     return [reading, sending | {"Condition": {"Null": {"s3:if-none-match": "false"}}}]
 
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 FRESH = 10.0
 """Seconds between the making of an id and its sending, from which on it may be sent again."""
+ANYBODY = "*"
+"""The client of a principal that speaks for others: a listener, which has asked who they are."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 Aside = Callable[[Received, Name, Message | Unreadable | None, str], Awaitable[None]]
@@ -51,7 +53,7 @@ def identify(received: Received, senders: Mapping[str, str]) -> Identity:
     unnamed = Tag(received.id, _NO_NAME.sub("-", principal)[:64] or "unknown")
     try:
         said = tag(received.attributes)
-        known = _mapped(sender_id, principal, senders) if senders else None
+        known = _known(sender_id, said, senders) if senders else None
         if said is not None and known not in (None, said.client):
             raise BadTag(f"it says it is of {said.client[:64]!r}, and its sender is {known!r}")
         found = Tag(
@@ -65,11 +67,16 @@ def identify(received: Received, senders: Mapping[str, str]) -> Identity:
     return Identity(found, is_own=said is not None)
 
 
-def _mapped(sender_id: str, principal: str, senders: Mapping[str, str]) -> str:
+def _known(sender_id: str, said: Tag | None, senders: Mapping[str, str]) -> str:
+    principal = sender_id.partition(":")[0]
     name = senders.get(sender_id) or senders.get(principal)
     if name is None:
         raise BadTag(f"its sender {principal[:128]!r} is not among the senders of the settings")
-    return name
+    if name != ANYBODY:
+        return name
+    if said is None:
+        raise BadTag("its sender speaks for others, and does not say for whom")
+    return said.client
 
 
 def _check_name(tag: Tag, received: Received) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.settings.clients import ClientTable
-from gateway.settings.values import Bytes, Name, Seconds, Table, wrong
+from gateway.settings.clients import ClientTable, check_certificates
+from gateway.settings.listener import ListenerTable
+from gateway.settings.values import Bytes, Name, Seconds, Table, is_http, is_origin, wrong
+
+Sender = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{1,64}|\*)$")]
+"""A client's name; or an asterisk, for a listener that speaks for all of its own clients."""
 
 
 class ServiceTable(Table):
@@ -76,37 +79,6 @@ class ServiceTable(Table):
         return self
 
 
-class ListenerTable(Table):
-    """``[listener]``: HTTP in."""
-
-    bind: str = "127.0.0.1:8800"
-    url: str | None = None
-    wait: Seconds = 60.0
-
-    @field_validator("bind")
-    @classmethod
-    def _is_host_and_port(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise wrong('must be "host:port", as in "127.0.0.1:8800"')
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not is_http(value):
-            raise wrong('is no HTTP address: write one like "https://soap.example.com"')
-        return value
-
-    @property
-    def host(self) -> str:
-        return self.bind.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.bind.rpartition(":")[2])
-
-
 class GatewayTable(Table):
     """``[gateway]``: how ``gateway serve`` works."""
 
@@ -127,7 +99,7 @@ class GatewayTable(Table):
 class SqsTable(Table):
     """``[sqs]``: who may send to an SQS queue under which name, and where replies may go."""
 
-    senders: dict[str, Name] = {}
+    senders: dict[str, Sender] = {}
     reply_queues: tuple[str, ...] = ()
 
     @field_validator("reply_queues", mode="before")
@@ -146,7 +118,7 @@ class ProvisionTable(Table):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _are_origins(cls, value: object) -> object:
-        if not isinstance(value, list) or not all(_is_origin(one) for one in value):
+        if not isinstance(value, list) or not all(is_origin(one) for one in value):
             raise wrong('must be a list of origins like ["https://shop.example.com"]')
         return tuple(value)
 
@@ -228,22 +200,15 @@ class Settings(Table):
             raise wrong("is empty: add a table like [services.orders]")
         return value
 
+    @field_validator("clients")
+    @classmethod
+    def _have_certificates_of_their_own(
+        cls, value: dict[str, ClientTable]
+    ) -> dict[str, ClientTable]:
+        check_certificates(value)
+        return value
+
 
 def _is_clark_name(value: object) -> bool:
     """Tell whether a value is a qualified name in Clark notation."""
     return isinstance(value, str) and bool(re.fullmatch(r"\{[^{}\s]+\}[^{}\s:]+", value))
-
-
-def is_http(address: str) -> bool:
-    """Tell whether an address is one that HTTP can go to."""
-    try:
-        parts = urlsplit(address)
-        host = (parts.hostname or "").encode("idna")
-        return parts.scheme in ("http", "https") and bool(host) and parts.port != 0
-    except ValueError:  # a port that is none, a bracket without its other half
-        return False
-
-
-def _is_origin(value: object) -> bool:
-    """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
-    return isinstance(value, str) and is_http(value) and value.count("/") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -21,3 +22,18 @@ class Table(BaseModel):
 def wrong(text: str) -> PydanticCustomError:
     """Return the error that says what is wrong with a value, to be raised by a validator."""
     return PydanticCustomError("gateway", "{text}", {"text": text})
+
+
+def is_http(address: str) -> bool:
+    """Tell whether an address is one that HTTP can go to."""
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna")
+        return parts.scheme in ("http", "https") and bool(host) and parts.port != 0
+    except ValueError:  # a port that is none, a bracket without its other half
+        return False
+
+
+def is_origin(value: object) -> bool:
+    """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
+    return isinstance(value, str) and is_http(value) and value.count("/") == 2

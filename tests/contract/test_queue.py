@@ -414,3 +414,16 @@ async def test_a_client_that_has_its_share_waits_and_is_not_lost(fair_queue):
     assert list(await fair_queue.receive(10, 0.3, {"alice": 0})) == []
     assert time.monotonic() - started >= 0.25
     assert await senders(fair_queue, 10, {"alice": 3}) == ["alice"] * 3
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+async def test_ten_thousand_requests_of_one_client_are_not_in_the_way_of_another(
+    kind: str, tmp_path: Path
+):
+    queue = await open_queue(LOCAL[kind], tmp_path, QueueOptions())
+    await fill(queue, alice=10_000)
+    await senders(queue, 1)
+    await fill(queue, bob=2)
+    assert sorted(await senders(queue, 2)) == ["alice", "bob"]
+    assert "bob" in [*await senders(queue, 1), *await senders(queue, 1)]
+    await queue.aclose()

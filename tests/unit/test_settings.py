@@ -139,3 +139,22 @@ def test_a_file_that_is_not_text_is_told(tmp_path):
     (tmp_path / "gateway.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read(tmp_path / "gateway.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[listener]\nhosts = ['a:80']", "listener.hosts: must be a list of names without ports"),
+        ("[listener]\nhosts = 'a'", "listener.hosts: must be a list of names without ports"),
+        ("[listener]\norigins = ['*']", "listener.origins: must be a list of origins like"),
+        ("[listener]\nconnections = 0", "listener.connections:"),
+        ("[listener.tls]\nkey = 'a.pem'", "listener.tls: needs certificate"),
+        ("[listener.tls]\ncert = 'a.pem'", "listener.tls.cert: is not a key of this file"),
+        ("[sqs]\nsenders = {A = 'a b'}", "sqs.senders.A: a name has 1 to 64"),
+        ("[clients.'a b']", "clients.a b: a name has 1 to 64"),
+    ],
+)
+def test_what_is_wrong_with_the_front_door_is_told_by_its_key(parse, text, says):
+    with pytest.raises(ConfigurationError) as caught:
+        parse(QUEUE + SERVICE + text)
+    assert says in str(caught.value)

@@ -70,12 +70,18 @@ def test_a_pattern_that_stands_for_nothing_is_an_error(built, pattern, says):
         ({"burst": 3}, "clients.alice: has burst without rate"),
         ({"rate": 0.0}, "clients.alice.rate:"),
         ({"token": "secret"}, "clients.alice.token: is not a key of this file"),
+        ({"certificate": "shop\n"}, "clients.alice.certificate: must be a name"),
     ],
 )
 def test_what_is_wrong_with_a_client_is_told_by_its_key(built, client, says):
     with pytest.raises(ConfigurationError) as caught:
         built(alice=client)
     assert says in str(caught.value)
+
+
+def test_a_name_of_a_certificate_is_of_one_client_alone(built):
+    with pytest.raises(ConfigurationError, match="alice and bob have the same certificate"):
+        built(alice={"certificate": "shop.example"}, bob={"certificate": "Shop.example"})
 
 
 def test_a_burst_is_ten_seconds_of_the_rate_unless_it_is_said(built):

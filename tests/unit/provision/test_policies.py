@@ -166,3 +166,16 @@ def test_a_gateway_without_a_bucket_puts_aside_into_the_dead_letter_queue():
     assert allows(gateway("sqs"), "sqs:SendMessage", f"{QUEUE}-dead")
     assert not allows(gateway("sqs"), "sqs:ReceiveMessage", f"{QUEUE}-dead")
     assert not allows(gateway("replies"), "sqs:SendMessage", f"{QUEUE}-dead")
+
+
+@pytest.mark.parametrize("kind", ["plain", "replies"])
+def test_a_listener_may_write_and_read_for_its_clients_and_for_no_other(kind):
+    desired = desire(ADDRESSES[kind], ProvisionSettings())
+    policy = client_policy(desired, Arns(queue=QUEUE), "web", "shop")
+    place = "requests/{id}.{name}" if kind == "plain" else "payloads/{name}/{id}"
+    for name, may in (("web", True), ("shop", True), ("bank", False), ("*", False)):
+        sent = f"{BUCKET}/q/{place.format(id=ID, name=name)}"
+        assert allows(policy, "s3:PutObject", sent, if_none_match="*") is may
+        assert not allows(policy, "s3:PutObject", sent)
+        assert allows(policy, "s3:GetObject", f"{BUCKET}/q/replies/{name}/{ID}") is may
+    assert not allows(policy, "s3:DeleteObject", f"{BUCKET}/q/requests/{ID}.web")

@@ -369,6 +369,20 @@ async def test_where_senders_are_set_only_they_are_believed(on, opened):
     assert "not among the senders" in (await take(closed)).message.reason
 
 
+async def test_a_listener_is_believed_for_whom_it_speaks_and_must_say_it(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    place.put(ENVELOPE.decode())
+    principal = (await take(queue)).entry.received.system["SenderId"].partition(":")[0]
+    place.sqs.purge_queue(QueueUrl=place.url)
+    listener = await opened(place, senders={principal: "*"})
+    for client in ("shop", "bank"):
+        await listener.send(request(sender=client))
+        assert (await take(listener)).message.sender == client
+    place.put(ENVELOPE.decode())
+    assert "does not say for whom" in (await take(listener)).message.reason
+
+
 async def test_duplicates_of_sqs_are_answered_once(on, opened):
     # On a busy machine two of moto's conditional writes can win at once: its SQS alone is wanted.
     place = on("moto", store="ministack")
