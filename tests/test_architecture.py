@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"gateway.errors"},
-    {"gateway.jms_uri", "gateway.multipart"},
+    {"gateway.jms_uri", "gateway.multipart", "gateway.places", "gateway.secret"},
     {"gateway.soapjms"},
     {"gateway.message"},
     {"gateway.soap"},
@@ -59,7 +59,9 @@ HOMES = {
         "gateway.soap",
         "gateway.glimpse",
         "gateway.contract",
+        "gateway.backends.faults",
         "gateway.backends.hosted",
+        "gateway.backends.wss",
         "gateway.client",
         "gateway.cli.call",
         "gateway.demo",
@@ -68,6 +70,7 @@ HOMES = {
     "pydantic_core": {"gateway.settings"},
     "requests": {
         "gateway.contract.reader",
+        "gateway.backends.answers",
         "gateway.backends.forward",
         "gateway.client",
         "gateway.cli.call",
@@ -78,9 +81,11 @@ HOMES = {
     "tomllib": {"gateway.settings"},
     "typer": {"gateway.cli"},
     "uvloop": {"gateway.cli"},
+    "xmlsec": {"gateway.backends.wss"},
     "zeep": {
         "gateway.contract.zeep_model",
         "gateway.backends.forward",
+        "gateway.backends.wss",
         "gateway.client",
         "gateway.cli.call",
         "gateway.cli.demo",

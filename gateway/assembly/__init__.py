@@ -1,8 +1,8 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
+from gateway.assembly.forwarding import Secrets, backend_address, forward_backend
 from gateway.assembly.parts import (
-    backend_address,
     opened_queue,
     policy,
     queue_options,
@@ -12,7 +12,9 @@ from gateway.assembly.programs import listen, serve, up
 
 __all__ = [
     "Loaded",
+    "Secrets",
     "backend_address",
+    "forward_backend",
     "listen",
     "load_contracts",
     "load_service_contract",

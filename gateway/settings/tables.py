@@ -7,18 +7,10 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
-Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
-Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
-class Table(BaseModel):
-    """A table of the file: no key more than those that are known, no value of another type."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from gateway.settings.backend_table import BackendTable
+from gateway.settings.values import Bytes, Name, Seconds, Table, is_http, wrong
 
 
 class ServiceTable(Table):
@@ -29,6 +21,7 @@ class ServiceTable(Table):
     host: str | None = None
     repeatable: bool | tuple[str, ...] = False
     timeout: Seconds = 60.0
+    backend: BackendTable = BackendTable()
 
     @field_validator("repeatable", mode="before")
     @classmethod
@@ -44,6 +37,8 @@ class ServiceTable(Table):
     def _is_readable(cls, value: str | None) -> str | None:
         if value is not None and "://" in value and not is_http(value):
             raise wrong("is neither a path nor an HTTP address")
+        if value is not None and is_http(value) and "@" in urlsplit(value).netloc:
+            raise wrong("holds a name or a password: these go into [services.NAME.backend]")
         return value
 
     @field_validator("forward")
@@ -51,6 +46,8 @@ class ServiceTable(Table):
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and not is_http(value):
             raise wrong('is no HTTP address: write one like "http://10.1.2.3/Orders"')
+        if value is not None and "@" in urlsplit(value).netloc:
+            raise wrong("holds a name or a password: these go into [services.NAME.backend]")
         return value
 
     @field_validator("host")
@@ -66,6 +63,8 @@ class ServiceTable(Table):
             raise wrong("has both forward and host: keep the one that carries its calls out")
         if self.wsdl is None and self.host is None:
             raise wrong('needs wsdl = "path or URL" (or host = "module:attribute")')
+        if self.host is not None and self.backend != BackendTable():
+            raise wrong("is hosted here: a [services.NAME.backend] is of no use, take it out")
         return self
 
 
@@ -120,7 +119,7 @@ class GatewayTable(Table):
 class SqsTable(Table):
     """``[sqs]``: who may send to an SQS queue under which name, and where replies may go."""
 
-    senders: dict[str, Name] = {}
+    senders: dict[str, Name] = Field(default_factory=dict)
     reply_queues: tuple[str, ...] = ()
 
     @field_validator("reply_queues", mode="before")
@@ -187,21 +186,6 @@ class Settings(Table):
         return value
 
 
-def is_http(address: str) -> bool:
-    """Tell whether an address is one that HTTP can go to."""
-    try:
-        parts = urlsplit(address)
-        host = (parts.hostname or "").encode("idna")
-        return parts.scheme in ("http", "https") and bool(host) and parts.port != 0
-    except ValueError:  # a port that is none, a bracket without its other half
-        return False
-
-
 def _is_origin(value: object) -> bool:
     """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
     return isinstance(value, str) and is_http(value) and value.count("/") == 2
-
-
-def wrong(text: str) -> PydanticCustomError:
-    """Return the error that says what is wrong with a value, to be raised by a validator."""
-    return PydanticCustomError("gateway", "{text}", {"text": text})

@@ -1,0 +1,34 @@
+"""What the tables of ``gateway.toml`` are made of: their form, common kinds of values, mistakes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
+Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Table(BaseModel):
+    """A table of the file: no key more than those that are known, no value of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def is_http(address: str) -> bool:
+    """Tell whether an address is one that HTTP can go to."""
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna")
+        return parts.scheme in ("http", "https") and bool(host) and parts.port != 0
+    except ValueError:  # a port that is none, a bracket without its other half
+        return False
+
+
+def wrong(text: str) -> PydanticCustomError:
+    """Return the error that says what is wrong with a value, to be raised by a validator."""
+    return PydanticCustomError("gateway", "{text}", {"text": text})
