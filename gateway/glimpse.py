@@ -67,6 +67,8 @@ def _is_in_body(element: Element) -> bool:
 
 def _kind(root: Element) -> Glimpse | None:
     """Return what kind of reply a tree is, be it only the beginning of one."""
+    if root.getroottree().docinfo.internalDTD is not None:
+        return None  # forbidden (SOAP 1.1 section 3), and a trap for whoever reads it next
     version = next((v for v in SoapVersion if root.tag == _tag(v, "Envelope")), None)
     body = None if version is None else root.find(_tag(version, "Body"))
     if version is None or body is None:

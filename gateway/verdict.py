@@ -13,6 +13,7 @@ from gateway.endpoint import Endpoint, before_effect
 from gateway.errors import (
     Declined,
     FaultError,
+    GatewayError,
     LeaseLost,
     LeftAlone,
     QueueUnavailable,
@@ -174,6 +175,8 @@ def _jittered(delay: float) -> float:
 def _refusal(error: FaultError, message: Message) -> Quarantine:
     """Return the fault for a request that ends here; none where the operation is one-way."""
     reply = None if error.one_way else fault(error, message)
-    reason = error.reason or str(error.__cause__ or "")
+    # Of causes, only our own speak: a library's may quote the message, or name a host.
+    cause = error.__cause__ if isinstance(error.__cause__, GatewayError) else ""
+    reason = error.reason or str(cause)
     told = f"{error.code}: {error.text}" + (f" ({reason})" if reason else "")
     return Quarantine(told, reply)

@@ -17,7 +17,13 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"gateway.errors"},
     {"gateway.credentials", "gateway.listener_tls"},
-    {"gateway.jms_uri", "gateway.multipart", "gateway.wellformed"},
+    {
+        "gateway.jms_uri",
+        "gateway.multipart",
+        "gateway.places",
+        "gateway.secret",
+        "gateway.wellformed",
+    },
     {"gateway.soapjms"},
     {"gateway.message"},
     {"gateway.soap"},
@@ -77,7 +83,8 @@ HOMES = {
         "gateway.listener_share",
         "gateway.queues.aws_http",
     },
-    "xml": {"gateway.soap", "gateway.wellformed"},
+    # expat, where bytes have to be found in a document again.
+    "xml": {"gateway.backends.addressing", "gateway.soap", "gateway.wellformed"},
     "boto3": {"gateway.provision", "gateway.queues.aws"},
     "botocore": {
         "gateway.provision",
@@ -89,7 +96,9 @@ HOMES = {
         "gateway.soap",
         "gateway.glimpse",
         "gateway.contract",
+        "gateway.backends.faults",
         "gateway.backends.hosted",
+        "gateway.backends.wss",
         "gateway.client",
         "gateway.cli.call",
         "gateway.demo",
@@ -98,6 +107,7 @@ HOMES = {
     "pydantic_core": {"gateway.settings"},
     "requests": {
         "gateway.contract.reader",
+        "gateway.backends.answers",
         "gateway.backends.forward",
         "gateway.client",
         "gateway.cli.call",
@@ -108,9 +118,11 @@ HOMES = {
     "tomllib": {"gateway.settings"},
     "typer": {"gateway.cli"},
     "uvloop": {"gateway.cli"},
+    "xmlsec": {"gateway.backends.wss"},
     "zeep": {
         "gateway.contract.zeep_model",
         "gateway.backends.forward",
+        "gateway.backends.wss",
         "gateway.client",
         "gateway.cli.call",
         "gateway.cli.demo",

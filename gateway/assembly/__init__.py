@@ -1,9 +1,9 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
+from gateway.assembly.forwarding import Secrets, backend_address, forward_backend
 from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
-    backend_address,
     gate,
     limits,
     opened_queue,
@@ -17,9 +17,11 @@ from gateway.assembly.programs import listen, serve, up
 __all__ = [
     "Loaded",
     "Role",
+    "Secrets",
     "backend_address",
     "check_listener",
     "credentials_path",
+    "forward_backend",
     "gate",
     "limits",
     "listen",

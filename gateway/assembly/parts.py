@@ -6,17 +6,16 @@ import contextlib
 import dataclasses
 import difflib
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import urlsplit
 
 from gateway.admission import Gate, Limits
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
+from gateway.assembly.forwarding import forward_backend
 from gateway.assembly.front import front
 from gateway.audit import AuditLog, Write
 from gateway.audit.record import nowhere
 from gateway.backend import Backend
-from gateway.backends.forward import ForwardBackend, ForwardSettings
 from gateway.binding import by_operation, checked, known, routed
 from gateway.contract import Contract
 from gateway.daemon import Gateway, GatewaySettings
@@ -30,39 +29,13 @@ from gateway.queues.address import open_queue
 from gateway.queues.options import Bounds, QueueOptions
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
-from gateway.settings import Settings, is_http
+from gateway.settings import Settings
 from gateway.wellformed import XmlLimits
-
-
-def backend_address(settings: Settings, name: str, contract: Contract) -> str:
-    """Return where a service is forwarded to. Raises ConfigurationError where nothing says so."""
-    forward = settings.services[name].forward
-    own = [] if contract.is_published else [one for one in contract.addresses() if is_http(one)]
-    for address in own if forward is None else [forward]:
-        if urlsplit(address).netloc in _own_places(settings):
-            raise ConfigurationError(
-                f"services.{name}: {address} is this gateway's own listener: calls would go round "
-                "and round. Set forward to where the service is."
-            )
-        return address
-    raise ConfigurationError(
-        f"services.{name}: nothing here says what carries its calls out, and its WSDL names no "
-        f'backend: add forward = "http://..." or host = "module:attribute" to serve it.'
-    )
-
-
-def _own_places(settings: Settings) -> set[str]:
-    return {settings.listener.bind, urlsplit(settings.listener.url or "").netloc}
 
 
 def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:
     """Build what carries a service's calls out. Raises ConfigurationError."""
-    if loaded.hosted is not None:
-        return loaded.hosted
-    backend_address(settings, name, loaded.contract)  # there must be one
-    # Where none is set, each port has its own in the contract.
-    forward = settings.services[name].forward or ""
-    return ForwardBackend(forward, ForwardSettings(reply=settings.limits.reply))
+    return loaded.hosted or forward_backend(settings, name, loaded.contract)
 
 
 def policy(settings: Settings, name: str, contract: Contract) -> Policy:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from gateway.assembly.contracts import Loaded, load_contracts
-from gateway.assembly.parts import backend_address, gateway, listener, opened_audit, opened_queue
+from gateway.assembly.parts import gateway, listener, opened_audit, opened_queue
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         opened_audit(settings, queue) as audit,
         gateway(settings, loaded, queue, audit) as daemon,
     ):
-        _say_ready(settings, loaded)
+        _say_ready(loaded)
         await daemon.run(stop)
 
 
@@ -44,7 +44,7 @@ async def up(settings: Settings, stop: asyncio.Event) -> None:
         opened_audit(settings, queue) as audit,
         gateway(settings, loaded, queue, audit) as daemon,
     ):
-        _say_ready(settings, loaded)
+        _say_ready(loaded)
         draining = asyncio.create_task(daemon.run(drained))
         front = listener(settings, loaded, queue, audit)
         listening = asyncio.create_task(front.run(stop))
@@ -57,9 +57,9 @@ async def up(settings: Settings, stop: asyncio.Event) -> None:
             await draining
 
 
-def _say_ready(settings: Settings, loaded: Mapping[str, Loaded]) -> None:
+def _say_ready(loaded: Mapping[str, Loaded]) -> None:
     for name, one in loaded.items():
-        how = "hosted here" if one.hosted else f"to {backend_address(settings, name, one.contract)}"
-        log.info("serving %s, %s", name, how)
+        # Not where it is: who reads a log need not know that, and gateway check says it.
+        log.info("serving %s, %s", name, "hosted here" if one.hosted else "forwarded")
         for note in one.contract.notes:
             log.warning("%s: %s", name, note)

@@ -2,26 +2,31 @@
 
 The home of the HTTP client. What the design calls hardened, and why: no redirects (one would carry
 the message elsewhere), no cookies (they would mix clients), no proxy or credentials from the
-environment, no decompression (a bomb), a limit on the time to connect, a cap on the reply. The
-time that a whole call may take is bounded by the service.
+environment, no decompression (a bomb), limits on the time to connect and on silence in the middle
+of a reply, a cap on the reply. The time that a whole call may take is bounded by the service.
+
+No error says where the service is: logs are read by people who need not know.
 """
 
 from __future__ import annotations
 
-import email.utils
-import re
-import time
-from collections.abc import Mapping
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import aiohttp
 import requests
 from zeep.transports import Transport
 
 from gateway.backend import Call
-from gateway.errors import BackendFailed, Declined, Unanswered, Unreached
-from gateway.glimpse import Glimpse, glimpse
+from gateway.backends import answers
+from gateway.backends.addressing import without_addresses
+from gateway.backends.faults import discreet
+from gateway.backends.login import Login, nobody
+from gateway.backends.telltale import Telltales
+from gateway.backends.tls import Tls
+from gateway.errors import BackendFailed, Unanswered, Unreached
 from gateway.message import Message
 from gateway.soap import SoapVersion
 
@@ -30,13 +35,10 @@ from gateway.soap import SoapVersion
 KEEP_ALIVE = 4.0
 CONNECTIONS = 128
 
-DECLINED = (429, 503)
-"""Statuses that say the request was not taken (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
-NO_ANSWER = (502, 504)
-"""Statuses of a proxy that does not know what became of the request."""
+TOO_LARGE = "The reply is larger than the gateway passes on."
 
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
-NOT_SOAP = "The service behind the gateway did not answer with a SOAP message."
+Secured = Callable[[Call], Awaitable[bytes]]
+"""Returns the bytes to send for a call: its own, with a WS-Security header put into them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +46,22 @@ class ForwardSettings:
     """Limits on calls to a backend; times in seconds, sizes in bytes."""
 
     connect: float = 5.0
+    idle: float = 30.0
+    """How long the service may be silent in the middle of its reply."""
     reply: int = 64 << 20
+    telltales: Telltales
+    """What gives the service away; it is taken out of faults and WS-Addressing headers."""
+    unsafe_faults: bool = False
+    """Faults pass as they are, whatever they tell."""
 
 
 class BackendTransport(Transport):
     """A zeep transport on aiohttp that only posts, and hands bytes on as they are."""
 
-    def __init__(self, settings: ForwardSettings) -> None:
+    def __init__(self, settings: ForwardSettings, tls: Tls | None = None) -> None:
         super().__init__(session=_closed_session())
         self._settings = settings
+        self._tls = tls
         self._client: aiohttp.ClientSession | None = None
 
     async def post(
@@ -63,9 +72,15 @@ class BackendTransport(Transport):
         Raises Unreached, Unanswered, BackendFailed (the reply is over the limit).
         """
         client = self._client = self._client or self._open()
+        context: ssl.SSLContext | bool = self._tls.context() if self._tls else True
         try:
             async with client.post(
-                address, data=message, headers=headers, allow_redirects=False
+                address,
+                data=message,
+                headers=headers,
+                allow_redirects=False,
+                ssl=context,
+                server_hostname=self._tls.name if self._tls else None,
             ) as response:
                 return _response(response, await self._read(response))
         except (
@@ -73,10 +88,9 @@ class BackendTransport(Transport):
             aiohttp.ConnectionTimeoutError,
             aiohttp.InvalidURL,
         ) as error:
-            raise Unreached(f"no connection to {_place(address)}: {_reason(error)}") from error
+            raise Unreached(f"no connection: {_reason(error)}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            reason = f"no answer from {_place(address)}: {type(error).__name__}"
-            raise Unanswered(reason) from error
+            raise Unanswered(f"no answer: {type(error).__name__}") from error
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -95,23 +109,29 @@ class BackendTransport(Transport):
         )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        limit = self._settings.reply
-        if (response.content_length or 0) > limit:
-            raise BackendFailed("The reply is larger than the gateway passes on.")
+        self._fit(response.content_length or 0)
+        if response.content.is_eof():  # it came whole, as most do: no timer is needed
+            whole = response.content.read_nowait(-1)
+            self._fit(len(whole))
+            return whole
+        idle, now = self._settings.idle, asyncio.get_running_loop().time
         body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > limit:
-                raise BackendFailed("The reply is larger than the gateway passes on.")
+        async with asyncio.timeout(idle) as silence:
+            async for chunk in response.content.iter_any():
+                body += chunk
+                self._fit(len(body))
+                silence.reschedule(now() + idle)
         return bytes(body)
 
-
-def _place(address: str) -> str:
-    """Return host and port of an address: its path and its query may hold secrets."""
-    return urlsplit(address).netloc.rpartition("@")[2]
+    def _fit(self, size: int) -> None:
+        if size > self._settings.reply:
+            raise BackendFailed(TOO_LARGE)
 
 
 def _reason(error: Exception) -> str:
+    """Return why there is no connection, in words that hold no name of a host."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted: see backend.ca and backend.tls_name"
     return getattr(error, "strerror", None) or type(error).__name__
 
 
@@ -130,29 +150,45 @@ def _response(response: aiohttp.ClientResponse, body: bytes) -> requests.Respons
     for name in ("Content-Type", "Content-Encoding", "Retry-After"):
         if name in response.headers:
             answer.headers[name] = response.headers[name]
+    challenges = response.headers.getall("WWW-Authenticate", [])
+    answer.headers["WWW-Authenticate"] = ", ".join(challenges)
     return answer
 
 
 class ForwardBackend:
     """Posts each call to ``address``, or, where that is empty, to the address in the contract."""
 
-    def __init__(self, address: str, settings: ForwardSettings) -> None:
+    def __init__(
+        self,
+        address: str,
+        settings: ForwardSettings,
+        *,
+        login: Login = nobody,
+        tls: Tls | None = None,
+        secured: Secured | None = None,
+    ) -> None:
         self._address = address
-        self._transport = BackendTransport(settings)
+        self._settings = settings
+        self._login = login
+        self._secured = secured
+        self._transport = BackendTransport(settings, tls)
 
     async def invoke(self, call: Call) -> Message | None:
         address = self._address or call.operation.address
-        response = await self._transport.post(address, call.message.body, _headers(call))
-        kind = _kind(response)
-        if kind is None or response.status_code in (*DECLINED, *NO_ANSWER):
-            _check_status(response)
-        if not call.operation.one_way:
-            return _reply(call, response, kind)
-        _check_taken(kind)
-        return None
+        body = await self._secured(call) if self._secured else call.message.body
+        headers = {**_headers(call), **self._login()}
+        reply = answers.reply(call, await self._transport.post(address, body, headers))
+        return None if reply is None else self._discreet(reply, call)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+    def _discreet(self, reply: Message, call: Call) -> Message:
+        """Return a reply without what gives the service away."""
+        telltales = self._settings.telltales
+        if reply.is_fault and not self._settings.unsafe_faults:
+            reply = discreet(reply, call, telltales)
+        return without_addresses(reply, telltales.places)
 
 
 def _headers(call: Call) -> dict[str, str]:
@@ -161,53 +197,3 @@ def _headers(call: Call) -> dict[str, str]:
     if call.envelope.version is SoapVersion.V11:
         headers["SOAPAction"] = f'"{call.message.soap_action}"'
     return headers
-
-
-def _check_taken(kind: Glimpse | None) -> None:
-    """Raise where the answer to a one-way message is a fault; all else that it says is ignored."""
-    if kind is not None and kind.is_fault:
-        raise BackendFailed("The service refused the one-way message.")
-
-
-def _reply(call: Call, response: requests.Response, kind: Glimpse | None) -> Message:
-    """Return the reply; a fault may be in another version of SOAP, a VersionMismatch must be."""
-    if kind is None or not (kind.is_fault or kind.version is call.envelope.version):
-        raise BackendFailed(NOT_SOAP, reason=_described(response))
-    content_type = response.headers["Content-Type"]
-    return Message(body=response.content, content_type=content_type, is_fault=kind.is_fault)
-
-
-def _kind(response: requests.Response) -> Glimpse | None:
-    content_type = response.headers.get("Content-Type", "")
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        return None  # never asked for: nobody further on would know how to read it
-    if not _HEADER_VALUE.fullmatch(content_type):
-        return None
-    return glimpse(response.content, content_type)
-
-
-def _check_status(response: requests.Response) -> None:
-    """Raise unless a response that is no SOAP message means that all is well (one-way)."""
-    status = response.status_code
-    if status in DECLINED:
-        raise Declined(f"the backend answered {status}", retry_after=_retry_after(response))
-    if status in NO_ANSWER:
-        raise Unanswered(f"the backend answered {status}", retry_after=_retry_after(response))
-    if not 200 <= status < 300:
-        raise BackendFailed(NOT_SOAP, reason=_described(response))
-
-
-def _described(response: requests.Response) -> str:
-    """Return status and content type, for the log: what an operator needs to find the mistake."""
-    return f"status {response.status_code}, {response.headers.get('Content-Type', 'no content')!r}"
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds that Retry-After asks for: a number or a date (RFC 9110, 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None

@@ -6,34 +6,20 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
+from gateway.cli.check_backend import Finding, backend_findings
 from gateway.cli.provision import desired_by
 from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.message import new_id
 from gateway.provision.examine import examine
-from gateway.settings import ServiceTable, Settings, is_http, read
-
-CONNECT = 5.0
-PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was tried, and what came of it; ``cure`` is empty where all is well."""
-
-    subject: str
-    text: str
-    cure: str = ""
-    is_note: bool = False
+from gateway.settings import Settings, read
 
 
 def check(config: ConfigOption = Path("gateway.toml")) -> None:
@@ -107,35 +93,8 @@ async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
         await loaded.hosted.aclose()
         yield Finding(subject, f"hosted here, by {settings.services[name].host}")
     else:
-        yield await _backend(settings, name, loaded)
-
-
-async def _backend(settings: Settings, name: str, loaded: assembly.Loaded) -> Finding:
-    subject = f"service   {name}:"
-    try:
-        address = assembly.backend_address(settings, name, loaded.contract)
-    except ConfigurationError as error:
-        # Right on a machine that only listens or calls.
-        reason = str(error).removeprefix(f"services.{name}: ")
-        return Finding(subject, f"is not served from here: {reason}", is_note=True)
-    parts = urlsplit(address)
-    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    try:
-        async with asyncio.timeout(CONNECT):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError) as error:
-        reason = getattr(error, "strerror", None) or "no answer"
-        return _unreachable(settings.services[name], subject, f"{host}:{port}", reason)
-    writer.close()
-    return Finding(subject, f"the backend at {host}:{port} takes connections")
-
-
-def _unreachable(table: ServiceTable, subject: str, place: str, reason: str) -> Finding:
-    """Return a cure where this machine serves; a note where it may be one that only calls."""
-    text = f"the backend at {place} cannot be reached ({reason})"
-    if table.forward is None and not is_http(table.wsdl or ""):
-        return Finding(subject, f"{text}: right where gateway serve runs elsewhere", is_note=True)
-    return Finding(subject, "", cure=f"{text}: start it, or set forward to where it is.")
+        async for finding in backend_findings(settings, name, loaded.contract):
+            yield finding
 
 
 async def _listener(settings: Settings) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from gateway.contract import publish
 from gateway.contract.documents import Document
+from gateway.contract.names import parse
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.schemas import Schemas
 from gateway.soap import Envelope
@@ -53,6 +54,14 @@ class Contract:
     def addresses(self) -> tuple[str, ...]:
         """Return the addresses that the WSDL gives its ports, in document order, each once."""
         return tuple(dict.fromkeys(one.address for one in self.operations if one.address))
+
+    def names(self) -> frozenset[str]:
+        """Return the namespaces and actions that its documents declare: whoever calls has them."""
+        roots = (parse(one.data, one.location) for one in self._documents.values())
+        declared = {root.get("targetNamespace", "") for root in roots}
+        schemas = (one.namespaces for one in self._documents.values())
+        actions = {a for one in self.operations for a in (one.soap_action, one.addressing_action)}
+        return frozenset(declared.union(actions, *schemas)) - {""}
 
     @property
     def is_published(self) -> bool:

@@ -37,6 +37,8 @@ class Operation:
     """rpc/encoded: its messages cannot be checked against a schema."""
     address: str
     """Where the WSDL says that this port is; empty where it says nothing."""
+    faults: frozenset[str] = frozenset()
+    """The names of the elements that its faults may have in their details."""
 
 
 class Operations:

@@ -162,8 +162,21 @@ def _declared(service: str, port: Any, operation: Any, body: SoapBody) -> Declar
         headers=_headers(operation),
         encoded=body.encoded,
         address=(port.binding_options or {}).get("address") or "",
+        faults=_faults(operation),
     )
     return Declared(found, tuple(parts) if is_rpc else None)
+
+
+def _faults(operation: Any) -> frozenset[str]:
+    """Return what the details of its declared faults hold (WSDL 1.1 section 3.6).
+
+    A part that names a type, which the standard does not foresee, is an element of its own name.
+    """
+    messages = operation.abstract.fault_messages.values()
+    parts = [part for message in messages for part in message.parts.items()]
+    return frozenset(
+        str(part.element.qname.text) if part.element is not None else name for name, part in parts
+    )
 
 
 def _wrapper(operation: Any) -> str:

@@ -67,8 +67,8 @@ def _explain(error: ErrorDetails) -> str:
         case "gateway":
             return f"{key}: {error['msg']}."
         case "model_type" | "dict_type":
-            return f"{key}: must be a table, [{key}], not {_short(error['input'])}."
-    return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_short(error['input'])}."
+            return f"{key}: must be a table, [{key}]{_given(path, error['input'])}."
+    return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]}{_given(path, error['input'])}."
 
 
 _MISSING = {
@@ -95,6 +95,8 @@ def _is_table(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Table)
 
 
-def _short(value: object) -> str:
+def _given(path: Iterable[str], value: object) -> str:
+    """Say what was written; not where it may be a secret in the wrong place."""
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    short = text if len(text) <= 60 else f"{text[:57]}..."
+    return "" if "backend" in path else f", not {short}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
 from gateway.settings.values import Bytes, Name, Seconds, Table, is_http, is_origin, wrong
@@ -24,6 +26,7 @@ class ServiceTable(Table):
     host: str | None = None
     repeatable: bool | tuple[str, ...] = False
     timeout: Seconds = 60.0
+    backend: BackendTable = BackendTable()
     validate_body: Annotated[bool, Field(alias="validate")] = True
     understands: tuple[str, ...] = ()
 
@@ -48,6 +51,8 @@ class ServiceTable(Table):
     def _is_readable(cls, value: str | None) -> str | None:
         if value is not None and "://" in value and not is_http(value):
             raise wrong("is neither a path nor an HTTP address")
+        if value is not None and is_http(value) and "@" in urlsplit(value).netloc:
+            raise wrong("holds a name or a password: these go into [services.NAME.backend]")
         return value
 
     @field_validator("forward")
@@ -55,6 +60,8 @@ class ServiceTable(Table):
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and not is_http(value):
             raise wrong('is no HTTP address: write one like "http://10.1.2.3/Orders"')
+        if value is not None and "@" in urlsplit(value).netloc:
+            raise wrong("holds a name or a password: these go into [services.NAME.backend]")
         return value
 
     @field_validator("host")
@@ -70,6 +77,8 @@ class ServiceTable(Table):
             raise wrong("has both forward and host: keep the one that carries its calls out")
         if self.wsdl is None and self.host is None:
             raise wrong('needs wsdl = "path or URL" (or host = "module:attribute")')
+        if self.host is not None and self.backend != BackendTable():
+            raise wrong("is hosted here: a [services.NAME.backend] is of no use, take it out")
         return self
 
     @model_validator(mode="after")
@@ -99,7 +108,7 @@ class GatewayTable(Table):
 class SqsTable(Table):
     """``[sqs]``: who may send to an SQS queue under which name, and where replies may go."""
 
-    senders: dict[str, Sender] = {}
+    senders: dict[str, Sender] = Field(default_factory=dict)
     reply_queues: tuple[str, ...] = ()
 
     @field_validator("reply_queues", mode="before")

@@ -1,4 +1,4 @@
-"""What values of ``gateway.toml`` are made of: the kind of its tables, and of what is in them."""
+"""What the tables of ``gateway.toml`` are made of: their form, common kinds of values, mistakes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def wrong(text: str) -> PydanticCustomError:
-    """Return the error that says what is wrong with a value, to be raised by a validator."""
-    return PydanticCustomError("gateway", "{text}", {"text": text})
-
-
 def is_http(address: str) -> bool:
     """Tell whether an address is one that HTTP can go to."""
     try:
@@ -37,3 +32,8 @@ def is_http(address: str) -> bool:
 def is_origin(value: object) -> bool:
     """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
     return isinstance(value, str) and is_http(value) and value.count("/") == 2
+
+
+def wrong(text: str) -> PydanticCustomError:
+    """Return the error that says what is wrong with a value, to be raised by a validator."""
+    return PydanticCustomError("gateway", "{text}", {"text": text})

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 
 import pytest
 from aiohttp import web
 
 from gateway.admission import Gate, Limits
 from gateway.backends.forward import BackendTransport, ForwardBackend, ForwardSettings
+from gateway.backends.telltale import Telltales
 from gateway.errors import BackendFailed, Declined, Unanswered, Unreached
+from gateway.places import places
 
-LIMITS = ForwardSettings(connect=2.0, reply=100_000)
+LIMITS = ForwardSettings(connect=2.0, idle=0.5, reply=100_000, telltales=Telltales(places([])))
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 REPLY = f'<s:Envelope xmlns:s="{SOAP}">\r\n<s:Body><a b = "1"/></s:Body></s:Envelope>\n'.encode()
 FAULT = (
@@ -159,6 +162,13 @@ async def test_a_multipart_reply_passes_untouched(call):
         says(REPLY, content_type="application/json"),
         says(REPLY.replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope")),
         says(b"\x1f\x8b\x08\x00", **{"Content-Encoding": "gzip"}),
+        says(REPLY, 302, Location="http://127.0.0.1/secret"),
+        says(b'<!DOCTYPE x [<!ENTITY e "secret">]>' + REPLY),
+        says(
+            b'<!DOCTYPE x SYSTEM "http://127.0.0.1/secret">'
+            + REPLY.replace(b"<a", b"<x/>" * 20_000 + b"<a")
+        ),
+        says(REPLY, content_type="text/xml\u00e4"),
         says(b"x" * 100_001),
     ],
 )
@@ -166,8 +176,9 @@ async def test_what_is_no_soap_reply_is_a_failure_without_a_word_of_the_backend(
     async with backend_at(answer) as backend:
         with pytest.raises(BackendFailed) as caught:
             await backend.invoke(call())
-    assert "secret" not in caught.value.text
-    assert "127.0.0.1" not in caught.value.text
+    for said in (caught.value.text, str(caught.value), caught.value.reason):
+        assert "secret" not in said
+        assert "127.0.0.1" not in said
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -276,6 +287,121 @@ async def test_a_server_that_hangs_can_be_given_up(call):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await backend.invoke(call())
+
+
+REQUEST_END = b"\r\n\r\n"
+
+
+async def _after_the_request(reader, writer, first, piece, pause):
+    """Write something, then one piece after the other until the other side gives up."""
+    await reader.readuntil(REQUEST_END)
+    with contextlib.suppress(ConnectionError):
+        writer.write(first)
+        while not writer.is_closing():
+            await asyncio.sleep(pause)
+            writer.write(piece)
+            await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("first", "piece", "pause", "error"),
+    [
+        # It stops in the middle of its reply: after 0.5 s without a byte it is given up.
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 99\r\n\r\n<s",
+            b"",
+            9.0,
+            Unanswered,
+        ),
+        # It never ends: what is over the limit is not read.
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n", b"x" * 50_000, 0.0, BackendFailed),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", b"x", 0.1, BackendFailed),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"4000\r\n" + b"x" * 0x4000 + b"\r\n",
+            0.0,
+            BackendFailed,
+        ),
+        # Its headers never end.
+        (b"HTTP/1.1 200 OK\r\n", b"x-y: " + b"z" * 1000 + b"\r\n", 0.0, Unanswered),
+        (b"HTTP/1.1 200 OK\r\nx: ", b"z" * 1000, 0.0, Unanswered),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            b"x",
+            0.1,
+            Unanswered,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"x",
+            0.1,
+            Unanswered,
+        ),
+    ],
+)
+async def test_a_reply_that_stalls_or_never_ends_is_given_up(call, first, piece, pause, error):
+    async def handle(reader, writer):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_after_the_request(reader, writer, first, piece, pause), 3.0)
+
+    async with raw_backend(handle) as backend:
+        async with asyncio.timeout(3.0):
+            with pytest.raises(error) as caught:
+                await backend.invoke(call())
+        await backend.aclose()
+    assert "127.0.0.1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("beginning", [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"])
+async def test_a_switch_of_protocols_is_no_reply(call, beginning):
+    async def handle(reader, writer):
+        await reader.readuntil(REQUEST_END)
+        writer.write(beginning + REPLY)
+
+    async with raw_backend(handle) as backend:
+        with pytest.raises((BackendFailed, Unanswered)):
+            await backend.invoke(call())
+
+
+async def test_a_reply_that_comes_in_pieces_is_put_together(call):
+    async def handle(reader, writer):
+        await reader.readuntil(REQUEST_END)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n")
+        for at in range(0, len(REPLY), 40):
+            await asyncio.sleep(0.1)
+            writer.write(REPLY[at : at + 40])
+            await writer.drain()
+
+    async with raw_backend(handle) as backend:
+        assert (await backend.invoke(call())).body == REPLY
+
+
+async def test_a_transfer_encoding_that_packs_is_not_unpacked(call):
+    async def handle(reader, writer):
+        await reader.readuntil(REQUEST_END)
+        head = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+        )
+        packed = gzip.compress(REPLY)
+        writer.write(head + b"%x\r\n" % len(packed) + packed + b"\r\n0\r\n\r\n")
+
+    async with raw_backend(handle) as backend:
+        with pytest.raises((BackendFailed, Unanswered)):
+            await backend.invoke(call())
+
+
+@pytest.mark.parametrize(
+    ("stated", "passed_on"),
+    [
+        ("text/xml", "text/xml"),
+        ('text/xml;charset="UTF-8"', 'text/xml;charset="UTF-8"'),
+        ("text/xml; charset=utf-8; server=app01", 'text/xml; charset="utf-8"'),
+        ("Text/XML; x-host=app01", "text/xml"),
+    ],
+)
+async def test_a_content_type_says_nothing_but_what_soap_needs(call, stated, passed_on):
+    async with backend_at(says(REPLY, content_type=stated)) as backend:
+        assert (await backend.invoke(call())).content_type == passed_on
 
 
 async def test_connections_are_used_again(call):

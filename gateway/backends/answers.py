@@ -1,0 +1,109 @@
+"""What a service's answer is: a SOAP reply of the right version, and nothing else, is passed on."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+
+import requests
+
+from gateway.backend import Call
+from gateway.backends.login import refused_login
+from gateway.errors import BackendFailed, Declined, Unanswered
+from gateway.glimpse import MEDIA_TYPES, Glimpse, glimpse
+from gateway.message import Message
+from gateway.multipart import is_multipart, media_type, parameter
+
+DECLINED = (429, 503)
+"""Statuses that say the request was not taken (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
+NO_ANSWER = (502, 504)
+"""Statuses of a proxy that does not know what became of the request."""
+
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_PARAMETERS = ("charset", "action")
+NOT_SOAP = "The service behind the gateway did not answer with a SOAP message."
+
+
+def reply(call: Call, response: requests.Response) -> Message | None:
+    """Return the reply, as it came; None where the operation is one-way and was taken.
+
+    Raises Declined, Unanswered, BackendFailed: none says a word of the service's.
+    """
+    kind = _kind(response)
+    if kind is None or response.status_code in (*DECLINED, *NO_ANSWER):
+        _check_status(response)
+    if not call.operation.one_way:
+        return _reply(call, response, kind)
+    _check_taken(kind)
+    return None
+
+
+def _check_taken(kind: Glimpse | None) -> None:
+    """Raise where the answer to a one-way message is a fault; all else that it says is ignored."""
+    if kind is not None and kind.is_fault:
+        raise BackendFailed("The service refused the one-way message.")
+
+
+def _reply(call: Call, response: requests.Response, kind: Glimpse | None) -> Message:
+    """Return the reply; a fault may be in another version of SOAP, a VersionMismatch must be."""
+    if kind is None or not (kind.is_fault or kind.version is call.envelope.version):
+        raise BackendFailed(NOT_SOAP, reason=_described(response))
+    content_type = _content_type(response.headers["Content-Type"])
+    return Message(body=response.content, content_type=content_type, is_fault=kind.is_fault)
+
+
+def _content_type(stated: str) -> str:
+    """Return a content type without parameters that are not SOAP's: they could say anything.
+
+    That of a multipart message stays whole: its boundary is in the bytes.
+    """
+    names = {one.partition("=")[0].strip().lower() for one in stated.split(";")[1:]}
+    if is_multipart(stated) or names.issubset(_PARAMETERS):
+        return stated
+    kept = [f'{name}="{parameter(stated, name)}"' for name in _PARAMETERS if name in names]
+    return "; ".join([media_type(stated), *kept])
+
+
+def _kind(response: requests.Response) -> Glimpse | None:
+    content_type = response.headers.get("Content-Type", "")
+    if 300 <= response.status_code < 400:
+        return None  # a redirect, whatever is in it
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        return None  # never asked for: nobody further on would know how to read it
+    if not _HEADER_VALUE.fullmatch(content_type):
+        return None
+    return glimpse(response.content, content_type)
+
+
+def _check_status(response: requests.Response) -> None:
+    """Raise unless a response that is no SOAP message means that all is well (one-way)."""
+    status = response.status_code
+    if status in DECLINED:
+        raise Declined(f"the backend answered {status}", retry_after=_retry_after(response))
+    if status in NO_ANSWER:
+        raise Unanswered(f"the backend answered {status}", retry_after=_retry_after(response))
+    if not 200 <= status < 300:
+        raise BackendFailed(NOT_SOAP, reason=_described(response))
+
+
+def _described(response: requests.Response) -> str:
+    """Return what an operator needs to find the mistake, for the log; in no word of the service."""
+    kind = media_type(response.headers.get("Content-Type", ""))
+    known = kind if kind in (*MEDIA_TYPES, "text/html", "text/plain") else "some other type"
+    login = refused_login(
+        response.status_code, response.headers.get("WWW-Authenticate", "").split(",")
+    )
+    what = f"status {response.status_code}, {known if kind else 'no content type'}"
+    return ": ".join(one for one in (what, login) if one)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Return the seconds that Retry-After asks for: a number or a date (RFC 9110, 10.2.3)."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

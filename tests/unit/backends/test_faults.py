@@ -1,0 +1,216 @@
+"""Faults of a service: what gives it away is taken out, and nothing else is touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from lxml import etree
+
+from gateway.admission import Gate, Limits
+from gateway.backends.faults import LARGEST, NEUTRAL, discreet
+from gateway.backends.telltale import Telltales
+from gateway.errors import BackendFailed
+from gateway.message import Message
+from gateway.places import places
+
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
+HOST = "app01.internal.example"
+TYPES = "urn:example:warehouse:types"
+
+
+@pytest.fixture
+def telltales(warehouse):
+    return Telltales(places([f"http://{HOST}:8080/Warehouse"]), warehouse.names())
+
+
+@pytest.fixture
+def call(warehouse, sample):
+    return Gate(warehouse, Limits()).admit(sample("get_order_11"))
+
+
+@pytest.fixture
+def passed(call, telltales):
+    def passed(body, content_type="text/xml; charset=utf-8"):
+        body = body if isinstance(body, bytes) else body.encode()
+        reply = Message(body=body, content_type=content_type, is_fault=True)
+        return discreet(reply, call, telltales)
+
+    return passed
+
+
+def fault(text="No such order.", *, code="s:Server", actor="", detail="", head="", declare=""):
+    actor = f"<faultactor>{actor}</faultactor>" if actor else ""
+    detail = f"<detail>{detail}</detail>" if detail else ""
+    return (
+        f'<s:Envelope xmlns:s="{SOAP}" {declare}>{head}<s:Body><s:Fault>'
+        f"<faultcode>{code}</faultcode><faultstring>{text}</faultstring>{actor}{detail}</s:Fault></s:Body></s:Envelope>"
+    )
+
+
+def fault_12(text="No such order.", *, subcode="", role="", node="", detail=""):
+    sub = f"<s:Subcode><s:Value {subcode[0]}>{subcode[1]}</s:Value></s:Subcode>" if subcode else ""
+    node = f"<s:Node>{node}</s:Node>" if node else ""
+    role = f"<s:Role>{role}</s:Role>" if role else ""
+    detail = f"<s:Detail>{detail}</s:Detail>" if detail else ""
+    return (
+        f'<s:Envelope xmlns:s="{SOAP_12}"><s:Body><s:Fault><s:Code><s:Value>s:Receiver</s:Value>'
+        f'{sub}</s:Code><s:Reason><s:Text xml:lang="en">{text}</s:Text></s:Reason>{node}{role}'
+        f"{detail}</s:Fault></s:Body></s:Envelope>"
+    )
+
+
+DECLARED = (
+    f'<t:OrderNotFound xmlns:t="{TYPES}"><t:orderId>at com.acme.Order(Order.java:1) on {HOST}'
+    "</t:orderId></t:OrderNotFound>"
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        fault(),
+        fault(code="s:Client", actor="urn:warehouse:desk"),
+        fault(actor="http://schemas.xmlsoap.org/soap/actor/next"),
+        fault(detail=DECLARED),
+        fault(detail='<e:why xmlns:e="http://partner.example/errors">closed on Sunday</e:why>'),
+        fault(f"Invalid element '{{{TYPES}}}orderId'"),
+        fault(head="<s:Header><a>1</a></s:Header>").replace("<s:Body>", "<!-- v1 -->\n<s:Body>"),
+        '<?xml version="1.0" encoding="utf-8"?>\r\n' + fault("Ung\u00fcltig: 5 \u20ac"),
+        fault_12(),
+        fault_12(role=f"{SOAP_12}/role/ultimateReceiver", detail=DECLARED),
+        fault_12(subcode=('xmlns:e="urn:errors"', "e:Closed")),
+    ],
+)
+def test_a_fault_that_gives_nothing_away_goes_on_byte_by_byte(passed, body):
+    reply = passed(body)
+    assert reply.body == body.encode()
+    assert reply.content_type == "text/xml; charset=utf-8"
+
+
+TRACE = "java.lang.NullPointerException\n\tat com.acme.Order.get(Order.java:12)"
+AXIS = (
+    '<a:stackTrace xmlns:a="http://xml.apache.org/axis/">boom</a:stackTrace>'
+    f'<a:hostname xmlns:a="http://xml.apache.org/axis/">{HOST}</a:hostname>'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "gone"),
+    [
+        (fault(f"cannot reach {HOST}:1521"), "text"),
+        (fault(TRACE), "text"),
+        (fault("Error in C:\\inetpub\\orders\\get.asmx"), "text"),
+        (fault_12("---&gt; ORA-00942: no table"), "text"),
+        (fault(actor=f"http://{HOST}:8080/Warehouse"), "actor"),
+        (fault(actor="OrdersEngine"), "actor"),
+        (fault_12(node=f"http://{HOST}/x"), "actor"),
+        (fault_12(role="http://other.example/x"), "actor"),
+        (fault(detail=AXIS), "detail"),
+        (fault(detail=f"<trace>{TRACE}</trace>"), "detail"),
+        (fault(detail='<e file="/opt/app/x.xml"/>'), "detail"),
+        (fault(detail=f"see {HOST}"), "detail"),
+        (fault_12(detail=f"<x>{HOST}</x>"), "detail"),
+        (fault(code="x:Oops", declare='xmlns:x="http://xml.apache.org/axis/"'), "code"),
+        (fault(code="java.lang.Oops"), "code"),
+        (fault_12(subcode=('xmlns:a="http://schemas.microsoft.com/net/2005"', "a:Bug")), "code"),
+        (fault().replace("<s:Body>", f"<!-- made on {HOST} --><s:Body>"), "surroundings"),
+        (f"<!-- {HOST} -->" + fault(), "surroundings"),
+        (fault(declare='xmlns:ax="http://xml.apache.org/axis/"'), "surroundings"),
+    ],
+)
+def test_what_gives_the_service_away_is_taken_out(passed, caplog, body, gone):
+    with caplog.at_level("INFO"):
+        reply = passed(body)
+    text = reply.body.decode()
+    for telling in (
+        HOST,
+        "acme",
+        "apache",
+        "microsoft",
+        "1521",
+        "/opt",
+        "inetpub",
+        "ORA-",
+        "Oops",
+        "other.example",
+        "OrdersEngine",
+    ):
+        assert telling not in text
+        assert telling not in caplog.text
+    assert f"its fault was rewritten: {gone}" in caplog.text
+    root = etree.fromstring(reply.body)
+    assert root.find("{*}Body/{*}Fault") is not None
+    assert "charset=utf-8" in reply.content_type
+    assert (NEUTRAL in text) == (gone == "text")
+
+
+def test_a_rewritten_fault_is_well_formed_and_says_which_request_it_was(passed, call):
+    reply = passed(fault(TRACE, code="s:Client", detail=DECLARED + AXIS))
+    root = etree.fromstring(reply.body)
+    assert root.findtext(".//faultcode") == "s:Client"
+    assert root.findtext(".//faultstring") == NEUTRAL
+    entries = [etree.QName(one).localname for one in root.find(".//detail")]
+    assert entries == ["OrderNotFound", "request"]
+    assert root.findtext(".//{urn:soap-queue-gateway}id") == call.message.id
+
+
+def test_a_fault_of_soap_12_keeps_its_form(passed, call):
+    reply = passed(fault_12(TRACE), "application/soap+xml; charset=utf-8")
+    root = etree.fromstring(reply.body)
+    names = [etree.QName(one).localname for one in root.find(".//{*}Fault")]
+    assert names == ["Code", "Reason", "Detail"]
+    assert root.find(".//{*}Text").get("{http://www.w3.org/XML/1998/namespace}lang") == "en"
+    assert reply.content_type == "application/soap+xml; charset=utf-8"
+
+
+def test_prefixes_that_values_use_stay_declared(passed):
+    xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="t:X"'
+    detail = f'<t:OrderNotFound xmlns:t="{TYPES}" {xsi}/>'
+    reply = passed(fault(TRACE, code="q:Own", declare='xmlns:q="urn:codes"', detail=detail))
+    root = etree.fromstring(reply.body)
+    assert root.nsmap["q"] == "urn:codes"
+    assert root.find(f".//{{{TYPES}}}OrderNotFound").nsmap["t"] == TYPES
+
+
+def test_a_signature_over_what_was_changed_is_taken_off(passed):
+    wsse = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+    head = (
+        f'<s:Header><w:Security xmlns:w="{wsse}"><x/></w:Security><k xmlns="urn:k">1</k></s:Header>'
+    )
+    assert b"Security" not in passed(fault(TRACE, head=head)).body
+    assert b'<k xmlns="urn:k">1</k>' in passed(fault(TRACE, head=head)).body
+    assert b"Security" in passed(fault(head=head)).body
+
+
+def test_a_multipart_fault_that_is_rewritten_is_none_any_more(passed):
+    part = fault(TRACE).encode()
+    body = b"--b\r\nContent-Type: text/xml\r\n\r\n" + part + b"\r\n--b--"
+    reply = passed(body, 'multipart/related; type="text/xml"; boundary=b')
+    assert reply.content_type == "text/xml; charset=utf-8"
+    assert etree.fromstring(reply.body).findtext(".//faultstring") == NEUTRAL
+
+
+def test_a_long_dump_in_the_details_is_taken_out(passed):
+    many = "".join(f"<l>line {number}</l>" for number in range(5000))
+    reply = passed(fault(detail=f"{DECLARED}<dump>{many}</dump>"))
+    assert b"dump" not in reply.body
+    assert b"OrderNotFound" in reply.body
+
+
+def test_a_fault_that_is_too_large_or_breaks_off_is_a_failure(passed):
+    with pytest.raises(BackendFailed, match="too large"):
+        passed(fault("x" * LARGEST))
+    with pytest.raises(BackendFailed, match="did not answer with a SOAP message"):
+        passed(fault()[:-5])
+
+
+def test_details_of_another_operation_are_not_declared(warehouse, sample, telltales):
+    call = Gate(warehouse, Limits()).admit(sample("list_orders_11"))
+    reply = Message(body=fault(detail=DECLARED).encode(), content_type="text/xml", is_fault=True)
+    assert HOST.encode() not in discreet(reply, call, telltales).body
+    call = replace(
+        call, operation=replace(call.operation, faults=frozenset({f"{{{TYPES}}}OrderNotFound"}))
+    )
+    assert discreet(reply, call, telltales) is reply
