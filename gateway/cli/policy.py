@@ -43,19 +43,23 @@ def policy(
     if account and not re.fullmatch(r"[0-9]{12}", account):
         raise ConfigurationError("--account: must be 12 digits.")
     arns = _arns(desired, account)
-    if role is not Role.CLIENT and name:
-        raise ConfigurationError(f"the role {role} has no name: leave {name!r} out.")
+    if name and role is not Role.CLIENT:
+        raise ConfigurationError(f"a {role} has no name: leave {name!r} out.")
     if role is Role.GATEWAY:
         document = gateway_policy(desired, arns, settings.sqs.reply_queues)
     elif role is Role.OPERATOR:
         document = operator_policy(desired, arns)
     else:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-            raise ConfigurationError(
-                "name the client, 1 to 64 letters, digits, '_' or '-': gateway policy client shop."
-            )
-        document = client_policy(desired, arns, name)
+        document = client_policy(desired, arns, _checked(name))
     typer.echo(json.dumps(document, indent=2))
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        raise ConfigurationError(
+            "name the client, 1 to 64 letters, digits, '_' or '-': gateway policy client shop."
+        )
+    return name
 
 
 def _arns(desired: Desired, account: str) -> Arns:

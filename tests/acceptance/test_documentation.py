@@ -435,7 +435,7 @@ def kind_of(annotation: object) -> str:
 
 
 def test_every_command_and_option_is_in_the_reference():
-    built = dict(commands_of("gateway", typer.main.get_command(app)))
+    built = dict(commands_of(typer.main.get_command(app), "gateway"))
     described = {
         title: set(re.findall(r"`(-[\w-]+)`", "".join(cells[0] for cells in rows(text))))
         for title, text in sections(DOCS / "reference" / "command-line.md").items()
@@ -443,11 +443,13 @@ def test_every_command_and_option_is_in_the_reference():
     assert described == built
 
 
-def commands_of(name: str, command: object) -> Iterator[tuple[str, set[str]]]:
-    """Yield a command and those in it, each with its options."""
-    yield name, options_of(command)
-    for inner, one in getattr(command, "commands", {}).items():
-        yield from commands_of(f"{name} {inner}", one)
+def commands_of(command: object, name: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield a command and all that are in it, by their names, with the options of each."""
+    options, inside = options_of(command), getattr(command, "commands", {})
+    if options or not inside:
+        yield name, options
+    for word, one in inside.items():
+        yield from commands_of(one, f"{name} {word}")
 
 
 def options_of(command: object) -> set[str]:
