@@ -52,6 +52,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _service(settings, name):
             yield finding
     yield await _listener(settings)
+    if settings.audit.file is not None:
+        yield _audit(settings.folder / settings.audit.file)
 
 
 async def _queue(settings: Settings) -> Finding:
@@ -114,3 +116,15 @@ async def _listener(settings: Settings) -> Finding:
         return Finding(subject, text, is_note=True)
     server.close()
     return Finding(subject, "is free to listen on")
+
+
+def _audit(path: Path) -> Finding:
+    """Look whether the audit log can be written; nothing is written, nor is a file made."""
+    subject = f"audit     {path.name}:"
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"is to be in {path.parent}, which is no folder"
+        return Finding(subject, "", cure=f"{what}: correct audit.file")
+    if not os.access(place, os.W_OK):
+        return Finding(subject, "", cure=f"{place} is read-only: let this user write to it")
+    return Finding(subject, "can be written")

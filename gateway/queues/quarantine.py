@@ -11,9 +11,18 @@ from gateway.queue import Quarantined
 from gateway.soapjms import sniff_content_type
 
 NO_SENDER = "Nobody knows who sent it, so it cannot be sent again: look at it, then drop it."
+ID_TAKEN = "Client: its id was used before, for another message"
 NO_REQUEST = (
     "It could not be read as a request: send it again with a repaired envelope, or drop it."
 )
+
+
+def entry_name(name: str, reason: str, mark: str) -> str:
+    """Return what an entry is called: ``name``, as the request is.
+
+    One whose id was taken stands beside the entry of the request that had it first, by a mark.
+    """
+    return f"{name}~{mark[:8]}" if reason == ID_TAKEN else name
 
 
 def check_sendable(entry: Quarantined, envelope: bytes | None) -> None:

@@ -12,6 +12,7 @@ from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.queue import Delivery
 from gateway.queues.bucket import Keys, Name, from_object
 from gateway.queues.options import QueueOptions
+from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.registers import Claim, Register, Registers, RegisterState, new_token
 from gateway.queues.s3_backlog import Backlog, Candidate, Seen
 from gateway.queues.s3_delivery import (
@@ -111,11 +112,10 @@ class Taker:
 
     async def _finish(self, key: str, register: Register) -> None:
         """Remove a request that has its reply, and do what whoever answered it left undone."""
-        if register.quarantined:
+        if await self._is_other(key, register):
+            await self._desk.removal.put_aside(key, ID_TAKEN)
+        elif register.quarantined:
             await self._desk.removal.put_aside(key, register.quarantined)
-        elif await self._is_other(key, register):
-            reason = "Client: its id was used before, for another message"
-            await self._desk.removal.put_aside(key, reason)
         else:
             await self._desk.removal.remove(key)
         self._backlog.finish(key)

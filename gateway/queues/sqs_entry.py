@@ -14,6 +14,7 @@ from gateway.queues.bucket import Keys, Name, encoded, object_type, to_metadata
 from gateway.queues.bucket_quarantine import RAW
 from gateway.queues.leased import Ledger
 from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
+from gateway.queues.quarantine import entry_name
 from gateway.queues.registers import REASON_LIMIT
 from gateway.queues.s3_store import S3Store
 from gateway.queues.sqs_attributes import BadTag, Tag, from_sqs, tag
@@ -179,7 +180,7 @@ def aside_in_bucket(store: S3Store, keys: Keys) -> Aside:
         sender, id = name
         body, metadata, content_type = _as_object(received, message)
         await store.put(
-            keys.quarantine(f"{id}.{sender}"),
+            keys.quarantine(entry_name(f"{id}.{sender}", reason, received.id)),
             body,
             metadata={**metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]},
             content_type=content_type,

@@ -20,6 +20,8 @@ from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue, State
 from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.queues.quarantine import ID_TAKEN
+from gateway.queues.sqlite import SqliteQueue
 from gateway.service import Policy, Service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,6 +189,31 @@ async def test_what_expired_is_carried_out_when_a_person_sends_it_again(opened, 
     assert again.reply.correlation_id == sent.id
     assert (await settled(queue, sent)).body == stored
     assert backend.calls == 1
+
+
+async def test_another_message_under_the_id_of_a_refused_one_leaves_its_entry_as_it_was(
+    opened, warehouse, monkeypatch
+):
+    refused, backend = request("place_order_invalid_11"), Backend()
+    queue = await opened()
+    async with served(queue, warehouse, backend):
+        await queue.send(refused)
+        await settled(queue, refused)
+    # What a client does that looks nothing up: it writes into the bucket, or the queue, itself.
+    monkeypatch.setattr("gateway.queues.bucket_client.FRESH", 1e9)
+    monkeypatch.setattr("gateway.queues.sqs_replies.FRESH", 1e9)
+    other = replace(request(), id=refused.id)
+    with contextlib.suppress(IdTaken):
+        await (await opened()).send(other)
+    again = await opened()
+    async with served(again, warehouse, backend):
+        await asyncio.sleep(1.5)
+    assert backend.calls == 0
+    first, *rest = [one async for one in again.quarantine.entries()]
+    assert (first.id, first.sender) == (refused.id, "alice")
+    assert (await again.quarantine.read(first)).body == refused.body
+    # The embedded queue does not take the other one at all.
+    assert [one.reason for one in rest] == ([] if isinstance(again, SqliteQueue) else [ID_TAKEN])
 
 
 async def test_of_two_requests_under_one_id_that_wait_one_is_carried_out(opened, warehouse):
