@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway.provision.desired import Desired, DesiredQueue
 from gateway.provision.documents import Arns, Document
 from gateway.queues.aws_address import BucketAddress
+from gateway.queues.sqs_answering import OWN_REPLIES
 
 _RECEIVING = (
     "sqs:ReceiveMessage",
@@ -17,6 +18,14 @@ _RECEIVING = (
     "sqs:GetQueueUrl",
 )
 _SENDING = ("sqs:SendMessage", "sqs:GetQueueUrl")
+_OWNING = (
+    "sqs:CreateQueue",
+    "sqs:TagQueue",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteQueue",
+)
 _EMPTYING = (
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
@@ -33,10 +42,9 @@ def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = (
         statements += _gateway_objects(desired, desired.bucket, arns)
     if desired.queue is not None:
         statements.append(_allow("Queue", _RECEIVING, arns.queue))
-    if desired.queue is not None and not desired.queue.is_doorbell and reply_queues:
-        places = [_queue_arn(arns, place) for place in reply_queues]
-        statements.append(_allow("ReplyQueues", _SENDING, *places))
     if desired.queue is not None and desired.bucket is None:
+        places = [_queue_arn(arns, place) for place in (f"{OWN_REPLIES}*", *reply_queues)]
+        statements.append(_allow("ReplyQueues", _SENDING, *places))
         dead = _queue_arn(arns, desired.queue.dead_letters)
         statements.append(_allow("DeadLetters", _SENDING, dead))
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
@@ -52,6 +60,9 @@ def client_policy(desired: Desired, arns: Arns, *clients: str) -> Document:
         statements += _client_objects(desired, desired.bucket, arns, clients)
     if desired.queue is not None:
         statements.append(_allow("Queue", _SENDING, arns.queue))
+    if desired.queue is not None and desired.bucket is None:
+        # Each process makes a queue for its replies, and removes it in the end.
+        statements.append(_allow("OwnReplies", _OWNING, _queue_arn(arns, f"{OWN_REPLIES}*")))
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
 
 

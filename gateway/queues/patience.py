@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from time import monotonic
 
@@ -10,9 +11,11 @@ EARLY = 0.15
 STEP = 0.06
 """How fast the first look follows the replies."""
 HURRY = 0.4
-"""How fast it follows them while it is far off."""
-FAR = 5
-"""It is far off where replies take so many times as long, or where it found so many in a row."""
+"""How fast it follows them where several in a row were there already."""
+IN_A_ROW = 5
+RECENT = 20
+"""Replies that are remembered: before the soonest of them no look was of use."""
+NEARLY = 0.9
 GROWTH = 0.1
 """How much later a reply may be seen than it came, as a part of the time waited."""
 LONGEST = 5.0
@@ -31,6 +34,7 @@ class Patience:
         self._first = FIRST_TRIP
         self._trip = FIRST_TRIP
         self._at_once = 0
+        self._recent: deque[float] = deque(maxlen=RECENT)
 
     def note_trip(self, seconds: float) -> None:
         """Learn how long a look took."""
@@ -42,13 +46,17 @@ class Patience:
         The first look moves to the moment by which one in seven has come: six times as far back
         where it found a reply as forth where it came too early.
         """
-        self._at_once = self._at_once + 1 if looks == 1 else 0
-        is_far = self._at_once >= FAR or waited > FAR * self._first
-        step = HURRY if is_far else STEP
+        self._recent.append(waited)
         if looks == 1:
+            self._at_once += 1
+            step = HURRY if self._at_once >= IN_A_ROW else STEP
             self._first = max(self._first * (1 - step * (1 - EARLY)), FIRST_TRIP)
-        else:
-            self._first = min(self._first * (1 + step * EARLY), LONGEST, waited)
+            return
+        self._at_once = 0
+        later = self._first * (1 + STEP * EARLY)
+        if len(self._recent) == RECENT:
+            later = max(later, NEARLY * min(self._recent))
+        self._first = min(later, LONGEST, waited)
 
     def delays(self, wait: float) -> Iterator[float]:
         """Yield how long to sleep before each look, the last one when ``wait`` is over."""

@@ -61,13 +61,17 @@ class S3Intake:
                 return await work.handed_out(limit)
             work.raise_failure()
             room = self._begin(limit, shares or {})
-            if room and not work.listing and (must_look or self._lister.pace.is_due()):
+            if room and not work.listing and (must_look or self._is_worth_a_look()):
                 work.listing = work.start(self._lister.list(room))
                 must_look = False
             left = until - time.monotonic()
             if left <= 0 and not work.is_under_way:
                 return []
             await work.change(self._rest(left))
+
+    def _is_worth_a_look(self) -> bool:
+        """Tell whether it is time to list, or something may be free that a listing must confirm."""
+        return self._lister.pace.is_due() or self._backlog.next_due() <= 0
 
     def _begin(self, limit: int, shares: Mapping[str, int]) -> int:
         """Begin to take what is known to be free; return how much more there is room for."""

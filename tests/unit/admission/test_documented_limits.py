@@ -11,7 +11,9 @@ import pytest
 from gateway import assembly
 from gateway.admission import Limits
 from gateway.backends.forward import ForwardSettings
+from gateway.backends.telltale import Telltales
 from gateway.errors import ConfigurationError
+from gateway.places import places
 from gateway.settings import Settings, from_values
 from gateway.settings.tables import LimitsTable
 from gateway.soapjms import GZIP_RATIO
@@ -57,7 +59,7 @@ def test_a_limit_may_be_what_the_page_says_and_no_more(name):
 def test_the_settings_have_the_defaults_of_the_code():
     assert assembly.limits(settings()) == Limits()
     assert LimitsTable().gzip_ratio == GZIP_RATIO
-    assert LimitsTable().reply == ForwardSettings().reply
+    assert LimitsTable().reply == ForwardSettings(telltales=Telltales(places([]))).reply
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(XmlLimits)])

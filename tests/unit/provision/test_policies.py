@@ -179,3 +179,14 @@ def test_a_listener_may_write_and_read_for_its_clients_and_for_no_other(kind):
         assert not allows(policy, "s3:PutObject", sent)
         assert allows(policy, "s3:GetObject", f"{BUCKET}/q/replies/{name}/{ID}") is may
     assert not allows(policy, "s3:DeleteObject", f"{BUCKET}/q/requests/{ID}.web")
+
+
+def test_without_a_bucket_a_client_owns_the_queue_of_its_replies_and_a_gateway_sends_there():
+    replies, other = (QUEUE.rpartition(":")[0] + name for name in (":gateway-replies-1", ":x"))
+    for action in ("sqs:CreateQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:DeleteQueue"):
+        assert allows(client("sqs"), action, replies)
+        assert not allows(client("sqs"), action, other)
+        assert not allows(client("sqs"), action, QUEUE)
+        assert not allows(client("replies"), action, replies)
+    assert allows(gateway("sqs"), "sqs:SendMessage", replies)
+    assert not allows(gateway("replies"), "sqs:SendMessage", replies)
