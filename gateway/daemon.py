@@ -54,6 +54,7 @@ class Gateway:
         queue: Queue,
         endpoint: Endpoint,
         settings: GatewaySettings,
+        *,
         audit: Write = nowhere,
         shares: Shares | None = None,
     ) -> None:

@@ -38,6 +38,7 @@ LAYERS = [
         "gateway.queues",
         "gateway.backend",
         "gateway.remote",
+        "gateway.attendance",
         "gateway.verdict",
         "gateway.audit",
         "gateway.quotas",

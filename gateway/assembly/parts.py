@@ -13,6 +13,7 @@ from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.forwarding import forward_backend
 from gateway.assembly.front import front
+from gateway.attendance import Attendance
 from gateway.audit import AuditLog, Write
 from gateway.audit.record import nowhere
 from gateway.backend import Backend
@@ -81,12 +82,14 @@ async def gateway(
     allowed = rights(settings, loaded)
     used = quotas(settings, queue.clock)
     services = {
-        name: Service(
-            gate(settings, name, one.contract, allowed[name]),
-            backends[name],
-            policy(settings, name, one.contract),
-            queue.clock,
-            used,
+        name: Attendance(
+            Service(
+                gate(settings, name, one.contract, allowed[name]),
+                backends[name],
+                policy(settings, name, one.contract),
+                queue.clock,
+                used,
+            )
         )
         for name, one in loaded.items()
     }
@@ -99,7 +102,9 @@ async def gateway(
         endpoint = known(endpoint, settings.clients)
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(queue, endpoint, GatewaySettings(**table), audit, shares(settings))
+        yield Gateway(
+            queue, endpoint, GatewaySettings(**table), audit=audit, shares=shares(settings)
+        )
     finally:
         for one in backends.values():
             await one.aclose()

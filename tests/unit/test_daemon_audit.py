@@ -37,7 +37,7 @@ def request(**fields: object) -> Message:
 @contextlib.asynccontextmanager
 async def running(queue, endpoint, write):
     stop = asyncio.Event()
-    work = asyncio.create_task(Gateway(queue, endpoint, QUICK, write).run(stop))
+    work = asyncio.create_task(Gateway(queue, endpoint, QUICK, audit=write).run(stop))
     try:
         yield
     finally:
@@ -102,7 +102,7 @@ async def test_what_could_not_be_read_has_a_line_without_size_and_hash(monkeypat
     queue, lines = MemoryQueue(), []
     receive = queue.receive
 
-    async def unreadable(limit, wait):
+    async def unreadable(limit, wait, shares=None):
         taken = await receive(limit, wait)
         for delivery in taken:
             name = delivery.message
