@@ -83,14 +83,15 @@ def test_each_call_has_its_line_and_no_line_has_its_content(site):
         assert post(f"{url}/warehouse", refused) == 500
         assert post(f"{url}/nobody", good) == 404
         assert post(f"{url}/warehouse", b"x" * ((1 << 20) + 1)) == 413
+        assert post(f"{url}/no/such/place", good) == 404
     found = lines(folder / "audit.jsonl")
     assert [line["event"] for line in found] == [
         "start",
         "settled",
-        *["refused"] * 3,
+        *["refused"] * 4,
         "stop",
     ]
-    settled, by_gate, unknown, large = found[1:5]
+    settled, by_gate, unknown, large, nowhere = found[1:6]
     assert (settled["service"], settled["operation"]) == ("warehouse", "GetOrder")
     assert (settled["verdict"], settled["client"], settled["attempts"]) == ("reply", "local", 1)
     assert settled["sha256"] == hashlib.sha256(good).hexdigest()
@@ -98,12 +99,13 @@ def test_each_call_has_its_line_and_no_line_has_its_content(site):
     assert by_gate["sha256"] == hashlib.sha256(refused).hexdigest()
     assert (unknown["service"], unknown["code"]) == ("nobody", "Client")
     assert (large["size"], large["sha256"]) == ((1 << 20) + 1, None)
+    assert (nowhere["code"], nowhere["service"]) == ("HTTP 404", "no/such/place")
     text = (folder / "audit.jsonl").read_text()
     assert CANARY not in text
     assert "Envelope" not in text
     done = verify(folder, "audit.jsonl")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "6 lines: every chain is whole"
+    assert done.stdout.splitlines()[-1] == "7 lines: every chain is whole"
 
 
 def test_the_log_names_a_hash_by_which_an_end_that_was_cut_is_found(site):
