@@ -76,6 +76,15 @@ def test_rpc_encoded_is_checked_in_its_structure_alone(gate):
         gate.admit(message('<o:Coded><count href="#1"/></o:Coded><m id="1" href="#1"/>'))
 
 
+def test_arrays_and_includes_are_looked_at(gate):
+    array = 'c:arrayType="xs:int[50001]" xmlns:c="http://schemas.xmlsoap.org/soap/encoding/"'
+    include = '<Include xmlns="http://www.w3.org/2004/08/xop/include" href="http://x.example/"/>'
+    with pytest.raises(Refused, match="members of an array"):
+        gate.admit(message(f"<o:Coded><count {array}/></o:Coded>"))
+    with pytest.raises(Refused, match="xop:Include"):
+        gate.admit(message(f"<o:Coded><count>{include}</count></o:Coded>"))
+
+
 def test_references_are_followed_in_rpc_encoded_messages_alone(gate):
     unchecked = Gate(contract(check_schemas=False), Limits())
     for one in (gate, unchecked):
