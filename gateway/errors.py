@@ -21,6 +21,14 @@ class FaultCode(StrEnum):
     TIMEOUT = "Server.Timeout"
 
 
+class AddressingCode(StrEnum):
+    """The codes of WS-Addressing 1.0, SOAP Binding, section 6.4, that a caller can meet."""
+
+    ACTION_NOT_SUPPORTED = "ActionNotSupported"
+    ONLY_ANONYMOUS_ADDRESS_SUPPORTED = "OnlyAnonymousAddressSupported"
+    INVALID_CARDINALITY = "InvalidCardinality"
+
+
 class JmsSubcode(StrEnum):
     """The rules of SOAP over JMS 1.0, by the local names of its fault subcodes."""
 
@@ -141,11 +149,10 @@ class NotUnderstood(Refused):
 class WrongAddressing(Refused):
     """A header of WS-Addressing cannot be followed; its fault has a code of that standard."""
 
-    def __init__(self, code: str, text: str) -> None:
-        """``code`` is a name of WS-Addressing 1.0, SOAP Binding, section 6.4."""
+    def __init__(self, code: AddressingCode, text: str) -> None:
         super().__init__(text, reason=code)
-        is_own = code == "ActionNotSupported"
-        self.subcodes = (code,) if is_own else ("InvalidAddressingHeader", code)
+        is_own = code is AddressingCode.ACTION_NOT_SUPPORTED
+        self.subcodes: tuple[str, ...] = (code,) if is_own else ("InvalidAddressingHeader", code)
 
 
 class IdTaken(Refused):

@@ -17,9 +17,6 @@ DISAGREE = "Byte order mark, XML declaration and charset of the content type dis
 ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
 
 _MARKS = {codecs.BOM_UTF16_LE: "UTF-16LE", codecs.BOM_UTF16_BE: "UTF-16BE"}
-_CHUNK = 64 << 10
-_CHUNKS = 16
-"""How many pieces a document is fed in, at most: older expats read a token again with each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +49,9 @@ def check_wellformed(data: bytes, charset: str, limits: XmlLimits) -> None:
     empty where it has none. Raises Refused.
     """
     watch = _Watch(limits, _MARKS.get(data[:2], ""))
-    size = max(_CHUNK, len(data) // _CHUNKS + 1)
-    parser = _parser(watch)
     try:
-        for at in range(0, len(data), size):
-            parser.Parse(data[at : at + size], False)
-        parser.Parse(b"", True)
+        # As a whole: in pieces, older expats read a token that is not complete again with each.
+        _parser(watch).Parse(data, True)
     except expat.ExpatError as error:
         place = f"line {error.lineno}, column {error.offset}"
         raise Refused(NOT_WELL_FORMED, reason=place) from error

@@ -6,7 +6,7 @@ else: a service behind that believes its reply address would make calls for the 
 
 from __future__ import annotations
 
-from gateway.errors import WrongAddressing
+from gateway.errors import AddressingCode, WrongAddressing
 from gateway.soap import Element, Envelope
 
 _W3C = "http://www.w3.org/2005/08/addressing"
@@ -18,6 +18,8 @@ _ALLOWED = {
     **{draft: {f"{draft}/role/anonymous"} for draft in _DRAFTS},
 }
 """Where replies may go, by namespace: WS-Addressing 1.0 Core section 2.1, and its submissions."""
+
+TWICE = "A header of WS-Addressing is there twice."
 
 _ENDPOINTS = {
     **{f"{{{space}}}{name}": space for space in _ALLOWED for name in ("ReplyTo", "FaultTo")},
@@ -38,7 +40,7 @@ def check_addressing(envelope: Envelope) -> None:
     header = () if envelope.header is None else envelope.header
     stated = [block for block in header if block.tag in _ONCE]
     if len({block.tag for block in stated}) < len(stated):
-        raise WrongAddressing("InvalidCardinality", "A header of WS-Addressing is there twice.")
+        raise WrongAddressing(AddressingCode.INVALID_CARDINALITY, TWICE)
     for block in stated:
         if block.tag in _ENDPOINTS:
             _check_endpoint(block, _ENDPOINTS[block.tag])
@@ -49,6 +51,6 @@ def _check_endpoint(block: Element, namespace: str) -> None:
     text = (addresses[0].text or "").strip() if len(addresses) == 1 else ""
     if text not in _ALLOWED[namespace] or len(addresses[0]):
         raise WrongAddressing(
-            "OnlyAnonymousAddressSupported",
+            AddressingCode.ONLY_ANONYMOUS_ADDRESS_SUPPORTED,
             "Replies go back the way the request came: only the anonymous address is supported.",
         )

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.errors import FaultCode, Refused, WrongAddressing
+from gateway.errors import AddressingCode, FaultCode, Refused, WrongAddressing
 from gateway.soap import WS_ADDRESSING, Envelope, SoapVersion
 
 _ACTION_HEADERS = tuple(f"{{{namespace}}}Action" for namespace in WS_ADDRESSING)
@@ -84,7 +84,8 @@ class Operations:
         for action in _addressing_actions(envelope):
             candidates = [one for one in candidates if self._agrees(one, action)]
         if not candidates:
-            raise WrongAddressing("ActionNotSupported", "The wsa:Action is not of this operation.")
+            code = AddressingCode.ACTION_NOT_SUPPORTED
+            raise WrongAddressing(code, "The wsa:Action is not of this operation.")
         return candidates
 
     def _unknown(self, version: SoapVersion, empty: bool) -> Refused:

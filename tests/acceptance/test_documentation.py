@@ -28,7 +28,7 @@ import typer.main
 from deployment import ROOT, free_port
 
 from gateway.cli.application import app
-from gateway.errors import FaultCode
+from gateway.errors import AddressingCode, FaultCode
 from gateway.settings import Settings, Table, from_values
 
 README = ROOT / "README.md"
@@ -407,7 +407,7 @@ def test_the_reference_has_a_section_for_every_table_of_the_settings():
 def test_every_setting_is_in_the_reference_with_its_type_and_default(name: str):
     section = sections(DOCS / "reference" / "settings.md")[name].partition("\n### ")[0]
     described = {cells[0].strip("`"): tuple(cells[1:3]) for cells in rows(section)}
-    fields = TABLES[name].model_fields
+    fields = {field.alias or key: field for key, field in TABLES[name].model_fields.items()}
     # What has a section of its own needs no row.
     prefix = "" if name == "Top level" else f"{name}."
     own = {key for key in fields if f"{prefix}{key}" in TABLES} | {"folder"}
@@ -460,6 +460,11 @@ def commands_of(command: object, name: str) -> Iterator[tuple[str, set[str]]]:
 def options_of(command: object) -> set[str]:
     named = (parameter for parameter in command.params if parameter.param_type_name == "option")
     return {option for parameter in named for option in parameter.opts} - {"--help"}
+
+
+def test_every_code_of_ws_addressing_is_in_the_reference():
+    text = sections(DOCS / "reference" / "faults.md")["Codes of WS-Addressing"]
+    assert {cells[0].strip("`") for cells in rows(text)} == {code.value for code in AddressingCode}
 
 
 def test_every_fault_code_of_the_gateway_is_in_the_reference():

@@ -18,7 +18,6 @@ TOKENS = [
     codecs.escape_decode(token)[0]
     for token in re.findall(r'^"(.*)"$', (FUZZ / "soap.dict").read_text("ascii"), re.MULTILINE)
 ]
-FORMS = len(fuzz_target.WAYS)
 
 
 @st.composite
@@ -46,7 +45,7 @@ def test_a_valid_envelope_with_mistakes_in_it_is_admitted_or_refused(data):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2 * FORMS - 1), st.lists(st.sampled_from(TOKENS), max_size=12))
+@given(st.integers(0, 2 * fuzz_target.PLACES - 1), st.lists(st.sampled_from(TOKENS), max_size=12))
 def test_a_heap_of_what_messages_are_made_of_is_refused(way, tokens):
     assert fuzz_target.run(bytes([way]) + b"".join(tokens)) != ""
 

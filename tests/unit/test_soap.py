@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from gateway.errors import FaultCode, FaultError, Refused, WrongAddressing
+from gateway.errors import AddressingCode, FaultCode, FaultError, Refused, WrongAddressing
 from gateway.message import Message
 from gateway.soap import SoapVersion, fault, parse
 
@@ -182,7 +182,7 @@ def test_text_that_xml_cannot_hold_does_not_break_a_fault():
 
 @BOTH
 def test_a_fault_of_ws_addressing_has_the_codes_of_that_standard(version):
-    error = WrongAddressing("OnlyAnonymousAddressSupported", "no")
+    error = WrongAddressing(AddressingCode.ONLY_ANONYMOUS_ADDRESS_SUPPORTED, "no")
     root = etree.fromstring(fault(error, message(b"", version.media_type)).body)
     if version is SoapVersion.V11:
         code = root.find(".//faultcode")

@@ -58,6 +58,8 @@ def test_every_other_address_is_refused(envelope, name, namespace, address):
         "text",
         f"<Address>{W3C}/anonymous</Address><Address>http://x.example/</Address>",
         f"<Address><b/>{W3C}/anonymous</Address>",
+        f"<Address>{W3C}/anonymous<b/></Address>",
+        f"<Address>{W3C}/anonymous<!-- -->@x.example</Address>",
     ],
 )
 def test_an_endpoint_without_one_plain_address_is_refused(envelope, inside):

@@ -172,3 +172,11 @@ def test_an_array_of_few_members_passes(envelope, stated):
 def test_an_array_that_says_it_has_many_members_is_refused(envelope, stated):
     with pytest.raises(Refused, match="100 members of an array"):
         check_arrays(envelope(body=f"<op><a {ENC_11} {ENC_12} {stated}/></op>"), 100)
+
+
+def test_many_references_to_many_elements_are_refused(envelope):
+    body = f'<op>{links("1", 20)}</op><m id="1">{"<n/>" * 99}</m>'
+    within = 1 + 20 + 100 + 20 * 100  # the payload, the references, the node itself, and each time
+    check(envelope(body=body), elements=within)
+    with pytest.raises(Refused, match="larger"):
+        check(envelope(body=body), elements=within - 1)
