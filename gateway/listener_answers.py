@@ -9,17 +9,24 @@ from aiohttp import web
 
 from gateway.errors import FaultError, Forbidden, OverQuota
 from gateway.glimpse import glimpse
-from gateway.message import Message
+from gateway.message import Message, new_id
 from gateway.queue import Collected, State
 from gateway.soap import SoapVersion, fault
 
 CLIENT = web.RequestKey("CLIENT", str)
 """Under this key a request has the name of the client that was recognised."""
+_ID = web.RequestKey("_ID", str)
 
 
 def message_of(request: web.Request) -> Message:
-    """Return the message of a request, without its body; of the client that was recognised."""
+    """Return the message of a request, without its body; of the client that was recognised.
+
+    It has the same id every time: the fault and the log are to name the same one.
+    """
+    if _ID not in request:
+        request[_ID] = new_id()
     return Message(
+        id=request[_ID],
         body=b"",
         content_type=request.headers.get("Content-Type", ""),
         soap_action=request.headers.get("SOAPAction", "").strip().strip('"'),

@@ -1,5 +1,6 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
+from gateway.assembly.clients import rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
@@ -23,6 +24,7 @@ __all__ = [
     "policy",
     "queue_options",
     "remote",
+    "rights",
     "serve",
     "up",
 ]

@@ -264,3 +264,25 @@ def test_a_file_of_credentials_that_cannot_be_used_is_told(
         assert "my-secret" not in done.stderr
     assert kept.read_text() == content
     assert says in gateway("check", "-c", settings).stdout
+
+
+def test_check_tells_what_each_client_may_call_and_a_slip_of_the_pen(guarded: Guarded):
+    path = guarded.folder / "gateway.toml"
+    told = gateway("check", "-c", path).stdout
+    assert "client    shop:  operations that it may call: 2 of warehouse" in told
+    assert "client    back-office:  operations that it may call: 5 of warehouse" in told
+    wrong = guarded.folder / "wrong.toml"
+    wrong.write_text(path.read_text().replace("warehouse.GetOrder", "warehouse.GetOrdr"))
+    done = gateway("check", "-c", wrong)
+    assert done.returncode == 1
+    assert "did you mean warehouse.GetOrder" in done.stdout
+
+
+def test_nobody_listens_elsewhere_without_clients_and_tls(guarded: Guarded):
+    path, wrong = guarded.folder / "gateway.toml", guarded.folder / "wide.toml"
+    wrong.write_text(path.read_text().replace('bind = "127.0.0.1:', 'bind = "0.0.0.0:'))
+    for command in ("listen", "up"):
+        done = gateway(command, "-c", wrong)
+        assert done.returncode == 2
+        assert "without TLS, others read messages and secrets" in done.stdout + done.stderr
+    assert "unsafe_no_tls" in gateway("check", "-c", wrong).stdout

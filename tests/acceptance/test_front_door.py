@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 import logging
+import re
 import time
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from front import GET_ORDER, Front, answer_of, fronted
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+
+from gateway.listener_door import is_own
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
 PLACE_ORDER = (
@@ -517,7 +521,33 @@ async def test_lines_and_heads_that_are_too_long_are_refused(front: Front, size:
     assert front.taken == []
 
 
+@examples(max_examples=200)
+@given(st.text(min_size=1, max_size=60))
+def test_no_other_name_is_the_listeners(name: str):
+    is_address = True
+    try:
+        ipaddress.ip_address(name.lower().rstrip(".").strip("[]"))
+    except ValueError:
+        is_address = False
+    expected = is_address or name.lower().rstrip(".") in ("localhost", "gateway")
+    assert is_own(name, {"gateway"}) is expected
+
+
 # The log
+
+
+async def test_whoever_is_refused_has_the_id_that_is_in_the_log(guarded: Front, caplog):
+    caplog.set_level(logging.INFO)
+    answers = [
+        await guarded.post(),
+        await guarded.post(PLACE_ORDER, Authorization=bearer(guarded.secrets["shop"])),
+    ]
+    for answer in answers:
+        id = re.search(rb"<id>(\w+)</id>", answer.body)
+        assert id is not None
+        lines = [r.getMessage() for r in caplog.records if id[1].decode() in r.getMessage()]
+        assert lines, answer.body
+    assert "shop may not call PlaceOrder" in caplog.text
 
 
 async def test_no_secret_is_in_the_log_at_any_level_whatever_is_done_with_it(
