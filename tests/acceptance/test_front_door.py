@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ipaddress
 import logging
 import re
+import socket
 import time
 from pathlib import Path
 
 import pytest
-from front import GET_ORDER, Front, answer_of, fronted
+from front import GET_ORDER, REPLY, Front, answer_of, fronted
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from gateway.listener_door import is_own
+from gateway.message import Message
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
 PLACE_ORDER = (
@@ -415,6 +418,25 @@ async def test_a_call_that_waits_longer_than_heads_may_take_is_answered(tmp_path
         await asyncio.sleep(0.6)
         front.answering.set()
         assert (await call).status == 200
+
+
+async def test_an_answer_that_is_not_read_in_time_is_given_up(tmp_path: Path, caplog):
+    async with fronted(tmp_path, connections=2, reply_timeout=0.5) as front:
+        front.reply = Message(body=b"<a>" + b"x" * (40 << 20) + b"</a>", content_type="text/xml")
+        stream = socket.create_connection(("127.0.0.1", front.port))
+        stream.sendall(HEAD + LENGTH + b"\r\n" + GET_ORDER)
+        while "was not read" not in caplog.text:
+            await asyncio.sleep(0.05)
+        stream.settimeout(5)
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while part := stream.recv(1 << 20):
+                received += len(part)
+        assert 0 < received < 40 << 20
+        stream.close()
+        front.reply = REPLY
+        for _ in range(3):
+            assert (await front.post()).status == 200
 
 
 async def test_connections_over_the_limit_are_ended_and_others_go_on(tmp_path: Path, caplog):
