@@ -286,3 +286,30 @@ def test_nobody_listens_elsewhere_without_clients_and_tls(guarded: Guarded):
         assert done.returncode == 2
         assert "without TLS, others read messages and secrets" in done.stdout + done.stderr
     assert "unsafe_no_tls" in gateway("check", "-c", wrong).stdout
+
+
+@pytest.fixture
+def on_s3(settings: Path) -> Path:
+    text = settings.read_text().replace("sqlite:///queue.db", "s3://our-queue/q?region=eu-west-1")
+    settings.write_text(text)
+    return settings
+
+
+def test_the_policy_of_a_listener_has_its_clients_and_no_others(on_s3: Path):
+    done = gateway("policy", "listener", "-c", on_s3)
+    assert done.returncode == 0
+    resources = [one for part in json.loads(done.stdout)["Statement"] for one in part["Resource"]]
+    places = {one.partition(":::")[2] for one in resources}
+    assert places == {
+        "our-queue/q/format.json",
+        "our-queue/q/contracts/*",
+        *(f"our-queue/q/requests/*.{name}" for name in ("shop", "back-office")),
+        *(f"our-queue/q/replies/{name}/*" for name in ("shop", "back-office")),
+    }
+    assert gateway("policy", "listener", "shop", "-c", on_s3).returncode == 2
+
+
+def test_nothing_is_granted_to_a_client_whose_request_would_be_refused(on_s3: Path):
+    done = gateway("grant", "nobody", "--length", "10", "-c", on_s3)
+    assert done.returncode == 2
+    assert "there is no client 'nobody' in the settings" in done.stderr

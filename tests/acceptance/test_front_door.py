@@ -7,6 +7,7 @@ import base64
 import contextlib
 import ipaddress
 import logging
+import random
 import re
 import socket
 import time
@@ -522,6 +523,25 @@ async def test_chunks_that_are_none_are_refused(front: Front, body: bytes):
     assert data.count(b"HTTP/1.") <= 1, data
     assert b"200 OK" not in data
     assert front.taken == []
+
+
+async def test_whatever_bytes_come_nothing_fails_and_the_next_call_is_served(
+    guarded: Front, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    said = f"Authorization: {bearer(guarded.secrets['shop'])}\r\n".encode()
+    whole = HEAD + said + LENGTH + b"Connection: close\r\n\r\n" + GET_ORDER
+    chance = random.Random(5)
+    for _ in range(80):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data))
+            piece = chance.choice([b"", b"\r\n", b"\x00", b"\xff", b":", b" ", b"\n", b"%s"])
+            data[at : at + chance.randint(0, 3)] = piece
+        await guarded.exchange(bytes(data), patience=0.1)
+    assert not [one for one in caplog.records if one.exc_info]
+    assert all(message.sender == "shop" for message in guarded.taken)
+    assert (await guarded.post(Authorization=bearer(guarded.secrets["shop"]))).status == 200
 
 
 async def test_a_malformed_request_is_answered_without_a_word_of_it_or_of_the_library(front: Front):
