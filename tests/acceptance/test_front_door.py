@@ -19,6 +19,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from gateway.credentials import Credentials, changing, credential
+from gateway.listener_auth import Recogniser, Unrecognised
 from gateway.listener_door import is_own
 from gateway.message import Message
 
@@ -100,9 +102,6 @@ async def test_a_secret_that_is_not_quite_right_opens_nothing(guarded: Front):
 @examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), max_size=200))
 def test_no_header_but_the_right_one_opens(said: str):
-    from gateway.credentials import Credentials, credential
-    from gateway.listener_auth import Recogniser, Unrecognised
-
     recogniser = Recogniser(Credentials([credential("shop", "s3cret")]), {})
     for scheme in ("", "Bearer ", "Basic "):
         with pytest.raises(Unrecognised) as caught:
@@ -184,8 +183,6 @@ async def test_a_reply_is_collected_by_its_own_client_alone(guarded: Front):
 
 
 async def test_a_client_without_a_table_is_not_let_in(guarded: Front, caplog):
-    from gateway.credentials import changing, credential
-
     with changing(guarded.folder / "credentials.txt") as known:
         known.append(credential("stranger", "its-secret"))
     await asyncio.sleep(5.5)
@@ -194,10 +191,8 @@ async def test_a_client_without_a_table_is_not_let_in(guarded: Front, caplog):
 
 
 async def test_a_secret_counts_soon_after_it_was_made_and_no_longer_than_it_is_there(
-    guarded: Front, monkeypatch
+    guarded: Front,
 ):
-    from gateway.credentials import changing, credential
-
     path = guarded.folder / "credentials.txt"
     with changing(path) as known:
         old = known[0]

@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 
 import pytest
-from certificates import Authority
+from certificates import Authority, openssl
 from front import fronted
 
 from gateway.assembly.front import check_exposure
@@ -201,8 +201,6 @@ def test_a_file_that_cannot_be_used_is_told_by_its_name(
 
 
 def test_a_key_with_a_password_is_refused_and_nobody_is_asked(tmp_path: Path, authority: Authority):
-    from certificates import openssl
-
     locked = tmp_path / "locked.key"
     openssl(authority.folder, f"pkey -in gateway.key -aes128 -passout pass:secret -out {locked}")
     with pytest.raises(ConfigurationError, match="without a password"):
