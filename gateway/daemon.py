@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.audit.record import Outcome, Record, Write, nowhere
@@ -100,27 +100,11 @@ class Gateway:
         try:
             if all(shares.values()):
                 return await self._queue.receive(room, RECEIVE_WAIT, shares)
-            return await self._receive_until_freed(room, shares)
+            return await _receive_until_freed(self._queue, room, self._shares)
         except QueueUnavailable as error:
             log.warning("%s; trying again", error)
             await asyncio.sleep(1.0)
             return ()
-
-    async def _receive_until_freed(
-        self, room: int, shares: Mapping[str, int]
-    ) -> Sequence[Delivery]:
-        """Receive while somebody has all of its share, until it has some of it again."""
-        self._shares.freed.clear()
-        wait = min(RECEIVE_WAIT, self._shares.soonest())
-        receiving = asyncio.ensure_future(self._queue.receive(room, wait, shares))
-        freed = asyncio.ensure_future(self._shares.freed.wait())
-        try:
-            await asyncio.wait({receiving, freed}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            freed.cancel()
-            receiving.cancel()
-        await asyncio.wait({receiving})
-        return () if receiving.cancelled() else receiving.result()
 
     async def _drain(self) -> None:
         tasks = [work.task for work in self._working if work.task is not None]
@@ -180,6 +164,21 @@ class Gateway:
                 work.task.cancel()
         except QueueUnavailable as error:
             log.warning("%s %s; lease not renewed", work.delivery.message.id, error)
+
+
+async def _receive_until_freed(queue: Queue, room: int, shares: Shares) -> Sequence[Delivery]:
+    """Receive while somebody has all of its share, until it has some of it again."""
+    shares.freed.clear()
+    wait = min(RECEIVE_WAIT, shares.soonest())
+    receiving = asyncio.ensure_future(queue.receive(room, wait, shares.left()))
+    freed = asyncio.ensure_future(shares.freed.wait())
+    try:
+        await asyncio.wait({receiving, freed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        freed.cancel()
+        receiving.cancel()
+    await asyncio.wait({receiving})
+    return () if receiving.cancelled() else receiving.result()
 
 
 async def _settle(delivery: Delivery, verdict: Verdict, record: Record) -> None:

@@ -166,8 +166,9 @@ class Listener:
             busy.retry_after = 5.0
             response = fault_response(busy, message, status=503)
         took = 1000 * (time.monotonic() - began)
-        name = message.target_service
-        log.info("%s %s HTTP %d in %.1f ms", message.id, name, response.status, took)
+        who = f"{message.sender} " if message.sender else ""
+        what = f"{who}{message.target_service}"
+        log.info("%s %s HTTP %d in %.1f ms", message.id, what, response.status, took)
         return response
 
     async def _call(self, request: web.Request, message: Message) -> web.Response:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.errors import FaultCode, FaultError, Forbidden, OverQuota
 from gateway.glimpse import glimpse
-from gateway.message import Message
+from gateway.message import Message, new_id
 from gateway.queue import Collected, State
 from gateway.soap import SoapVersion, fault
 
@@ -19,11 +19,18 @@ BODY = web.RequestKey("BODY", bytes)
 """Under this key a request has its body, once it was read."""
 REFUSED: web.ResponseKey[tuple[FaultCode, Message]] = web.ResponseKey("REFUSED", tuple)
 """Under this key a response that the listener refused a call with has the code and the message."""
+_ID = web.RequestKey("_ID", str)
 
 
 def message_of(request: web.Request) -> Message:
-    """Return the message of a request, without its body; of the client that was recognised."""
+    """Return the message of a request, without its body; of the client that was recognised.
+
+    It has the same id every time: the fault and the log are to name the same one.
+    """
+    if _ID not in request:
+        request[_ID] = new_id()
     return Message(
+        id=request[_ID],
         body=b"",
         content_type=request.headers.get("Content-Type", ""),
         soap_action=request.headers.get("SOAPAction", "").strip().strip('"'),

@@ -28,6 +28,8 @@ class ConnectionLimits:
 
     connections: int = 1000
     head: float = 10.0
+    reply: float = 300.0
+    """Seconds in which an answer must have been read."""
 
 
 class Connection(RequestHandler):
@@ -37,19 +39,32 @@ class Connection(RequestHandler):
     logged, without a word of them: they may be half a secret.
     """
 
-    __slots__ = ("_patience",)
+    __slots__ = ("_limits",)
 
-    def __init__(self, server: web.Server, patience: float, **options: Any) -> None:
+    def __init__(self, server: web.Server, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(server, **options)
-        self._patience = patience
+        self._limits = limits
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        asyncio.get_running_loop().call_later(self._patience, self._end_unless_begun)
+        asyncio.get_running_loop().call_later(self._limits.head, self._end_unless_begun)
 
     def _end_unless_begun(self) -> None:
         if self._request_count == 0:
             self.force_close()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; who does not read it in time does not get the rest."""
+        try:
+            async with asyncio.timeout(self._limits.reply):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            log.warning("an answer was not read in %g s: given up", self._limits.reply)
+            if isinstance(self.transport, asyncio.Transport):
+                self.transport.abort()  # closing would wait until the rest is read
+            return resp, True
 
     def handle_error(
         self,
@@ -117,7 +132,7 @@ class Site(web.BaseSite):
             return _Full()
         return Connection(
             server,
-            self._limits.head,
+            self._limits,
             loop=asyncio.get_running_loop(),
             access_log=None,
             auto_decompress=False,

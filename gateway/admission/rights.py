@@ -24,7 +24,11 @@ class Rights:
 
     def is_of_use(self, client: str) -> bool:
         """Tell whether the client may call anything of the service."""
-        return self.operations is None or bool(self.operations.get(client))
+        return self.operations is None or self.count(client) > 0
+
+    def count(self, client: str) -> int:
+        """Return how many operations are allowed to a client by its name."""
+        return len((self.operations or {}).get(client, ()))
 
 
 EVERYBODY = Rights()

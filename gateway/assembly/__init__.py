@@ -1,5 +1,6 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
+from gateway.assembly.clients import rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.forwarding import Secrets, backend_address, forward_backend
 from gateway.assembly.front import check_listener, credentials_path
@@ -31,6 +32,7 @@ __all__ = [
     "policy",
     "queue_options",
     "remote",
+    "rights",
     "say_posture",
     "serve",
     "up",

@@ -21,16 +21,22 @@ def rights(settings: Settings, loaded: Mapping[str, Loaded]) -> dict[str, Rights
     """Return the rights to each service. Raises ConfigurationError for what nothing is called."""
     if not settings.clients:
         return dict.fromkeys(loaded, EVERYBODY)
-    known = {
+    known = _operations(loaded)
+    allowed = {name: _allowed(settings, name, known) for name in settings.clients}
+    return {service: _rights(service, allowed) for service in loaded}
+
+
+def _operations(loaded: Mapping[str, Loaded]) -> set[str]:
+    """Return every operation, each behind the name of its service."""
+    return {
         f"{service}.{operation.name}"
         for service, one in loaded.items()
         for operation in one.contract.operations
     }
-    allowed = {name: _allowed(settings, name, known) for name in settings.clients}
-    return {
-        service: Rights({name: _of(service, called) for name, called in allowed.items()})
-        for service in loaded
-    }
+
+
+def _rights(service: str, allowed: Mapping[str, Iterable[str]]) -> Rights:
+    return Rights({name: _of(service, called) for name, called in allowed.items()})
 
 
 def shares(settings: Settings) -> Shares:

@@ -68,6 +68,11 @@ def check_exposure(settings: Settings) -> None:
     table = settings.listener
     if is_loopback(table.host):
         return
+    for name in ("unsafe_no_clients", "unsafe_no_tls"):
+        if getattr(table, name):
+            log.warning(
+                "listener.%s is set, and %s is no address of this machine alone", name, table.bind
+            )
     if not settings.clients and not table.unsafe_no_clients:
         raise ConfigurationError(
             f"listener.bind: who reaches {table.bind} could call everything, for there are no "

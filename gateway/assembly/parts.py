@@ -132,7 +132,9 @@ def listener(
             grace=settings.gateway.grace,
             request=settings.limits.request,
             body=table.body_timeout,
-            limits=ConnectionLimits(connections=table.connections, head=table.head_timeout),
+            limits=ConnectionLimits(
+                connections=table.connections, head=table.head_timeout, reply=table.reply_timeout
+            ),
         ),
         front(settings, queue.clock, audit),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import typer
@@ -51,9 +51,26 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for name in settings.services:
         async for finding in _service(settings, name):
             yield finding
+    for finding in _clients(settings):
+        yield finding
     yield await _listener(settings)
     if settings.audit.file is not None:
         yield _audit(settings.folder / settings.audit.file)
+
+
+def _clients(settings: Settings) -> Iterator[Finding]:
+    """Tell what each client may call, where the contracts can be read."""
+    try:
+        loaded = assembly.load_contracts(settings) if settings.clients else {}
+        rights = assembly.rights(settings, loaded)
+    except ConfigurationError as error:
+        if str(error).startswith("clients."):  # what is wrong with a service is told above
+            yield Finding("clients  ", "", cure=str(error))
+        return
+    for name in settings.clients:
+        counts = {service: one.count(name) for service, one in rights.items()}
+        told = ", ".join(f"{n} of {service}" for service, n in counts.items() if n) or "none"
+        yield Finding(f"client    {name}:", f"operations that it may call: {told}")
 
 
 async def _queue(settings: Settings) -> Finding:

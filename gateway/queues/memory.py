@@ -78,14 +78,14 @@ class MemoryQueue:
     async def receive(
         self, limit: int, wait: float, shares: Mapping[str, int] | None = None
     ) -> Sequence[Delivery]:
-        until = self._monotonic() + wait
+        until, shares = self._monotonic() + wait, shares or {}
         async with self._changed:
             while True:
-                taken = self._store.take(limit, shares or {})
+                taken = self._store.take(limit, shares)
                 left = until - self._monotonic()
                 if taken or left <= 0:
                     return [MemoryDelivery(self, self._store, request) for request in taken]
-                await self._wait(min(left, self._store.next_change(shares or {})))
+                await self._wait(min(left, self._store.next_change(shares)))
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         until = self._monotonic() + wait

@@ -38,6 +38,7 @@ class ListenerTable(Table):
     connections: Annotated[int, Field(ge=1, le=100000)] = 1000
     head_timeout: Seconds = 10.0
     body_timeout: Seconds = 30.0
+    reply_timeout: Seconds = 300.0
     unsafe_no_clients: bool = False
     unsafe_no_tls: bool = False
     tls: TlsTable = TlsTable()

@@ -38,12 +38,13 @@ class Front:
     queue: MemoryQueue
     folder: Path
     taken: list[Message] = field(default_factory=list)
+    reply: Message = REPLY
     answering: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, message: Message) -> Message | None:
         self.taken.append(message)
         await self.answering.wait()
-        return REPLY
+        return self.reply
 
     async def exchange(
         self, data: bytes, tls: ssl.SSLContext | None = None, *, patience: float = 20.0

@@ -264,3 +264,52 @@ def test_a_file_of_credentials_that_cannot_be_used_is_told(
         assert "my-secret" not in done.stderr
     assert kept.read_text() == content
     assert says in gateway("check", "-c", settings).stdout
+
+
+def test_check_tells_what_each_client_may_call_and_a_slip_of_the_pen(guarded: Guarded):
+    path = guarded.folder / "gateway.toml"
+    told = gateway("check", "-c", path).stdout
+    assert "client    shop:  operations that it may call: 2 of warehouse" in told
+    assert "client    back-office:  operations that it may call: 5 of warehouse" in told
+    wrong = guarded.folder / "wrong.toml"
+    wrong.write_text(path.read_text().replace("warehouse.GetOrder", "warehouse.GetOrdr"))
+    done = gateway("check", "-c", wrong)
+    assert done.returncode == 1
+    assert "did you mean warehouse.GetOrder" in done.stdout
+
+
+def test_nobody_listens_elsewhere_without_clients_and_tls(guarded: Guarded):
+    path, wrong = guarded.folder / "gateway.toml", guarded.folder / "wide.toml"
+    wrong.write_text(path.read_text().replace('bind = "127.0.0.1:', 'bind = "0.0.0.0:'))
+    for command in ("listen", "up"):
+        done = gateway(command, "-c", wrong)
+        assert done.returncode == 2
+        assert "without TLS, others read messages and secrets" in done.stdout + done.stderr
+    assert "unsafe_no_tls" in gateway("check", "-c", wrong).stdout
+
+
+@pytest.fixture
+def on_s3(settings: Path) -> Path:
+    text = settings.read_text().replace("sqlite:///queue.db", "s3://our-queue/q?region=eu-west-1")
+    settings.write_text(text)
+    return settings
+
+
+def test_the_policy_of_a_listener_has_its_clients_and_no_others(on_s3: Path):
+    done = gateway("policy", "listener", "-c", on_s3)
+    assert done.returncode == 0
+    resources = [one for part in json.loads(done.stdout)["Statement"] for one in part["Resource"]]
+    places = {one.partition(":::")[2] for one in resources}
+    assert places == {
+        "our-queue/q/format.json",
+        "our-queue/q/contracts/*",
+        *(f"our-queue/q/requests/*.{name}" for name in ("shop", "back-office")),
+        *(f"our-queue/q/replies/{name}/*" for name in ("shop", "back-office")),
+    }
+    assert gateway("policy", "listener", "shop", "-c", on_s3).returncode == 2
+
+
+def test_nothing_is_granted_to_a_client_whose_request_would_be_refused(on_s3: Path):
+    done = gateway("grant", "nobody", "--length", "10", "-c", on_s3)
+    assert done.returncode == 2
+    assert "there is no client 'nobody' in the settings" in done.stderr

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import ipaddress
 import logging
+import random
+import re
+import socket
 import time
 from pathlib import Path
 
 import pytest
-from front import GET_ORDER, Front, answer_of, fronted
+from front import GET_ORDER, REPLY, Front, answer_of, fronted
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+
+from gateway.credentials import Credentials, changing, credential
+from gateway.listener_auth import Recogniser, Unrecognised
+from gateway.listener_door import is_own
+from gateway.message import Message
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
 PLACE_ORDER = (
@@ -92,9 +102,6 @@ async def test_a_secret_that_is_not_quite_right_opens_nothing(guarded: Front):
 @examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), max_size=200))
 def test_no_header_but_the_right_one_opens(said: str):
-    from gateway.credentials import Credentials, credential
-    from gateway.listener_auth import Recogniser, Unrecognised
-
     recogniser = Recogniser(Credentials([credential("shop", "s3cret")]), {})
     for scheme in ("", "Bearer ", "Basic "):
         with pytest.raises(Unrecognised) as caught:
@@ -176,8 +183,6 @@ async def test_a_reply_is_collected_by_its_own_client_alone(guarded: Front):
 
 
 async def test_a_client_without_a_table_is_not_let_in(guarded: Front, caplog):
-    from gateway.credentials import changing, credential
-
     with changing(guarded.folder / "credentials.txt") as known:
         known.append(credential("stranger", "its-secret"))
     await asyncio.sleep(5.5)
@@ -186,10 +191,8 @@ async def test_a_client_without_a_table_is_not_let_in(guarded: Front, caplog):
 
 
 async def test_a_secret_counts_soon_after_it_was_made_and_no_longer_than_it_is_there(
-    guarded: Front, monkeypatch
+    guarded: Front,
 ):
-    from gateway.credentials import changing, credential
-
     path = guarded.folder / "credentials.txt"
     with changing(path) as known:
         old = known[0]
@@ -413,6 +416,25 @@ async def test_a_call_that_waits_longer_than_heads_may_take_is_answered(tmp_path
         assert (await call).status == 200
 
 
+async def test_an_answer_that_is_not_read_in_time_is_given_up(tmp_path: Path, caplog):
+    async with fronted(tmp_path, connections=2, reply_timeout=0.5) as front:
+        front.reply = Message(body=b"<a>" + b"x" * (40 << 20) + b"</a>", content_type="text/xml")
+        stream = socket.create_connection(("127.0.0.1", front.port))
+        stream.sendall(HEAD + LENGTH + b"\r\n" + GET_ORDER)
+        while "was not read" not in caplog.text:
+            await asyncio.sleep(0.05)
+        stream.settimeout(5)
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while part := stream.recv(1 << 20):
+                received += len(part)
+        assert 0 < received < 40 << 20
+        stream.close()
+        front.reply = REPLY
+        for _ in range(3):
+            assert (await front.post()).status == 200
+
+
 async def test_connections_over_the_limit_are_ended_and_others_go_on(tmp_path: Path, caplog):
     async with fronted(tmp_path, connections=3) as front:
         await asyncio.sleep(0.1)
@@ -498,6 +520,25 @@ async def test_chunks_that_are_none_are_refused(front: Front, body: bytes):
     assert front.taken == []
 
 
+async def test_whatever_bytes_come_nothing_fails_and_the_next_call_is_served(
+    guarded: Front, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    said = f"Authorization: {bearer(guarded.secrets['shop'])}\r\n".encode()
+    whole = HEAD + said + LENGTH + b"Connection: close\r\n\r\n" + GET_ORDER
+    chance = random.Random(5)
+    for _ in range(80):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data))
+            piece = chance.choice([b"", b"\r\n", b"\x00", b"\xff", b":", b" ", b"\n", b"%s"])
+            data[at : at + chance.randint(0, 3)] = piece
+        await guarded.exchange(bytes(data), patience=0.1)
+    assert not [one for one in caplog.records if one.exc_info]
+    assert all(message.sender == "shop" for message in guarded.taken)
+    assert (await guarded.post(Authorization=bearer(guarded.secrets["shop"]))).status == 200
+
+
 async def test_a_malformed_request_is_answered_without_a_word_of_it_or_of_the_library(front: Front):
     data = await front.exchange(HEAD + b"X-Secret: canary\x00\r\n" + LENGTH + b"\r\n" + GET_ORDER)
     assert answer_of(data).status == 400
@@ -517,7 +558,33 @@ async def test_lines_and_heads_that_are_too_long_are_refused(front: Front, size:
     assert front.taken == []
 
 
+@examples(max_examples=200)
+@given(st.text(min_size=1, max_size=60))
+def test_no_other_name_is_the_listeners(name: str):
+    is_address = True
+    try:
+        ipaddress.ip_address(name.lower().rstrip(".").strip("[]"))
+    except ValueError:
+        is_address = False
+    expected = is_address or name.lower().rstrip(".") in ("localhost", "gateway")
+    assert is_own(name, {"gateway"}) is expected
+
+
 # The log
+
+
+async def test_whoever_is_refused_has_the_id_that_is_in_the_log(guarded: Front, caplog):
+    caplog.set_level(logging.INFO)
+    answers = [
+        await guarded.post(),
+        await guarded.post(PLACE_ORDER, Authorization=bearer(guarded.secrets["shop"])),
+    ]
+    for answer in answers:
+        id = re.search(rb"<id>(\w+)</id>", answer.body)
+        assert id is not None
+        lines = [r.getMessage() for r in caplog.records if id[1].decode() in r.getMessage()]
+        assert lines, answer.body
+    assert "shop may not call PlaceOrder" in caplog.text
 
 
 async def test_no_secret_is_in_the_log_at_any_level_whatever_is_done_with_it(
