@@ -1,7 +1,7 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
-from gateway.assembly.forwarding import Secrets, backend_address, forward_backend
+from gateway.assembly.forwarding import backend_address, forward_backend
 from gateway.assembly.parts import (
     opened_queue,
     policy,
@@ -9,6 +9,7 @@ from gateway.assembly.parts import (
     remote,
 )
 from gateway.assembly.programs import listen, serve, up
+from gateway.assembly.secrets import Secrets
 
 __all__ = [
     "Loaded",

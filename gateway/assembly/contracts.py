@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gateway.assembly.secrets import access
 from gateway.backends.hosted import HostedBackend, load_service
 from gateway.contract import Contract, from_documents, from_names, load
 from gateway.errors import ConfigurationError
@@ -64,8 +65,13 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
     hosts = set(settings.contract_hosts)
     if is_http(table.wsdl):
         hosts.add(urlsplit(table.wsdl).netloc)
-        copies = keepsakes(settings.queue, settings.folder)
-        return load(table.wsdl, folder=settings.folder, hosts=frozenset(hosts), copies=copies)
+        return load(
+            table.wsdl,
+            folder=settings.folder,
+            hosts=frozenset(hosts),
+            access=access(settings, name),
+            copies=keepsakes(settings.queue, settings.folder),
+        )
     path = (settings.folder / table.wsdl).resolve()
     folder = settings.folder if path.is_relative_to(settings.folder) else path.parent
     return load(str(path), folder=folder, hosts=frozenset(hosts))
