@@ -71,10 +71,12 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
             hosts=frozenset(hosts),
             access=access(settings, name),
             copies=keepsakes(settings.queue, settings.folder),
+            hidden=[table.forward or ""],
         )
     path = (settings.folder / table.wsdl).resolve()
     folder = settings.folder if path.is_relative_to(settings.folder) else path.parent
-    return load(str(path), folder=folder, hosts=frozenset(hosts))
+    hidden = [table.forward or ""]
+    return load(str(path), folder=folder, hosts=frozenset(hosts), hidden=hidden)
 
 
 def load_contracts(settings: Settings) -> dict[str, Loaded]:

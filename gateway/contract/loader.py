@@ -30,6 +30,7 @@ def load(
     hosts: frozenset[str] = frozenset(),
     access: Access | None = None,
     copies: Path | None = None,
+    hidden: Iterable[str] = (),
     check_schemas: bool = True,
 ) -> Contract:
     """Load the contract whose WSDL is at a location, and everything that it imports.
@@ -38,7 +39,8 @@ def load(
     "name" or "name:port"; ``access`` is how one of them is asked. Only files below the folder and
     documents of the hosts are read, and no redirect is followed. What a host served is kept in the
     folder ``copies``, and used from there when it does not answer; the public schemas that
-    contracts import come from the catalogue.
+    contracts import come from the catalogue. ``hidden`` are addresses that it must not publish,
+    beside those in its documents.
     Blocks, for seconds with a WSDL of megabytes. Raises ContractError: one line with the file, the
     line where it is known, and the cure.
     """
@@ -47,7 +49,7 @@ def load(
     # First the host: a copy is no way around the settings.
     fetch = allowing(hosts, keeping(fetch, copies) if copies else fetch)
     read = reader.from_folder(folder, fetch)
-    return _load(entry, read, check_schemas)
+    return _load(entry, read, check_schemas, hidden)
 
 
 def from_documents(documents: Mapping[str, bytes], entry: str) -> Contract:
@@ -55,7 +57,7 @@ def from_documents(documents: Mapping[str, bytes], entry: str) -> Contract:
 
     Raises ContractError.
     """
-    return _load(urljoin(reader.MEMORY, entry), reader.from_memory(documents), True)
+    return _load(urljoin(reader.MEMORY, entry), reader.from_memory(documents))
 
 
 def from_names(read: Callable[[str], bytes], entry: str) -> Contract:
@@ -67,10 +69,12 @@ def from_names(read: Callable[[str], bytes], entry: str) -> Contract:
     def read_location(location: str) -> bytes:
         return read(reader.shown(location))
 
-    return _load(urljoin(reader.MEMORY, entry), read_location, True)
+    return _load(urljoin(reader.MEMORY, entry), read_location)
 
 
-def _load(entry: str, read: reader.Read, check_schemas: bool) -> Contract:
+def _load(
+    entry: str, read: reader.Read, check_schemas: bool = True, hidden: Iterable[str] = ()
+) -> Contract:
     documents = collect(entry, read)
     roots = [
         parse(document.data, reader.shown(document.location))
@@ -96,6 +100,7 @@ def _load(entry: str, read: reader.Read, check_schemas: bool) -> Contract:
         schemas=schemas,
         unchecked=frozenset(operation for operation, gap in gaps.items() if gap),
         documents=documents,
+        hidden=hidden,
     )
 
 

@@ -246,14 +246,14 @@ async def test_where_nobody_listens_nothing_was_sent(call):
     async with backend_at(says()) as backend:
         pass
     closed = ForwardBackend(backend._address, LIMITS)
-    with pytest.raises(Unreached):
+    with pytest.raises(Unreached, match=r"^no connection: Connection refused$"):
         await closed.invoke(call())
     await closed.aclose()
 
 
 async def test_a_name_that_does_not_resolve_was_not_reached(call):
     backend = ForwardBackend("http://nowhere.invalid/", LIMITS)
-    with pytest.raises(Unreached):
+    with pytest.raises(Unreached, match=r"^no connection: its name cannot be resolved$"):
         await backend.invoke(call())
     await backend.aclose()
 
