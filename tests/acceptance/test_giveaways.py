@@ -6,6 +6,7 @@ real processes are looked through for any of it, at the level that logs the most
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import gzip
@@ -25,6 +26,10 @@ import boto3
 import kinds
 import pytest
 from deployment import await_health, end, free_port, log_of
+
+from gateway.message import Message
+from gateway.queues.address import open_queue
+from gateway.remote import Remote, RemoteSettings
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.77"
@@ -223,6 +228,29 @@ def get(bind: str, path: str) -> bytes:
         return f"{response.status} {response.getheaders()}\n".encode() + response.read()
 
 
+def past_the_listener(queue: str, folder: Path) -> dict[str, bytes]:
+    """Put what the listener refuses into the queue itself; return what comes back."""
+
+    async def send() -> dict[str, bytes]:
+        opened = await open_queue(queue, folder)
+        remote = Remote(opened, RemoteSettings(wait=20.0, lifetime=60.0, sender="local"))
+        messages = {
+            name: Message(
+                body=body.encode(),
+                content_type=f"text/{PAYLOAD}" if name == "a content type" else "text/xml",
+                soap_action=PAYLOAD if name == "an action" else "",
+                target_service=PAYLOAD if name == "a service" else "warehouse",
+            )
+            for name, body in {**REFUSED, "a service": GOOD}.items()
+        }
+        try:
+            return {name: (await remote(one)).body for name, one in messages.items()}
+        finally:
+            await opened.aclose()
+
+    return asyncio.run(send())
+
+
 @pytest.fixture(params=["sqlite", "s3 of ministack", "sqs of ministack"])
 def queue(request, tmp_path, monkeypatch):
     if request.param == "sqlite":
@@ -307,6 +335,9 @@ def test_nothing_that_leaves_gives_the_service_a_secret_or_a_message_away(tmp_pa
             seen = post(gateway.bind, body, headers)
             assert b"Fault" in seen, (name, seen)
             assert_silent(f"the refusal of {name}", seen, (*words, PAYLOAD))
+        for name, seen in past_the_listener(queue, tmp_path).items():
+            assert b"Fault" in seen, (name, seen)
+            assert_silent(f"the refusal of {name} in the queue", seen, (*words, PAYLOAD))
         assert_silent("gateway check", gateway.check(), SECRETS)
         service.close()
         post(gateway.bind, GOOD, {"Prefer": "respond-async"})
@@ -318,6 +349,7 @@ def test_nothing_that_leaves_gives_the_service_a_secret_or_a_message_away(tmp_pa
             pass
         assert b"using the copy of its last answer" in log_of(gateway.settings).read_bytes()
     assert_silent("what is kept", kept(queue), words)
+    assert_silent("a reason", reasons(queue), (*words, PAYLOAD))
     assert_log(log_of(gateway.settings).read_bytes(), (*words, PAYLOAD))
 
 
@@ -329,6 +361,19 @@ def assert_log(log: bytes, words: tuple[str, ...]) -> None:
     assert b"its fault was rewritten: text, actor, detail" in log
     assert b"NTLM" in log
     assert b"no connection: " in log
+
+
+def reasons(queue: str) -> bytes:
+    """Return why requests are in quarantine."""
+    if queue.startswith("sqlite:"):
+        path = queue.removeprefix("sqlite:///")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as opened:
+            found = opened.execute("SELECT quarantined FROM requests").fetchall()
+        return repr(found).encode()
+    lines = kept(queue).splitlines()
+    found = [re.findall(rb"reason': '[^']*'", one) for one in lines if b"quarantine/" in one]
+    assert any(found)
+    return repr(found).encode()
 
 
 def kept(queue: str) -> bytes:
