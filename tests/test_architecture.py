@@ -107,7 +107,7 @@ HOMES = {
     "pydantic": {"gateway.settings"},
     "pydantic_core": {"gateway.settings"},
     "requests": {
-        "gateway.contract.reader",
+        "gateway.contract.fetching",
         "gateway.backends.answers",
         "gateway.backends.forward",
         "gateway.client",

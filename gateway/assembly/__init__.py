@@ -2,7 +2,7 @@
 
 from gateway.assembly.clients import rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
-from gateway.assembly.forwarding import Secrets, backend_address, forward_backend
+from gateway.assembly.forwarding import backend_address, forward_backend
 from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
     gate,
@@ -14,6 +14,7 @@ from gateway.assembly.parts import (
 )
 from gateway.assembly.posture import Role, say_posture
 from gateway.assembly.programs import listen, serve, up
+from gateway.assembly.secrets import Secrets
 
 __all__ = [
     "Loaded",

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gateway.assembly.secrets import access
 from gateway.backends.hosted import HostedBackend, load_service
 from gateway.contract import Contract, from_documents, from_names, load
 from gateway.errors import ConfigurationError
@@ -63,10 +64,11 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
 
         read = published(settings.queue, name)
         return from_names(read, ENTRY, check_schemas=table.validate_body)
-    return _from_wsdl(settings, table.wsdl, table.validate_body)
+    return _from_wsdl(settings, name, table.wsdl)
 
 
-def _from_wsdl(settings: Settings, wsdl: str, check_schemas: bool) -> Contract:
+def _from_wsdl(settings: Settings, name: str, wsdl: str) -> Contract:
+    table = settings.services[name]
     hosts = set(settings.contract_hosts)
     folder, copies, location = settings.folder, None, wsdl
     if is_http(wsdl):
@@ -80,8 +82,10 @@ def _from_wsdl(settings: Settings, wsdl: str, check_schemas: bool) -> Contract:
         location,
         folder=folder,
         hosts=frozenset(hosts),
+        access=access(settings, name),
         copies=copies,
-        check_schemas=check_schemas,
+        hidden=[table.forward or ""],
+        check_schemas=table.validate_body,
     )
 
 

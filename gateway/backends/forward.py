@@ -11,6 +11,7 @@ No error says where the service is: logs are read by people who need not know.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,14 @@ KEEP_ALIVE = 4.0
 CONNECTIONS = 128
 
 TOO_LARGE = "The reply is larger than the gateway passes on."
+
+_REASONS = {
+    aiohttp.ClientConnectorCertificateError: (
+        "its certificate is not trusted: see backend.ca and backend.tls_name"
+    ),
+    aiohttp.ClientConnectorSSLError: "it does not speak TLS as it should",
+    aiohttp.ClientConnectorDNSError: "its name cannot be resolved",
+}
 
 Secured = Callable[[Call], Awaitable[bytes]]
 """Returns the bytes to send for a call: its own, with a WS-Security header put into them."""
@@ -129,10 +138,12 @@ class BackendTransport(Transport):
 
 
 def _reason(error: Exception) -> str:
-    """Return why there is no connection, in words that hold no name of a host."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not trusted: see backend.ca and backend.tls_name"
-    return getattr(error, "strerror", None) or type(error).__name__
+    """Return why there is no connection, in words of ours: those of libraries name the host."""
+    for kind, reason in _REASONS.items():
+        if isinstance(error, kind):
+            return reason
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else type(error).__name__
 
 
 def _closed_session() -> requests.Session:

@@ -19,6 +19,7 @@ from typing import Annotated, TextIO, TypeVar
 import typer
 from uvloop import new_event_loop
 
+from gateway.cli.discretion import plain_text, plain_traceback
 from gateway.errors import QueueBroken
 
 T = TypeVar("T")
@@ -117,10 +118,10 @@ class JsonLines(logging.Formatter):
             "time": _moment(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": plain_text(record),
         }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            entry["traceback"] = plain_traceback(record.exc_info[1])
         return json.dumps(entry)
 
 
@@ -129,9 +130,10 @@ class Readable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        text = record.getMessage().encode("unicode_escape").decode()
+        text = plain_text(record).encode("unicode_escape").decode()
         line = f"{moment} {record.levelname.lower():7} {text}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        error = record.exc_info[1] if record.exc_info else None
+        return f"{line}\n{plain_traceback(error)}" if error else line
 
 
 def _moment(record: logging.LogRecord) -> str:
@@ -179,11 +181,24 @@ class Gathering(logging.StreamHandler[TextIO]):
         return True
 
 
+QUIET = {
+    "asyncio": logging.WARNING,
+    "zeep": logging.ERROR,
+    "spyne": logging.ERROR,
+    "urllib3": logging.ERROR,
+    "requests": logging.ERROR,
+    "aiohttp": logging.ERROR,
+    "boto3": logging.ERROR,
+    "botocore": logging.ERROR,
+    "s3transfer": logging.ERROR,
+}
+"""Loggers of libraries, and their lowest level: below it they log messages, addresses, cookies."""
+
+
 def log_to_stderr(level: LogLevel) -> None:
     """Log readable lines to a terminal, JSON lines to anything else."""
     handler = Gathering()
     handler.setFormatter(Readable() if sys.stderr.isatty() else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("zeep", "urllib3", "asyncio", "aiohttp", "boto3", "botocore"):
-        # These log whole messages, or addresses: never below a warning.
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, lowest in QUIET.items():
+        logging.getLogger(name).setLevel(max(lowest, logging.getLevelNamesMapping()[level.upper()]))

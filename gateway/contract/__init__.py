@@ -2,7 +2,16 @@
 
 from gateway.contract.bindings import one_way_bodies
 from gateway.contract.contract import Contract
+from gateway.contract.fetching import Access
 from gateway.contract.loader import from_documents, from_names, load
 from gateway.contract.operations import Operation
 
-__all__ = ["Contract", "Operation", "from_documents", "from_names", "load", "one_way_bodies"]
+__all__ = [
+    "Access",
+    "Contract",
+    "Operation",
+    "from_documents",
+    "from_names",
+    "load",
+    "one_way_bodies",
+]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gateway.contract import publish
 from gateway.contract.documents import Document
 from gateway.contract.names import parse
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.schemas import Schemas
+from gateway.places import places
 from gateway.soap import Envelope
 
 
@@ -27,7 +28,9 @@ class Contract:
         schemas: Schemas | None,
         unchecked: frozenset[Operation],
         documents: Mapping[str, Document],
+        hidden: Iterable[str] = (),
     ) -> None:
+        """``hidden`` are addresses of the backend that its documents do not name."""
         self.operations = operations.all
         self.notes = notes
         self.headers = frozenset().union(*(one.headers for one in operations.all))
@@ -35,6 +38,7 @@ class Contract:
         self._schemas = schemas
         self._unchecked = unchecked
         self._documents = documents
+        self._places = places([*hidden, *publish.named_places(documents.values())])
 
     def find(self, envelope: Envelope, soap_action: str) -> Operation:
         """Return the operation that a request is for. Raises Refused.
@@ -76,4 +80,4 @@ class Contract:
         of the other documents.
         """
         served = {(one.service, one.port) for one in self.operations}
-        return publish.publish(self._documents, address, served)
+        return publish.publish(self._documents, address, served, self._places)

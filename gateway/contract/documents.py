@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +14,12 @@ from gateway.errors import ContractError
 from gateway.soap import Element
 
 MAX_DOCUMENTS = 1000
+MAX_LINKS = 20_000
+"""Imports and includes of all documents together; the largest contracts have some hundreds."""
+MAX_TOTAL = 128 * 2**20
+"""Bytes of all documents together."""
+LOADING = 300.0
+"""Seconds that all of it may take to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ def collect(entry: str, read: Read) -> Mapping[str, Document]:
     A reference is followed in the contract's own files first. Where none can be read, the
     catalogue answers for the namespaces that it knows; its schemas are located by their namespace.
     """
-    walk = _Walk(read)
+    walk = _Walk(entry, read)
     root = walk.open(entry)
     if root.tag != wsdl("definitions"):
         raise ContractError(
@@ -57,35 +65,53 @@ def linked(document: Document, *, bare: bool) -> Element:
 class _Walk:
     """What was opened and visited so far."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, entry: str, read: Read) -> None:
+        self._entry = shown(entry)
         self.documents: dict[str, Document] = {}
         self._read = read
         self._opened: dict[str, tuple[bytes, Element]] = {}
+        self._links = self._total = 0
+        self._began = time.monotonic()
 
     def open(self, location: str) -> Element:
         if location not in self._opened:
             namespace = wellknown.known(location)
             data = wellknown.read(namespace) if namespace else self._read(location)
+            self._total += len(data)
             self._opened[location] = (data, parse(data, shown(location)))
+            self._check_limits()
         return self._opened[location][1]
 
     def follow(self, pending: list[str]) -> None:
-        while pending:
-            location = pending.pop(0)
+        waiting = deque(pending)
+        while waiting:
+            location = waiting.popleft()
             if location not in self.documents:
                 document = self._visit(location)
                 self.documents[location] = document
-                pending += [target for target in document.targets if target]
-            if len(self.documents) > MAX_DOCUMENTS:
-                first = shown(next(iter(self.documents)))
+                waiting += dict.fromkeys(target for target in document.targets if target)
+
+    def _check_limits(self) -> None:
+        """Refuse a contract without an end. Raises ContractError."""
+        limits = (
+            (len(self.documents) + len(self._opened) > MAX_DOCUMENTS, f"{MAX_DOCUMENTS} documents"),
+            (self._links > MAX_LINKS, f"{MAX_LINKS} imports and includes"),
+            (self._total > MAX_TOTAL, f"{MAX_TOTAL} bytes"),
+            (time.monotonic() - self._began > LOADING, f"{LOADING:g} s to be read"),
+        )
+        for is_over, limit in limits:
+            if is_over:
                 raise ContractError(
-                    f"{first}: it has more than {MAX_DOCUMENTS} documents; merge some"
+                    f"{self._entry}: it takes more than {limit}; merge or shorten some"
                 )
 
     def _visit(self, location: str) -> Document:
         root = self.open(location)
         data, _ = self._opened.pop(location)
-        targets = tuple(self._target(node, name, location) for node, name in links(root))
+        found = list(links(root))
+        self._links += len(found)
+        self._check_limits()
+        targets = tuple(self._target(node, name, location) for node, name in found)
         namespaces = frozenset(node.get("targetNamespace", "") for node in root.iter(xs("schema")))
         return Document(location, data, root.tag == xs("schema"), targets, namespaces)
 

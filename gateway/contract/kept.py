@@ -23,10 +23,11 @@ def keeping(read: Read, folder: Path) -> Read:
         copy = folder / hashlib.sha256(location.encode()).hexdigest()
         try:
             data = read(location)
-        except ContractError as error:
+        except ContractError:
             if not copy.is_file():
                 raise
-            log.warning("%s; using the copy from when it was last read", error)
+            # Without the error, which says where it is: gateway check tells that.
+            log.warning("a contract's server does not answer; using the copy of its last answer")
             return copy.read_bytes()
         _keep(data, copy)
         return data

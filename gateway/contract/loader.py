@@ -11,6 +11,8 @@ from gateway.contract import reader
 from gateway.contract.bindings import bound_operations, request_bodies
 from gateway.contract.contract import Contract
 from gateway.contract.documents import Document, collect
+from gateway.contract.expansion import check_expansion
+from gateway.contract.fetching import Access, allowing, from_web
 from gateway.contract.kept import keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
@@ -26,22 +28,28 @@ def load(
     *,
     folder: Path,
     hosts: frozenset[str] = frozenset(),
+    access: Access | None = None,
     copies: Path | None = None,
+    hidden: Iterable[str] = (),
     check_schemas: bool = True,
 ) -> Contract:
     """Load the contract whose WSDL is at a location, and everything that it imports.
 
     ``location`` is a path, absolute or relative to ``folder``, or a URL on one of ``hosts``, each
-    "name" or "name:port". Only files below the folder and documents of the hosts are read, and no
-    redirect is followed. What a host served is kept in the folder ``copies``, and used from there
-    when it does not answer; the public schemas that contracts import come from the catalogue.
+    "name" or "name:port"; ``access`` is how one of them is asked. Only files below the folder and
+    documents of the hosts are read, and no redirect is followed. What a host served is kept in the
+    folder ``copies``, and used from there when it does not answer; the public schemas that
+    contracts import come from the catalogue. ``hidden`` are addresses that it must not publish,
+    beside those in its documents.
     Blocks, for seconds with a WSDL of megabytes. Raises ContractError: one line with the file, the
     line where it is known, and the cure.
     """
     entry = reader.absolute(location, f"{folder.resolve()}/")
-    fetch = reader.from_hosts(hosts)
-    read = reader.from_folder(folder, keeping(fetch, copies) if copies else fetch)
-    return _load(entry, read, check_schemas)
+    fetch = from_web(access)
+    # First the host: a copy is no way around the settings.
+    fetch = allowing(hosts, keeping(fetch, copies) if copies else fetch)
+    read = reader.from_folder(folder, fetch)
+    return _load(entry, read, check_schemas, hidden)
 
 
 def from_documents(
@@ -66,13 +74,16 @@ def from_names(read: Callable[[str], bytes], entry: str, *, check_schemas: bool 
     return _load(urljoin(reader.MEMORY, entry), read_location, check_schemas)
 
 
-def _load(entry: str, read: reader.Read, check_schemas: bool) -> Contract:
+def _load(
+    entry: str, read: reader.Read, check_schemas: bool = True, hidden: Iterable[str] = ()
+) -> Contract:
     documents = collect(entry, read)
     roots = [
         parse(document.data, reader.shown(document.location))
         for document in documents.values()
         if not document.is_schema
     ]
+    check_expansion(documents)
     model, notes = read_model(entry, documents)
     found = list(declared(model, request_bodies(roots)))
     if not found:
@@ -91,6 +102,7 @@ def _load(entry: str, read: reader.Read, check_schemas: bool) -> Contract:
         schemas=schemas,
         unchecked=frozenset(operation for operation, gap in gaps.items() if gap),
         documents=documents,
+        hidden=hidden,
     )
 
 

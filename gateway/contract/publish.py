@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from lxml import etree
 
 from gateway.contract.documents import Document, linked
-from gateway.contract.names import SOAP_BINDINGS, WSDL, XSI, links, wsdl
+from gateway.contract.names import SOAP_BINDINGS, WSDL, XS, XSI, links, parse, wsdl
+from gateway.contract.reader import MEMORY
+from gateway.places import STAND_IN
 from gateway.soap import Element
 
 ENTRY = "wsdl"
@@ -16,6 +19,7 @@ MARK = "published by soap-queue-gateway"
 
 _SOAP_ADDRESSES = tuple(f"{{{uri}}}address" for uri in SOAP_BINDINGS)
 _JMS = "{http://www.w3.org/2010/soapjms/}*"
+_KNOWN = {WSDL, XS, *SOAP_BINDINGS}
 _HINTS = (f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation")
 
 
@@ -24,13 +28,14 @@ Port = tuple[str, str]
 
 
 def publish(
-    documents: Mapping[str, Document], address: str, served: Set[Port]
+    documents: Mapping[str, Document], address: str, served: Set[Port], hidden: re.Pattern[str]
 ) -> Mapping[str, bytes]:
     """Return the documents to serve, by the query string that asks for each; the entry is "wsdl".
 
     Left out, because they name the backend and its surroundings: comments, ports that are not
     served, endpoint references, queue names of SOAP over JMS, and hints where to find schemas.
-    Documentation stays as it is, and so do the names of namespaces.
+    What ``hidden`` finds in documentation, policies and other extensions is replaced. The names
+    of namespaces and actions stay: they are in every message.
     """
     keys = _keys(documents)
     join = "&" if "?" in address else "?"
@@ -45,10 +50,22 @@ def publish(
         notes = root.iterfind(f"{wsdl('types')}/{wsdl('documentation')}")
         for node in [*root.iter(_JMS), *notes]:
             _drop(node)
+        _hide(root, hidden)
         root.addprevious(etree.Comment(f" {MARK} "))
         tree = root.getroottree()
         published[key] = etree.tostring(tree, xml_declaration=True, encoding="utf-8")
     return published
+
+
+def named_places(documents: Iterable[Document]) -> Iterator[str]:
+    """Yield every address that documents were read from, and that they give a port."""
+    for document in documents:
+        if not document.location.startswith(MEMORY):
+            yield document.location
+        if not document.is_schema:
+            root = parse(document.data, document.location)
+            for port in root.iterfind(f"{wsdl('service')}/{wsdl('port')}"):
+                yield from (node.get("location", "") for node in port)
 
 
 def _keys(documents: Mapping[str, Document]) -> Mapping[str, str]:
@@ -82,6 +99,28 @@ def _rewrite_ports(service: Element, address: str, served: Set[Port]) -> None:
                 node.set("location", address)
             elif etree.QName(node).namespace != WSDL:
                 _drop(node)
+
+
+def _hide(root: Element, hidden: re.Pattern[str]) -> None:
+    """Replace the places of the backend wherever a contract does not depend on what is written.
+
+    Addresses and links are ours by now; other attributes of WSDL and XML Schema are names.
+    """
+    for node in root.iter("{*}*"):
+        node.text, node.tail = (
+            hidden.sub(STAND_IN, text) if text else text for text in (node.text, node.tail)
+        )
+        is_known = etree.QName(node).namespace in _KNOWN
+        for name, value in node.attrib.items():
+            if _is_free(str(name), is_known):
+                node.set(name, hidden.sub(STAND_IN, str(value)))
+
+
+def _is_free(name: str, is_known: bool) -> bool:
+    """Tell whether an attribute may be changed: not an action, nor a name of the standards."""
+    if etree.QName(name).localname == "Action":
+        return False
+    return name == "source" or not is_known or name.startswith("{")
 
 
 def _drop(node: Element) -> None:

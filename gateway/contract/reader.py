@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
-import requests
-
+from gateway.contract.fetching import MAX_DOCUMENT
 from gateway.errors import ContractError
 
 Read = Callable[[str], bytes]
@@ -18,24 +18,21 @@ Read = Callable[[str], bytes]
 
 MEMORY = "http://documents.invalid/"
 """Where documents that were handed over in memory seem to be; RFC 2606 keeps .invalid unused."""
-MAX_DOCUMENT = 32 * 2**20
-CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
-_PORTS = {"http": "80", "https": "443"}
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?", re.IGNORECASE)
-_CHUNK = 2**16
 
 
 def absolute(location: str, base: str) -> str:
     """Return where a reference leads, as seen from the document that holds it.
 
-    Paths become real paths, with every symbolic link followed: what is checked is what is opened.
+    It is worked out from the words alone: nothing is looked at, or the contract could have anything
+    on this machine looked at. Raises ContractError for what leads nowhere.
     """
     location = location.strip()
     if _is_web(location):
         return location
-    if _is_web(base):
-        return urljoin(base, location)
-    return _real_path(location, os.path.dirname(base))
+    try:
+        return urljoin(base, location) if _is_web(base) else _path(location, os.path.dirname(base))
+    except ValueError as error:  # a bracket without its other half
+        raise ContractError(f"{location!r} is no address; correct it") from error
 
 
 def from_folder(folder: Path, fetch: Read) -> Read:
@@ -43,15 +40,9 @@ def from_folder(folder: Path, fetch: Read) -> Read:
     top = folder.resolve()
 
     def read(location: str) -> bytes:
-        return fetch(location) if _is_web(location) else _read_file(Path(location), top)
+        return fetch(location) if _is_web(location) else _read_file(location, top)
 
     return read
-
-
-def from_hosts(hosts: frozenset[str]) -> Read:
-    """Return a reader of what some hosts serve."""
-    allowed = frozenset(host.lower() for host in hosts)
-    return lambda location: _fetch(location, allowed)
 
 
 def from_memory(documents: Mapping[str, bytes]) -> Read:
@@ -76,7 +67,7 @@ def _is_web(location: str) -> bool:
     return location[:8].lower().startswith(("http://", "https://"))
 
 
-def _real_path(location: str, folder: str) -> str:
+def _path(location: str, folder: str) -> str:
     if location[:5].lower() == "file:":
         parts = urlsplit(location)
         if parts.netloc not in ("", "localhost"):
@@ -86,76 +77,62 @@ def _real_path(location: str, folder: str) -> str:
         location = url2pathname(parts.path)
     elif "://" in location:
         raise ContractError(f"{location} cannot be read; save it in the contract's folder")
-    path = os.path.join(folder, location)
-    # A schemaLocation is a URI: a blank in a file's name is %20 there, in careful documents.
-    return os.path.realpath(
-        path if os.path.exists(path) else os.path.join(folder, unquote(location))
-    )
+    return os.path.normpath(os.path.join(folder, location))
 
 
-def _read_file(path: Path, top: Path) -> bytes:
-    real = path.resolve()
-    if not real.is_relative_to(top):
-        raise ContractError(f"{path} is outside of the contract's folder {top}; move it there")
+def _read_file(path: str, top: Path) -> bytes:
+    """Read a file below a folder. Raises ContractError.
+
+    A schemaLocation is a URI: a blank in a file's name is %20 there, in careful documents.
+    """
+    plain = os.path.normpath(unquote(path))
     try:
-        if not real.is_file():
-            raise ContractError(f"{path} is not there, or is no file; save it there")
-        if real.stat().st_size > MAX_DOCUMENT:
-            raise ContractError(f"{path} is larger than {MAX_DOCUMENT} bytes; split it")
-        return real.read_bytes()
+        return _read_below(path if plain == path or os.path.lexists(path) else plain, top)
+    except (ValueError, RecursionError) as error:  # a NUL, a path without an end
+        raise ContractError(f"{path!r} is no path of a file; correct it") from error
     except OSError as error:
-        raise ContractError(
-            f"{path} cannot be read ({error.strerror}); give access to it"
-        ) from error
+        raise ContractError(f"{path} {_told(error)}") from error
 
 
-def _fetch(url: str, hosts: frozenset[str]) -> bytes:
-    _check_host(url, hosts)
-    session = requests.Session()
-    # Neither a proxy nor a .netrc of the environment has a say in where a contract comes from.
-    session.trust_env = False
+def _read_below(path: str, top: Path) -> bytes:
+    """Open a file step by step from the folder on, and no step is a symbolic link.
+
+    So what is checked is what is opened, whoever changes names in between. Links within the folder
+    are followed before. Raises OSError, ValueError, ContractError.
+    """
+    _check_below(path, path, top)
+    real = os.path.realpath(path)
+    _check_below(real, path, top)
+    *folders, name = Path(real).relative_to(top).parts or (".",)
+    here = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with (
-            session,
-            session.get(
-                url,
-                allow_redirects=False,
-                stream=True,
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-                headers={"Accept-Encoding": "identity"},
-            ) as response,
-        ):
-            return _content(response, url)
-    except requests.RequestException as error:
-        raise ContractError(
-            f"{url} does not answer; start what serves it, or save the document as a file"
-        ) from error
+        for folder in folders:
+            inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = inside
+        # Without waiting: for a pipe, open waits until somebody writes.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with open(os.open(name, flags, dir_fd=here), "rb") as file:
+            return _whole(file, path)
+    finally:
+        os.close(here)
 
 
-def _check_host(url: str, hosts: frozenset[str]) -> None:
-    """Refuse any host but the named ones; a name without a port means its scheme's own port."""
-    # What two libraries could read as two different hosts is refused, whatever it names.
-    if not _PLAIN_URL.fullmatch(url):
-        raise ContractError(f"{url!r} is no address that a contract can be read from; correct it")
-    scheme, _, rest = url.partition("://")
-    host = re.split(r"[/?#]", rest)[0].lower()
-    name, _, port = host.partition(":")
-    default = _PORTS[scheme.lower()]
-    names = {name, f"{name}:{default}"} if port in ("", default) else {host}
-    if not names & hosts:
-        raise ContractError(
-            f"{url} is on a host that is not named for contracts; save the document in the "
-            f"contract's folder and change the reference, or name the host {host}"
-        )
+def _check_below(path: str, shown: str, top: Path) -> None:
+    if not Path(path).is_relative_to(top):
+        raise ContractError(f"{shown} is outside of the contract's folder {top}; move it there")
 
 
-def _content(response: requests.Response, url: str) -> bytes:
-    if response.status_code != 200:
-        answer = "a redirect" if response.is_redirect else f"status {response.status_code}"
-        raise ContractError(f"{url} answers with {answer}; name the document's own address")
-    content = bytearray()
-    for chunk in response.iter_content(_CHUNK):
-        content += chunk
-        if len(content) > MAX_DOCUMENT:
-            raise ContractError(f"{url} is larger than {MAX_DOCUMENT} bytes; save and split it")
-    return bytes(content)
+def _whole(file: BinaryIO, path: str) -> bytes:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise ContractError(f"{path} is not there, or is no file; save it there")
+    data = file.read(MAX_DOCUMENT + 1)
+    if len(data) > MAX_DOCUMENT:
+        raise ContractError(f"{path} is larger than {MAX_DOCUMENT} bytes; split it")
+    return data
+
+
+def _told(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "is not there, or is no file; save it there"
+    return f"cannot be read ({error.strerror}); give access to it"

@@ -107,6 +107,11 @@ def _remember(memory: OrderedDict[Name, V], name: Name, value: V, most: int) -> 
     return memory.popitem(last=False)[1] if len(memory) > most else None
 
 
+def _forget(waiting: dict[str, Name], keys: Iterable[str]) -> None:
+    for key in keys:
+        waiting.pop(key, None)
+
+
 class ReplyBox:
     """Replies in an SQS queue of this process: made at the first call, removed at the end.
 
@@ -137,8 +142,7 @@ class ReplyBox:
         if name not in self._kept:
             self._waiting[keys[1]] = name
         # One-way requests are never answered: they are forgotten here.
-        forgotten = _remember(self._sent, name, keys, REMEMBERED)
-        self._wait_no_more(forgotten or ())
+        _forget(self._waiting, _remember(self._sent, name, keys, REMEMBERED) or ())
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return the reply if it came; of a request that this process did not send, nothing."""
@@ -183,11 +187,7 @@ class ReplyBox:
             log.warning("the reply to %s cannot be read: %s", id, reply.reason)
             return
         _remember(self._kept, name, replace(reply, violation=None), KEPT)
-        self._wait_no_more((correlation, *self._sent.get(name, ())))
-
-    def _wait_no_more(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._waiting.pop(key, None)
+        _forget(self._waiting, (correlation, *self._sent.get(name, ())))
 
     async def _open(self) -> tuple[str, SqsPump]:
         """Return the reply queue; the first call makes it, others wait for that."""

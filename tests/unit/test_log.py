@@ -6,11 +6,14 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from gateway.cli.running import GATHER, Gathering, JsonLines, Readable
+from gateway.cli.running import GATHER, Gathering, JsonLines, LogLevel, Readable
+from gateway.errors import ConfigurationError, Unanswered
 
 
 @pytest.fixture
@@ -71,10 +74,63 @@ def test_what_a_text_holds_stays_on_its_line(formatter):
     assert not {"\n", "\x1b", "\x00"} & set(text)
 
 
-def test_a_failure_carries_its_traceback(log):
-    logger, written = log
+@pytest.mark.parametrize("formatter", [JsonLines(), Readable()])
+def test_a_failure_carries_its_traceback_and_no_text_of_others(formatter):
+    text = formatter.format(failure())
+    assert "test_log.py" in text
+    assert "in failing" in text
+    for kind in ("KeyError", "ValueError", "ExceptionGroup", "ConfigurationError", "Unanswered"):
+        assert kind in text
+    assert "canary" not in text
+    assert "our own words" in text
+
+
+CANARY = "can" + "ary"  # in no line of code that a traceback shows
+
+
+def failing(error, cause=None):
+    raise error from cause
+
+
+def failure():
+    """Return the record of an error with others in it, and behind it."""
     try:
-        raise ValueError("why")
-    except ValueError:
-        logger.exception("failed")
-    assert "ValueError: why" in written()[0]["traceback"]
+        try:
+            {}[CANARY]
+        except KeyError:
+            errors = [
+                ValueError(CANARY),
+                ConfigurationError(CANARY),
+                Unanswered("our own words"),
+            ]
+            failing(ExceptionGroup(CANARY, errors), OSError(CANARY))
+    except ExceptionGroup:
+        exc_info = sys.exc_info()
+    # The cause hides what was being dealt with: raise it once more, without one.
+    exc_info[1].__cause__ = None
+    exc_info[1].__suppress_context__ = False
+    return logging.makeLogRecord({"msg": "failed", "levelname": "ERROR", "exc_info": exc_info})
+
+
+def test_an_exception_that_nobody_took_shows_no_text():
+    text = "Task exception was never retrieved\nfuture: <Task exception=ValueError('canary')>"
+    record = logging.makeLogRecord({"msg": text, "levelname": "ERROR", "name": "asyncio"})
+    assert "canary" not in JsonLines().format(record)
+    assert "never retrieved" in JsonLines().format(record)
+
+
+@pytest.mark.parametrize("level", LogLevel)
+def test_libraries_log_nothing_below_an_error_at_any_level(level):
+    script = (
+        "import logging, sys; from gateway.cli.running import LogLevel, QUIET, log_to_stderr\n"
+        f"log_to_stderr(LogLevel.{level.name})\n"
+        "for name in [*QUIET, 'aiohttp.client', 'zeep.wsdl', 'botocore.endpoint']:\n"
+        "    logging.getLogger(name).info('canary'); logging.getLogger(name).debug('canary')\n"
+        "    if name != 'asyncio': logging.getLogger(name).warning('canary')\n"
+        "logging.getLogger('gateway.x').error('seen')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "canary" not in done.stderr
+    assert "seen" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -246,14 +247,14 @@ async def test_where_nobody_listens_nothing_was_sent(call):
     async with backend_at(says()) as backend:
         pass
     closed = ForwardBackend(backend._address, LIMITS)
-    with pytest.raises(Unreached):
+    with pytest.raises(Unreached, match=r"^no connection: Connection refused$"):
         await closed.invoke(call())
     await closed.aclose()
 
 
 async def test_a_name_that_does_not_resolve_was_not_reached(call):
     backend = ForwardBackend("http://nowhere.invalid/", LIMITS)
-    with pytest.raises(Unreached):
+    with pytest.raises(Unreached, match=r"^no connection: its name cannot be resolved$"):
         await backend.invoke(call())
     await backend.aclose()
 
@@ -402,6 +403,21 @@ async def test_a_transfer_encoding_that_packs_is_not_unpacked(call):
 async def test_a_content_type_says_nothing_but_what_soap_needs(call, stated, passed_on):
     async with backend_at(says(REPLY, content_type=stated)) as backend:
         assert (await backend.invoke(call())).content_type == passed_on
+
+
+TELLING = FAULT.replace(b">no<", b">no answer from http://10.1.2.3/db<")
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+async def test_a_fault_that_gives_the_service_away_passes_where_the_settings_say_so(call, unsafe):
+    async with backend_at(says(TELLING, 500)) as served:
+        settings = replace(LIMITS, unsafe_faults=unsafe)
+        backend = ForwardBackend(served._address, settings)
+        reply = await backend.invoke(call())
+        await backend.aclose()
+    assert reply.is_fault
+    assert (reply.body == TELLING) is unsafe
+    assert (b"10.1.2.3" in reply.body) is unsafe
 
 
 async def test_connections_are_used_again(call):

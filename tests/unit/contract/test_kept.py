@@ -32,6 +32,7 @@ def test_what_was_read_is_there_when_the_server_is_down(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert keeping(server.read, tmp_path / "kept")(URL) == b"<definitions/>"
     assert "does not answer; using the copy" in caplog.text
+    assert "10.1.2.3" not in caplog.text
 
 
 def test_a_server_that_is_up_is_believed_and_not_the_copy(tmp_path):

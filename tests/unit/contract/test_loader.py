@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
-from gateway.contract import load, reader
+from gateway.contract import fetching, load, reader
 from gateway.errors import ContractError
 
 INCLUDE = (
@@ -19,44 +15,6 @@ ORDERS_XSD = (
     '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:orders">'
     '<xs:element name="getOrder" type="xs:int"/></xs:schema>'
 )
-
-
-class Site:
-    """A web server on this machine: what it serves, and what it was asked for."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}
-        self.asked: list[str] = []
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                site.asked.append(self.path)
-                status, headers, body = site.pages.get(self.path, (404, {}, b""))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self.server.server_port}"
-        self.url = f"http://{self.host}"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    thread = threading.Thread(target=site.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield site
-    site.server.shutdown()
-    thread.join()
-    site.server.server_close()
 
 
 @pytest.fixture
@@ -185,6 +143,7 @@ def test_a_host_that_does_not_answer_or_says_no_is_refused_by_its_name(site, inc
 
 def test_a_document_that_is_too_large_is_refused(site, folder, including, monkeypatch):
     monkeypatch.setattr(reader, "MAX_DOCUMENT", 5000)
+    monkeypatch.setattr(fetching, "MAX_DOCUMENT", 5000)
     site.pages["/o.xsd"] = (200, {}, b" " * 6000)
     (folder / "o.xsd").write_bytes(b" " * 6000)
     for location in (f"{site.url}/o.xsd", "o.xsd"):

@@ -10,6 +10,8 @@ import pytest
 import zeep
 from lxml import etree
 
+from gateway.contract import load
+
 GATEWAY = "http://gateway.example/orders"
 XS = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"'
 
@@ -127,12 +129,86 @@ def test_what_else_names_the_backend_is_left_out(contract, wsdl, get):
     assert b"backend.example" not in published
 
 
-def test_names_and_documentation_stay(contract, wsdl, get):
-    head = "<documentation>Ask http://backend.example/help</documentation>"
+def test_documentation_stays_but_for_the_places_of_the_backend_and_names_stay_whole(
+    contract, wsdl, get
+):
+    head = (
+        "<documentation>Ask http://backend.example:8080/help, or <b>BACKEND.example</b>."
+        "</documentation>"
+    )
     data = wsdl(get, head=head).replace(b'"urn:wsdl"', b'"http://backend.example/ns"')
+    data = data.replace(b'"urn:orders/getOrder"', b'"http://backend.example/getOrder"')
     root = etree.fromstring(contract(data).publish(GATEWAY)["wsdl"])
     assert root.get("targetNamespace") == "http://backend.example/ns"
-    assert root.findtext("{*}documentation") == "Ask http://backend.example/help"
+    assert root.find(".//{*}operation[@soapAction]").get("soapAction") == (
+        "http://backend.example/getOrder"
+    )
+    text = "".join(root.find("{*}documentation").itertext())
+    assert text == "Ask http://service.invalid/help, or service.invalid."
+
+
+def note(text):
+    return f"<xs:annotation>{text}</xs:annotation>"
+
+
+FORMS = {
+    "documentation of a schema": note(
+        "<xs:documentation source='http://{0}/d'>{0}</xs:documentation>"
+    ),
+    "application information": note(
+        "<xs:appinfo><a href='http://{0}/' xmlns=''>{0}</a>{0}</xs:appinfo>"
+    ),
+    "an attribute of a foreign namespace": "<xs:annotation f:at='{0}' xmlns:f='urn:f'/>",
+    "a comment": "<!-- {0} -->",
+    "a processing instruction": "<?made on {0}?>",
+    "a hint": (
+        "<xs:annotation xmlns:i='http://www.w3.org/2001/XMLSchema-instance'"
+        " i:schemaLocation='urn:x http://{0}/x'/>"
+    ),
+}
+EXTENSIONS = {
+    "a policy": "<p:Policy xmlns:p='http://www.w3.org/ns/ws-policy'><p:All><a:Address xmlns:a='urn:a'>https://{0}/sts</a:Address></p:All></p:Policy>",
+    "a reference to a policy": "<p:PolicyReference xmlns:p='http://www.w3.org/ns/ws-policy' URI='http://{0}/p'/>",
+    "documentation": "<documentation xml:base='http://{0}/'>on {0}</documentation>",
+    "a comment": "<!-- {0} -->",
+}
+
+
+@pytest.mark.parametrize("place", ["backend.example", "backend.example:8080", "10.9.8.7", "APP07"])
+@pytest.mark.parametrize("form", [*FORMS, *(f"in the WSDL: {name}" for name in EXTENSIONS)])
+def test_no_form_of_naming_the_backend_gets_out(contract, wsdl, get, form, place):
+    in_wsdl = form.removeprefix("in the WSDL: ")
+    head = EXTENSIONS[in_wsdl].format(place) if form.startswith("in the WSDL") else ""
+    noted = FORMS.get(form, "").format(place)
+    schema = NESTED["deep/two.xsd"].replace(
+        b'include schemaLocation="../one.xsd"/>',
+        f'include schemaLocation="../one.xsd"/>{noted}'.encode(),
+    )
+    assert noted.encode() in schema
+    ports = "".join(
+        f'<service name="S{n}"><port name="p" binding="t:b0"><s:address location="{address}"'
+        ' xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/"/></port></service>'
+        for n, address in enumerate(["http://10.9.8.7/x", "https://app07.internal.example/y"])
+    )
+    loaded = contract(
+        wsdl(get, types=TYPES, head=head, tail=ports), {**NESTED, "deep/two.xsd": schema}
+    )
+    pages = loaded.publish(GATEWAY)
+    for name, data in pages.items():
+        for telling in (b"backend.example", b"10.9.8.7", b"app07"):
+            assert telling not in data.lower(), name
+    assert contract(
+        pages["wsdl"], {f"{GATEWAY}?{name}": data for name, data in pages.items()}
+    ).operations
+
+
+def test_an_address_of_the_settings_alone_is_hidden_as_well(tmp_path, wsdl, get):
+    head = "<documentation>see app07</documentation>"
+    (tmp_path / "a.wsdl").write_bytes(wsdl(get, head=head))
+    hidden = ["https://app07.internal.example/Orders"]
+    for given, text in ((hidden, b"see service.invalid"), ([], b"see app07")):
+        published = load("a.wsdl", folder=tmp_path, hidden=given).publish(GATEWAY)
+        assert text in published["wsdl"]
 
 
 def test_ports_over_plain_http_are_left_out(contract, wsdl, get):

@@ -1,0 +1,188 @@
+"""Fetches documents of contracts from the hosts that may serve them, and from no other."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from gateway.errors import ContractError
+
+MAX_DOCUMENT = 32 * 2**20
+CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT = 10.0, 60.0, 120.0
+"""Seconds to connect, to wait for the next bytes, and for a whole document."""
+_PORTS = {"http": "80", "https": "443"}
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?", re.IGNORECASE)
+_CHUNK = 2**16
+
+
+class Tls(Protocol):
+    """How TLS is spoken with a server."""
+
+    @property
+    def name(self) -> str | None:
+        """The name in its certificate; None for its host."""
+        ...
+
+    def context(self) -> ssl.SSLContext:
+        """Return what verifies it, and shows our certificate."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How one server is asked: with which headers, and how its TLS is verified.
+
+    What it holds is shown to that server alone, and to no other that a contract names.
+    """
+
+    host: str
+    """Host and port, as the address of its WSDL has them."""
+    headers: Callable[[], Mapping[str, str]]
+    tls: Callable[[], Tls | None]
+
+
+class _Verified(HTTPAdapter):
+    """Speaks TLS as a service wants it: with its authority, its name, and our certificate."""
+
+    def __init__(self, context: ssl.SSLContext, name: str | None) -> None:
+        self._context = context
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        options["ssl_context"] = self._context
+        if self._name:
+            options |= {"server_hostname": self._name, "assert_hostname": self._name}
+        super().init_poolmanager(*arguments, **options)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave the context as it is: requests would add authorities of its own."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+def from_web(access: Access | None = None) -> Callable[[str], bytes]:
+    """Return a reader of what servers serve; ``access`` is used with its own host alone."""
+    return lambda url: _fetch(url, access if access and _place(url) == access.host else None)
+
+
+def allowing(hosts: frozenset[str], read: Callable[[str], bytes]) -> Callable[[str], bytes]:
+    """Return a reader that refuses any host but the named ones, before anything else is done."""
+    allowed = frozenset(host.lower() for host in hosts)
+
+    def read_allowed(url: str) -> bytes:
+        _check_host(url, allowed)
+        return read(url)
+
+    return read_allowed
+
+
+def _place(url: str) -> str:
+    return re.split(r"[/?#]", url.partition("://")[2])[0].lower()
+
+
+def _check_host(url: str, hosts: frozenset[str]) -> None:
+    """Refuse any host but the named ones; a name without a port means its scheme's own port."""
+    # What two libraries could read as two different hosts is refused, whatever it names; and not
+    # repeated where it may hold a password.
+    if not _PLAIN_URL.fullmatch(url):
+        told = repr(url) if "@" not in url else "an address with an @ in it"
+        raise ContractError(f"{told} is no address that a contract can be read from; correct it")
+    host = _place(url)
+    name, _, port = host.partition(":")
+    default = _PORTS[url.partition("://")[0].lower()]
+    names = {name, f"{name}:{default}"} if port in ("", default) else {host}
+    if not names & hosts:
+        raise ContractError(
+            f"{url} is on a host that is not named for contracts; save the document in the "
+            f"contract's folder and change the reference, or name the host {host}"
+        )
+
+
+def _fetch(url: str, access: Access | None) -> bytes:
+    """Fetch a document within the time for all of it: a server may send a byte a minute."""
+    outcome: list[bytes | ContractError] = []
+    done = threading.Event()
+    session, headers = _session(access)
+
+    def run() -> None:
+        try:
+            outcome.append(_request(session, url, headers))
+        except ContractError as error:
+            outcome.append(error)
+        finally:
+            done.set()
+
+    # Nothing stops a blocking read from outside: where it takes too long, it is left behind.
+    threading.Thread(target=run, name="fetch-contract", daemon=True).start()
+    if not done.wait(TOTAL_TIMEOUT) or not outcome:
+        raise ContractError(
+            f"{url} does not come within {TOTAL_TIMEOUT:g} s; save the document as a file"
+        )
+    if isinstance(outcome[0], ContractError):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _session(access: Access | None) -> tuple[requests.Session, Mapping[str, str]]:
+    """Return a session, and the headers to ask with. Raises ConfigurationError."""
+    session = requests.Session()
+    # Neither a proxy nor a .netrc of the environment has a say in where a contract comes from.
+    session.trust_env = False
+    tls = access.tls() if access else None
+    if tls is not None:
+        session.mount("https://", _Verified(tls.context(), tls.name))
+    return session, {"Accept-Encoding": "identity", **(access.headers() if access else {})}
+
+
+def _request(session: requests.Session, url: str, headers: Mapping[str, str]) -> bytes:
+    try:
+        with (
+            session,
+            session.get(
+                url,
+                allow_redirects=False,
+                stream=True,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                headers=headers,
+            ) as response,
+        ):
+            return _content(response, url)
+    except requests.exceptions.SSLError as error:
+        raise ContractError(
+            f"{url} is not trusted; name its authority in backend.ca, or the name in its "
+            "certificate in backend.tls_name"
+        ) from error
+    # What urllib3 raises while the content is read; ValueError: for headers that are none.
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        raise ContractError(
+            f"{url} does not answer; start what serves it, or save the document as a file"
+        ) from error
+
+
+def _content(response: requests.Response, url: str) -> bytes:
+    if response.status_code != 200:
+        answer = "a redirect" if response.is_redirect else f"status {response.status_code}"
+        raise ContractError(f"{url} answers with {answer}; {_cure(response.status_code)}")
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise ContractError(f"{url} is packed, unasked; save the document as a file")
+    content = bytearray()
+    # Not iter_content: it unpacks.
+    for chunk in response.raw.stream(_CHUNK, decode_content=False):
+        content += chunk
+        if len(content) > MAX_DOCUMENT:
+            raise ContractError(f"{url} is larger than {MAX_DOCUMENT} bytes; save and split it")
+    return bytes(content)
+
+
+def _cure(status: int) -> str:
+    if status in (401, 403):
+        return "log in with [services.NAME.backend], or save the document as a file"
+    return "name the document's own address"
