@@ -12,6 +12,7 @@ from gateway.cli.check import check
 from gateway.cli.daemons import listen, serve, up
 from gateway.cli.demo import demo
 from gateway.cli.grant import grant
+from gateway.cli.new import new
 from gateway.cli.policy import policy
 from gateway.cli.provision import provision
 from gateway.cli.publish import publish
@@ -42,5 +43,18 @@ def common(
     """What every command takes."""
 
 
-for command in (demo, up, serve, listen, call, check, status, provision, policy, grant, publish):
+for command in (
+    demo,
+    new,
+    up,
+    serve,
+    listen,
+    call,
+    check,
+    status,
+    provision,
+    policy,
+    grant,
+    publish,
+):
     app.command()(command)

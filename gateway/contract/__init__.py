@@ -4,5 +4,14 @@ from gateway.contract.bindings import one_way_bodies
 from gateway.contract.contract import Contract
 from gateway.contract.loader import from_documents, from_names, load
 from gateway.contract.operations import Operation
+from gateway.contract.saving import fetch
 
-__all__ = ["Contract", "Operation", "from_documents", "from_names", "load", "one_way_bodies"]
+__all__ = [
+    "Contract",
+    "Operation",
+    "fetch",
+    "from_documents",
+    "from_names",
+    "load",
+    "one_way_bodies",
+]

@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 import requests
 
-from gateway.errors import ContractError
+from gateway.errors import ContractError, OutOfBounds
 
 Read = Callable[[str], bytes]
 """Returns the document at an absolute location. Raises ContractError, with the cure."""
@@ -96,7 +96,7 @@ def _real_path(location: str, folder: str) -> str:
 def _read_file(path: Path, top: Path) -> bytes:
     real = path.resolve()
     if not real.is_relative_to(top):
-        raise ContractError(f"{path} is outside of the contract's folder {top}; move it there")
+        raise OutOfBounds(f"{path} is outside of the contract's folder {top}; move it there")
     try:
         if not real.is_file():
             raise ContractError(f"{path} is not there, or is no file; save it there")
@@ -143,7 +143,7 @@ def _check_host(url: str, hosts: frozenset[str]) -> None:
     default = _PORTS[scheme.lower()]
     names = {name, f"{name}:{default}"} if port in ("", default) else {host}
     if not names & hosts:
-        raise ContractError(
+        raise OutOfBounds(
             f"{url} is on a host that is not named for contracts; save the document in the "
             f"contract's folder and change the reference, or name the host {host}"
         )
