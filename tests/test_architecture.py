@@ -21,7 +21,7 @@ LAYERS = [
     {"gateway.message"},
     {"gateway.soap"},
     {"gateway.queue", "gateway.endpoint", "gateway.glimpse", "gateway.contract"},
-    {"gateway.queues", "gateway.backend", "gateway.remote", "gateway.verdict"},
+    {"gateway.queues", "gateway.backend", "gateway.served", "gateway.remote", "gateway.verdict"},
     {"gateway.admission", "gateway.backends"},
     {
         "gateway.service",

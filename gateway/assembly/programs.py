@@ -53,5 +53,5 @@ def _say_ready(settings: Settings, loaded: Mapping[str, Loaded]) -> None:
     for name, one in loaded.items():
         how = "hosted here" if one.hosted else f"to {backend_address(settings, name, one.contract)}"
         log.info("serving %s, %s", name, how)
-        for note in one.contract.notes:
+        for note in one.notes:
             log.warning("%s: %s", name, note)

@@ -53,7 +53,7 @@ class Instances:
     def _wrappers(self) -> Iterator[Wrapper]:
         for operation in self.contract.operations:
             for direction in DIRECTIONS[: 1 if operation.one_way else 2]:
-                if self._is_rpc(operation):
+                if not operation.encoded and self._is_rpc(operation):
                     name, kinds = self._rpc(operation, direction)
                     yield Wrapper(name, tuple(kinds.items()))
 
