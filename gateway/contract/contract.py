@@ -33,6 +33,11 @@ class Contract:
         self._unchecked = unchecked
         self._documents = documents
 
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """Its documents by location, the WSDL first."""
+        return self._documents
+
     def find(self, envelope: Envelope, soap_action: str) -> Operation:
         """Return the operation that a request is for. Raises Refused.
 

@@ -12,7 +12,7 @@ from gateway.contract import Contract
 from gateway.contract.documents import linked
 from gateway.contract.names import SOAP_BINDINGS, clark, wsdl, xs
 from gateway.contract.operations import Operation
-from gateway.contract.schema_set import Wrapper, _by_namespace, schema_set
+from gateway.contract.schema_set import Wrapper, schema_set, schemas_by_namespace
 from gateway.soap import Element
 
 DIRECTIONS = ("input", "output")
@@ -23,7 +23,7 @@ class Instances:
 
     def __init__(self, contract: Contract, random: Random) -> None:
         self.contract = contract
-        documents = contract._documents
+        documents = contract.documents
         schemas = list(schemas_of(contract))
         self.sampler = Sampler(schemas, random, full=True)
         self._roots = [linked(one, bare=True) for one in documents.values() if not one.is_schema]
@@ -141,7 +141,7 @@ def _child(parent: Element, what: str, name: str) -> Element:
 
 def schemas_of(contract: Contract) -> Iterator[Element]:
     """Yield the schemas of a contract; those without a namespace in that of their includer."""
-    for namespace, schemas in _by_namespace(contract._documents).items():
+    for namespace, schemas in schemas_by_namespace(contract.documents).items():
         for schema in schemas:
             if not namespace or schema.get("targetNamespace"):
                 yield schema
