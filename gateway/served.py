@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.message import Message
 from gateway.soap import Element
+
+REQUEST: ContextVar[Message] = ContextVar("request")
+"""The message that the code which runs is to answer."""
 
 
 @dataclass(frozen=True, slots=True)

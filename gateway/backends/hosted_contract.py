@@ -14,7 +14,7 @@ from lxml import etree
 
 from gateway.backends.spyne_compat import AnyXml, Fault, MethodContext, Service, rpc
 from gateway.errors import ConfigurationError
-from gateway.served import Answer, FaultAnswer, ServedClass, ServedOperation
+from gateway.served import REQUEST, Answer, FaultAnswer, ServedClass, ServedOperation
 from gateway.soap import Element, SoapVersion
 
 SERVED = "served"
@@ -67,6 +67,7 @@ def _method(operation: ServedOperation, instance: object, name: str) -> Any:
 
 def _function(operation: ServedOperation, instance: object) -> Callable[..., Answer]:
     def carry_out(ctx: MethodContext, values: object) -> Answer:
+        REQUEST.set(ctx.transport.message)  # each call runs in a context of its own
         answer = operation.carry_out(instance, values)
         if isinstance(answer, FaultAnswer):
             detail = list(answer.detail)
