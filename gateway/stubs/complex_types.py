@@ -88,8 +88,7 @@ def _filled(record: Record, source: Element, body: Body, types: Types, known: Kn
 
 def _text_type(source: Element, record: Record, types: Types, known: Known) -> SimpleType | None:
     """Return the type of the text of a simpleContent, or of mixed content without elements."""
-    parent = source.getparent()
-    if parent is None or parent.tag != xs("simpleContent"):
+    if next(source.iterancestors()).tag != xs("simpleContent"):
         return TEXT if record.mixed and record.content is None else None
     base = known.simple.named(types.declarations.reference(source, "base")) or TEXT
     inline = source.find(xs("simpleType"))

@@ -146,11 +146,12 @@ def _draft(
     if bound.is_rpc:
         wrapper = in_namespace(payload.namespace, element)
         return Draft(wrapper, parts=tuple(_rpc_part(part, records) for part in parts))
+    elements = [records.declarations.get("element", part.element) for part in parts]
     if not all(part.element for part in parts):
         raise LookupError(f"part {parts[0].name} has a type, and its message is in document style")
-    alone = records.declarations.get("element", parts[0].element) if len(parts) == 1 else None
-    if alone is not None and _is_wrapper(alone, bound.name, suffixes, records):
-        return Draft(parts[0].element, record=_record(alone, records))
+    match elements:
+        case [etree._Element() as alone] if _is_wrapper(alone, bound.name, suffixes, records):
+            return Draft(parts[0].element, record=_record(alone, records))
     return Draft("", parts=tuple(_part(part, records) for part in parts))
 
 

@@ -245,6 +245,12 @@ class Operation:
     faults: tuple[Fault, ...] = ()
     documentation: str = ""
 
+    @property
+    def beside(self) -> tuple[Field, ...]:
+        """What it has outside of its request and reply: headers, and the details of its faults."""
+        details = (one.detail for one in self.faults)
+        return (*self.headers, *self.reply_headers, *details)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:

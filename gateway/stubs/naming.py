@@ -15,7 +15,21 @@ RESERVED = frozenset(
     {
         "self",
         # What annotations need: an attribute of that name would hide it in its class.
-        *("bool", "bytes", "dict", "dt", "float", "int", "list", "object", "str", "tuple", "type"),
+        *(
+            "bool",
+            "bytes",
+            "dict",
+            "dt",
+            "field",
+            "float",
+            "int",
+            "list",
+            "object",
+            "str",
+            "tuple",
+            "type",
+        ),
+        "l",  # which looks like a figure
         # Methods of every client.
         *("close", "aclose", "wsdl"),
     }
@@ -26,6 +40,7 @@ RESERVED_CLASSES = frozenset(
     {
         *("Any", "AnyValue", "AsyncClient", "Client", "Decimal", "Duration", "Element", "Enum"),
         *("IntEnum", "Layout", "NIL", "Record", "Self", "SoapFault", "StrEnum"),
+        *("AsyncClient", "Embedded", "I", "O", "l"),
         *(name for name in dir(builtins) if name[:1].isupper()),
     }
 )
@@ -71,7 +86,7 @@ def member(value: str) -> str:
     value = re.sub(r"^-(?=\d)", "minus ", value)
     signs = " ".join(unicodedata.name(one, "SIGN") for one in value[:3])
     found = _started((_words(value) or _words(signs)).upper() or "EMPTY", "VALUE_")
-    return f"{found}_" if keyword.iskeyword(found) else found
+    return f"{found}_" if found in ("I", "O") or keyword.iskeyword(found) else found
 
 
 def _started(name: str, start: str) -> str:

@@ -15,7 +15,6 @@ from gateway.soap import Element
 from gateway.stubs.declarations import Declarations, Key, paragraphs, reached
 from gateway.stubs.messages import Drafted, Operations, draft
 from gateway.stubs.model import (
-    Field,
     Gap,
     GapKind,
     Model,
@@ -194,16 +193,11 @@ def _users(records: Mapping[str, Record]) -> dict[str, set[str]]:
             users[target if isinstance(target, str) else ""].add(name)
         users[record.base].add(name)
         users[name].add(record.base)
-    del users[""]
+    users.pop("", None)
     return users
 
 
 def _roots(operation: Operation) -> set[str]:
     messages = (operation.request, operation.reply)
-    fields: tuple[Field, ...] = (
-        *operation.headers,
-        *operation.reply_headers,
-        *(fault.detail for fault in operation.faults),
-    )
-    named = {one.type for one in fields if isinstance(one.type, str)}
+    named = {one.type for one in operation.beside if isinstance(one.type, str)}
     return named | {one.record for one in messages if one is not None}

@@ -23,7 +23,7 @@ from gateway.stubs.naming import RESERVED, RESERVED_CLASSES, Names, member, pasc
         ("list", "list_"),
         ("close", "close_"),
         ("_", "value"),
-        ("ﬁeld", "field"),
+        ("ﬁnal", "final"),
     ],
 )
 def test_a_field_is_called_as_python_does(name, expected):
