@@ -16,6 +16,7 @@ from gateway.cli.policy import policy
 from gateway.cli.provision import provision
 from gateway.cli.publish import publish
 from gateway.cli.status import status
+from gateway.cli.stubs import stubs
 
 app = typer.Typer(
     help="Carry SOAP over a queue: a service is called without ever being reachable.",
@@ -42,5 +43,9 @@ def common(
     """What every command takes."""
 
 
-for command in (demo, up, serve, listen, call, check, status, provision, policy, grant, publish):
+COMMANDS = (
+    *(demo, up, serve, listen, call, check, status, stubs),
+    *(provision, policy, grant, publish),
+)
+for command in COMMANDS:
     app.command()(command)
