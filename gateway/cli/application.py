@@ -17,6 +17,7 @@ from gateway.cli.policy import policy
 from gateway.cli.provision import provision
 from gateway.cli.publish import publish
 from gateway.cli.status import status
+from gateway.cli.stubs import stubs
 
 app = typer.Typer(
     help="Carry SOAP over a queue: a service is called without ever being reachable.",
@@ -43,18 +44,9 @@ def common(
     """What every command takes."""
 
 
-for command in (
-    demo,
-    new,
-    up,
-    serve,
-    listen,
-    call,
-    check,
-    status,
-    provision,
-    policy,
-    grant,
-    publish,
-):
+COMMANDS = (
+    *(demo, new, up, serve, listen, call, check, status, stubs),
+    *(provision, policy, grant, publish),
+)
+for command in COMMANDS:
     app.command()(command)

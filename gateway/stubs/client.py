@@ -10,11 +10,13 @@ from gateway.stubs import describing, types
 from gateway.stubs.imports import imports
 from gateway.stubs.layout_text import layout
 from gateway.stubs.model import Enumeration, Field, Member, Model, Operation, Record
-from gateway.stubs.python import docstring, in_lines, in_triple_quotes, literal, split
+from gateway.stubs.python import docstring, in_lines, in_triple_quotes, kept, literal, split
 from gateway.stubs.templating import template
 
 POSITIONAL = 3
 """So many parameters that must be given need no names; where there are more, all do."""
+LONGEST = 88
+"""So long are lines at most for those who let a tool look at that."""
 MANY = 7
 """ruff's rule PLR0913 allows so many parameters where a project asks for it."""
 
@@ -51,9 +53,7 @@ def render(model: Model, options: ClientOptions) -> str:
     methods = [_method(one, model, options) for one in model.operations]
     code = chain(*((one.head, *one.lines) for one in (*classes, *methods)))
     names = ["Layout", base, *(["Embedded"] if options.embedded else [])]
-    return template("client.py.jinja").render(
-        marker=describing.marker(options.source),
-        is_wide=_is_wide(model),
+    text = template("client.py.jinja").render(
         docstring=docstring(describing.module(model, name, options.is_async), 0),
         imports=imports("\n".join(code), names),
         classes=classes,
@@ -64,6 +64,19 @@ def render(model: Model, options: ClientOptions) -> str:
         service=literal(options.service),
         methods=methods,
     )
+    return f"{describing.marker(options.source)}\n{_exempt(text, model)}{text}"
+
+
+def _exempt(text: str, model: Model) -> str:
+    """Return the comment that exempts a stub from what its contract makes it break.
+
+    RUF100 is there for those who do not ask for these rules, and would be told so.
+    """
+    is_long = any(len(line) > LONGEST for line in text.split("\n"))
+    codes = [
+        code for code, is_needed in (("E501", is_long), ("PLR0913", _is_wide(model))) if is_needed
+    ]
+    return f"# ruff: noqa: {', '.join([*codes, 'RUF100'])}\n" if codes else ""
 
 
 def _classes(model: Model) -> list[Block]:
@@ -98,15 +111,15 @@ def _enumeration(one: Enumeration) -> Block:
     return Block(
         head=f"class {one.class_name}({'IntEnum' if is_number else 'StrEnum'}):",
         docstring=docstring([one.documentation], 4),
-        lines=tuple(f"    {line}" for member in one.members for line in _member(member, is_number)),
+        lines=tuple(chain(*(_member(member, is_number) for member in one.members))),
     )
 
 
 def _member(member: Member, is_number: bool) -> Iterator[str]:
     value = str(int(member.value)) if is_number else literal(member.value)
-    yield f"{member.name} = {value}"
+    yield kept(f"    {member.name} = {value}")
     if member.documentation:
-        yield from docstring([member.documentation], 4).strip().split("\n    ")
+        yield docstring([member.documentation], 4)
 
 
 def _record(record: Record, model: Model) -> Block:
@@ -114,7 +127,7 @@ def _record(record: Record, model: Model) -> Block:
     notes = [record.documentation, "It stands for others: it has no instances." * record.abstract]
     texts = [one for one in notes if one] or ([] if fields else ["Has nothing of its own."])
     return Block(
-        head=f"class {record.class_name}({record.base or 'Record'}):",
+        head=kept(f"class {record.class_name}({record.base or 'Record'}):"),
         docstring=docstring(texts, 4),
         lines=tuple(fields),
         is_record=True,
@@ -123,13 +136,11 @@ def _record(record: Record, model: Model) -> Block:
 
 def _field(field: Field, model: Model) -> str:
     default = types.default(field, model)
-    line = f"    {field.name}: {types.annotation(field)}"
-    if default is None:
-        return line
+    start = f"{field.name}: {types.annotation(field)}"
     if default in ("[]", "{}"):
         made = "list" if default == "[]" else "dict"
-        return split(f"{line} = field(", [f"default_factory={made}"], ")", 0)
-    return f"{line} = {default}"
+        return split(f"{start} = field(", [f"default_factory={made}"], ")", 4)
+    return kept(f"    {start}" if default is None else f"    {start} = {default}")
 
 
 def _faults(model: Model) -> Iterator[Block]:
@@ -138,9 +149,9 @@ def _faults(model: Model) -> Iterator[Block]:
         detail = replace(one.detail, nillable=False)
         text = one.documentation or f"The service answered with the fault {one.name}."
         yield Block(
-            head=f"class {one.class_name}(SoapFault):",
+            head=kept(f"class {one.class_name}(SoapFault):"),
             docstring=docstring([text], 4),
-            lines=(f"    detail: {types.annotation(detail)}",),
+            lines=(kept(f"    detail: {types.annotation(detail)}"),),
         )
 
 

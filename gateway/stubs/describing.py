@@ -48,6 +48,7 @@ def module(model: Model, name: str, is_async: bool) -> list[str]:
     return [
         f"The client of the service {port.service}, for its port {port.name}.",
         port.documentation,
+        "It is called like this:",
         "\n".join(lines),
         "Not wholly expressed:" if found else "",
         "\n".join(found),
@@ -75,12 +76,21 @@ def method(operation: Operation) -> list[str]:
     ]
 
 
-def gaps(model: Model) -> Iterator[str]:
-    """Yield a line for all that a client stub does not, or not wholly, express."""
+def gaps(model: Model, *, as_list: bool = True) -> Iterator[str]:
+    """Yield a line for all that a client stub does not, or not wholly, express.
+
+    In a list it begins with a dash, and may be broken into several.
+    """
     for gap in model.gaps:
         if gap.kind in _IN_CLIENT:
-            line = f"- {gap.where} {_IN_CLIENT[gap.kind]}{_concerned(gap)}"
-            yield textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False)
+            line = f"{gap.where} {_IN_CLIENT[gap.kind]}{_concerned(gap)}"
+            yield _entry(line) if as_list else line
+
+
+def _entry(line: str) -> str:
+    return textwrap.fill(
+        f"- {line}", WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _concerned(gap: Gap) -> str:

@@ -41,9 +41,9 @@ def docstring(paragraphs: Iterable[str], indent: int) -> str:
     texts = [_harmless(one) for one in paragraphs if one.strip()]
     if not texts:
         return ""
-    if len(texts) == 1 and indent + len(texts[0]) + 6 <= WIDTH:
-        return f'{margin}"""{texts[0]}"""'
     blocks = [_wrapped(one, WIDTH - indent, 3 * (not n)) for n, one in enumerate(texts)]
+    if len(blocks) == 1 and len(blocks[0]) == 1:
+        return f'{margin}"""{blocks[0][0]}"""'
     first, *others = "\n\n".join("\n".join(block) for block in blocks).split("\n")
     inside = textwrap.indent("\n".join(others), margin)
     return "\n".join([f'{margin}"""{first}', *filter(None, [inside]), f'{margin}"""'])
@@ -68,9 +68,18 @@ def split(head: str, arguments: Sequence[str], tail: str, indent: int) -> str:
     margin = " " * indent
     line = f"{margin}{head}{', '.join(arguments)}{tail}"
     if len(line) <= WIDTH or not arguments:
-        return line
+        return kept(line)
     inside = [f"{margin}    {one}," for one in arguments]
-    return "\n".join([f"{margin}{head}", *inside, f"{margin}{tail}"])
+    return kept("\n".join([f"{margin}{head}", *inside, f"{margin}{tail}"]))
+
+
+def kept(code: str) -> str:
+    """Return a statement, marked to be left as it is where names are too long for a line.
+
+    Formatters for lines of different lengths would not agree on where to break it.
+    """
+    is_long = any(len(line) > WIDTH for line in code.split("\n"))
+    return f"{code}  # fmt: skip" if is_long else code
 
 
 def in_triple_quotes(text: str) -> str:
