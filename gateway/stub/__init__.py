@@ -6,6 +6,7 @@ from gateway.stub.embedded import Embedded
 from gateway.stub.faults import SoapFault, UnreadableReply, UnwritableValue
 from gateway.stub.layout import Layout
 from gateway.stub.record import NIL, AnyValue, Element, Record
+from gateway.stub.service import NotFilledIn, Service, current_request
 from gateway.stub.values import ZonedDate
 
 __all__ = [
@@ -17,9 +18,12 @@ __all__ = [
     "Element",
     "Embedded",
     "Layout",
+    "NotFilledIn",
     "Record",
+    "Service",
     "SoapFault",
     "UnreadableReply",
     "UnwritableValue",
     "ZonedDate",
+    "current_request",
 ]

@@ -8,19 +8,24 @@ from gateway.stub.record import Element
 
 
 class SoapFault(Exception):
-    """The service answered with a fault; those that a contract declares have classes below this."""
+    """The service answered with a fault; those that a contract declares have classes below this.
+
+    A service raises them too, with a code that begins with Client or Server.
+    """
 
     detail: Any
     """What the contract says of this fault; in a fault that it does not declare, its element."""
 
-    def __init__(self, code: str, text: str, *, detail: Any, element: Element | None) -> None:
+    def __init__(
+        self, code: str, text: str, *, detail: Any = None, element: Element | None = None
+    ) -> None:
         super().__init__(f"{code}: {text}")
         self.code = code
         """As in ``Client`` or ``Server.OutcomeUnknown``; of SOAP 1.2, with its subcodes."""
         self.text = text
         self.detail = detail
         self.element = element
-        """The soap:Fault, as it came."""
+        """The soap:Fault, as it came; None where it was raised here."""
 
 
 class UnreadableReply(Exception):

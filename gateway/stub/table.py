@@ -29,6 +29,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.contract.names import XML
+
 GROUPS = ("sequence", "choice", "all")
 ANY = "..."
 ANY_ATTRIBUTE = "@*"
@@ -83,7 +85,10 @@ class Table:
     def clark(self, name: str) -> str:
         """Return a name with its namespace."""
         prefix, colon, local = name.partition(":")
-        return f"{{{self.prefixes[prefix]}}}{local}" if colon else name
+        if not colon:
+            return name
+        # Nothing declares the prefix xml: it is everywhere (Namespaces in XML, section 3).
+        return f"{{{XML if prefix == 'xml' else self.prefixes[prefix]}}}{local}"
 
 
 def sort_out(text: str) -> Table:

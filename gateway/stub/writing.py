@@ -201,7 +201,7 @@ def _write_particle(
     if particle.is_list:
         for index, one in enumerate(value or ()):
             _write_field(element, particle, one, source.place(particle.name, index), layout)
-    elif source.has(particle.name):
+    elif value is not None or (particle.name, 0) in source.nils:  # an empty xs:list is a value
         _write_field(element, particle, value, source.place(particle.name, 0), layout)
     elif not particle.optional:
         _write_nothing(element, particle, source, layout)

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-BASE = "ServiceStub"
+BASE = "Service"
 """The class of this package that every generated base is derived from."""
 
 

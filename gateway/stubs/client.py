@@ -49,7 +49,7 @@ def render(model: Model, options: ClientOptions) -> str:
     """Return the source of a client stub; the same model and options always give the same."""
     prefix = "Async" if options.is_async else ""
     name, base = f"{prefix}{model.port.class_name}Client", f"{prefix}Client"
-    classes = _classes(model)
+    classes = type_blocks(model)
     methods = [_method(one, model, options) for one in model.operations]
     code = chain(*((one.head, *one.lines) for one in (*classes, *methods)))
     names = ["Layout", base, *(["Embedded"] if options.embedded else [])]
@@ -64,10 +64,10 @@ def render(model: Model, options: ClientOptions) -> str:
         service=literal(options.service),
         methods=methods,
     )
-    return f"{describing.marker(options.source)}\n{_exempt(text, model)}{text}"
+    return f"{describing.marker(options.source)}\n{exempt(text, model)}{text}"
 
 
-def _exempt(text: str, model: Model) -> str:
+def exempt(text: str, model: Model) -> str:
     """Return the comment that exempts a stub from what its contract makes it break.
 
     RUF100 is there for those who do not ask for these rules, and would be told so.
@@ -79,7 +79,8 @@ def _exempt(text: str, model: Model) -> str:
     return f"# ruff: noqa: {', '.join([*codes, 'RUF100'])}\n" if codes else ""
 
 
-def _classes(model: Model) -> list[Block]:
+def type_blocks(model: Model) -> list[Block]:
+    """Return the classes of a contract: enumerations, records, faults."""
     return [
         *(_enumeration(one) for one in model.enumerations.values()),
         *(_record(one, model) for one in needed(model)),
@@ -155,15 +156,21 @@ def _faults(model: Model) -> Iterator[Block]:
         )
 
 
+def method_head(operation: Operation, model: Model, start: str = "def") -> str:
+    """Return the beginning of an operation's method, up to its colon."""
+    parameters = _signature(list(_parameters(operation, model)))
+    result = _result(operation, model)
+    return split(f"{start} {operation.method}(", parameters, f") -> {result}:", 4)
+
+
 def _method(operation: Operation, model: Model, options: ClientOptions) -> Block:
-    parameters = list(_parameters(operation, model))
     result = _result(operation, model)
     start = "async def" if options.is_async else "def"
     call = "await self._call(" if options.is_async else "self._call("
-    names = [one.name for one, _ in parameters]
+    names = [one.name for one, _ in _parameters(operation, model)]
     given = [literal(operation.name), *(f"{name}={name}" for name in names)]
     return Block(
-        head=split(f"{start} {operation.method}(", _signature(parameters), f") -> {result}:", 4),
+        head=method_head(operation, model, start),
         docstring=docstring(describing.method(operation), 8),
         lines=tuple(_body(call, given, result, "reply_" if "reply" in names else "reply")),
     )

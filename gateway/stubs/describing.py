@@ -64,6 +64,22 @@ def client(model: Model) -> list[str]:
     ]
 
 
+def base_module(model: Model, module: str, own: str) -> list[str]:
+    """Return the paragraphs of the docstring of a service's base."""
+    found = list(gaps(model))
+    return [
+        f"The service {model.port.service}, for its port {model.port.name}: to be filled in.",
+        f"The class {own} of {module}.py is what gateway.toml names. It is built on this module.",
+        "Not wholly expressed:" if found else "",
+        "\n".join(found),
+    ]
+
+
+def base_class(model: Model) -> list[str]:
+    """Return the paragraphs of the docstring of a service's class."""
+    return [model.port.documentation or f"Carries out the service {model.port.service}."]
+
+
 def method(operation: Operation) -> list[str]:
     """Return the paragraphs of the docstring of a method."""
     text = operation.documentation or f"Call {operation.name}."

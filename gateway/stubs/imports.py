@@ -20,6 +20,15 @@ def imports(code: str, names: Iterable[str]) -> str:
     return "\n".join([*standard, "", line] if standard else [line])
 
 
+def local_imports(module: str, names: Iterable[str]) -> str:
+    """Return an import from a module beside this one; empty without names."""
+    found = sorted(set(names))
+    line = f"from {module} import {', '.join(found)}"
+    if not found or len(line) <= WIDTH:
+        return line if found else ""
+    return split(f"from {module} import (", found, ")", 0)
+
+
 def _standard(code: str) -> Iterator[str]:
     if re.search(r"\bdt\.", code):
         yield "import datetime as dt"

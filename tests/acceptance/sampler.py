@@ -12,7 +12,7 @@ from random import Random
 from lxml import etree
 from patterns import matching
 
-from gateway.contract.names import XS, XSI, clark, xs
+from gateway.contract.names import XML, XS, XSI, clark, xs
 from gateway.soap import Element
 
 DEPTH = 7
@@ -136,7 +136,7 @@ class Sampler:
     def _begun(self, name: str) -> tuple[_Growth, Element]:
         if not self._full:
             return _Growth(self._declared, self._random, None), etree.Element(name)
-        spaces = sorted({etree.QName(one).namespace or "" for _, one in self._declared} - {""})
+        spaces = sorted({etree.QName(one).namespace or "" for _, one in self._declared} - {"", XML})
         prefixes = {f"s{at}": uri for at, uri in enumerate(spaces)}
         root = etree.Element(name, nsmap={"xsi": XSI, "xsd": XS, **prefixes})
         return _Growth(self._declared, self._random, Kin(self._declared)), root
@@ -188,7 +188,10 @@ class _Growth:
         if declaration.get("fixed") is not None:
             at.text = declaration.get("fixed")
             return
-        if declaration.get("nillable") in ("true", "1") and self._random.random() < 0.2:
+        may_be_nil = declaration.get("nillable") in ("true", "1") and not self._needs_type(
+            declaration
+        )
+        if may_be_nil and self._random.random() < 0.2:
             at.set(NIL, self._random.choice(("true", "1")))
         inline = next(declaration.iterchildren(xs("complexType"), xs("simpleType")), None)
         named = _name(declaration, "type") or xs("anyType")
@@ -204,6 +207,11 @@ class _Growth:
                 self._content(at, node, depth)
         elif NIL not in at.attrib:
             at.text = self._value(kind)
+
+    def _needs_type(self, declaration: Element) -> bool:
+        """Tell whether a type is abstract: even nil would have to say what it is the nil of."""
+        found = self._declared.get(("complexType", _name(declaration, "type")))
+        return found is not None and _is_abstract(found)
 
     def _specialised(self, at: Element, kind: str | Element, depth: int) -> str | Element:
         """Return a type that is derived from a named one, at times; xsi:type says which."""
@@ -401,6 +409,8 @@ def _any_builtin(name: str, random: Random, facets: Mapping[str, str]) -> str:
     """Return a value of any built-in type. Raises LookupError where there is none."""
     if "pattern" in facets:
         return _matching(random, facets)
+    if name == "ID":
+        return f"i{random.getrandbits(48)}"  # none twice in a document
     if name in RARE:
         if not RARE[name]:
             raise LookupError(f"no value for {name}")

@@ -8,7 +8,7 @@ OLD = '''
 class Order(Record):
     def is_open(self) -> bool: ...
 
-class OrdersBase(ServiceStub):
+class OrdersBase(Service):
     def get_order(self, order_id: str) -> Order:
         """Returns an order."""
         raise NotFilledIn("GetOrder")
