@@ -9,9 +9,11 @@ from decimal import Decimal
 from random import Random
 
 from lxml import etree
+from patterns import matching
 
 from gateway.contract.names import XSI, clark, xs
 from gateway.soap import Element
+from gateway.stub.values import prefix_for
 
 DEPTH = 7
 """Below this depth only what is required is written, so that recursive types come to an end."""
@@ -31,6 +33,7 @@ TEXTS = (
     "a\tb\nc",
 )
 STRINGS = ("string", "normalizedString", "token")
+WORDS = (*STRINGS, "NMTOKEN", "Name", "NCName", "anyURI", "language")
 LITERALS = {
     "boolean": ("true", "false", "1", "0", " true\n"),
     "float": ("-0", "1.5E3", "INF", "NaN"),
@@ -43,6 +46,18 @@ LITERALS = {
     "hexBinary": ("", "00fF"),
     "anyURI": ("urn:x", "http://example.com/a?b=c&d=%20"),
     "anyType": ("x",),
+    "ID": ("a1", "_b"),
+    "NMTOKEN": ("a-1", "7"),
+    "NCName": ("a1",),
+    "Name": ("a:1",),
+    "language": ("en", "de-AT"),
+    "gYear": ("2024", "-0044Z"),
+    "gYearMonth": ("2024-02",),
+    "gMonthDay": ("--02-29",),
+    "gDay": ("---31",),
+    "gMonth": ("--12",),
+    "QName": ("xml:lang", "local"),
+    "NMTOKENS": ("a b", "c"),
     "anySimpleType": ("x",),
 }
 RANGES = {
@@ -80,7 +95,7 @@ class Sample:
 class Sampler:
     """Makes instances of what some schemas declare.
 
-    What it cannot make (patterns, abstract types, identity constraints) raises LookupError.
+    What it cannot make (some patterns, identity constraints) raises LookupError.
     """
 
     def __init__(self, schemas: Iterable[Element], random: Random) -> None:
@@ -127,7 +142,20 @@ class _Growth:
             at.set(NIL, self._random.choice(("true", "1")))
         inline = next(declaration.iterchildren(xs("complexType"), xs("simpleType")), None)
         named = _name(declaration, "type") or xs("anyType")
-        self.fill_type(at, named if inline is None else inline, depth)
+        self.fill_type(at, self._derived(at, named) if inline is None else inline, depth)
+
+    def _derived(self, at: Element, name: str) -> str:
+        """Return a type or one that is derived from it, which the element then says."""
+        kind = self._declared.get(("complexType", name))
+        if kind is None or (kind.get("abstract") != "true" and self._random.random() < 0.7):
+            return name
+        derived = [one for one in _below(name, self._declared) if one != name]
+        if not derived:
+            return name
+        chosen = etree.QName(self._random.choice(derived))
+        prefix = prefix_for(chosen.namespace or "", at)
+        at.set(f"{{{XSI}}}type", f"{prefix}{chosen.localname}")
+        return chosen.text
 
     def fill_type(self, at: Element, kind: str | Element, depth: int) -> None:
         """Give an element the content of a type: its name, or what declares it."""
@@ -206,6 +234,16 @@ class _Growth:
         return made
 
 
+def _below(name: str, declared: Declared) -> Iterator[str]:
+    """Yield a type and those that are derived from it, without the abstract ones."""
+    if declared["complexType", name].get("abstract") != "true":
+        yield name
+    for (kind, other), node in declared.items():
+        derivation = _derivation(node) if kind == "complexType" else None
+        if derivation is not None and _name(derivation, "base") == name != other:
+            yield from _below(other, declared)
+
+
 def _name(node: Element, attribute: str) -> str:
     """Return what an attribute names, in Clark notation; empty where it is not there."""
     return clark(node, node.get(attribute, "")) if node.get(attribute) else ""
@@ -269,6 +307,8 @@ def value(
 def _builtin(name: str, random: Random, facets: Mapping[str, str]) -> str:
     if name in RANGES:
         return _number(name, random, facets)
+    if "pattern" in facets and name in WORDS:
+        return matching(facets["pattern"], random)
     if name in STRINGS and facets.keys() <= {"length", "minLength", "maxLength", "whiteSpace"}:
         exact = facets.get("length", "0")
         least, most = facets.get("minLength", exact), facets.get("maxLength", exact)
