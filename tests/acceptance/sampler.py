@@ -98,8 +98,13 @@ class Sampler:
     What it cannot make (some patterns, identity constraints) raises LookupError.
     """
 
-    def __init__(self, schemas: Iterable[Element], random: Random) -> None:
-        """The same state of ``random`` makes the same instances."""
+    def __init__(
+        self, schemas: Iterable[Element], random: Random, *, derived: bool = False
+    ) -> None:
+        """The same state of ``random`` makes the same instances.
+
+        ``derived`` puts derived types in the place of their bases, with prefixes in xsi:type.
+        """
         self._random = random
         self._declared: Declared = {
             (etree.QName(node).localname, _name_in(schema, node)): node
@@ -108,16 +113,18 @@ class Sampler:
             if node.get("name")
         }
 
+        self._derived = _derived_types(self._declared) if derived else {}
+
     def element(self, name: str) -> Sample:
         """Return an instance of a global element, by its name in Clark notation."""
-        growth = _Growth(self._declared, self._random)
+        growth = _Growth(self._declared, self._random, self._derived)
         root = etree.Element(name)
         growth.fill(root, self._declared["element", name], 0)
         return Sample(root, tuple(growth.required))
 
     def wrapper(self, name: str, parts: Mapping[str, str]) -> Sample:
         """Return the wrapper of an rpc/literal message, from the types of its parts."""
-        growth = _Growth(self._declared, self._random)
+        growth = _Growth(self._declared, self._random, self._derived)
         root = etree.Element(name)
         for part, kind in parts.items():
             growth.fill_type(etree.SubElement(root, part), kind, 1)
@@ -127,8 +134,11 @@ class Sampler:
 class _Growth:
     """One instance, while it grows."""
 
-    def __init__(self, declared: Declared, random: Random) -> None:
+    def __init__(
+        self, declared: Declared, random: Random, derived: Mapping[str, list[str]]
+    ) -> None:
         self.required: list[Element] = []
+        self._derived = derived
         self._declared = declared
         self._random = random
         self._left = SIZE
@@ -142,15 +152,14 @@ class _Growth:
             at.set(NIL, self._random.choice(("true", "1")))
         inline = next(declaration.iterchildren(xs("complexType"), xs("simpleType")), None)
         named = _name(declaration, "type") or xs("anyType")
-        self.fill_type(at, self._derived(at, named) if inline is None else inline, depth)
+        self.fill_type(at, self._actual(at, named) if inline is None else inline, depth)
 
-    def _derived(self, at: Element, name: str) -> str:
+    def _actual(self, at: Element, name: str) -> str:
         """Return a type or one that is derived from it, which the element then says."""
         kind = self._declared.get(("complexType", name))
-        if kind is None or (kind.get("abstract") != "true" and self._random.random() < 0.7):
-            return name
-        derived = [one for one in _below(name, self._declared) if one != name]
-        if not derived:
+        derived = self._derived.get(name, [])
+        is_abstract = kind is not None and kind.get("abstract") == "true"
+        if not derived or not (is_abstract or self._random.random() < 0.3):
             return name
         chosen = etree.QName(self._random.choice(derived))
         prefix = prefix_for(chosen.namespace or "", at)
@@ -234,14 +243,17 @@ class _Growth:
         return made
 
 
-def _below(name: str, declared: Declared) -> Iterator[str]:
-    """Yield a type and those that are derived from it, without the abstract ones."""
-    if declared["complexType", name].get("abstract") != "true":
-        yield name
-    for (kind, other), node in declared.items():
-        derivation = _derivation(node) if kind == "complexType" else None
-        if derivation is not None and _name(derivation, "base") == name != other:
-            yield from _below(other, declared)
+def _derived_types(declared: Declared) -> dict[str, list[str]]:
+    """Return, for each complex type, those that are derived from it and not abstract."""
+    found: dict[str, list[str]] = {}
+    for (kind, name), node in declared.items():
+        above = node if kind == "complexType" and node.get("abstract") != "true" else None
+        while above is not None:
+            derivation = _derivation(above)
+            base = "" if derivation is None else _name(derivation, "base")
+            found.setdefault(base, []).append(name)
+            above = declared.get(("complexType", base))
+    return found
 
 
 def _name(node: Element, attribute: str) -> str:
