@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.contract.names import XS, XSI
+from gateway.contract.names import XS, XSI, clark
 from gateway.stub.faults import UnreadableReply
 from gateway.stub.layout import Layout, RecordLayout
 from gateway.stub.record import Element, Record
@@ -139,6 +139,8 @@ def _add(element: Element, field: FieldLayout, layout: Layout, found: _Found) ->
         return
     place = found.put(field, None)
     others = {str(k): str(v) for k, v in element.attrib.items() if k != NIL}
+    if TYPE in others:
+        others[TYPE] = _name(element, others[TYPE])  # prefixes are others when it is written again
     if others or (field.optional and not field.is_list):
         found.nils[field.name, place] = others
 
@@ -257,6 +259,4 @@ def _any_value(element: Element, layout: Layout) -> object:
 
 
 def _name(element: Element, qname: str) -> str:
-    prefix, _, local = qname.strip().rpartition(":")
-    namespace = element.nsmap.get(prefix or None)
-    return f"{{{namespace}}}{local}" if namespace else local
+    return clark(element, qname, element.nsmap.get(None))

@@ -10,7 +10,7 @@
         cash t:cash xs:decimal
       currency @currency xs:string     an attribute
       gift @gift xs:boolean ? ="false" with a default
-    Express t:Express < Order          a record that is derived from another
+    Express t:Express < Order          a record derived from another; "abstract" may follow
     operation GetOrder
       action urn:get
       request t:GetOrder GetOrder      the element in the Body, and the record of its content
@@ -81,14 +81,30 @@ class Table:
     types: Mapping[str, str]
     """The record of each named type, by its name in Clark notation."""
     bases: Mapping[str, str]
+    abstract: frozenset[str]
 
     def clark(self, name: str) -> str:
         """Return a name with its namespace."""
         prefix, colon, local = name.partition(":")
         if not colon:
             return name
-        # Nothing declares the prefix xml: it is everywhere (Namespaces in XML, section 3).
         return f"{{{XML if prefix == 'xml' else self.prefixes[prefix]}}}{local}"
+
+    def instance_of(self, record: str) -> str:
+        """Return the type that an element without content says it is of; empty for the declared.
+
+        An abstract type has no instances, not even nil ones: the first that is derived is taken.
+        """
+        if record not in self.abstract:
+            return ""
+        below = (name for name in self.types.values() if self._is_below(name, record))
+        concrete = {name for name in below if name not in self.abstract}
+        return next((name for name, one in self.types.items() if one in concrete), "")
+
+    def _is_below(self, record: str, base: str) -> bool:
+        while record and record != base:
+            record = self.bases.get(record, "")
+        return record == base
 
 
 def sort_out(text: str) -> Table:
@@ -102,7 +118,8 @@ def sort_out(text: str) -> Table:
         blocks={words[0]: lines for words, lines in records}
         | {" ".join(words): lines for words, lines in operations},
         types={},
-        bases={words[0]: words[-1] for words, _ in records if "<" in words},
+        bases={words[0]: words[3] for words, _ in records if "<" in words},
+        abstract=frozenset(words[0] for words, _ in records if words[-1] == "abstract"),
     )
     types = {table.clark(words[1]): words[0] for words, _ in records}
     types.pop("-", None)  # it stands for no name

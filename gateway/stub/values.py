@@ -14,6 +14,7 @@ from typing import Any
 
 from lxml import etree
 
+from gateway.contract.names import XML, clark
 from gateway.soap import Element
 from gateway.stub.duration import Duration
 
@@ -75,8 +76,8 @@ def list_of(item: Simple) -> Simple:
 
 def prefix_for(namespace: str, element: Element) -> str:
     """Return the prefix of a namespace, declared at an element if it was not, with its colon."""
-    if not namespace:
-        return ""
+    if namespace in ("", XML):
+        return "xml:" if namespace else ""
     for prefix, uri in element.nsmap.items():
         if uri == namespace and prefix:
             return f"{prefix}:"
@@ -151,9 +152,7 @@ def _with_z(text: str) -> str:
 
 
 def _read_qname(text: str, element: Element) -> object:
-    prefix, _, local = text.strip().rpartition(":")
-    namespace = element.nsmap.get(prefix or None)
-    return f"{{{namespace}}}{local}" if namespace else local
+    return clark(element, text, element.nsmap.get(None))
 
 
 def _write_qname(value: Any, element: Element) -> str:

@@ -86,15 +86,20 @@ def write_element(
     """Write one element: a value, or nil. Raises UnwritableValue."""
     element = etree.SubElement(parent, field.tag)
     if value is None or value is NIL:
-        for name, text in place.attributes.items():
-            element.set(name, text)
-        element.set(NIL_ATTRIBUTE, "true")
+        _write_nil(element, field, place, layout)
     elif field.type == "xml":
         _write_any(element, value, layout)
     elif layout.simple(field.type) is not None:
         element.text = _text(element, field, value, place.record, layout)
     else:
         _write_typed(element, field, value, place, layout)
+
+
+def _write_nil(element: Element, field: FieldLayout, place: Place, layout: Layout) -> None:
+    element.set(NIL_ATTRIBUTE, "true")
+    _state_type(element, place.attributes.get(TYPE) or layout.table.instance_of(field.type))
+    for name in place.attributes.keys() - {TYPE}:
+        element.set(name, place.attributes[name])
 
 
 def _write_typed(

@@ -25,7 +25,7 @@ class Written:
             return "written"
         if not self.added and not self.removed:
             return "unchanged"
-        return f"changed, {self.added} lines new, {self.removed} gone"
+        return f"changed (lines +{self.added} -{self.removed})"
 
 
 def write(path: Path, text: str, *, force: bool = False) -> Written:

@@ -68,8 +68,10 @@ def _short(name: str, prefixes: Mapping[str, str]) -> str:
 
 
 def _record(record: Record, prefixes: Mapping[str, str]) -> Iterator[str]:
-    base = f" < {record.base}" if record.base else ""
-    yield f"{record.class_name} {_short(record.xml_name, prefixes)}{base}"
+    heading = [record.class_name, _short(record.xml_name, prefixes)]
+    heading += ["<", record.base] if record.base else []
+    heading += ["abstract"] if record.abstract else []
+    yield " ".join(heading)
     if record.text is not None:
         yield f"  {_field(record.text, prefixes)}"
     yield from _particles(_content(record), "  ", prefixes)

@@ -1,294 +1,215 @@
-"""A contract's operations, called the whole way: client stub, queue, service stub, and back."""
+"""Messages that the schemas of a contract allow, read and written by its client stub."""
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import contextlib
-import dataclasses
-import importlib.util
-import math
+import datetime as dt
 import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from types import ModuleType
-from typing import Any
 
-import requests
-from instances import Instances
 from lxml import etree
-from meaning import difference
+from sampler import Sampler
 
-from gateway.admission import Gate, Limits
-from gateway.backend import Call
-from gateway.backends.hosted import HostedBackend
-from gateway.contract import Contract
-from gateway.contract.operations import Operation
-from gateway.daemon import Gateway, GatewaySettings
-from gateway.endpoint import Router
-from gateway.message import Message
-from gateway.queues.sqlite import SqliteQueue
-from gateway.service import Policy, Service
+from gateway.contract import Contract, load
+from gateway.contract.names import XSI, clark, xs
+from gateway.contract.schema_set import Wrapper, schema_set, schemas_by_namespace
+from gateway.errors import ContractError
 from gateway.soap import Element
-from gateway.stub import SoapFault, current_request
-from gateway.stub.exchange import result
+from gateway.stub import Duration, Layout
+from gateway.stub.reading import read_record
+from gateway.stub.writing import write_record
 from gateway.stubs.client import ClientOptions, render
-from gateway.stubs.model import Model
+from gateway.stubs.model import Field, Message, Model, SimpleType, Style
 from gateway.stubs.reading import read
-from gateway.stubs.service import ServiceNames, render_base
 
-LARGE = 16 << 20
+ENOUGH = 10
+"""How many instances of each message are tried."""
+NIL, TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
 
 
 @dataclass
-class Seen:
-    """What came to the service in one call, and what left it."""
+class Outcome:
+    """What became of the operations of a contract, and of its messages."""
 
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    request: bytes = b""
-    reply: bytes = b""
-
-
-class Recording:
-    """A backend that hands on to another, and keeps what that replied."""
-
-    def __init__(self, backend: HostedBackend, seen: Seen) -> None:
-        self._backend = backend
-        self._seen = seen
-
-    async def invoke(self, call: Call) -> Message | None:
-        reply = await self._backend.invoke(call)
-        self._seen.reply = b"" if reply is None else reply.body
-        return reply
+    operations: int = 0
+    passed: int = 0
+    left_out: int = 0
+    not_sampled: int = 0
+    messages: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
-class RoundTrip:
-    """The stubs of one port, with a queue and a gateway between them."""
-
-    def __init__(self, contract: Contract, port: str, folder: Path, random: Random) -> None:
-        self.model: Model = read(contract, port)
-        self.instances = Instances(contract, random)
-        self.seen = Seen()
-        self.outcome: Any = None
-        """What the service returns next, or raises."""
-        options = ClientOptions(source="contract.wsdl", service="trip")
-        names = ServiceNames.of(self.model, "trip_service")
-        self.client_module = imported(folder, "trip_client", render(self.model, options))
-        base = imported(folder, "trip_base", render_base(self.model, names, "contract.wsdl"))
-        self.layout = base._LAYOUT
-        self.base = getattr(base, names.base)
-        self._contract = contract
-        self._folder = folder
-        self.operations = {
-            one.name: one
-            for one in contract.operations
-            if (one.service, one.port) == (self.model.port.service, self.model.port.name)
-        }
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[Any]:
-        """Serve from a queue in a thread; yield a client of that queue."""
-        ready, stop = threading.Event(), threading.Event()
-        thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready, stop)))
-        thread.start()
-        assert ready.wait(30)
-        name = f"{self.model.port.class_name}Client"
-        try:
-            with getattr(self.client_module, name)(self._address) as client:
-                yield client
-        finally:
-            stop.set()
-            thread.join()
-
-    @property
-    def _address(self) -> str:
-        return f"sqlite:///{self._folder / 'queue.db'}"
-
-    async def _serve(self, ready: threading.Event, stop: threading.Event) -> None:
-        queue = await SqliteQueue.open(self._folder / "queue.db")
-        hosted = HostedBackend(self._filled(), name="trip", threads=1)
-        gate = Gate(self._contract, Limits(request=LARGE))
-        service = Service(gate, Recording(hosted, self.seen), Policy(), queue.clock)
-        gateway = Gateway(queue, Router({"trip": service}), GatewaySettings())
-        stopping = asyncio.Event()
-        draining = asyncio.create_task(gateway.run(stopping))
-        ready.set()
-        await asyncio.to_thread(stop.wait)
-        stopping.set()
-        await draining
-        await hosted.aclose()
-        await queue.aclose()
-
-    def _filled(self) -> type:
-        """Return the generated base, every operation of it filled in."""
-        methods = {one.method: self._method() for one in self.model.operations}
-        return type("Filled", (self.base,), methods)
-
-    def _method(self) -> Any:
-        def method(service: object, **arguments: Any) -> Any:
-            self.seen.arguments = arguments
-            self.seen.request = current_request().body
-            if isinstance(self.outcome, SoapFault):
-                raise self.outcome
-            return self.outcome
-
-        return method
-
-    def arguments(self, name: str, payloads: list[Element]) -> dict[str, Any]:
-        """Return what the service stub reads from a request."""
-        (served,) = (one for one in self.base.__served__() if one.name == name)
-        body = etree.Element("Body")
-        body.extend(payloads)
-        blocks = [self.instances.header(tag) for tag in sorted(served.headers)]
-        first = body[0] if len(body) else etree.SubElement(body, "nothing")
-        return dict(served.read(first, blocks))
-
-    def value(self, name: str, payloads: list[Element]) -> Any:
-        """Return what a client returns for a reply."""
-        response = requests.Response()
-        response.status_code = 200
-        response._content = envelope_of(payloads)
-        response.headers["Content-Type"] = "text/xml"
-        return result(self.layout, name, response)
-
-
-def imported(folder: Path, name: str, source: str) -> ModuleType:
-    """Write a module and import it, in the place of an earlier one of the same name."""
-    path = folder / f"{name}.py"
-    path.write_text(source)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+def module_of(model: Model, name: str) -> ModuleType:
+    """Import a client stub."""
+    module = ModuleType(name)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    source = render(model, ClientOptions(source=name, service="tried"))
+    exec(compile(source, f"{name}.py", "exec"), module.__dict__)
     return module
 
 
-def envelope_of(payloads: list[Element]) -> bytes:
-    soap = "{http://schemas.xmlsoap.org/soap/envelope/}"
-    envelope = etree.Element(f"{soap}Envelope")
-    etree.SubElement(envelope, f"{soap}Body").extend(payloads)
-    return etree.tostring(envelope, encoding="utf-8")
+class RoundTrip:
+    """One contract: its schemas, its stub, and instances of its messages."""
+
+    def __init__(self, path: Path, seed: int = 1) -> None:
+        """Raises ContractError."""
+        self.contract: Contract = load(path.name, folder=path.parent)
+        self.model = read(self.contract)
+        self.layout: Layout = module_of(self.model, f"tried_{path.stem}")._LAYOUT
+        self._sampler = Sampler(_schemas(self.contract), Random(seed), derived=True)
+        self._schema = self._compiled()
+
+    def run(self) -> Outcome:
+        """Try every operation: each message some times."""
+        outcome = Outcome()
+        encoded = [one for one in self.model.gaps if one.kind == "rpc/encoded"]
+        outcome.left_out = len(encoded)
+        for operation in self.model.operations:
+            outcome.operations += 1
+            tried = 0
+            failed = len(outcome.reasons)
+            for message in (operation.request, operation.reply):
+                is_rpc = operation.style is Style.RPC
+                for sample in self._samples(message, is_rpc) if message is not None else ():
+                    tried += 1
+                    reason = self._reason(message, sample)
+                    if reason:
+                        outcome.reasons[f"{operation.name}: {reason}"] += 1
+            outcome.messages += tried
+            outcome.not_sampled += not tried
+            outcome.passed += len(outcome.reasons) == failed and tried > 0
+        return outcome
+
+    def _samples(self, message: Message, is_rpc: bool) -> Iterator[list[Element]]:
+        """Yield the children of the Body, some times; none where no valid one can be made."""
+        fields = self.model.fields(message.record)
+        for _ in range(ENOUGH):
+            with contextlib.suppress(LookupError):
+                if is_rpc:
+                    parts = {one.xml_name: self._type(one) for one in fields}
+                    made = [self._sampler.wrapper(message.wrapper, parts).root]
+                else:
+                    names = (
+                        [message.wrapper] if message.wrapper else [one.xml_name for one in fields]
+                    )
+                    made = [self._sampler.element(name).root for name in names]
+                if all(self._is_valid(one) for one in made):
+                    yield made
+
+    def _reason(self, message: Message, sample: list[Element]) -> str:
+        """Return why a message does not come back as it was; empty where it does."""
+        record = self.layout.record(message.record)
+        body = etree.Element("Body", nsmap=self.layout.table.prefixes)
+        source = sample[0] if message.wrapper else _around(sample)
+        try:
+            value = read_record(source, record, self.layout)
+            into = etree.SubElement(body, message.wrapper) if message.wrapper else body
+            write_record(into, record, value, self.layout)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
+            return f"{type(error).__name__}: {error}"
+        if not all(self._is_valid(one) for one in body):
+            assert self._schema is not None
+            return f"not valid: {self._schema.error_log[0].message}"
+        pairs = zip(sample, body, strict=True)
+        return next((found for one, other in pairs if (found := difference(one, other))), "")
+
+    def _is_valid(self, element: Element) -> bool:
+        return self._schema is None or self._schema.validate(element)
+
+    def _type(self, part: Field) -> str:
+        if isinstance(part.type, SimpleType):
+            return part.type.name
+        return self.model.records[part.type].xml_name if part.type else xs("anyType")
+
+    def _compiled(self) -> etree.XMLSchema | None:
+        messages = [
+            message
+            for one in self.model.operations
+            for message in (one.request, one.reply)
+            if one.style is Style.RPC and message is not None
+        ]
+        wrappers = [
+            Wrapper(
+                one.wrapper,
+                tuple((part.xml_name, self._type(part)) for part in self.model.fields(one.record)),
+            )
+            for one in messages
+        ]
+        with contextlib.suppress(ContractError):
+            return schema_set(self.contract.documents, wrappers).compile()
+        return None
 
 
-def payloads_of(body: bytes) -> list[Element]:
-    root = etree.fromstring(body, etree.XMLParser(huge_tree=True))
-    found = root.find("{*}Body")
-    assert found is not None
-    return list(found)
+def _around(children: list[Element]) -> Element:
+    body = etree.Element("Body")
+    body.extend(children)
+    return body
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What came of calling an operation once; all are empty where all is well."""
-
-    invalid: str = ""
-    """What the contract's own schemas say of the request, or the reply."""
-    unequal: str = ""
-    """Where values came back as others."""
-    rewritten: str = ""
-    """Where the XML says something else than the sample that its values were read from."""
-
-    @property
-    def passed(self) -> bool:
-        return not self.invalid and not self.unequal
+def _schemas(contract: Contract) -> Iterator[Element]:
+    for namespace, schemas in schemas_by_namespace(contract.documents).items():
+        for schema in schemas:
+            if namespace and not schema.get("targetNamespace"):
+                schema.set("targetNamespace", namespace)  # as its includer lends it
+            yield schema
 
 
-def tried(trip: RoundTrip, client: Any, operation: Operation) -> Trial:
-    """Call an operation with a sampled request, and have it reply with a sampled reply.
-
-    Raises LookupError where no sample can be made.
-    """
-    request = trip.instances.message(operation, "input")
-    reply = [] if operation.one_way else trip.instances.message(operation, "output")
-    for payload in (*request, *reply):
-        assert not trip.instances.errors(payload), etree.tostring(payload)
-    written = [
-        [etree.fromstring(etree.tostring(one, encoding="utf-8")) for one in each]
-        for each in (request, reply)
-    ]
-    arguments = trip.arguments(operation.name, written[0])
-    outcome = None if operation.one_way else trip.value(operation.name, written[1])
-    trip.outcome, trip.seen.arguments, trip.seen.request, trip.seen.reply = outcome, {}, b"", b""
-    (method,) = (one.method for one in trip.model.operations if one.name == operation.name)
-    given = converted(arguments, trip.client_module)
-    returned = getattr(client, method)(**given)
-    return judged(trip, arguments, outcome, returned, (request, reply), operation.one_way)
+def difference(one: Element, other: Element) -> str:
+    """Return the first thing in which two elements do not mean the same; empty for none."""
+    if one.tag != other.tag:
+        return f"{one.tag} became {other.tag}"
+    for name in {*one.attrib, *other.attrib}:
+        mine, theirs = one.get(name), other.get(name)
+        # An attribute that has its default's value may be left out: it says the same.
+        is_default = theirs is None and name != NIL
+        if NIL in one.attrib and name == TYPE:
+            continue  # which of several abstract types a nil element is of says nothing
+        if not is_default and not is_same(one, mine or "", other, theirs or ""):
+            return f"{one.tag}: {name} was {mine}, became {theirs}"
+    if len(one) != len(other):
+        return f"{one.tag}: {len(one)} children became {len(other)}"
+    if not len(one) and not is_same(one, one.text or "", other, other.text or ""):
+        return f"{one.tag}: {one.text!r} became {other.text!r}"
+    pairs = zip(_in_any_order(one), _in_any_order(other), strict=True)
+    return next((found for a, b in pairs if (found := difference(a, b))), "")
 
 
-def judged(
-    trip: RoundTrip,
-    arguments: Mapping[str, Any],
-    outcome: Any,
-    returned: Any,
-    samples: tuple[list[Element], list[Element]],
-    one_way: bool,
-) -> Trial:
-    if one_way:
-        wait_until_seen(trip)
-    sent = payloads_of(trip.seen.request)
-    replied = [] if one_way else payloads_of(trip.seen.reply)
-    invalid = next((e for one in (*sent, *replied) if (e := trip.instances.errors(one))), "")
-    unequal = unlike(arguments, trip.seen.arguments, "request")
-    if not one_way:
-        unequal = unequal or unlike(outcome, returned, "reply")
-    request, reply = samples
-    pairs = [*zip(request, sent, strict=False), *zip(reply, replied, strict=False)]
-    rewritten = next((told for one, other in pairs if (told := difference(one, other))), "")
-    return Trial(invalid, unequal, rewritten)
+def _in_any_order(element: Element) -> list[Element]:
+    """Return the children; by name where each has another: an xs:all has no order."""
+    names = {str(child.tag) for child in element}
+    return (
+        sorted(element, key=lambda child: child.tag) if len(names) == len(element) else [*element]
+    )
 
 
-def wait_until_seen(trip: RoundTrip) -> None:
-    """Wait for a one-way call to be carried out: its caller does not."""
-    for _ in range(300):
-        if trip.seen.request:
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("a one-way call was not carried out")
+def is_same(one: Element, text: str, other: Element, became: str) -> bool:
+    """Tell whether two texts are the same value of some type of XML Schema."""
+    text, became = " ".join(text.split()), " ".join(became.split())
+    if text == became or (":" in text and clark(one, text) == clark(other, became)):
+        return True
+    return any(_equal(read, text, became) for read in READERS)
 
 
-def converted(value: Any, module: ModuleType) -> Any:
-    """Return the same values as instances of another module's classes; what was nil stays nil."""
-    if dataclasses.is_dataclass(value) and hasattr(module, type(value).__name__):
-        kind = getattr(module, type(value).__name__)
-        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-        made = kind(**{name: converted(one, module) for name, one in fields.items()})
-        if hasattr(value, "_nils"):
-            made._nils = value._nils
-        return made
-    if isinstance(value, list):
-        return [converted(one, module) for one in value]
-    if isinstance(value, dict):
-        return {name: converted(one, module) for name, one in value.items()}
-    if hasattr(module, type(value).__name__) and hasattr(value, "value"):
-        return getattr(module, type(value).__name__)(value.value)
-    return value
+def _equal(read: Callable[[str], object], text: str, other: str) -> bool:
+    with contextlib.suppress(ValueError, ArithmeticError, KeyError):
+        return read(text) == read(other)
+    return False
 
 
-def unlike(one: Any, other: Any, path: str) -> str:
-    """Return where two values first differ, whatever module their classes are of; or nothing."""
-    if isinstance(one, etree._Element) and isinstance(other, etree._Element):
-        told = difference(one, other)
-        return f"{path}{told}" if told else ""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        names = sorted({*one, *other})
-        return next(
-            (t for n in names if (t := unlike(one.get(n), other.get(n), f"{path}.{n}"))), ""
-        )
-    if isinstance(one, list) and isinstance(other, list):
-        if len(one) != len(other):
-            return f"{path}: {len(one)} are {len(other)}"
-        pairs = enumerate(zip(one, other, strict=True))
-        return next((t for at, (a, b) in pairs if (t := unlike(a, b, f"{path}[{at}]"))), "")
-    if dataclasses.is_dataclass(one) and type(one).__name__ == type(other).__name__:
-        names = [each.name for each in dataclasses.fields(one)]
-        return next(
-            (t for n in names if (t := unlike(getattr(one, n), getattr(other, n), f"{path}.{n}"))),
-            "",
-        )
-    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
-        return "" if math.isnan(other) else f"{path}: NaN is {other}"
-    return "" if one == other else f"{path}: {one!r} is {other!r}"
+READERS: list[Callable[[str], object]] = [
+    {"true": True, "1": True, "false": False, "0": False}.__getitem__,
+    Decimal,
+    float,
+    dt.datetime.fromisoformat,
+    dt.time.fromisoformat,
+    Duration.of,
+    bytes.fromhex,
+    lambda text: base64.b64decode(text, validate=False),
+]

@@ -33,6 +33,7 @@ TEXTS = (
     "a\tb\nc",
 )
 STRINGS = ("string", "normalizedString", "token")
+WORDS = (*STRINGS, "NMTOKEN", "Name", "NCName", "anyURI", "language")
 LITERALS = {
     "boolean": ("true", "false", "1", "0", " true\n"),
     "float": ("-0", "1.5E3", "INF", "NaN"),
@@ -45,6 +46,18 @@ LITERALS = {
     "hexBinary": ("", "00fF"),
     "anyURI": ("urn:x", "http://example.com/a?b=c&d=%20"),
     "anyType": ("x",),
+    "ID": ("a1", "_b"),
+    "NMTOKEN": ("a-1", "7"),
+    "NCName": ("a1",),
+    "Name": ("a:1",),
+    "language": ("en", "de-AT"),
+    "gYear": ("2024", "-0044Z"),
+    "gYearMonth": ("2024-02",),
+    "gMonthDay": ("--02-29",),
+    "gDay": ("---31",),
+    "gMonth": ("--12",),
+    "QName": ("xml:lang", "local"),
+    "NMTOKENS": ("a b", "c"),
     "anySimpleType": ("x",),
 }
 RANGES = {
@@ -64,22 +77,10 @@ RANGES = {
 
 RARE = {
     "QName": ("xsi:nil",),
-    "NCName": ("n1", "_a-b.c"),
-    "Name": ("n1",),
-    "NMTOKEN": ("n1", "1.5-x"),
-    "NMTOKENS": ("n1 n2",),
-    "language": ("en", "de-CH"),
-    "gYear": ("2024", "-0044Z"),
-    "gYearMonth": ("2024-05",),
-    "gMonth": ("--05",),
-    "gMonthDay": ("--02-29",),
-    "gDay": ("---31",),
     "nonPositiveInteger": ("0", "-7"),
     "negativeInteger": ("-1", "-99999999999999999999"),
-    "ENTITY": (),
-    "NOTATION": (),
 }
-"""Values of the types that few contracts use; none where a document type would be needed."""
+"""Values of types, and of prefixes, that only a full sampler can make."""
 BOUNDS = {"minInclusive", "maxInclusive"}
 
 NIL = f"{{{XSI}}}nil"
@@ -107,12 +108,21 @@ class Sampler:
     What it cannot make (patterns, abstract types, identity constraints) raises LookupError.
     A ``full`` one makes these too, but for identity constraints, and then: derived types by
     xsi:type, members of substitution groups, elements and attributes of wildcards, mixed content.
+    ``derived`` alone is for derived types alone.
     """
 
-    def __init__(self, schemas: Iterable[Element], random: Random, *, full: bool = False) -> None:
+    def __init__(
+        self,
+        schemas: Iterable[Element],
+        random: Random,
+        *,
+        derived: bool = False,
+        full: bool = False,
+    ) -> None:
         """The same state of ``random`` makes the same instances."""
         self._random = random
         self._full = full
+        self._derived = derived or full
         self._declared: Declared = {
             (etree.QName(node).localname, _name_in(schema, node)): node
             for schema in schemas
@@ -134,12 +144,12 @@ class Sampler:
         return Sample(root, (*root, *growth.required))
 
     def _begun(self, name: str) -> tuple[_Growth, Element]:
-        if not self._full:
-            return _Growth(self._declared, self._random, None), etree.Element(name)
+        if not self._derived:
+            return _Growth(self._declared, self._random, None, False), etree.Element(name)
         spaces = sorted({etree.QName(one).namespace or "" for _, one in self._declared} - {"", XML})
         prefixes = {f"s{at}": uri for at, uri in enumerate(spaces)}
         root = etree.Element(name, nsmap={"xsi": XSI, "xsd": XS, **prefixes})
-        return _Growth(self._declared, self._random, Kin(self._declared)), root
+        return _Growth(self._declared, self._random, Kin(self._declared), self._full), root
 
 
 class Kin:
@@ -176,8 +186,9 @@ def _is_abstract(node: Element) -> bool:
 class _Growth:
     """One instance, while it grows."""
 
-    def __init__(self, declared: Declared, random: Random, kin: Kin | None) -> None:
+    def __init__(self, declared: Declared, random: Random, kin: Kin | None, is_full: bool) -> None:
         self.required: list[Element] = []
+        self._is_full = is_full
         self._declared = declared
         self._random = random
         self._kin = kin
@@ -229,7 +240,7 @@ class _Growth:
         return chosen
 
     def _value(self, kind: str | Element) -> str:
-        return value(kind, self._declared, self._random, full=self._kin is not None)
+        return value(kind, self._declared, self._random, full=self._is_full)
 
     def _attributes(self, at: Element, kind: Element) -> None:
         for node in _attributes(kind, self._declared):
@@ -242,7 +253,11 @@ class _Growth:
             named = _name(target, "type") or xs("anySimpleType")
             text = target.get("fixed") or self._value(named if inline is None else inline)
             at.set(name or _tag(node), text)
-        if self._kin and _has_any_attribute(kind, self._declared) and self._random.random() < 0.3:
+        if (
+            self._is_full
+            and _has_any_attribute(kind, self._declared)
+            and self._random.random() < 0.3
+        ):
             at.set(f"{{{_FOREIGN}}}note", "beside")
 
     def _content(self, at: Element, kind: Element, depth: int) -> None:
@@ -258,7 +273,7 @@ class _Growth:
             self._content(at, base, depth)
         for particle in (kind if derivation is None else derivation).iterchildren(*_PARTICLES):
             self._particle(at, particle, depth, True)
-        if self._kin and kind.get("mixed") in ("true", "1"):
+        if self._is_full and kind.get("mixed") in ("true", "1"):
             at.text = self._random.choice(TEXTS)
             for child in at:
                 child.tail = self._random.choice(TEXTS)
@@ -270,7 +285,7 @@ class _Growth:
             made = [self._element(at, node, depth) for _ in range(times)]
             self.required += made if certain and times == least else []
         elif node.tag == xs("any"):
-            for _ in range(times if self._kin else 0):
+            for _ in range(times if self._is_full else 0):
                 self._wild(at, node, least)
         else:
             certain = certain and least == 1 and node.get("maxOccurs", "1") == "1"
@@ -310,7 +325,7 @@ class _Growth:
     def _element(self, parent: Element, node: Element, depth: int) -> Element:
         self._left -= 1
         name = _name(node, "ref")
-        if name and self._kin and (members := self._kin.elements(name)):
+        if name and self._is_full and self._kin and (members := self._kin.elements(name)):
             itself = [] if _is_abstract(self._declared["element", name]) else [name]
             name = self._random.choice([*itself, *members])
         made = etree.SubElement(parent, name or _tag(node))
@@ -407,13 +422,11 @@ def _items(
 
 def _any_builtin(name: str, random: Random, facets: Mapping[str, str]) -> str:
     """Return a value of any built-in type. Raises LookupError where there is none."""
-    if "pattern" in facets:
+    if "pattern" in facets and name in WORDS:
         return _matching(random, facets)
     if name == "ID":
         return f"i{random.getrandbits(48)}"  # none twice in a document
     if name in RARE:
-        if not RARE[name]:
-            raise LookupError(f"no value for {name}")
         return random.choice(RARE[name])
     if name in ("float", "double", "date", "dateTime") and (bounds := BOUNDS & facets.keys()):
         return facets[min(bounds)]
@@ -446,6 +459,8 @@ def _fitting(name: str, random: Random, facets: Mapping[str, str]) -> str:
 def _builtin(name: str, random: Random, facets: Mapping[str, str]) -> str:
     if name in RANGES:
         return _number(name, random, facets)
+    if "pattern" in facets and name in WORDS:
+        return matching(facets["pattern"], random)
     if name in STRINGS and facets.keys() <= {"length", "minLength", "maxLength", "whiteSpace"}:
         exact = facets.get("length", "0")
         least, most = facets.get("minLength", exact), facets.get("maxLength", exact)

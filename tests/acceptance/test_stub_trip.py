@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 from deployment import ROOT
-from roundtrip import RoundTrip, converted, tried, unlike
+from stub_trip import RoundTrip, converted, tried, unlike
 
 from gateway.contract import load
 from gateway.stub import SoapFault
