@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway.cli import new_folder
-from gateway.contract import Contract, fetch, from_documents
+from gateway.contract import fetch, from_documents
 from gateway.errors import ContractError, OutOfBounds
 from gateway.queues.address import check_kind
 from gateway.settings import is_http, read
+from gateway.stubs import describing
+from gateway.stubs.model import Model
+from gateway.stubs.reading import read as read_model
 
 QUEUE = "sqlite:///queue.db"
 
@@ -25,6 +28,10 @@ def new(
     name: Annotated[str, typer.Argument(help="The service, and the folder that is made for it.")],
     wsdl: Annotated[str, typer.Option(help="Its WSDL: a file, or an address.")],
     queue: Annotated[str, typer.Option(help="The queue, as in gateway.toml.")] = QUEUE,
+    host: Annotated[
+        bool, typer.Option("--host", help="Also make a service to fill in, and an example test.")
+    ] = False,
+    port: Annotated[str, typer.Option(help="One of the contract's ports; else the first.")] = "",
     contract_host: Annotated[
         list[str] | None,
         typer.Option(help="Another host that documents of the contract may come from."),
@@ -42,13 +49,15 @@ def new(
         documents = _fetch(wsdl, name, contract_folder, contract_host or (), say)
         say("understanding the contract")
         contract = from_documents(documents, f"{name}.wsdl")
+        model = read_model(contract, port)
+        say("writing")
         files = {f"{new_folder.CONTRACT}/{key}": data for key, data in documents.items()}
-        operation = contract.operations[0].name
-        files["gateway.toml"] = new_folder.settings(name, queue, operation).encode()
+        files |= new_folder.python_files(model, name, host)
+        files["gateway.toml"] = new_folder.settings(name, queue, model, host).encode()
         with new_folder.made_whole(target) as folder:
             new_folder.write(folder, files)
             read(folder / "gateway.toml")
-    _show(name, contract, files)
+    _show(name, model, files)
 
 
 def _fetch(
@@ -80,13 +89,13 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(escape(text))
 
 
-def _show(name: str, contract: Contract, files: Mapping[str, bytes]) -> None:
+def _show(name: str, model: Model, files: Mapping[str, bytes]) -> None:
     console = Console(soft_wrap=True)
     for path in sorted(files):
         console.print(f"[green]made[/]  {escape(f'{name}/{path}')}", highlight=False)
-    for note in contract.notes:
-        console.print(f"[yellow]note[/]  {escape(note)}", highlight=False)
-    names = {one.name for one in contract.operations}
-    console.print(f"\n{escape(name)} has {len(names)} operations. Next:\n", highlight=False)
+    for note in (*model.notes, *describing.gaps(model, as_list=False)):
+        console.print(f"[yellow]![/] {escape(note)}", highlight=False)
+    count = len(model.operations)
+    console.print(f"\n{escape(name)} has {count} operations. Next:\n", highlight=False)
     for command in (f"cd {name}", "gateway check", "gateway up"):
         console.print(f"  {escape(command)}", highlight=False)

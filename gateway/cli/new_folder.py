@@ -9,7 +9,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, ContractError
+from gateway.stubs import describing
+from gateway.stubs.client import ClientOptions, render
+from gateway.stubs.model import Model
+from gateway.stubs.service import ServiceNames, render_base, render_service, render_test
 
 CONTRACT = "wsdl"
 """The folder of the contract, inside of the project's."""
@@ -44,15 +48,44 @@ def check_name(name: str, folder: Path) -> None:
         )
 
 
-def settings(name: str, queue: str, operation: str, host: str = "") -> str:
-    """Return the text of ``gateway.toml``; ``host`` names the class of a service hosted here."""
+def python_files(model: Model, name: str, host: bool) -> Mapping[str, bytes]:
+    """Return the stubs of a project: a client, and, to ``host``, a service with one test.
+
+    Raises ContractError where there is no operation to host; without one there is no client.
+    """
+    if not model.operations:
+        if host:
+            raise ContractError(
+                f"no operation of port {model.port.name} can be hosted from a stub: "
+                f"{'; '.join(describing.gaps(model, as_list=False))}"
+            )
+        return {}
+    stem, source = _stem(name), f"{name}.wsdl"
+    client = render(model, ClientOptions(source=source, service=name))
+    files = {f"{stem}_client.py": client}
+    if host:
+        names = ServiceNames.of(model, f"{stem}_service")
+        files[f"{names.base_module}.py"] = render_base(model, names, source)
+        files[f"{names.module}.py"] = render_service(model, names)
+        files[f"test_{stem}.py"] = render_test(model, names)
+    return {path: text.encode() for path, text in files.items() if text}
+
+
+def settings(name: str, queue: str, model: Model, host: bool) -> str:
+    """Return the text of ``gateway.toml``."""
+    own = ServiceNames.of(model, f"{_stem(name)}_service")
     return _SETTINGS.format(
         name=name,
         queue=_quoted(queue),
         contract=CONTRACT,
-        answers=_HOSTED.format(host=host) if host else _FORWARDED,
-        operation=operation,
+        answers=_HOSTED.format(host=f"{own.module}:{own.own}") if host else _FORWARDED,
+        operation=model.operations[0].name if model.operations else "GetOrder",
     )
+
+
+def _stem(name: str) -> str:
+    """Return a name as modules begin with it."""
+    return name.replace("-", "_").lower()
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""``gateway stubs``: Python to call a service with, written from its WSDL."""
+"""``gateway stubs``: Python to call a service with, or to be one, written from its WSDL."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from gateway.errors import ConfigurationError, ContractError
 from gateway.provision.publishing import HERE, relative
 from gateway.stub.embedded import pack
 from gateway.stubs import describing
+from gateway.stubs.changes import Changes, diff
 from gateway.stubs.client import ClientOptions, render
 from gateway.stubs.files import Written, write
+from gateway.stubs.filling import ServiceFiles, difference, service_files, write_service
 from gateway.stubs.model import Model
 from gateway.stubs.naming import snake
 from gateway.stubs.reading import ports, read
@@ -32,6 +34,12 @@ class Wanted:
     client: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a client to this file.")
     ] = None
+    service: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a service to fill in to this file, and its base beside it."
+        ),
+    ] = None
     service_name: Annotated[
         str, typer.Option(metavar="NAME", help="The service's name in gateway.toml.")
     ] = ""
@@ -43,6 +51,9 @@ class Wanted:
     host: Annotated[
         list[str] | None, typer.Option(help="A host that the contract may import from.")
     ] = None
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing: show what would change.")] = (
+        False
+    )
     force: Annotated[
         bool, typer.Option("--force", help="Write over a file that was not written by this.")
     ] = False
@@ -52,9 +63,9 @@ class Wanted:
 def stubs(
     wsdl: Annotated[str, typer.Argument(help="The contract: a file, or its URL.")], wanted: Wanted
 ) -> None:
-    """Write a typed client for a service, from its WSDL."""
-    if wanted.client is None:
-        raise ConfigurationError("name what to write: --client FILE.")
+    """Write a typed client for a service, or a service to fill in, from its WSDL."""
+    if wanted.client is None and wanted.service is None:
+        raise ConfigurationError("name what to write: --client FILE, --service FILE, or both.")
     console = Console(stderr=True, soft_wrap=True)
     with console.status(f"reading {escape(wsdl)}"):
         contract = load_wsdl(wsdl, wanted.host or ())
@@ -65,20 +76,56 @@ def stubs(
             f"{'; '.join(describing.gaps(model, as_list=False))}"
         )
     with console.status("writing"):
-        written = [_client(wanted.client, wanted, wsdl, contract, model)]
-    for one in written:
-        _show(one, model)
+        client = _client(wanted, wsdl, contract, model) if wanted.client else ""
+        files = service_files(wanted.service, model, _called(wsdl)) if wanted.service else None
+    if wanted.diff:
+        _show_difference(wanted.client, client, files)
+        return
+    if wanted.client:
+        _show(write(wanted.client, client, force=wanted.force), model)
+    if files:
+        written, told = write_service(files, model, force=wanted.force)
+        for one in written:
+            _show(one, model)
+        _show_changes(told, files, console)
     _show_notes(model, ports(contract), console)
 
 
-def _client(path: Path, wanted: Wanted, wsdl: str, contract: Contract, model: Model) -> Written:
+def _client(wanted: Wanted, wsdl: str, contract: Contract, model: Model) -> str:
     options = ClientOptions(
         source=_called(wsdl),
         service=wanted.service_name or snake(model.port.class_name),
         is_async=wanted.is_async,
         embedded=_packed(contract) if wanted.embed else "",
     )
-    return write(path, render(model, options), force=wanted.force)
+    return render(model, options)
+
+
+def _show_difference(path: Path | None, client: str, files: ServiceFiles | None) -> None:
+    """Print what would change, as patch reads it; the status is 1 where anything would."""
+    old = path.read_text("utf-8", "replace") if path and path.exists() else ""
+    told = (diff(old, client, str(path)) if path else "") + (difference(files) if files else "")
+    typer.echo(told, nl=False)
+    raise typer.Exit(bool(told))
+
+
+def _show_changes(told: Changes, files: ServiceFiles, console: Console) -> None:
+    """Tell a person what to look at in the file that was filled in."""
+    base, own = files.base_path.name, files.path.name
+    lines = [
+        f"new, and answered 'not implemented' until {own} has it: {', '.join(told.added)}"
+        if told.added
+        else "",
+        f"has other parameters or another result now, see {base}: {', '.join(told.changed)}"
+        if told.changed
+        else "",
+        f"gone from the contract: {', '.join(told.removed)}" if told.removed else "",
+        f"is never called any more, and can leave {own}: {', '.join(told.orphans)}"
+        if told.orphans
+        else "",
+    ]
+    for line in filter(None, lines):
+        console.print(f"[yellow]![/] {escape(line)}", highlight=False)
 
 
 def load_wsdl(location: str, hosts: Iterable[str]) -> Contract:

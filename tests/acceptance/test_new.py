@@ -58,6 +58,113 @@ def test_a_new_folder_passes_the_check_at_once(tmp_path):
     assert "GetLabel, GetOrder, ListOrders, NotifyShipment, PlaceOrder" in checked.stdout
 
 
+def test_a_new_service_is_hosted_typed_and_tested_at_once(tmp_path):
+    made = gateway(tmp_path, "new", "my-stock", "--host", "--wsdl", WAREHOUSE)
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "my-stock"
+    written = {"my_stock_base.py", "my_stock_client.py", "my_stock_service.py", "test_my_stock.py"}
+    assert files_in(folder) >= written
+    checked = gateway(folder, "check")
+    assert checked.returncode == 0, checked.stdout
+    assert "hosted here, by my_stock_service:Warehouse" in checked.stdout
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "1 passed" in tested.stdout
+
+
+def test_what_is_filled_in_answers_the_generated_client(tmp_path):
+    gateway(tmp_path, "new", "stock", "--host", "--wsdl", WAREHOUSE)
+    folder = tmp_path / "stock"
+    (folder / "stock_service.py").write_text(FILLED_IN)
+    (folder / "call.py").write_text(CALL)
+    serving = subprocess.Popen([sys.executable, "-P", "-m", "gateway", "serve"], cwd=folder)
+    try:
+        called = subprocess.run(
+            [sys.executable, "call.py"], cwd=folder, capture_output=True, text=True, timeout=60
+        )
+    finally:
+        serving.terminate()
+        serving.wait(30)
+    assert called.stdout.splitlines() == ["b'PNG' WH-1 local", "WH-2 is not there"], called.stderr
+
+
+FILLED_IN = """
+from gateway.stub import current_request
+from stock_base import GetLabelResponse, OrderNotFound, OrderNotFoundFault, WarehouseService
+
+
+class Warehouse(WarehouseService):
+    def get_label(self, order_id: str, *, call_key: str | None = None) -> GetLabelResponse:
+        if order_id != "WH-1":
+            detail = OrderNotFound(order_id=order_id, hint=None)
+            raise OrderNotFoundFault("Client", "There is no such order.", detail=detail)
+        kind = f"{order_id} {current_request().sender}"
+        return GetLabelResponse(label=b"PNG", mime_type=kind)
+"""
+CALL = """
+from stock_client import OrderNotFoundFault, WarehouseClient
+
+with WarehouseClient("sqlite:///queue.db") as warehouse:
+    got = warehouse.get_label("WH-1")
+    print(got.label, got.mime_type)
+    try:
+        warehouse.get_label("WH-2")
+    except OrderNotFoundFault as fault:
+        print(fault.detail.order_id, "is not there")
+"""
+
+
+def test_what_was_filled_in_is_never_written_over(tmp_path):
+    gateway(tmp_path, "new", "stock", "--host", "--wsdl", WAREHOUSE)
+    folder, own = tmp_path / "stock", tmp_path / "stock" / "stock_service.py"
+    own.write_text(FILLED_IN)
+    wsdl = folder / "wsdl" / "stock.wsdl"
+    wsdl.write_text(wsdl.read_text().replace('name="GetLabel"', 'name="FetchLabel"'))
+    stubs = ("stubs", "wsdl/stock.wsdl", "--service", "stock_service.py")
+    base = (folder / "stock_base.py").read_text()
+    shown = gateway(folder, *stubs, "--diff")
+    assert shown.returncode == 1
+    assert "+    def fetch_label(" in shown.stdout
+    assert (folder / "stock_base.py").read_text() == base
+    written = gateway(folder, *stubs)
+    assert written.returncode == 0, written.stderr
+    assert "'not implemented' until stock_service.py has it: fetch_label" in written.stderr
+    assert "never called any more, and can leave stock_service.py: get_label" in written.stderr
+    assert own.read_text() == FILLED_IN
+    assert "    def fetch_label(" in (folder / "stock_base.py").read_text()
+    assert gateway(folder, *stubs, "--diff").returncode == 0
+
+
+def test_a_contract_that_is_newer_than_the_stub_is_served_all_the_same(tmp_path):
+    gateway(tmp_path, "new", "stock", "--host", "--wsdl", WAREHOUSE)
+    wsdl = tmp_path / "stock" / "wsdl" / "stock.wsdl"
+    wsdl.write_text(wsdl.read_text().replace('name="GetLabel"', 'name="FetchLabel"'))
+    checked = gateway(tmp_path / "stock", "check")
+    assert checked.returncode == 0
+    assert "has no method for FetchLabel: callers get a fault that says so" in checked.stdout
+
+
+def test_a_generated_class_needs_its_contract(tmp_path):
+    gateway(tmp_path, "new", "stock", "--host", "--wsdl", WAREHOUSE)
+    settings = tmp_path / "stock" / "gateway.toml"
+    settings.write_text(settings.read_text().replace("wsdl = ", "# wsdl = "))
+    checked = gateway(tmp_path / "stock", "check")
+    assert checked.returncode == 1
+    assert 'needs its contract: add wsdl = "path"' in checked.stdout
+
+
+@pytest.mark.parametrize("name", ["my-service.py", "service.txt", "class.d/2nd.py"])
+def test_a_service_needs_the_name_of_a_module(tmp_path, name):
+    made = gateway(tmp_path, "stubs", WAREHOUSE, "--service", name)
+    assert made.returncode == 2
+    assert "is no module of Python" in made.stderr
+
+
 def test_the_contract_may_be_at_an_address_with_all_that_it_imports(tmp_path, site):
     url, folder = site
     for name in ("warehouse.wsdl", "warehouse.xsd"):
