@@ -44,6 +44,7 @@ CONTINUES = [
     DOCS / "how-to" / f"{name}.md"
     for name in (
         "call-from-zeep",
+        "call-from-a-stub",
         "outcome-unknown",
         "read-the-log",
         "long-calls",
