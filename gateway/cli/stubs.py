@@ -64,8 +64,7 @@ def stubs(
     wsdl: Annotated[str, typer.Argument(help="The contract: a file, or its URL.")], wanted: Wanted
 ) -> None:
     """Write a typed client for a service, or a service to fill in, from its WSDL."""
-    if wanted.client is None and wanted.service is None:
-        raise ConfigurationError("name what to write: --client FILE, --service FILE, or both.")
+    _check(wanted)
     console = Console(stderr=True, soft_wrap=True)
     with console.status(f"reading {escape(wsdl)}"):
         contract = load_wsdl(wsdl, wanted.host or ())
@@ -84,11 +83,20 @@ def stubs(
     if wanted.client:
         _show(write(wanted.client, client, force=wanted.force), model)
     if files:
-        written, told = write_service(files, model, force=wanted.force)
-        for one in written:
-            _show(one, model)
-        _show_changes(told, files, console)
+        _fill(files, model, wanted.force, console)
     _show_notes(model, ports(contract), console)
+
+
+def _check(wanted: Wanted) -> None:
+    if wanted.client is None and wanted.service is None:
+        raise ConfigurationError("name what to write: --client FILE, --service FILE, or both.")
+
+
+def _fill(files: ServiceFiles, model: Model, force: bool, console: Console) -> None:
+    written, told = write_service(files, model, force=force)
+    for one in written:
+        _show(one, model)
+    _show_changes(told, files, console)
 
 
 def _client(wanted: Wanted, wsdl: str, contract: Contract, model: Model) -> str:

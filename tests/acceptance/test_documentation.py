@@ -37,6 +37,8 @@ FIRST_CALL = DOCS / "tutorial" / "first-call.md"
 ALONE = (
     README,
     DOCS / "tutorial" / "host-a-service.md",
+    DOCS / "tutorial" / "from-a-wsdl.md",
+    DOCS / "how-to" / "be-a-service.md",
     DOCS / "how-to" / "s3-on-premises.md",
     DOCS / "how-to" / "several-machines.md",
 )
@@ -194,7 +196,15 @@ class Reader:
             "CHECKOUT": str(ROOT),
             "COLUMNS": "100",
             "TERM": "dumb",
+            "XDG_CONFIG_HOME": str(folder / ".config"),
         }
+        self._let_mypy_find_the_gateway(folder / ".config" / "mypy")
+
+    def _let_mypy_find_the_gateway(self, folder: Path) -> None:
+        """Have mypy take the checkout for an installed package, which is what a reader has."""
+        folder.mkdir(parents=True)
+        silent = "[mypy-gateway.*]\nfollow_imports = silent\nignore_errors = True\n"
+        (folder / "config").write_text(f"[mypy]\nmypy_path = {ROOT}\n{silent}")
 
     def read(self, page: Path) -> None:
         """Take every step of a page. Raises AssertionError where something else comes of it."""
