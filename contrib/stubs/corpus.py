@@ -1,163 +1,98 @@
-"""Calls every operation of many contracts from a client stub, through a queue, to a service stub.
+"""Try stubs on a folder of real WSDLs: ``python contrib/stubs/corpus.py FOLDER > table.md``.
 
-    python contrib/stubs/corpus.py FOLDER [--samples N] > docs/reference/stubs-corpus.md
-
-FOLDER holds WSDLs, at any depth. For each operation of each port, random instances of the
-contract's own schemas go there and back; what came of it is a table, with the causes.
+For each WSDL: is a client written, and how fast; is it imported; and do messages that the WSDL's
+own schemas allow come back from it as they were, each operation's request and reply ten times.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
+import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "acceptance"))
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "acceptance"))
 
-from stub_trip import RoundTrip, tried
+from roundtrip import Outcome, RoundTrip  # noqa: E402  # found by the line above
 
-from gateway.contract import Contract, load
-from gateway.errors import ContractError
-from gateway.stubs.reading import ports
+from gateway.errors import ContractError  # noqa: E402
 
-SEED = 2006
-MANY = 300
-"""A port with so many operations has each of them called once."""
-SECONDS = 420.0
-"""How long one port may take; the operations that are left are counted as not tried."""
-
-HEAD = """\
-# Stubs, tried on real contracts
-
-Each operation of each port was called {samples} times, once where there are over 300: random instances of the contract's own
-schemas, from a client stub through a queue to a hosted service stub, and another one back. An
-operation *passed* when every request and every reply was valid by the original schemas, and all
-values came back equal. The contracts are public ones, as their owners published them; those that
-lack documents, port types or services cannot be used by anyone, and are not in the table.
-
-`contrib/stubs/corpus.py` makes this page.
-
-| contract | port | operations | passed | failed | not expressible | no sample |
-| --- | --- | ---: | ---: | ---: | ---: | ---: |
+IMPORT = """\
+import time, gateway.stub
+began = time.perf_counter()
+import tried
+print(time.perf_counter() - began)
 """
-
-
-@dataclass
-class Row:
-    """What came of the operations of one port."""
-
-    contract: str
-    port: str
-    operations: int = 0
-    passed: int = 0
-    failed: int = 0
-    inexpressible: int = 0
-    unsampled: int = 0
-    causes: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        counts = (self.operations, self.passed, self.failed, self.inexpressible, self.unsampled)
-        return f"| {self.contract} | {self.port} | {' | '.join(map(str, counts))} |"
+COLUMNS = ("operations", "passed", "left out", "messages", "written in", "memory", "imported in")
+MB = 1024
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--samples", type=int, default=5)
-    given = parser.parse_args()
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
-    rows = []
-    for path in sorted(given.folder.rglob("*.wsdl")):
-        for row in rows_of(path, given.samples):
-            rows.append(row)
-            print(row, file=sys.stderr, flush=True)
-    print(HEAD.format(samples=given.samples) + "\n".join(map(str, rows)))
-    print(end(rows))
-
-
-def rows_of(path: Path, samples: int) -> Iterator[Row]:
-    try:
-        contract = load(path.name, folder=path.parent)
-    except ContractError:
-        return
-    for _, port in ports(contract):
-        yield row_of(contract, path.name, port, samples)
-
-
-def row_of(contract: Contract, name: str, port: str, samples: int) -> Row:
-    row = Row(name, port)
-    with tempfile.TemporaryDirectory() as folder:
-        trip = RoundTrip(contract, port, Path(folder), Random(SEED))
-        row.operations = len(trip.operations)
-        known = {one.name for one in trip.model.operations}
-        for gap in trip.model.gaps:
-            row.causes[f"not expressible: {gap.kind}"] += len(set(gap.operations) - known)
-        row.inexpressible = len(trip.operations.keys() - known)
-        samples = 1 if row.operations > MANY else samples
-        until = time.monotonic() + SECONDS
-        with trip.running() as client:
-            for operation in sorted(known):
-                if time.monotonic() < until:
-                    call(row, trip, client, operation, samples)
-                else:
-                    row.unsampled += 1
-                    row.causes["not tried: there was no time"] += 1
-    return row
-
-
-def call(row: Row, trip: RoundTrip, client: object, name: str, samples: int) -> None:
-    """Call one operation some times, and count what came of it."""
-    done = 0
-    for _ in range(samples):
+    """Print a table in Markdown, and the sum of it."""
+    folder = Path(sys.argv[1])
+    print(f"| contract | {' | '.join(COLUMNS)} |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    total, refused = Outcome(), []
+    for path in sorted(folder.rglob("*.wsdl")):
+        name = path.relative_to(folder).as_posix()
         try:
-            trial = tried(trip, client, trip.operations[name])
-        except LookupError as error:
-            reason = f"no sample: {error}"
+            outcome = RoundTrip(path).run()
+        except ContractError:
+            refused.append(name)
             continue
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
-            return failed(row, name, f"{type(error).__name__}: {str(error)[:160]}")
-        if not trial.passed:
-            return failed(row, name, (trial.invalid or trial.unequal)[:160])
-        done += 1
-    if done:
-        row.passed += 1
-        return None
-    row.unsampled += 1
-    row.causes[reason[:100]] += 1
-    return None
+        print(f"| {name} | {row(path, outcome)} |", flush=True)
+        total.operations += outcome.operations
+        total.passed += outcome.passed
+        total.left_out += outcome.left_out
+        total.messages += outcome.messages
+        for reason in outcome.reasons:
+            print(f"{name}: {reason}", file=sys.stderr)
+    sums = (total.operations, total.passed, total.left_out, total.messages)
+    print(f"| **all** | {' | '.join(map(str, sums))} | | | |")
+    print(f"\nRefused, each in one line: {', '.join(refused)}.")
 
 
-def failed(row: Row, name: str, cause: str) -> None:
-    row.failed += 1
-    row.causes[f"{name}: {' '.join(cause.split())}"] += 1
+def row(path: Path, outcome: Outcome) -> str:
+    """Return the cells of a contract after its name."""
+    counts = [outcome.operations, outcome.passed, outcome.left_out, outcome.messages]
+    figures = measured(path) if outcome.operations else ("", "", "")
+    return " | ".join([*map(str, counts), *figures])
 
 
-def end(rows: list[Row]) -> str:
-    """Return the sums, and every cause."""
-    tried_, passed = sum(r.passed + r.failed for r in rows), sum(r.passed for r in rows)
-    literal = sum(r.operations - r.inexpressible for r in rows)
-    lines = [
-        "",
-        f"Of {literal} literal operations {tried_} were tried, and {passed} passed: "
-        f"{100 * passed / max(tried_, 1):.1f} % of those tried, "
-        f"{100 * passed / max(literal, 1):.1f} % of all.",
-        "",
-        "## Causes",
-        "",
-    ]
-    for row in rows:
-        for cause, count in (+row.causes).most_common(12):
-            lines.append(f"- {row.contract}, {row.port}: {cause.replace('|', '/')} ({count})")
-    return "\n".join(lines)
+def measured(path: Path) -> tuple[str, str, str]:
+    """Return how long the command takes, its memory, and how long the stub takes to import."""
+    with tempfile.TemporaryDirectory() as folder:
+        stub = Path(folder) / "tried.py"
+        command = [sys.executable, "-P", "-m", "gateway", "stubs", str(path), "--client", str(stub)]
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds = time.perf_counter() - began
+        memory = peak(command)
+        imported = [
+            subprocess.run(
+                [sys.executable, "-c", IMPORT],
+                cwd=folder,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+            for _ in range(2)  # the first compiles it
+        ][1]
+    return f"{seconds:.1f} s", f"{memory} MB", f"{float(imported):.2f} s"
+
+
+def peak(command: list[str]) -> int:
+    """Return the memory of a command in MB, measured by a process that starts nothing else."""
+    source = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, *command], check=True, capture_output=True, text=True
+    )
+    return int(done.stdout) // MB
 
 
 if __name__ == "__main__":
