@@ -2,6 +2,7 @@
 
 For each WSDL: is a client written, and how fast; is it imported; and do messages that the WSDL's
 own schemas allow come back from it as they were, each operation's request and reply ten times.
+Times are those of the processor, the same on a busy machine.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +21,15 @@ from gateway.errors import ContractError  # noqa: E402
 
 IMPORT = """\
 import time, gateway.stub
-began = time.perf_counter()
+began = time.process_time()
 import tried
-print(time.perf_counter() - began)
+print(time.process_time() - began)
+"""
+RUN = """\
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, capture_output=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
 COLUMNS = ("operations", "passed", "left out", "messages", "written in", "memory", "imported in")
 MB = 1024
@@ -62,37 +68,20 @@ def row(path: Path, outcome: Outcome) -> str:
 
 
 def measured(path: Path) -> tuple[str, str, str]:
-    """Return how long the command takes, its memory, and how long the stub takes to import."""
+    """Return the processor's time and the memory of the command, and the time of an import."""
     with tempfile.TemporaryDirectory() as folder:
         stub = Path(folder) / "tried.py"
         command = [sys.executable, "-P", "-m", "gateway", "stubs", str(path), "--client", str(stub)]
-        began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        seconds = time.perf_counter() - began
-        memory = peak(command)
-        imported = [
-            subprocess.run(
-                [sys.executable, "-c", IMPORT],
-                cwd=folder,
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-            for _ in range(2)  # the first compiles it
-        ][1]
-    return f"{seconds:.1f} s", f"{memory} MB", f"{float(imported):.2f} s"
+        seconds, memory = output([sys.executable, "-c", RUN, *command], folder).split()
+        imported = [output([sys.executable, "-c", IMPORT], folder) for _ in range(2)]
+    # The first import compiles the module; what counts is the second.
+    return f"{float(seconds):.1f} s", f"{int(memory) // MB} MB", f"{float(imported[1]):.2f} s"
 
 
-def peak(command: list[str]) -> int:
-    """Return the memory of a command in MB, measured by a process that starts nothing else."""
-    source = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True);"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source, *command], check=True, capture_output=True, text=True
-    )
-    return int(done.stdout) // MB
+def output(command: list[str], folder: str) -> str:
+    """Return what a command prints."""
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 if __name__ == "__main__":

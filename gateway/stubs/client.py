@@ -64,7 +64,8 @@ def render(model: Model, options: ClientOptions) -> str:
         service=literal(options.service),
         methods=methods,
     )
-    return f"{describing.marker(options.source)}\n{exempt(text, model)}{text}"
+    marker = f"{describing.marker(options.source)}\n"
+    return marker + exempt(marker + text, model) + text
 
 
 def exempt(text: str, model: Model) -> str:

@@ -71,7 +71,9 @@ class Names:
 def snake(name: str) -> str:
     """Return the name of a field, a parameter or a method: orderId becomes order_id."""
     found = _started(_words(name).lower() or "value", "n")
-    return f"{found}_" if found in RESERVED or keyword.iskeyword(found) else found
+    # Where letters have no case, a field would hide the class that it is called like.
+    is_taken = found in RESERVED or keyword.iskeyword(found) or found == found.upper()
+    return f"{found}_" if is_taken else found
 
 
 def pascal(name: str) -> str:

@@ -54,7 +54,8 @@ def render_base(model: Model, names: ServiceNames, source: str) -> str:
         ],
         methods=methods,
     )
-    return f"{describing.marker(source)}\n{exempt(text, model)}{text}"
+    marker = f"{describing.marker(source)}\n"
+    return marker + exempt(marker + text, model) + text
 
 
 def render_service(model: Model, names: ServiceNames) -> str:

@@ -1,5 +1,4 @@
 # Written by gateway stubs from calculator.wsdl: write it again rather than change it.
-# ruff: noqa: E501, RUF100
 """The client of the service Calculator, for its port CalculatorPort.
 
 It is called like this:
@@ -30,7 +29,7 @@ class DivisionByZeroFault(SoapFault):
     detail: str
 
 
-# What each of these is in XML; the documentation of gateway.stub.table says how to read it.
+# What all this is in XML. How to read it: python -m pydoc gateway.stub.table
 _LAYOUT = Layout(
     globals(),
     """

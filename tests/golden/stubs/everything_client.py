@@ -1,5 +1,5 @@
 # Written by gateway stubs from everything.wsdl: write it again rather than change it.
-# ruff: noqa: E501, PLR0913, RUF100
+# ruff: noqa: PLR0913, RUF100
 """The client of the service EverythingService, for its port EverythingPort.
 
 A service that has a bit of everything.
@@ -313,7 +313,7 @@ class BusyFault(SoapFault):
     detail: int
 
 
-# What each of these is in XML; the documentation of gateway.stub.table says how to read it.
+# What all this is in XML. How to read it: python -m pydoc gateway.stub.table
 _LAYOUT = Layout(
     globals(),
     """

@@ -1,5 +1,4 @@
 # Written by gateway stubs from warehouse.wsdl: write it again rather than change it.
-# ruff: noqa: E501, RUF100
 """The client of the service Warehouse, for its port WarehouseSoap11.
 
 The warehouse, inside the company's own network.
@@ -156,7 +155,7 @@ class OutOfStockFault(SoapFault):
     detail: OutOfStock
 
 
-# What each of these is in XML; the documentation of gateway.stub.table says how to read it.
+# What all this is in XML. How to read it: python -m pydoc gateway.stub.table
 _LAYOUT = Layout(
     globals(),
     """

@@ -23,6 +23,7 @@ from gateway.stubs.naming import RESERVED, RESERVED_CLASSES, Names, member, pasc
         ("list", "list_"),
         ("close", "close_"),
         ("_", "value"),
+        ("型", "型_"),
         ("ﬁnal", "final"),
     ],
 )

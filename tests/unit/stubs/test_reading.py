@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.contract import load
+from gateway.contract import from_documents, load
 from gateway.errors import ContractError
 from gateway.stubs.model import Field, FieldKind, GapKind, Group, GroupKind, Origin, Style
 from gateway.stubs.reading import ports, read
@@ -120,6 +120,23 @@ def test_the_same_element_in_two_branches_is_one_field(models):
     assert [one.name for one in first.fields()] == ["from_", "to", "days", "to", "always"]
     assert [one.name for one in choices.fields][:4] == ["from_", "to", "days", "always"]
     assert all(one.optional for one in first.fields())
+
+
+def test_the_same_element_twice_in_one_branch_is_two_fields(contracts):
+    wsdl = (
+        contracts["calculator"]
+        .read_text()
+        .replace(
+            '<xs:element name="factor" type="xs:int" maxOccurs="unbounded"/>',
+            '<xs:choice><xs:sequence><xs:element name="x" type="xs:int"/>'
+            '<xs:element name="a" type="xs:int"/></xs:sequence>'
+            '<xs:sequence><xs:element name="a" type="xs:int"/><xs:element name="b" type="xs:int"/>'
+            '<xs:element name="a" type="xs:int"/></xs:sequence></xs:choice>',
+        )
+    )
+    model = read(from_documents({"c.wsdl": wsdl.encode()}, "c.wsdl"))
+    names = [one.name for one in model.records["Term"].content.fields()]
+    assert names == ["x", "a", "a", "b", "a2"]
 
 
 def test_a_repeated_group_is_a_list_of_records(models):
