@@ -101,6 +101,10 @@ class ContractError(ConfigurationError):
     """A WSDL or a schema cannot be used."""
 
 
+class OutOfBounds(ContractError):
+    """A contract leads to a document on a host, or in a folder, that was not named for it."""
+
+
 class FaultError(GatewayError):
     """The request ends here, and its caller gets a fault with this code and text.
 

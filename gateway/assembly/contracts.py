@@ -26,6 +26,8 @@ class Loaded:
 
     contract: Contract
     hosted: HostedBackend | None
+    notes: tuple[str, ...] = ()
+    """What an operator should know: what is not checked, not served, or not implemented."""
 
 
 def load_service_contract(settings: Settings, name: str) -> Loaded:
@@ -35,14 +37,28 @@ def load_service_contract(settings: Settings, name: str) -> Loaded:
         hosted = _host(settings, name, table.host) if table.host else None
         contract = _contract(settings, name, hosted)
         missing = hosted.unimplemented(contract.operations) if hosted else []
-        if missing:
-            raise ConfigurationError(
-                f"{table.host} has no method for {', '.join(missing)}, which the WSDL declares: "
-                "write one for each, with the types of the contract."
-            )
-        return Loaded(contract, hosted)
+        return Loaded(contract, hosted, (*contract.notes, *_missing(hosted, missing, table.host)))
     except ConfigurationError as error:
         raise type(error)(f"services.{name}: {error}") from error
+
+
+def _missing(hosted: HostedBackend | None, names: list[str], host: str | None) -> list[str]:
+    """Return notes on the operations that a service has no method for.
+
+    A class that gateway stubs has written is served all the same: its contract may be newer than
+    it, and the rest must go on. Raises ConfigurationError for any other.
+    """
+    if hosted is None or not names:
+        return []
+    if hosted.is_code_first:
+        raise ConfigurationError(
+            f"{host} has no method for {', '.join(names)}, which the WSDL declares: "
+            "write one for each, with the types of the contract."
+        )
+    return [
+        f"{host} has no method for {', '.join(names)}: callers get a fault that says so; "
+        "gateway stubs writes its base class again"
+    ]
 
 
 def _host(settings: Settings, name: str, target: str) -> HostedBackend:
@@ -56,6 +72,8 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
     table = settings.services[name]
     if table.wsdl is None:
         assert hosted is not None  # the settings have one of both
+        if not hosted.is_code_first:
+            raise ConfigurationError(f'{table.host} needs its contract: add wsdl = "path".')
         made = {"service.wsdl": hosted.wsdl(ANYWHERE)}
         return from_documents(made, "service.wsdl", check_schemas=table.validate_body)
     if table.wsdl == IN_QUEUE:

@@ -61,5 +61,5 @@ def _say_ready(loaded: Mapping[str, Loaded]) -> None:
     for name, one in loaded.items():
         # Not where it is: who reads a log need not know that, and gateway check says it.
         log.info("serving %s, %s", name, "hosted here" if one.hosted else "forwarded")
-        for note in one.contract.notes:
+        for note in one.notes:
             log.warning("%s: %s", name, note)

@@ -106,7 +106,7 @@ async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
     names = sorted({operation.name for operation in loaded.contract.operations})
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     yield Finding(subject, f"the contract is understood: {shown}")
-    for note in loaded.contract.notes:
+    for note in loaded.notes:
         yield Finding(subject, note, is_note=True)
     if loaded.hosted is not None:
         await loaded.hosted.aclose()

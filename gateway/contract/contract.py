@@ -40,6 +40,11 @@ class Contract:
         self._documents = documents
         self._places = places([*hidden, *publish.named_places(documents.values())])
 
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """Its documents by location, the WSDL first."""
+        return self._documents
+
     def find(self, envelope: Envelope, soap_action: str) -> Operation:
         """Return the operation that a request is for. Raises Refused.
 

@@ -28,11 +28,15 @@ async def open_queue(
 
     Raises ConfigurationError with the cure.
     """
+    check_kind(address)
+    return await _OPENERS[address.partition(":")[0]](address, folder, options)
+
+
+def check_kind(address: str) -> None:
+    """Raise ConfigurationError where no kind of queue has such addresses; nothing is opened."""
     scheme, colon, _ = address.partition(":")
-    opener = _OPENERS.get(scheme) if colon else None
-    if opener is None:
+    if not colon or scheme not in _OPENERS:
         raise ConfigurationError(f"queue: {address!r} is no queue this program knows: {KNOWN}.")
-    return await opener(address, folder, options)
 
 
 def keepsakes(address: str, folder: Path) -> Path | None:

@@ -142,7 +142,8 @@ class ReplyBox:
         if name not in self._kept:
             self._waiting[keys[1]] = name
         # One-way requests are never answered: they are forgotten here.
-        _forget(self._waiting, _remember(self._sent, name, keys, REMEMBERED) or ())
+        forgotten = _remember(self._sent, name, keys, REMEMBERED)
+        _forget(self._waiting, forgotten or ())
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return the reply if it came; of a request that this process did not send, nothing."""

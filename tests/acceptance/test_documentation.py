@@ -37,6 +37,8 @@ FIRST_CALL = DOCS / "tutorial" / "first-call.md"
 ALONE = (
     README,
     DOCS / "tutorial" / "host-a-service.md",
+    DOCS / "tutorial" / "from-a-wsdl.md",
+    DOCS / "how-to" / "be-a-service.md",
     DOCS / "how-to" / "s3-on-premises.md",
     DOCS / "how-to" / "several-machines.md",
 )
@@ -44,6 +46,7 @@ CONTINUES = [
     DOCS / "how-to" / f"{name}.md"
     for name in (
         "call-from-zeep",
+        "call-from-a-stub",
         "outcome-unknown",
         "read-the-log",
         "quarantine",
@@ -198,7 +201,15 @@ class Reader:
             "CHECKOUT": str(ROOT),
             "COLUMNS": "100",
             "TERM": "dumb",
+            "XDG_CONFIG_HOME": str(folder / ".config"),
         }
+        self._let_mypy_find_the_gateway(folder / ".config" / "mypy")
+
+    def _let_mypy_find_the_gateway(self, folder: Path) -> None:
+        """Have mypy take the checkout for an installed package, which is what a reader has."""
+        folder.mkdir(parents=True)
+        silent = "[mypy-gateway.*]\nfollow_imports = silent\nignore_errors = True\n"
+        (folder / "config").write_text(f"[mypy]\nmypy_path = {ROOT}\n{silent}")
 
     def read(self, page: Path) -> None:
         """Take every step of a page. Raises AssertionError where something else comes of it."""
@@ -236,20 +247,29 @@ class Reader:
         return text
 
     def _write(self, path: Path, text: str) -> None:
-        if path.name == "gateway.toml" and "[listener]" not in text:
-            # What a reader need not write: the default port, which may be taken here.
-            text += f'\n[listener]\nbind = "127.0.0.1:{self._ports["8800"]}"\n'
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
+        if path.name == "gateway.toml" and "[listener]" not in text:
+            self._add_port(path)
 
     def _run(self, command: str, printed: str) -> None:
         if command.startswith("export "):
             # For the commands that follow: each has a shell of its own.
             self._environment |= (one.split("=", 1) for one in shlex.split(command)[1:])
             return
+        if command.startswith("cd "):
+            self._folder = (self._folder / command.removeprefix("cd ")).resolve(strict=True)
+            return
         output = Terminal(command, self._folder, self._environment).finish()
         fits = pattern(printed).fullmatch(output) is not None
         assert fits, compared(command, printed, output)
+        if command.startswith("gateway new "):
+            self._add_port(self._folder / shlex.split(command)[2] / "gateway.toml")
+
+    def _add_port(self, settings: Path) -> None:
+        """Add to settings what a reader need not write: the default port may be taken here."""
+        with settings.open("a", encoding="utf-8") as file:
+            file.write(f'\n[listener]\nbind = "127.0.0.1:{self._ports["8800"]}"\n')
 
     def _start(self, command: str, printed: str, step: Step) -> None:
         # exec: Ctrl-C goes to the command itself, not to a shell that waits for it.
