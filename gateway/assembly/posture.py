@@ -9,12 +9,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.assembly.front import is_loopback
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
 MOST = 10
-CHECKS = "size, XML, envelope, operation, SOAP action, schema"
+CHECKS = "size, XML, envelope, headers, operation, SOAP action, addresses"
 SHOWN = 4
 """Names in a line, at most."""
 _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
@@ -51,8 +52,12 @@ def _callers(settings: Settings, role: Role) -> list[str]:
 
 def _listener_callers(settings: Settings) -> str:
     table = settings.listener
-    where = "this machine alone" if _is_loopback(table.host) else "ANY MACHINE that reaches it"
-    return f"by HTTP may call: {where}, at {table.bind}, unasked, as client {settings.client}"
+    tls = "" if table.tls.certificate is None else ", over TLS"
+    if settings.clients:
+        who = f"{_some(sorted(settings.clients))}, by secret or certificate, at {table.bind}{tls}"
+        return f"by HTTP may call: {who}"
+    where = "this machine alone" if is_loopback(table.host) else "ANY MACHINE that reaches it"
+    return f"by HTTP may call: {where}, at {table.bind}{tls}, unasked, as client {settings.client}"
 
 
 def _queue_callers(settings: Settings) -> str:
@@ -69,16 +74,37 @@ def _queue_callers(settings: Settings) -> str:
 
 
 def _checks(settings: Settings, role: Role) -> list[str]:
-    return [f"checked of every request: {CHECKS}"]
+    rights = "whether its client may call it, " if settings.clients else ""
+    return [f"checked of every request: {CHECKS}, {rights}schema"]
 
 
 def _off(settings: Settings, role: Role) -> list[str]:
-    off = ["rights and quotas of clients", "WS-Security"]
-    if role.listens:
-        off += ["TLS and credentials at the listener"]
-    if settings.gateway.soapjms != "strict" and settings.queue.startswith("sqs"):
-        off += ["strict SOAP/JMS"]
-    return [f"off: {', '.join(off)}"]
+    unchecked = [name for name, one in settings.services.items() if not one.validate_body]
+    off = {
+        "rights and quotas of clients": not settings.clients,
+        f"the schemas of {_some(unchecked)}": bool(unchecked),
+        "TLS at the listener": role.listens and settings.listener.tls.certificate is None,
+        "strict SOAP/JMS": settings.gateway.soapjms != "strict"
+        and settings.queue.startswith("sqs"),
+        "callers' WS-Security": True,
+    }
+    return [f"off: {', '.join(name for name, is_off in off.items() if is_off)}"]
+
+
+def _unsafe(settings: Settings, role: Role) -> list[str]:
+    """Name what the settings allow although it is not safe: their names begin with that."""
+    tables = {"listener": settings.listener} if role.listens else {}
+    tables |= {f"services.{name}.backend": one.backend for name, one in settings.services.items()}
+    found = [
+        f"{place}.{name}"
+        for place, table in tables.items()
+        for name, value in table
+        if name.startswith("unsafe_") and value
+    ]
+    found += (
+        ["unsafe_duplicates of the queue"] if "unsafe_duplicates=true" in settings.queue else []
+    )
+    return [f"UNSAFE, as the settings say: {_some(found)}"] if found else []
 
 
 def _repeatable(settings: Settings, role: Role) -> list[str]:
@@ -124,11 +150,16 @@ def _audit(settings: Settings, role: Role) -> list[str]:
     return [f"audit log: {settings.audit.file or 'off'}"]
 
 
-PARTS: tuple[Part, ...] = (_callers, _checks, _off, _repeatable, _limits, _quarantine, _audit)
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+PARTS: tuple[Part, ...] = (
+    _callers,
+    _checks,
+    _off,
+    _unsafe,
+    _repeatable,
+    _limits,
+    _quarantine,
+    _audit,
+)
 
 
 def _some(names: list[str]) -> str:

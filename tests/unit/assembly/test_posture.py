@@ -103,6 +103,36 @@ def test_the_address_of_a_queue_with_its_options_is_in_no_line():
     assert "secret" not in said(queue="s3://b/p?profile=secret")
 
 
+def test_clients_are_named_and_how_they_are_known():
+    lines = said(
+        clients={"shop": {"allow": ["*"]}, "bank": {}},
+        listener={"bind": "0.0.0.0:443", "tls": {"certificate": "a.pem"}},
+    )
+    assert "may call: bank, shop, by secret or certificate, at 0.0.0.0:443, over TLS" in lines
+    assert "whether its client may call it" in lines
+    assert "rights" not in lines.partition("off: ")[2]
+    assert "TLS" not in lines.partition("off: ")[2]
+    assert "off: rights and quotas of clients" in said()
+
+
+def test_a_service_whose_schema_is_not_checked_is_named():
+    services = {"orders": {"wsdl": "a.wsdl", "validate": False}, "stock": {"wsdl": "b.wsdl"}}
+    assert "the schemas of orders," in said(services=services)
+    assert "schemas" not in said()
+
+
+def test_what_is_unsafe_is_told_by_the_name_of_its_setting():
+    services = {"orders": {"wsdl": "a.wsdl", "backend": {"unsafe_faults": True}}}
+    lines = said(
+        queue="sqs://q?unsafe_duplicates=true",
+        services=services,
+        listener={"unsafe_no_tls": True},
+    )
+    told = "listener.unsafe_no_tls, services.orders.backend.unsafe_faults, unsafe_duplicates of"
+    assert f"UNSAFE, as the settings say: {told} the queue" in lines
+    assert "UNSAFE" not in said()
+
+
 def test_what_is_off_depends_on_what_is_done():
     assert "TLS" not in said(Role(serves=True))
     assert "strict SOAP/JMS" in said(queue="sqs://q.fifo")
