@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.assembly.front import is_loopback
-from gateway.settings import Settings
+from gateway.settings import Settings, Table
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,11 @@ def _off(settings: Settings, role: Role) -> list[str]:
 
 def _unsafe(settings: Settings, role: Role) -> list[str]:
     """Name what the settings allow although it is not safe: their names begin with that."""
-    tables = {"listener": settings.listener} if role.listens else {}
-    tables |= {f"services.{name}.backend": one.backend for name, one in settings.services.items()}
+    tables: dict[str, Table] = {
+        f"services.{name}.backend": one.backend for name, one in settings.services.items()
+    }
+    if role.listens:
+        tables = {"listener": settings.listener, **tables}
     found = [
         f"{place}.{name}"
         for place, table in tables.items()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.message import Clock
@@ -14,6 +14,9 @@ PATIENCE = 0.5
 """Seconds that a request is left to each gateway before the next in its line may try."""
 LAST_PLACE = 3
 """From this place in line on, all may try at the same time."""
+KNOWN = 256
+"""Requests of a client that are remembered, of those to take first and of all others each: as many
+as there is work for until the next listing. Whoever has more than that holds up no other."""
 FRESH = 0.25
 """Seconds for which a listing says enough of requests that others are to take."""
 
@@ -60,20 +63,30 @@ class Backlog:
     _held: set[str] = field(default_factory=set)
     _finished: dict[str, float] = field(default_factory=dict)
 
-    def note(self, listed: Iterable[Listed], places: Sequence[int], began: float) -> None:
+    def note(
+        self, listed: Sequence[Listed], places: Sequence[int], began: float, *, is_whole: bool
+    ) -> None:
         """Take over a listing that was begun at ``began``: what is not in it is forgotten.
 
-        ``places`` has this gateway's place in the line for each. What was removed before that and
-        is in it all the same was sent again.
+        Where it is not whole, that goes for what comes before its end. ``places`` has this
+        gateway's place in the line for each. What was removed before that and is in it all the
+        same was sent again.
         """
         now = self.monotonic()
         self.listed = began
         self._finished = {key: at for key, at in self._finished.items() if at >= began}
-        fresh = {}
+        fresh: dict[str, Candidate] = {}
+        counts: Counter[tuple[str, bool]] = Counter()
         for one, place in zip(listed, places, strict=True):
-            known = self.candidates.get(one.key) or Candidate(one.key, one.etag, seen=now)
-            known.place = place
-            fresh[one.key] = known
+            known = self.candidates.get(one.key)
+            kind = (client_of(one.key), place == 0)
+            counts[kind] += 1
+            if known is not None or counts[kind] <= KNOWN:
+                fresh[one.key] = known or Candidate(one.key, one.etag, seen=now)
+                fresh[one.key].place = place
+        if listed and not is_whole:
+            end = listed[-1].key
+            fresh |= {key: one for key, one in self.candidates.items() if key > end}
         self.candidates = fresh
 
     def choose(self, limit: int) -> list[Candidate]:

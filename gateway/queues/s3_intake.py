@@ -29,7 +29,10 @@ TOGETHER = 0.5
 """Seconds that a request is kept back, at most, for those that are being taken beside it."""
 PAGE = 1000
 PAGES = 20
-"""Pages of a listing, at most, that are looked through for a request that is free."""
+"""Pages of a listing, at most."""
+WHOLE = 5.0
+"""Seconds from one listing of all pages to the next, at least. Others end with the first page that
+has free requests: a client that has many there would hide those that others sent later."""
 
 
 class S3Intake:
@@ -173,6 +176,7 @@ class _Lister:
         self._backlog = backlog
         self._fleet = Fleet(store, keys, time.monotonic)
         self._is_tried = False
+        self._whole = -WHOLE
 
     async def list(self, wanted: int) -> None:
         """List as far as there are so many free requests to be found. Raises QueueUnavailable.
@@ -187,14 +191,17 @@ class _Lister:
         found: list[Listed] = []
         places: list[int] = []
         began = time.monotonic()
+        must_end = began - self._whole >= WHOLE
         for _ in range(PAGES):
             after = found[-1].key if found else ""
             page = await self._store.list(self._keys.requests, after=after, limit=PAGE)
             found += page
             places += [self._fleet.place(one.key) for one in page]
-            self._backlog.note(found, places, began)
-            if len(page) < PAGE or self._backlog.choose(wanted):
-                return
+            is_whole = len(page) < PAGE
+            self._backlog.note(found, places, began, is_whole=is_whole)
+            if is_whole or (not must_end and self._backlog.choose(wanted)):
+                break
+        self._whole = began if must_end or is_whole else self._whole
 
     async def leave(self) -> None:
         await self._fleet.leave()

@@ -15,7 +15,7 @@ from faults import FaultProxy, denied, kind
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import s3_fleet
+from gateway.queues import s3_fleet, s3_intake
 from gateway.queues.aws_address import BucketAddress, parse_bucket
 from gateway.queues.bucket import Keys
 from gateway.queues.bucket_probe import check_conditions
@@ -139,6 +139,15 @@ async def test_clients_take_turns(gateways):
     assert [one.message.id for one in taken if one.message.sender == "alice"] == [
         one.id for one in many[:3]
     ]
+
+
+async def test_a_client_with_pages_of_requests_hides_no_other(gateways, monkeypatch):
+    monkeypatch.setattr(s3_intake, "PAGE", 5)
+    first, _ = gateways
+    await asyncio.gather(*(first.send(request()) for _ in range(23)))
+    await first.send(request(sender="bob", id=new_id(lambda: time.time() + 60)))
+    taken = await first.receive(4, SOON)
+    assert [one.message.sender for one in taken].count("bob") == 1
 
 
 async def test_an_object_that_is_no_request_is_put_aside_once(gateways, store, address):

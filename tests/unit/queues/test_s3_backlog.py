@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.queues.s3_backlog import FRESH, LAST_PLACE, PATIENCE, Backlog, Seen
+from gateway.queues.s3_backlog import FRESH, KNOWN, LAST_PLACE, PATIENCE, Backlog, Seen
 from gateway.queues.s3_store import Listed
 
 LEASE = 30.0
@@ -22,7 +22,7 @@ class Place:
         """List what waits: keys, and this gateway's place in the line for each."""
         found = [Listed(key, "etag") for key in sorted(self.waiting)]
         places = [self.waiting[one.key] for one in found]
-        self.backlog.note(found, places, self.now)
+        self.backlog.note(found, places, self.now, is_whole=True)
 
     def chosen(self, limit: int = 10) -> list[str]:
         return [one.key for one in self.backlog.choose(limit)]
@@ -88,6 +88,23 @@ def test_the_claim_of_a_gateway_that_is_gone_comes_before_new_work_of_others(pla
     place.waiting["c.web"] = 1
     place.list()
     assert place.chosen() == [first.key]
+
+
+def test_what_lies_beyond_the_end_of_a_listing_is_not_forgotten(place):
+    place.waiting = {"a.web": 0, "b.web": 0, "c.bank": 0}
+    place.list()
+    first = [Listed("a.web", "etag")]
+    place.backlog.note(first, [0], place.now, is_whole=False)
+    assert set(place.chosen()) == {"a.web", "b.web", "c.bank"}
+    place.backlog.note(first, [0], place.now, is_whole=True)
+    assert place.chosen() == ["a.web"]
+
+
+def test_no_more_of_a_client_is_remembered_than_there_is_work_for(place):
+    place.waiting = {f"{n:05}.web": n % 2 for n in range(5 * KNOWN)} | {"99999.bank": 0}
+    place.list()
+    assert len(place.backlog.candidates) == 2 * KNOWN + 1
+    assert set(place.chosen(2)) == {"00000.web", "99999.bank"}
 
 
 def test_the_time_until_something_is_due_is_told(place):
