@@ -23,6 +23,8 @@ CONTRACTS = {
     "harbour scales": (ROOT / "tests" / "contracts" / "harbour.wsdl", "Scales"),
     "ferries": (ROOT / "contrib" / "examples" / "ferries" / "ferries.wsdl", "ScheduleSoap"),
     "ferries 1.2": (ROOT / "contrib" / "examples" / "ferries" / "ferries.wsdl", "ScheduleSoap12"),
+    "everything": (ROOT / "tests" / "golden" / "stubs" / "everything.wsdl", ""),
+    "calculator": (ROOT / "tests" / "golden" / "stubs" / "calculator.wsdl", ""),
     "warehouse": (ROOT / "wsdl" / "warehouse.wsdl", ""),
 }
 CORPUS = next((up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT)
