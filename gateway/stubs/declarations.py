@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ Key = tuple[str, str]
 """The local name of what declares (complexType, element...), and the declared name (Clark)."""
 
 _DECLARING = ("element", "complexType", "simpleType", "group", "attribute", "attributeGroup")
+_BREAK = re.compile(r"</?(?:br|p)\s*/?>", re.IGNORECASE)
 _TYPED = ("type", "base", "itemType", "memberTypes")
 """The attributes that name types."""
 
@@ -162,9 +164,9 @@ def documentation(node: Element) -> str:
 
 
 def paragraphs(text: str) -> str:
-    """Return text with its blanks evened out; an empty line still ends a paragraph."""
+    """Return text with its blanks evened out; an empty line, or <br/>, still ends a paragraph."""
     blocks: list[list[str]] = [[]]
-    for line in text.splitlines():
+    for line in _BREAK.sub("\n\n", text).splitlines():
         if line.strip():
             blocks[-1] += line.split()
         elif blocks[-1]:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.contract import from_documents, load
 from gateway.errors import ContractError
+from gateway.stubs.declarations import paragraphs
 from gateway.stubs.model import Field, FieldKind, GapKind, Group, GroupKind, Origin, Style
 from gateway.stubs.reading import ports, read
 
@@ -210,6 +211,11 @@ def test_what_may_not_be_expressed_is_named_with_its_operations(models):
     assert gaps[GapKind.ANY_TYPE, "Anything"] == ("Reopen",)
     assert gaps[GapKind.UNION, f"{T}Size"] == ("Draw",)
     assert gaps[GapKind.REPLY_HEADER, f"{T}Session"] == ("Draw",)
+
+
+def test_documentation_keeps_its_paragraphs():
+    text = "  Draw\n  it.<br />How  long?\n\n<p>So.</p>"
+    assert paragraphs(text) == "Draw it.\n\nHow long?\n\nSo."
 
 
 def test_the_same_contract_gives_the_same_model(models, contracts):
