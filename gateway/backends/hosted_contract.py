@@ -22,7 +22,7 @@ SERVED = "served"
 
 
 class Elements(AnyXml):  # type: ignore[misc]  # spyne has no types
-    """What stands in a Body or a Header, and is read and written by the operation's own codec."""
+    """What stands in a Body: spyne is told this, and reads and writes none of it."""
 
 
 def is_served(service: type) -> bool:
@@ -75,17 +75,6 @@ def _function(operation: ServedOperation, instance: object) -> Callable[..., Ans
         return answer
 
     return carry_out
-
-
-def teach(protocol: Any) -> Any:
-    """Return a protocol of spyne that also reads what the operations' own codecs do."""
-    protocol.deserialization_handlers[Elements] = _read
-    return protocol
-
-
-def _read(ctx: MethodContext, cls: type, element: Element) -> object:
-    operation: ServedOperation = ctx.descriptor.udd[SERVED]
-    return operation.read(element, ctx.in_header_doc or ())
 
 
 def reply_envelope(answer: Answer, version: SoapVersion) -> Element:

@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from gateway.backend import Call
-from gateway.backends.hosted_contract import operation_of, reply_envelope, teach
+from gateway.backends.hosted_contract import operation_of, reply_envelope
 from gateway.backends.hosted_faults import fault_envelope
 from gateway.backends.hosted_request import own_copy
 from gateway.backends.hosted_wsdl import SOAP_OVER_HTTP
@@ -63,8 +63,8 @@ class _UnreadableError(Exception):
 def bind(service: type, version: SoapVersion, namespace: str, name: str) -> Binding:
     """Return the service class, ready to answer in a version of SOAP."""
     # No validator: admission has checked the Body against the contract's own schema.
-    kind = _PROTOCOLS[version]
-    application = Application([service], namespace, name, teach(kind()), teach(kind()))
+    protocol = _PROTOCOLS[version]
+    application = Application([service], namespace, name, protocol(), protocol())
     unregister_application(application)  # spyne would keep it, and what it holds, for ever
     application.event_manager.add_listener("method_exception_object", _keep_failure)
     server = ServerBase(application)
@@ -169,7 +169,12 @@ def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) 
 
 
 def _read_arguments(ctx: MethodContext) -> None:
+    served = operation_of(ctx.descriptor)
     try:
+        if served is not None:
+            # Not through spyne: it would take xsi:type and xsi:nil of the element for its own.
+            ctx.in_object = served.read(ctx.in_body_doc, ctx.in_header_doc or ())
+            return
         ctx.app.in_protocol.deserialize(ctx, message=ctx.app.in_protocol.REQUEST)
     except (Fault, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise _UnreadableError from error

@@ -86,7 +86,18 @@ def _read(
         blocks = {one.name: _header(one, headers, layout) for one in operation.headers}
     except UnreadableReply as error:
         raise ValueError(str(error)) from error
-    return {one: _get(read, one) for one in _names(record.fields())} | blocks
+    values = {one: _get(read, one) for one in _names(record.fields())}
+    for field in record.attributes:
+        if values[field.name] is None and field.default is not None:
+            values[field.name] = _default(field, layout)
+    return values | blocks
+
+
+def _default(field: FieldLayout, layout: Layout) -> object:
+    """Return the value that an attribute has where it is not there (XML Schema 1, 3.2.1)."""
+    simple = layout.simple(field.type)
+    assert simple is not None  # attributes have simple types
+    return simple.read(field.default or "", etree.Element("nothing"))
 
 
 def _header(field: FieldLayout, headers: Sequence[Element], layout: Layout) -> object:

@@ -22,11 +22,18 @@ def imports(code: str, names: Iterable[str]) -> str:
 
 def local_imports(module: str, names: Iterable[str]) -> str:
     """Return an import from a module beside this one; empty without names."""
-    found = sorted(set(names))
+    found = sorted(set(names), key=_place)
     line = f"from {module} import {', '.join(found)}"
     if not found or len(line) <= WIDTH:
         return line if found else ""
     return split(f"from {module} import (", found, ")", 0)
+
+
+def _place(name: str) -> tuple[bool, list[tuple[str, int]], str]:
+    """Return what isort sorts names by: constants first, numbers by their value, then case."""
+    is_constant = name.isupper() and len(name) > 1
+    parts = re.findall(r"(\D*)(\d*)", name.lower())
+    return not is_constant, [(text, int(number or -1)) for text, number in parts], name
 
 
 def _standard(code: str) -> Iterator[str]:

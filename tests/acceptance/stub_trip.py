@@ -243,7 +243,7 @@ def judged(
 
 def wait_until_seen(trip: RoundTrip) -> None:
     """Wait for a one-way call to be carried out: its caller does not."""
-    for _ in range(300):
+    for _ in range(2000):
         if trip.seen.request:
             return
         threading.Event().wait(0.01)

@@ -23,15 +23,26 @@ CONTRACTS = {
     "harbour scales": (ROOT / "tests" / "contracts" / "harbour.wsdl", "Scales"),
     "ferries": (ROOT / "contrib" / "examples" / "ferries" / "ferries.wsdl", "ScheduleSoap"),
     "ferries 1.2": (ROOT / "contrib" / "examples" / "ferries" / "ferries.wsdl", "ScheduleSoap12"),
+    "everything": (ROOT / "tests" / "golden" / "stubs" / "everything.wsdl", ""),
+    "calculator": (ROOT / "tests" / "golden" / "stubs" / "calculator.wsdl", ""),
     "warehouse": (ROOT / "wsdl" / "warehouse.wsdl", ""),
 }
+CORPUS = next((up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT)
+REAL = {
+    "ferry": (CORPUS / "gowsdl" / "ferry.wsdl", "WSF_x0020_ScheduleSoap"),
+    "marketo": (CORPUS / "wasabi" / "marketo.wsdl", ""),
+    "savon": (CORPUS / "wasabi" / "savon295.wsdl", ""),
+}
+"""Some of the contracts of the table in docs/reference/stubs-corpus.md."""
 SAMPLES = 12
 SEED = 2006
 
 
-@pytest.fixture(params=CONTRACTS)
+@pytest.fixture(params=[*CONTRACTS, *REAL])
 def trip(request: pytest.FixtureRequest, tmp_path: Path) -> RoundTrip:
-    path, port = CONTRACTS[str(request.param)]
+    path, port = (CONTRACTS | REAL)[str(request.param)]
+    if not path.exists():
+        pytest.skip("the corpus of real WSDLs is not beside this")
     return RoundTrip(load(path.name, folder=path.parent), port, tmp_path, Random(SEED))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -201,6 +202,18 @@ async def test_what_its_code_raises_is_told_to_the_log_alone(backend, caplog):
     assert reply is not None
     assert b"secret" not in reply.body
     assert "secret tea" in caplog.text
+
+
+@pytest.mark.parametrize("mark", ['nil="true"', 'type="p:Kind"'])
+async def test_what_an_element_says_of_itself_is_for_its_codec(backend, mark):
+    soap = SoapVersion.V11.namespace
+    message = Message(
+        body=f'<s:Envelope xmlns:s="{soap}"><s:Body><p:Echo xmlns:p="{TYPES}" xmlns:xsi="{XSI}" '
+        f"xsi:{mark}>tea</p:Echo></s:Body></s:Envelope>".encode(),
+        content_type="text/xml",
+    )
+    marked = replace(call("Echo"), message=message, envelope=parse(message))
+    assert b">1:tea<" in (await backend.invoke(marked)).body
 
 
 async def test_a_value_that_its_codec_cannot_read_is_refused(backend):
