@@ -42,7 +42,8 @@ def load_service_contract(settings: Settings, name: str) -> Loaded:
             )
         return Loaded(contract, hosted)
     except ConfigurationError as error:
-        raise type(error)(f"services.{name}: {error}") from error
+        said, place = str(error), f"services.{name}"
+        raise type(error)(said if said.startswith(place) else f"{place}: {said}") from error
 
 
 def _host(settings: Settings, name: str, target: str) -> HostedBackend:
