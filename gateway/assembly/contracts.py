@@ -39,7 +39,8 @@ def load_service_contract(settings: Settings, name: str) -> Loaded:
         missing = hosted.unimplemented(contract.operations) if hosted else []
         return Loaded(contract, hosted, (*contract.notes, *_missing(hosted, missing, table.host)))
     except ConfigurationError as error:
-        raise type(error)(f"services.{name}: {error}") from error
+        said, place = str(error), f"services.{name}"
+        raise type(error)(said if said.startswith(place) else f"{place}: {said}") from error
 
 
 def _missing(hosted: HostedBackend | None, names: list[str], host: str | None) -> list[str]:

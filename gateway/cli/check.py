@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
-from gateway.cli.check_backend import Finding, backend_findings
+from gateway.cli.check_backend import Finding, backend_findings, secret_findings
 from gateway.cli.provision import desired_by
 from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError, GatewayError
@@ -96,6 +96,16 @@ def _permissions(settings: Settings) -> list[Finding]:
 
 
 async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
+    secrets = list(secret_findings(settings, name))
+    for finding in secrets:
+        yield finding
+    if any(finding.cure for finding in secrets):
+        return  # the contract is asked for with them
+    async for finding in _contract(settings, name):
+        yield finding
+
+
+async def _contract(settings: Settings, name: str) -> AsyncIterator[Finding]:
     subject = f"service   {name}:"
     try:
         loaded = assembly.load_service_contract(settings, name)

@@ -29,7 +29,7 @@ class Finding:
 async def backend_findings(
     settings: Settings, name: str, contract: Contract
 ) -> AsyncIterator[Finding]:
-    """Try everything that calls to a service need, but a call; no secret is shown."""
+    """Try everything that calls to a service need, but a call."""
     subject = f"service   {name}:"
     try:
         address = assembly.backend_address(settings, name, contract)
@@ -38,11 +38,7 @@ async def backend_findings(
         reason = str(error).removeprefix(f"services.{name}: ")
         yield Finding(subject, f"is not served from here: {reason}", is_note=True)
         return
-    found = list(_secrets(settings, name))
-    for finding in found:
-        yield finding
-    if not any(finding.cure for finding in found):
-        yield await _built(settings, name, contract) or await _way(settings, name, address)
+    yield await _built(settings, name, contract) or await _way(settings, name, address)
 
 
 async def _built(settings: Settings, name: str, contract: Contract) -> Finding | None:
@@ -56,7 +52,7 @@ async def _built(settings: Settings, name: str, contract: Contract) -> Finding |
     return None
 
 
-def _secrets(settings: Settings, name: str) -> Iterator[Finding]:
+def secret_findings(settings: Settings, name: str) -> Iterator[Finding]:
     """Tell of each secret whether it is there, and whether others could read it."""
     secrets = assembly.Secrets(settings, name)
     for key, reference in secrets.all():

@@ -184,7 +184,6 @@ class Gathering(logging.StreamHandler[TextIO]):
 QUIET = {
     "asyncio": logging.WARNING,
     "zeep": logging.ERROR,
-    "spyne": logging.ERROR,
     "urllib3": logging.ERROR,
     "requests": logging.ERROR,
     "aiohttp": logging.ERROR,

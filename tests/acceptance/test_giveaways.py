@@ -401,3 +401,53 @@ def sqlite_kept(path: str) -> bytes:
     assert len(replies) > 15
     assert len([one for one in reasons if one[1]]) > 10
     return repr((replies, reasons)).encode()
+
+
+HOSTED = """\
+from spyne import ComplexModel, Service, Unicode, rpc
+
+class Careless(Service):
+    '''Says what it was sent in whatever it raises.'''
+
+    __service_name__ = "Careless"
+    __port_types__ = ()
+
+    @rpc(Unicode(min_occurs=1), _returns=Unicode)
+    def say(ctx, text):
+        if text.endswith("value"):
+            raise ValueError(f"no such text: {text}")
+        if text.endswith("group"):
+            raise ExceptionGroup(text, [KeyError(text)])
+        if text.endswith("exit"):
+            raise SystemExit(text)
+        return object() if text.endswith("object") else text
+"""
+HOSTED_SETTINGS = """\
+queue = "sqlite:///queue.db"
+
+[services.warehouse]
+host = "careless:Careless"
+
+[listener]
+bind = "{bind}"
+wait = 15.0
+"""
+
+
+def test_a_hosted_service_that_says_what_it_was_sent_says_it_to_nobody(tmp_path):
+    (tmp_path / "careless.py").write_text(HOSTED)
+    gateway = Gateway(tmp_path, "", "")
+    gateway.settings.write_text(HOSTED_SETTINGS.format(bind=gateway.bind))
+    with gateway.running():
+        published = get(gateway.bind, "/warehouse?wsdl").decode()
+        namespace = re.search(r'targetNamespace="([^"]+)"', published)[1]
+        for kind in ("value", "group", "exit", "object"):
+            body = f'<s:say xmlns:s="{namespace}"><s:text>{PAYLOAD}-{kind}</s:text></s:say>'
+            seen = post(gateway.bind, envelope(body))
+            assert b"Fault" in seen, (kind, seen)
+            assert_silent(f"the answer to {kind}", seen, (PAYLOAD,))
+    log = log_of(gateway.settings).read_bytes()
+    assert_silent("the log", log, (PAYLOAD,))
+    assert log.count(b"Traceback") >= 3
+    assert b"ValueError" in log
+    assert b"careless.py" in log

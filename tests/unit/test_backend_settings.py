@@ -95,6 +95,20 @@ async def test_a_login_over_http_has_to_be_said_to_be_unsafe(settings, monkeypat
         await build(settings(backend)).aclose()
 
 
+async def test_a_password_in_a_security_header_is_one_in_the_clear_unless_it_is_a_digest(
+    settings, monkeypatch
+):
+    monkeypatch.setenv("ORDERS_PASSWORD", "canary")
+    plain = "http://10.1.2.3/Orders"
+    wss = {"username": "gateway", "password": "env:ORDERS_PASSWORD"}
+    await build(settings({"wss": wss}, forward=plain)).aclose()
+    text = {"wss": {**wss, "password_type": "text"}}
+    with pytest.raises(ConfigurationError, match="set unsafe_clear_text = true"):
+        build(settings(text, forward=plain))
+    await build(settings(text)).aclose()
+    await build(settings({**text, "unsafe_clear_text": True}, forward=plain)).aclose()
+
+
 async def test_calls_go_to_named_hosts_only(settings):
     for hosts, forward in (
         (["10.1.2.3"], "https://10.1.2.3:8443/x"),

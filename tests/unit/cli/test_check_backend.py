@@ -1,0 +1,98 @@
+"""What ``gateway check`` says of the way to a service: its secrets, and whether it is trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+
+from gateway import assembly
+from gateway.cli.check_backend import backend_findings, secret_findings
+from gateway.settings import from_values
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def settings(tmp_path):
+    for source in (ROOT / "wsdl").glob("warehouse.*"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+
+    def read(backend, forward="https://127.0.0.1:1/x"):
+        service = {"wsdl": "warehouse.wsdl", "forward": forward, "backend": backend}
+        values = {"queue": "memory:", "services": {"orders": service}}
+        return from_values(values, tmp_path, "gateway.toml")
+
+    return read
+
+
+async def found(read):
+    contract = assembly.load_service_contract(read, "orders").contract
+    return [one async for one in backend_findings(read, "orders", contract)]
+
+
+@contextlib.asynccontextmanager
+async def listening(context):
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+    finally:
+        server.close()
+
+
+async def test_a_certificate_is_verified_and_a_wrong_one_told_with_its_cure(settings, tmp_path):
+    authority = Authority(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("orders.internal.example"))
+    async with listening(context) as address:
+        (one,) = await found(settings({}, address))
+        assert "is not trusted" in one.cure
+        assert "backend.ca" in one.cure
+        (one,) = await found(settings({"ca": "ca.pem"}, address))
+        assert "is not trusted (IP address mismatch" in one.cure
+        right = {"ca": "ca.pem", "tls_name": "orders.internal.example"}
+        (one,) = await found(settings(right, address))
+        assert (one.cure, one.text.partition(" takes ")[2]) == (
+            "",
+            "connections, and its certificate is trusted",
+        )
+
+
+async def test_a_service_that_speaks_no_tls_is_told(settings):
+    async with listening(None) as address:
+        (one,) = await found(settings({}, address))
+    assert one.cure
+
+
+async def test_what_cannot_be_built_is_told_before_anything_is_dialled(settings):
+    (one,) = await found(settings({"ca": "nowhere.pem"}))
+    assert "backend.ca: " in one.cure
+    (one,) = await found(settings({"hosts": ["10.1.2.3"]}))
+    assert "which is not among" in one.cure
+
+
+def test_each_secret_has_a_line_that_does_not_show_it(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("HERE", "canary")
+    (tmp_path / "open").write_text("canary")
+    (tmp_path / "open").chmod(0o644)
+    backend = {
+        "login": "basic",
+        "username": "gateway",
+        "password": "file:open",
+        "key_password": "env:HERE",
+        "wss": {"username": "gateway", "password": "env:NOT_HERE"},
+    }
+    monkeypatch.delenv("NOT_HERE", raising=False)
+    lines = {one.subject: one for one in secret_findings(settings(backend), "orders")}
+    key = "secret    services.orders.backend."
+    assert list(lines) == [f"{key}password:", f"{key}key_password:", f"{key}wss.password:"]
+    exposed, there, missing = lines.values()
+    assert exposed.is_note
+    assert "chmod 600" in exposed.text
+    assert there.text == "env:HERE is there, and can be used"
+    assert missing.cure == "the environment has no variable NOT_HERE: set it for this process."
+    assert "canary" not in repr(lines)
