@@ -149,8 +149,8 @@ def end(rows: list[Row]) -> str:
     lines = [
         "",
         f"Of {literal} literal operations {tried_} were tried, and {passed} passed: "
-        f"{100 * passed / max(tried_, 1):.1f} % of those tried, "
-        f"{100 * passed / max(literal, 1):.1f} % of all.",
+        f"{100 * passed / max(tried_, 1):.2f} % of those tried, "
+        f"{100 * passed / max(literal, 1):.2f} % of all.",
         "",
         "## Causes",
         "",

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway.cli import new_folder
-from gateway.contract import fetch, from_documents
+from gateway.contract import Contract, fetch, from_documents
 from gateway.errors import ContractError, OutOfBounds
 from gateway.queues.address import check_kind
 from gateway.settings import is_http, read
@@ -57,7 +57,7 @@ def new(
         with new_folder.made_whole(target) as folder:
             new_folder.write(folder, files)
             read(folder / "gateway.toml")
-    _show(name, model, files)
+    _show(name, contract, model, files)
 
 
 def _fetch(
@@ -89,13 +89,14 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(escape(text))
 
 
-def _show(name: str, model: Model, files: Mapping[str, bytes]) -> None:
+def _show(name: str, contract: Contract, model: Model, files: Mapping[str, bytes]) -> None:
     console = Console(soft_wrap=True)
     for path in sorted(files):
         console.print(f"[green]made[/]  {escape(f'{name}/{path}')}", highlight=False)
     for note in (*model.notes, *describing.gaps(model, as_list=False)):
         console.print(f"[yellow]![/] {escape(note)}", highlight=False)
-    count = len(model.operations)
-    console.print(f"\n{escape(name)} has {count} operations. Next:\n", highlight=False)
+    count = len({one.name for one in contract.operations})
+    told = f"{count} operation{'s' if count != 1 else ''}"
+    console.print(f"\n{escape(name)} has {told}. Next:\n", highlight=False)
     for command in (f"cd {name}", "gateway check", "gateway up"):
         console.print(f"  {escape(command)}", highlight=False)

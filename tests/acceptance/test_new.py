@@ -101,7 +101,7 @@ from stock_base import GetLabelResponse, OrderNotFound, OrderNotFoundFault, Ware
 class Warehouse(WarehouseService):
     def get_label(self, order_id: str, *, call_key: str | None = None) -> GetLabelResponse:
         if order_id != "WH-1":
-            detail = OrderNotFound(order_id=order_id, hint=None)
+            detail = OrderNotFound(order_id=order_id, hint="")
             raise OrderNotFoundFault("Client", "There is no such order.", detail=detail)
         kind = f"{order_id} {current_request().sender}"
         return GetLabelResponse(label=b"PNG", mime_type=kind)
@@ -117,6 +117,21 @@ with WarehouseClient("sqlite:///queue.db") as warehouse:
     except OrderNotFoundFault as fault:
         print(fault.detail.order_id, "is not there")
 """
+
+
+ENCODED = CORPUS / "wasabi" / "rpc_operation.wsdl"
+
+
+@pytest.mark.skipif(not ENCODED.exists(), reason="the corpus of real WSDLs is not beside this")
+def test_what_has_no_stub_is_forwarded_and_not_hosted(tmp_path):
+    hosted = gateway(tmp_path, "new", "old", "--host", "--wsdl", ENCODED)
+    assert hosted.returncode == 2
+    assert "can be hosted from a stub: ExampleOperation is rpc/encoded" in hosted.stderr
+    assert list(tmp_path.iterdir()) == []
+    made = gateway(tmp_path, "new", "old", "--wsdl", ENCODED)
+    assert made.returncode == 0, made.stderr
+    assert "old has 1 operation. Next:" in made.stdout
+    assert files_in(tmp_path / "old") == {"gateway.toml", "wsdl/old.wsdl"}
 
 
 def test_what_was_filled_in_is_never_written_over(tmp_path):
