@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from gateway.admission.gate import action
 from gateway.admission.wire import check_size
 from gateway.contract import Contract
 from gateway.endpoint import Endpoint
-from gateway.errors import BindingViolation, Refused
+from gateway.errors import BindingViolation, Forbidden, Refused
 from gateway.message import Message
 from gateway.service import INLINE
 from gateway.soap import Envelope, parse
-from gateway.soapjms import decoded, is_packed, mistyped, sniff_content_type
+from gateway.soapjms import GZIP_RATIO, decoded, is_packed, mistyped, sniff_content_type
+from gateway.wellformed import USUAL, XmlLimits
 
 NOBODY = (
     "No service here takes this message: check its Body's first element, its version of SOAP and"
@@ -23,8 +24,10 @@ NOBODY = (
 SEVERAL = "Several services here take this message: name one of them in SOAPJMS_targetService."
 
 
-def checked(endpoint: Endpoint, *, limit: int) -> Endpoint:
+def checked(endpoint: Endpoint, *, limit: int, ratio: int = GZIP_RATIO) -> Endpoint:
     """Refuse what breaks SOAP/JMS or is over ``limit`` bytes, and unpack what is packed.
+
+    It may become ``ratio`` times as large by that.
 
     The queue keeps the bytes as they came, so that a request sent again is still the same one.
     """
@@ -34,19 +37,30 @@ def checked(endpoint: Endpoint, *, limit: int) -> Endpoint:
             raise BindingViolation(message.violation)
         check_size(message, limit)
         if is_packed(message.content_encoding):
-            message = await asyncio.to_thread(_unpacked, message, limit)
+            message = await asyncio.to_thread(_unpacked, message, limit, ratio)
         return await endpoint(message)
 
     return answer
 
 
-def _unpacked(message: Message, limit: int) -> Message:
-    body = decoded(message.body, message.content_encoding, limit)
+def _unpacked(message: Message, limit: int, ratio: int) -> Message:
+    body = decoded(message.body, message.content_encoding, limit, ratio)
     content_type = message.content_type or sniff_content_type(body)
     broken = mistyped(content_type, body)
     if broken is not None:
         raise BindingViolation(broken)
     return replace(message, body=body, content_type=content_type, content_encoding="")
+
+
+def known(endpoint: Endpoint, clients: Collection[str]) -> Endpoint:
+    """Refuse whom nobody knows, before anything is read of what it sent."""
+
+    async def answer(message: Message) -> Message | None:
+        if message.sender not in clients:
+            raise Forbidden(f"{message.sender!r} is no client of the settings")
+        return await endpoint(message)
+
+    return answer
 
 
 def routed(endpoint: Endpoint, find: Callable[[Message], str]) -> Endpoint:
@@ -62,7 +76,9 @@ def routed(endpoint: Endpoint, find: Callable[[Message], str]) -> Endpoint:
     return answer
 
 
-def by_operation(contracts: Mapping[str, Contract]) -> Callable[[Message], str]:
+def by_operation(
+    contracts: Mapping[str, Contract], limits: XmlLimits = USUAL
+) -> Callable[[Message], str]:
     """Return what finds the service of a request: the only one, or the one whose contract has it.
 
     The Body's first element decides; between services that share it, the SOAPAction or wsa:Action.
@@ -72,7 +88,7 @@ def by_operation(contracts: Mapping[str, Contract]) -> Callable[[Message], str]:
     def find(message: Message) -> str:
         if len(contracts) == 1:
             return next(iter(contracts))
-        envelope = parse(message)
+        envelope = parse(message, limits)
         stated = action(message, envelope)
         found = [name for name, one in contracts.items() if _takes(one, envelope, stated)]
         if len(found) != 1:

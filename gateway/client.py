@@ -90,9 +90,9 @@ class AsyncQueueTransport(Transport):
         return await self._calls.post_xml(envelope, headers, self.operation_timeout)
 
     async def post(
-        self, address: str, message: bytes, headers: Mapping[str, str]
+        self, address: str, message: bytes, headers: Mapping[str, str], *, one_way: bool = False
     ) -> requests.Response:
-        return await self._calls.post(message, headers, self.operation_timeout)
+        return await self._calls.post(message, headers, self.operation_timeout, one_way)
 
     def get(self, address: str, params: object, headers: object) -> requests.Response:
         """Refuse: a binding of HTTP GET has no envelope to put into a queue."""
@@ -147,8 +147,10 @@ class QueueTransport(Transport):
     ) -> requests.Response:
         return self._run(self._calls.post_xml(envelope, headers, self.operation_timeout))
 
-    def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> requests.Response:
-        return self._run(self._calls.post(message, headers, self.operation_timeout))
+    def post(
+        self, address: str, message: bytes, headers: Mapping[str, str], *, one_way: bool = False
+    ) -> requests.Response:
+        return self._run(self._calls.post(message, headers, self.operation_timeout, one_way))
 
     def get(self, address: str, params: object, headers: object) -> requests.Response:
         """Refuse: a binding of HTTP GET has no envelope to put into a queue."""
@@ -214,9 +216,9 @@ class _Calls:
         return await self._exchange(message, headers, wait, self._is_one_way(envelope))
 
     async def post(
-        self, message: bytes, headers: Mapping[str, str], wait: float | None
+        self, message: bytes, headers: Mapping[str, str], wait: float | None, one_way: bool
     ) -> requests.Response:
-        return await self._exchange(message, headers, wait, False)
+        return await self._exchange(message, headers, wait, one_way)
 
     async def aclose(self) -> None:
         if self._opening is not None:

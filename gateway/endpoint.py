@@ -26,6 +26,17 @@ that may have been carried out can never look like a fresh one. Whatever it rais
 """
 
 
+def _nobody(service: str, operation: str) -> None:
+    """What is told where nobody keeps a record."""
+
+
+admitted: ContextVar[Callable[[str, str], None]] = ContextVar("admitted", default=_nobody)
+"""Who is told the service and the operation of a request, as soon as both are known.
+
+The driver sets it, in its own task, for the record that it keeps of each request.
+"""
+
+
 class Router:
     """An endpoint that hands each request to the one that its target service names."""
 

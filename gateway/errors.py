@@ -21,6 +21,14 @@ class FaultCode(StrEnum):
     TIMEOUT = "Server.Timeout"
 
 
+class AddressingCode(StrEnum):
+    """The codes of WS-Addressing 1.0, SOAP Binding, section 6.4, that a caller can meet."""
+
+    ACTION_NOT_SUPPORTED = "ActionNotSupported"
+    ONLY_ANONYMOUS_ADDRESS_SUPPORTED = "OnlyAnonymousAddressSupported"
+    INVALID_CARDINALITY = "InvalidCardinality"
+
+
 class JmsSubcode(StrEnum):
     """The rules of SOAP over JMS 1.0, by the local names of its fault subcodes."""
 
@@ -93,6 +101,10 @@ class ContractError(ConfigurationError):
     """A WSDL or a schema cannot be used."""
 
 
+class OutOfBounds(ContractError):
+    """A contract leads to a document on a host, or in a folder, that was not named for it."""
+
+
 class FaultError(GatewayError):
     """The request ends here, and its caller gets a fault with this code and text.
 
@@ -101,6 +113,8 @@ class FaultError(GatewayError):
     """
 
     code = FaultCode.SERVER
+    retry_after: float | None = None
+    """In how many seconds it is worth to try again, where that is known."""
 
     def __init__(self, text: str, *, code: FaultCode | None = None, reason: str = "") -> None:
         super().__init__(text)
@@ -123,11 +137,53 @@ class BindingViolation(Refused):
         self.subcode = subcode
 
 
+class NotUnderstood(Refused):
+    """A header block demands to be understood, and is not; its fault names the block."""
+
+    code = FaultCode.MUST_UNDERSTAND
+
+    def __init__(self, blocks: tuple[str, ...]) -> None:
+        """``blocks`` are the names of them, as ``{namespace}local``."""
+        super().__init__(
+            "A header block that must be understood is not one that the operation declares."
+        )
+        self.blocks = blocks
+
+
+class WrongAddressing(Refused):
+    """A header of WS-Addressing cannot be followed; its fault has a code of that standard."""
+
+    def __init__(self, code: AddressingCode, text: str) -> None:
+        super().__init__(text, reason=code)
+        is_own = code is AddressingCode.ACTION_NOT_SUPPORTED
+        self.subcodes: tuple[str, ...] = (code,) if is_own else ("InvalidAddressingHeader", code)
+
+
 class IdTaken(Refused):
     """The id was used before by the same sender, for other bytes."""
 
     def __init__(self) -> None:
         super().__init__("The message id was used before, for another message: use a new one.")
+
+
+class Forbidden(Refused):
+    """The client may not call this. Its operator has to allow it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "This client may not call this operation: ask the operator of the gateway for it.",
+            reason=reason,
+        )
+
+
+class OverQuota(FaultError):
+    """The client has used up what it may have, and is told when there is more."""
+
+    code = FaultCode.BUSY
+
+    def __init__(self, retry_after: float, *, reason: str) -> None:
+        super().__init__("This client's quota is used up: try later.", reason=reason)
+        self.retry_after = retry_after
 
 
 class Expired(FaultError):
@@ -190,6 +246,10 @@ class QueueUnavailable(QueueError):
 
 class QueueBroken(QueueError):
     """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end."""
+
+
+class EntryGone(QueueError):
+    """An entry of the quarantine is not there any more: another sent it again, or dropped it."""
 
 
 class NoReplyYet(GatewayError):

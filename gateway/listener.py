@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from gateway.errors import (
     ConfigurationError,
@@ -21,13 +23,23 @@ from gateway.errors import (
     QueueError,
     Refused,
 )
-from gateway.glimpse import glimpse
+from gateway.listener_answers import (
+    BODY,
+    CLIENT,
+    collected_response,
+    fault_response,
+    message_of,
+    state_response,
+)
+from gateway.listener_connections import ConnectionLimits, Site
+from gateway.listener_door import let_read
 from gateway.listener_pages import Listed, Pages
+from gateway.listener_tls import Reread, keep_fresh
 from gateway.message import Message, new_id
 from gateway.queue import Collected, State
+from gateway.quotas import NO_QUOTAS, Quotas
 from gateway.remote import Remote
 from gateway.service import admit
-from gateway.soap import SoapVersion, fault
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +65,36 @@ class ListenerSettings:
     grace: float = 20.0
     request: int = 1 << 20
     """The largest request, in bytes."""
+    body: float = 30.0
+    """How long the body of a request may take, once its head is there."""
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """What stands between the network and the calls."""
+
+    middlewares: Sequence[Middleware] = ()
+    """The outermost first. They note under CLIENT whose a request is; else it is nobody's."""
+    quotas: Quotas = NO_QUOTAS
+    tls: ssl.SSLContext | None = None
+    rereads: Sequence[Reread] = ()
 
 
 class Listener:
     """Offers services over HTTP; each call goes through the queue that ``remote`` leads to."""
 
     def __init__(
-        self, remote: Remote, services: Mapping[str, Listed], settings: ListenerSettings
+        self,
+        remote: Remote,
+        services: Mapping[str, Listed],
+        settings: ListenerSettings,
+        front: Front | None = None,
     ) -> None:
         self._remote = remote
         self._services = dict(services)
         self._settings = settings
+        self._front = front or Front()
         self._waits: set[asyncio.Timeout] = set()
         self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
 
@@ -73,16 +104,14 @@ class Listener:
         Raises ConfigurationError where the address cannot be listened on, QueueBroken.
         """
         settings = self._settings
-        runner = web.AppRunner(
-            self.application(),
-            access_log=None,
-            auto_decompress=False,
-            shutdown_timeout=settings.grace,
-        )
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=settings.grace)
         await runner.setup()
+        place = (settings.host, settings.port)
+        site = Site(runner, place, settings.limits, self._front.tls)
+        rereading = asyncio.ensure_future(keep_fresh(self._front.rereads))
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
-            log.info("listening on http://%s:%d", *runner.addresses[0][:2])
+            await site.start()
+            log.info("listening on %s", site.name)
             stopping = asyncio.ensure_future(stop.wait())
             ends: set[asyncio.Future[Any]] = {stopping, self._broken}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -97,6 +126,7 @@ class Listener:
                 f"({error.strerror}): stop what listens there, or choose another port."
             ) from error
         finally:
+            rereading.cancel()
             await runner.cleanup()
         if self._broken.done():
             raise self._broken.result()
@@ -104,8 +134,10 @@ class Listener:
     def application(self) -> web.Application:
         """Return the web application, for whoever brings a server of its own."""
         pages = Pages(self._services, self._settings.url)
-        application = web.Application(client_max_size=self._settings.request)
-        application.on_response_prepare.append(_keep_to_itself)
+        application = web.Application(
+            client_max_size=self._settings.request, middlewares=self._front.middlewares
+        )
+        application.on_response_prepare.extend([_keep_to_itself, let_read])
         application.add_routes(
             [
                 web.get("/", pages.index),
@@ -119,26 +151,24 @@ class Listener:
 
     async def _post(self, request: web.Request) -> web.Response:
         """Answer a call: whatever goes wrong is a SOAP fault."""
-        name = request.match_info["service"]
-        message = Message(
-            body=b"",
-            content_type=request.headers.get("Content-Type", ""),
-            soap_action=request.headers.get("SOAPAction", "").strip().strip('"'),
-            target_service=name,
-        )
+        message = message_of(request)
         began = time.monotonic()
         try:
             response = await self._call(request, message)
         except FaultError as error:
+            if error.reason:
+                log.warning("%s refused: %s", message.id, error.reason)
             response = fault_response(error, message)
         except QueueError as error:
             log.error("%s not accepted: %s", message.id, error)
             self._note(error)
             busy = FaultError("The queue cannot take requests now: try later.", code=FaultCode.BUSY)
+            busy.retry_after = 5.0
             response = fault_response(busy, message, status=503)
-            response.headers["Retry-After"] = "5"
         took = 1000 * (time.monotonic() - began)
-        log.info("%s %s HTTP %d in %.1f ms", message.id, name, response.status, took)
+        who = f"{message.sender} " if message.sender else ""
+        what = f"{who}{message.target_service}"
+        log.info("%s %s HTTP %d in %.1f ms", message.id, what, response.status, took)
         return response
 
     async def _call(self, request: web.Request, message: Message) -> web.Response:
@@ -150,12 +180,12 @@ class Listener:
             encoded = Refused("Send the message without a content encoding.")
             return fault_response(encoded, message, status=415)
         try:
-            message = replace(message, body=await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            limit = self._settings.request
-            large = Refused(f"The message is larger than the {limit} bytes that are accepted.")
-            return fault_response(large, message, status=413)
+            message = replace(message, body=await _body(request, self._settings))
+            request[BODY] = message.body
+        except web.HTTPException as error:
+            return fault_response(Refused(str(error.text)), message, status=error.status)
         call = await admit(listed.gate, message)
+        self._front.quotas.spend(message.sender, len(message.body))
         await self._remote.send(message)
         if call.operation.one_way:
             return web.Response(status=202)
@@ -169,25 +199,26 @@ class Listener:
         preferred = ",".join(request.headers.getall("Prefer", ()))
         is_async = "respond-async" in preferred
         wait = _wait(preferred, self._settings.wait, 0.0 if is_async else self._settings.wait)
-        collected = await self._collected(message.id, wait)
+        collected = await self._collected(message, wait)
         if collected.state in WAITING and is_async:
-            return _state(collected.state, {**location, "Preference-Applied": "respond-async"})
+            applied = {"Preference-Applied": "respond-async"}
+            return state_response(collected.state, {**location, **applied})
         if collected.state in WAITING:
             late = FaultError(STILL_THERE, code=FaultCode.TIMEOUT)
             return fault_response(late, message, status=504, headers=location)
-        return _response(collected)
+        return collected_response(collected)
 
-    async def _collected(self, id: str, wait: float) -> Collected:
+    async def _collected(self, message: Message, wait: float) -> Collected:
         """Return how far a request is that the queue has taken: whatever fails, it is there."""
         limit = asyncio.timeout(None)
         self._waits.add(limit)
         try:
             async with limit:
-                return await self._remote.collect(id, wait)
+                return await self._remote.collect(message.id, wait, message.sender)
         except TimeoutError:
             return Collected(State.PENDING)
         except QueueError as error:
-            log.error("%s its reply could not be looked up: %s", id, error)
+            log.error("%s its reply could not be looked up: %s", message.id, error)
             self._note(error)
             return Collected(State.PENDING)
         finally:
@@ -196,8 +227,9 @@ class Listener:
     async def _collect(self, request: web.Request) -> web.Response:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
         wait = _wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
+        id, client = request.match_info["id"], request.get(CLIENT, "")
         try:
-            return _response(await self._remote.collect(request.match_info["id"], wait))
+            return collected_response(await self._remote.collect(id, wait, client))
         except QueueError as error:
             log.error("a reply could not be looked up: %s", error)
             self._note(error)
@@ -219,6 +251,24 @@ class Listener:
         return web.json_response({"status": "ok"})
 
 
+async def _body(request: web.Request, settings: ListenerSettings) -> bytes:
+    """Read the body. Raises HTTPException: too large, too slow, or no body at all."""
+    limit = settings.request
+    large = f"The message is larger than the {limit} bytes that are accepted."
+    try:
+        if (request.content_length or 0) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, text=large)
+        async with asyncio.timeout(settings.body):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise web.HTTPRequestEntityTooLarge(limit, text=large) from error
+    except TimeoutError as error:
+        late = "The message did not come in time: send it faster."
+        raise web.HTTPRequestTimeout(text=late) from error
+    except web.RequestPayloadError as error:
+        raise web.HTTPBadRequest(text="The body is not what its head says.") from error
+
+
 def _end_waits(waits: Iterable[asyncio.Timeout]) -> None:
     """End all waits: whoever waits is told where the reply can be collected."""
     for limit in waits:
@@ -234,47 +284,3 @@ def _wait(preferred: str, longest: float, otherwise: float) -> float:
 async def _keep_to_itself(request: web.Request, response: web.StreamResponse) -> None:
     """Leave out the header that tells strangers what they talk to, and in which version."""
     response.headers.pop("Server", None)
-
-
-def fault_response(
-    error: FaultError,
-    message: Message,
-    *,
-    status: int = 0,
-    headers: Mapping[str, str] | None = None,
-) -> web.Response:
-    """Return a fault with the status of SOAP's HTTP binding, unless another says more."""
-    reply = fault(error, message)
-    return _reply_response(reply, status=status, headers=headers)
-
-
-def _reply_response(
-    reply: Message, *, status: int = 0, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    whole = {**(headers or {}), "Content-Type": reply.content_type}
-    return web.Response(body=reply.body, status=status or _status(reply), headers=whole)
-
-
-def _status(reply: Message) -> int:
-    """Return 500 for a fault, but 400 where SOAP 1.2 blames the sender.
-
-    SOAP 1.1, section 6.2; SOAP 1.2 part 2, table 20.
-    """
-    if not reply.is_fault:
-        return 200
-    seen = glimpse(reply.body, reply.content_type)
-    blames_sender = seen is not None and seen.version is SoapVersion.V12 and seen.sender_at_fault
-    return 400 if blames_sender else 500
-
-
-def _response(collected: Collected) -> web.Response:
-    if collected.reply is not None:
-        return _reply_response(collected.reply)
-    return _state(collected.state, {})
-
-
-def _state(state: State, headers: dict[str, str]) -> web.Response:
-    status = {State.UNKNOWN: 404, State.DONE: 200}.get(state, 202)
-    if status == 202:
-        headers = {**headers, "Retry-After": "1"}
-    return web.json_response({"state": state.value}, status=status, headers=headers)

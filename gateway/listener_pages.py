@@ -6,11 +6,13 @@ import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
 from gateway.admission import Gate
 from gateway.contract import Contract, Operation
+from gateway.listener_answers import CLIENT
 
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?")
 
@@ -47,27 +49,35 @@ class Pages:
 
     async def index(self, request: web.Request) -> web.Response:
         """List the services."""
-        return _page(index_page({name: self._address(request, name) for name in self._services}))
+        names = [name for name in self._services if self._of_use(request, name) is not None]
+        return _page(index_page({name: self._address(request, name) for name in names}))
 
     async def service(self, request: web.Request) -> web.Response:
         """Answer ``?wsdl`` and what the WSDL refers to, with the listener's own address in it."""
         name = request.match_info["service"]
-        listed = self._services.get(name)
+        listed = self._of_use(request, name)
         if listed is None:
             raise web.HTTPNotFound(text=f"There is no service {name!r}: GET / lists them.\n")
         address, query = self._address(request, name), request.query_string.lower()
         if not query:
-            return _page(service_page(name, listed.contract.operations, address))
+            may = partial(listed.gate.rights.may, request.get(CLIENT, ""))
+            allowed = [one for one in listed.contract.operations if may(one.name)]
+            return _page(service_page(name, allowed, address))
         document = listed.contract.publish(address).get(query)
         if document is None:
             raise web.HTTPNotFound(text=f"{name} has no document {query!r}: try ?wsdl.\n")
         return web.Response(body=document, content_type="text/xml", charset="utf-8")
 
+    def _of_use(self, request: web.Request, name: str) -> Listed | None:
+        """Return a service of which the client may call something; None where there is none."""
+        listed, client = self._services.get(name), request.get(CLIENT, "")
+        return listed if listed is not None and listed.gate.rights.is_of_use(client) else None
+
     def _address(self, request: web.Request, name: str) -> str:
         """Return the address of a service: as configured, or else as the client wrote it."""
         if not self._url and not _HOST.fullmatch(request.host):
             raise web.HTTPBadRequest(text="The Host header names no host.\n")
-        return f"{self._url.rstrip('/') or f'http://{request.host}'}/{name}"
+        return f"{self._url.rstrip('/') or f'{request.scheme}://{request.host}'}/{name}"
 
 
 def _page(text: str) -> web.Response:

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.errors import JmsSubcode, Refused
 from gateway.soapjms import BINDING_VERSION, sniff_content_type, violation
@@ -77,6 +78,22 @@ class Unreadable:
     id: str
     sender: str
     reason: str
+
+
+def echoed(request: Message) -> dict[str, Any]:
+    """Return the fields that a reply has of its request (SOAP/JMS 1.0, section 2.2.3).
+
+    What its sender made up and no header could carry is left out: or the reply could be stored,
+    and not be read again.
+    """
+    fields = {
+        "soap_action": request.soap_action,
+        "target_service": request.target_service,
+        "request_uri": request.request_uri,
+        "correlation_id": request.correlation_id,
+    }
+    kept = {name: value if value.isprintable() else "" for name, value in fields.items()}
+    return {**kept, "correlation_id": kept["correlation_id"] or request.id}
 
 
 def digest(message: Message) -> bytes:

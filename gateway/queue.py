@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.message import Clock, Message, Unreadable
+from gateway.message import ID_WINDOW, Clock, Message, Unreadable
+
+_CODE = re.compile(r"[A-Za-z][A-Za-z.-]{0,63}(?=: )")
 
 
 class State(StrEnum):
@@ -99,11 +102,15 @@ class Queue(Protocol):
         """
         ...
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        """Return up to ``limit`` requests, each under a lease.
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
+        """Return up to ``limit`` requests, each under a lease; clients take turns.
 
-        Waits up to ``wait`` seconds for the first. Cancelling it loses nothing. Raises
-        QueueUnavailable, QueueBroken.
+        Waits up to ``wait`` seconds for the first. ``shares`` says how many requests of a client
+        there may be among them, at most; the others stay in the queue. SQS hands out what it
+        likes: there may be more then. Cancelling it loses nothing. Raises QueueUnavailable,
+        QueueBroken.
         """
         ...
 
@@ -119,8 +126,81 @@ class Queue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """A request that is kept aside, by all but its body."""
+
+    id: str
+    """The request's; of what is no request, what the queue calls it."""
+    sender: str
+    """Empty where nobody knows."""
+    reason: str
+    """Begins with the reason code, and a colon."""
+    since: float | None
+    """When it was put aside, in seconds since the epoch by the queue's clock."""
+    size: int
+    """Bytes that are kept of it."""
+    service: str = ""
+    """The service that it names itself, if it does."""
+    is_request: bool = True
+    """False for what could not be read: then it cannot go out again as it is."""
+    sent_again: str = ""
+    """The id under which it was to be sent again before, by a program that did not end well."""
+    place: str = ""
+    """Where it is, for the queue itself."""
+
+    @property
+    def code(self) -> str:
+        """Return the reason code alone."""
+        return reason_code(self.reason)
+
+
+def reason_code(reason: str) -> str:
+    """Return the code that a reason begins with; ``other`` where it begins with none."""
+    found = _CODE.match(reason)
+    return found[0] if found else "other"
+
+
+class Quarantine(Protocol):
+    """The requests of a queue that are kept aside: each refused or failed one once."""
+
+    def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
+        """Yield what is kept aside, the oldest first where the queue knows; of one id, if given.
+
+        Raises QueueUnavailable, QueueBroken.
+        """
+        ...
+
+    async def read(self, entry: Quarantined) -> Message:
+        """Return a request as it was put aside; of what is none, all that is known in its body.
+
+        Raises EntryGone, QueueUnavailable.
+        """
+        ...
+
+    async def send_again(
+        self, entry: Quarantined, envelope: bytes | None = None, lifetime: float = ID_WINDOW
+    ) -> str:
+        """Send a request again, or ``envelope`` in its place; return its new id.
+
+        The new request names the old one as its correlation, and has ``lifetime`` seconds. The
+        entry goes; the old fault stands. A crash in between leaves the entry, and the next call for
+        it ends what was begun, under the same new id. Raises Refused, EntryGone, QueueUnavailable.
+        """
+        ...
+
+    async def drop(self, entry: Quarantined) -> None:
+        """Remove an entry for good; its fault stands. Raises EntryGone, QueueUnavailable."""
+        ...
+
+
 class QueueAdmin(Protocol):
     """What those ask of a queue who look after it."""
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What is kept aside."""
+        ...
 
     async def status(self) -> QueueStatus:
         """Count what is in the queue; changes nothing. Raises QueueUnavailable, QueueBroken."""

@@ -22,6 +22,7 @@ class Remote:
     """Calls through a queue. A request is executed even where nobody waits for it any more."""
 
     def __init__(self, queue: Queue, settings: RemoteSettings) -> None:
+        self.sender = settings.sender
         self._queue = queue
         self._settings = settings
 
@@ -32,7 +33,7 @@ class Remote:
         """
         await self.send(message)
         try:
-            collected = await self.collect(message.id, self._settings.wait)
+            collected = await self.collect(message.id, self._settings.wait, message.sender)
         except QueueError as error:
             # It was taken: whoever were told otherwise would send it once more, as another one.
             raise NoReplyYet(f"the request is in the queue, but {error}", id=message.id) from error
@@ -44,10 +45,14 @@ class Remote:
         )
 
     async def send(self, message: Message) -> None:
-        """Send a request, without waiting for more than that the queue has it."""
-        expires = message.expires or self._queue.clock() + self._settings.lifetime
-        await self._queue.send(replace(message, sender=self._settings.sender, expires=expires))
+        """Send a request, without waiting for more than that the queue has it.
 
-    async def collect(self, id: str, wait: float) -> Collected:
+        It is sent in the name of its ``sender``, where whoever calls has found out who that is.
+        """
+        expires = message.expires or self._queue.clock() + self._settings.lifetime
+        sender = message.sender or self._settings.sender
+        await self._queue.send(replace(message, sender=sender, expires=expires))
+
+    async def collect(self, id: str, wait: float, sender: str = "") -> Collected:
         """Return how far a request is, waiting up to so many seconds for its reply."""
-        return await self._queue.collect(self._settings.sender, id, wait)
+        return await self._queue.collect(sender or self._settings.sender, id, wait)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gateway.admission import Gate
 from gateway.backend import Backend, Call
-from gateway.endpoint import before_effect
+from gateway.endpoint import admitted, before_effect
 from gateway.errors import (
     BackendFailed,
     Declined,
@@ -19,8 +19,9 @@ from gateway.errors import (
     OutcomeUnknown,
     Unanswered,
 )
-from gateway.message import Clock, Message
+from gateway.message import Clock, Message, echoed
 from gateway.multipart import parameter
+from gateway.quotas import NO_QUOTAS, Quotas
 
 # Parsing and validating this many bytes holds the event loop for about a millisecond; more than
 # that goes to a thread, where lxml lets others run.
@@ -49,8 +50,16 @@ class Policy:
 class Service:
     """An endpoint: admits a request, then has its backend carry it out."""
 
-    def __init__(self, gate: Gate, backend: Backend, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        backend: Backend,
+        policy: Policy,
+        clock: Clock,
+        quotas: Quotas = NO_QUOTAS,
+    ) -> None:
         """``clock`` is the queue's, by which messages expire."""
+        self._quotas = quotas
         self._gate = gate
         self._backend = backend
         self._policy = policy
@@ -63,15 +72,17 @@ class Service:
         again), each marked where the operation is one-way, and what ``before_effect`` raises.
         """
         call = await admit(self._gate, message)
+        admitted.get()(message.target_service, call.operation.name)
         try:
-            reply = await self._carry_out(call)
+            self._check_deadline(message)
+            with self._quotas.spent(message.sender, len(message.body)):
+                reply = await self._carry_out(call)
         except GatewayError as error:
             error.one_way = call.operation.one_way
             raise
         return None if call.operation.one_way else _addressed(reply, message)
 
     async def _carry_out(self, call: Call) -> Message | None:
-        self._check_deadline(call.message)
         if self._policy.is_repeatable(call.operation.name):
             return await self._invoke(call)
         if call.message.interrupted:
@@ -118,10 +129,6 @@ def _addressed(reply: Message | None, request: Message) -> Message:
     """
     if reply is None:
         raise BackendFailed("The service behind the gateway gave no answer.")
-    return replace(
-        reply,
-        soap_action=parameter(reply.content_type, "action") or request.soap_action,
-        target_service=request.target_service,
-        request_uri=request.request_uri,
-        correlation_id=request.correlation_id or request.id,
-    )
+    fields = echoed(request)
+    action = parameter(reply.content_type, "action")
+    return replace(reply, **{**fields, "soap_action": action or fields["soap_action"]})

@@ -6,30 +6,45 @@ message go on as they came.
 
 from __future__ import annotations
 
-import codecs
+import math
 import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from xml.sax.saxutils import escape
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
-from gateway.errors import BindingViolation, FaultCode, FaultError, Refused
-from gateway.message import Message
+from gateway.errors import (
+    BindingViolation,
+    FaultCode,
+    FaultError,
+    NotUnderstood,
+    Refused,
+    WrongAddressing,
+)
+from gateway.message import Message, echoed
 from gateway.multipart import is_multipart, media_type, parameter, split
 from gateway.soapjms import MEDIA_TYPES, SOAP_11, SOAP_12, sniff_content_type
+from gateway.wellformed import NOT_WELL_FORMED, USUAL, XmlLimits, check_wellformed
 
 Element = etree._Element
 
+WS_ADDRESSING = (
+    "http://www.w3.org/2005/08/addressing",
+    "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+)
+"""The namespaces of WS-Addressing 1.0, and of its submission to the W3C, which is used as well."""
 GATEWAY_NS = "urn:soap-queue-gateway"
 SOAPJMS_NS = "http://www.w3.org/2010/soapjms/"
 XOP_INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
 # What XML 1.0 cannot hold (section 2.2), however it is escaped.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
+ROOT_TYPES = ("text/xml", "application/soap+xml", "application/xop+xml")
+"""The media types of the envelope's part: plain, or taken apart by XOP (XOP 1.0, section 5)."""
 
 
 class SoapVersion(Enum):
@@ -101,50 +116,33 @@ def parser() -> etree.XMLParser:
     return mine
 
 
-def parse(message: Message) -> Envelope:
-    """Parse a request and check that it is one SOAP envelope. Raises Refused."""
+def parse(message: Message, limits: XmlLimits = USUAL) -> Envelope:
+    """Parse a request and check that it is one SOAP envelope. Raises Refused.
+
+    The tree is built only once the document was seen to be within the limits.
+    """
     data, content_type = message.body, message.content_type
     attachments: dict[str, bytes] = {}
     if is_multipart(content_type):
         root_part, attachments = split(data, content_type)
         data, content_type = root_part.body, root_part.content_type
-    root = _parse_xml(data)
-    _check_document(root, data, content_type)
-    return replace(_envelope(root, attachments), content_type=content_type)
+        _check_root_part(content_type)
+    check_wellformed(data, parameter(content_type, "charset"), limits)
+    return replace(_envelope(_parse_xml(data), attachments), content_type=content_type)
+
+
+def _check_root_part(content_type: str) -> None:
+    if media_type(content_type) not in ROOT_TYPES:
+        raise Refused(f"The root part must be one of {', '.join(ROOT_TYPES)}.")
 
 
 def _parse_xml(data: bytes) -> Element:
     try:
         return etree.fromstring(data, parser())
     except (etree.XMLSyntaxError, ValueError) as error:
-        # The parser's own words stay out: they quote the message, and name files.
-        raise Refused("The message is not well-formed XML.") from error
-
-
-def _check_document(root: Element, data: bytes, content_type: str) -> None:
-    """Refuse what SOAP forbids in a document (SOAP 1.1 section 3, SOAP 1.2 part 1 section 5)."""
-    docinfo = root.getroottree().docinfo
-    if docinfo.internalDTD is not None:
-        raise Refused("A SOAP message must not contain a document type declaration.")
-    if _has_processing_instruction(root):
-        raise Refused("A SOAP message must not contain a processing instruction.")
-    encoding = (docinfo.encoding or "UTF-8").upper()
-    if data.startswith(_UTF_16_MARKS):
-        # lxml says UTF-8 where there is no declaration (XML 1.0, section 4.3.3 and appendix F).
-        encoding = "UTF-16"
-    if encoding not in ENCODINGS:
-        raise Refused("The message must be encoded in UTF-8 or UTF-16.")
-    charset = parameter(content_type, "charset").upper()
-    if charset and charset[:6] != encoding[:6]:
-        raise Refused("The charset of the content type and the encoding of the XML disagree.")
-
-
-def _has_processing_instruction(root: Element) -> bool:
-    """Tell whether there is one inside the root, before it, or after it."""
-    beside = (*root.itersiblings(preceding=True), *root.itersiblings())
-    if any(isinstance(one, etree._ProcessingInstruction) for one in beside):
-        return True
-    return next(root.iter(etree.ProcessingInstruction), None) is not None
+        # The parser's own words stay out, of the log too: they quote the message.
+        line, column = getattr(error, "position", (0, 0))
+        raise Refused(NOT_WELL_FORMED, reason=f"line {line}, column {column}") from error
 
 
 def _version(root: Element) -> SoapVersion:
@@ -192,21 +190,28 @@ def is_alone(include: Element) -> bool:
 def fault(error: FaultError, request: Message) -> Message:
     """Return the fault that tells a caller about an error, in the SOAP version of the request.
 
-    Its detail carries the request's id, by which an operator finds the log line.
+    Its detail carries the request's id, by which an operator finds the log line; and, where it is
+    worth to try again, in how many seconds.
     """
     version = _version_of(request)
     write = _fault_12 if version is SoapVersion.V12 else _fault_11
     text, id = (escape(_NO_XML.sub("\ufffd", one)) for one in (error.text, request.id))
-    envelope = write(error, text, f"<id>{id}</id>")
+    hint = f"<retryAfter>{math.ceil(error.retry_after)}</retryAfter>" if error.retry_after else ""
+    envelope = write(error, text, f"<id>{id}</id>{hint}")
     return Message(
         body=f'<?xml version="1.0" encoding="utf-8"?>\n{envelope}'.encode(),
         content_type=f"{version.media_type}; charset=utf-8",
-        soap_action=request.soap_action,
-        target_service=request.target_service,
-        request_uri=request.request_uri,
         is_fault=True,
-        correlation_id=request.correlation_id or request.id,
+        **_carried_back(request),
     )
+
+
+def _carried_back(request: Message) -> dict[str, Any]:
+    """Return what a fault has of its request: the id alone, where no queue would hold the rest."""
+    fields = echoed(request)
+    if sum(len(quote(value)) for value in fields.values()) > CARRIED_BACK:
+        return {"correlation_id": request.id}
+    return fields
 
 
 def _version_of(request: Message) -> SoapVersion:
@@ -218,8 +223,9 @@ def _version_of(request: Message) -> SoapVersion:
 
 def _fault_11(error: FaultError, text: str, request: str) -> str:
     code, declared = f"soap:{error.code}", ""
-    if isinstance(error, BindingViolation):
-        code, declared = f"jms:{error.subcode}", f' xmlns:jms="{SOAPJMS_NS}"'
+    if isinstance(error, BindingViolation | WrongAddressing):
+        namespace, codes = _subcodes(error)
+        code, declared = f"sub:{codes[-1]}", f' xmlns:sub="{namespace}"'
     return (
         f'<soap:Envelope xmlns:soap="{SoapVersion.V11.namespace}"{declared}>'
         f"<soap:Body><soap:Fault><faultcode>{code}</faultcode><faultstring>{text}</faultstring>"
@@ -228,20 +234,50 @@ def _fault_11(error: FaultError, text: str, request: str) -> str:
     )
 
 
+LONGEST_NAME = 512
+"""Characters of a header block's name, with its namespace, that a fault repeats at most."""
+LONGEST_NAME = 512
+"""Characters of a header block's name, with its namespace, that a fault repeats at most."""
+CARRIED_BACK = 1000
+"""Bytes of a request's properties that its fault has too, percent-encoded, at most."""
 _CODES_12 = {"Client": "Sender", "Server": "Receiver"}
 
 
 def _fault_12(error: FaultError, text: str, request: str) -> str:
-    head, _, rest = error.code.partition(".")
-    namespace = GATEWAY_NS
-    if isinstance(error, BindingViolation):
-        namespace, rest = SOAPJMS_NS, error.subcode
-    subcode = f"<soap:Subcode><soap:Value>sub:{rest}</soap:Value></soap:Subcode>" if rest else ""
+    head = error.code.partition(".")[0]
+    namespace, codes = _subcodes(error)
+    subcode = ""
+    for code in reversed(codes):
+        value = f"<soap:Value>sub:{code}</soap:Value>"
+        subcode = f"<soap:Subcode>{value}{subcode}</soap:Subcode>"
     return (
         f'<soap:Envelope xmlns:soap="{SoapVersion.V12.namespace}" xmlns:sub="{namespace}">'
-        "<soap:Body><soap:Fault>"
+        f"{_not_understood(error)}<soap:Body><soap:Fault>"
         f"<soap:Code><soap:Value>soap:{_CODES_12.get(head, head)}</soap:Value>{subcode}</soap:Code>"
         f'<soap:Reason><soap:Text xml:lang="en">{text}</soap:Text></soap:Reason>'
         f'<soap:Detail><request xmlns="{GATEWAY_NS}">{request}</request></soap:Detail>'
         "</soap:Fault></soap:Body></soap:Envelope>"
     )
+
+
+def _subcodes(error: FaultError) -> tuple[str, tuple[str, ...]]:
+    """Return the codes below those of SOAP itself, the outermost first, and their namespace."""
+    if isinstance(error, BindingViolation):
+        return SOAPJMS_NS, (error.subcode,)
+    if isinstance(error, WrongAddressing):
+        return WS_ADDRESSING[0], error.subcodes
+    rest = error.code.partition(".")[2]
+    return GATEWAY_NS, (rest,) if rest else ()
+
+
+def _not_understood(error: FaultError) -> str:
+    """Return the header that names the blocks (SOAP 1.2 part 1, section 5.4.8), or nothing."""
+    if not isinstance(error, NotUnderstood):
+        return ""
+    told = [block.rpartition("}") for block in error.blocks if len(block) <= LONGEST_NAME]
+    blocks = (
+        f"<soap:NotUnderstood qname={quoteattr(f'n:{name}')} xmlns:n={quoteattr(namespace[1:])}/>"
+        for namespace, _, name in told
+        if namespace
+    )
+    return f"<soap:Header>{''.join(blocks)}</soap:Header>"

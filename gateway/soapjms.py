@@ -22,6 +22,8 @@ MEDIA_TYPES = (SOAP_11[1], SOAP_12[1], "multipart/related")
 FORMATS = ("byte", "text")
 """The kinds of JMS message that hold an envelope: BytesMessage and TextMessage."""
 
+GZIP_RATIO = 20
+"""How many times as large a message may become by being unpacked."""
 BEGINNING = 16 << 10
 """Bytes in which the start tag of the Envelope must end, for a content type to be found in it."""
 
@@ -76,23 +78,26 @@ def sniff_content_type(body: bytes) -> str:
     return f"{kind}; charset={_declared_encoding(body) or 'utf-8'}" if kind else ""
 
 
-def decoded(body: bytes, encoding: str, limit: int) -> bytes:
+def decoded(body: bytes, encoding: str, limit: int, ratio: int = GZIP_RATIO) -> bytes:
     """Return a body without its content encoding, never more than ``limit`` bytes of it.
 
-    Raises Refused where it would be larger, and BindingViolation for an encoding that is not
-    known or data that is not of it.
+    Raises Refused where it would be larger, or more than ``ratio`` times as large as it came; and
+    BindingViolation for an encoding that is not known or data that is not of it.
     """
     if not is_packed(encoding):
         return body
     if not _is_gzip(encoding):
         raise BindingViolation(JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED)
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    most = min(limit, ratio * len(body))
     try:
-        data = unpacker.decompress(body, limit + 1)
+        data = unpacker.decompress(body, most + 1)
     except zlib.error as error:
         raise BindingViolation(JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED) from error
     if len(data) > limit:
         raise Refused(f"The message, unpacked, is larger than the {limit} bytes accepted.")
+    if len(data) > most:
+        raise Refused(f"The message is packed to less than 1/{ratio}: send it as it is.")
     if not unpacker.eof or unpacker.unused_data:  # cut off, or followed by something else
         raise BindingViolation(JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED)
     return data

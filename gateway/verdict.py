@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 import time
@@ -27,8 +26,6 @@ from gateway.soap import fault
 
 log = logging.getLogger(__name__)
 
-IN_PLACE = (0.2, 1.0)
-"""Seconds before a request that certainly did not leave is tried again, under the same lease."""
 LONGEST_DELAY = 30.0
 """Seconds that a request is given back for, at most: what is healed is noticed that soon."""
 
@@ -73,8 +70,6 @@ class Judge:
     def __init__(self, endpoint: Endpoint, attempts: int) -> None:
         self._endpoint = endpoint
         self._attempts = attempts
-        self._down_since: dict[str, float] = {}
-        self._probing: set[str] = set()
 
     async def judge(self, delivery: Delivery, begin: Callable[[], Awaitable[None]]) -> Verdict:
         """Return the verdict; ``begin`` is what to await before an at-most-once operation.
@@ -105,36 +100,10 @@ class Judge:
             # It may be what kills the process: then nothing but its count ever tells.
             raise FaultError(TOO_OFTEN)
         began = time.monotonic()
-        reply = await self._in_place(message)
+        reply = await self._endpoint(message)
         took = 1000 * (time.monotonic() - began)
         log.info("%s %s answered in %.1f ms", message.id, message.target_service, took)
         return reply
-
-    async def _in_place(self, message: Message) -> Message | None:
-        """Have a request answered; of a service that is away, one at a time finds out about it.
-
-        Else the requests of one dead service would hold up those of all others.
-        """
-        service = message.target_service
-        if service in self._probing:
-            raise LeftAlone("another request finds out whether the service is back")
-        if service not in self._down_since:
-            return await self._insist(message)
-        self._probing.add(service)
-        try:
-            reply = await self._insist(message)
-        finally:
-            self._probing.discard(service)
-        del self._down_since[service]
-        return reply
-
-    async def _insist(self, message: Message) -> Message | None:
-        for delay in IN_PLACE:
-            try:
-                return await self._endpoint(message)
-            except Unreached:
-                await asyncio.sleep(delay)
-        return await self._endpoint(message)
 
     def _again(self, error: TransientError, attempt: int, message: Message) -> Verdict:
         """Decide on a request whose backend did not answer."""
@@ -142,18 +111,12 @@ class Judge:
         log.log(level, "%s %s: %s", message.id, message.target_service, error)
         if isinstance(error, Unreached | Declined):
             # Nothing was taken, so nothing counts: the request waits until it expires.
-            return Retry(self._patience(message.target_service, error), counts=False)
+            return Retry(_jittered(max(1.0, error.retry_after or 0.0)), counts=False)
         if attempt < self._attempts:
             return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0)))
         exhausted = FaultError(EXHAUSTED)
         exhausted.one_way = error.one_way
         return _refusal(exhausted, message)
-
-    def _patience(self, service: str, error: TransientError) -> float:
-        """Return how long to leave a backend alone: a quarter of the time that it has been away."""
-        now = time.monotonic()
-        away = now - self._down_since.setdefault(service, now)
-        return _jittered(max(1.0, away / 4, error.retry_after or 0.0))
 
 
 def _unreadable(message: Unreadable) -> Quarantine:

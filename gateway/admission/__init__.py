@@ -1,5 +1,6 @@
 """The gate: what a request must pass before any backend sees a byte of it."""
 
 from gateway.admission.gate import Gate, Limits
+from gateway.admission.rights import EVERYBODY, Rights
 
-__all__ = ["Gate", "Limits"]
+__all__ = ["EVERYBODY", "Gate", "Limits", "Rights"]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.admission.structure import check_payload, check_version
+from gateway.admission.addressing import check_addressing
+from gateway.admission.references import check_arrays, check_includes, check_multi_references
+from gateway.admission.rights import EVERYBODY, Rights
+from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
 from gateway.backend import Call
-from gateway.contract import Contract
+from gateway.contract import Contract, Operation
 from gateway.errors import Refused
+from gateway.header_blocks import check_understood
 from gateway.message import Message
 from gateway.multipart import parameter
 from gateway.soap import Envelope, parse
+from gateway.wellformed import USUAL, XmlLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,25 +24,59 @@ class Limits:
     """How much a request may be; sizes in bytes."""
 
     request: int = 1 << 20
+    xml: XmlLimits = USUAL
+    header_blocks: int = 32
+    references: int = 64
+    """Of an rpc/encoded message, one behind another."""
 
 
 class Gate:
-    """Admits the requests of one contract."""
+    """Admits the requests of one contract, from those who have the right.
 
-    def __init__(self, contract: Contract, limits: Limits) -> None:
+    ``understands`` names header blocks, as ``{namespace}local``, that the service takes although
+    its contract does not say so.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        limits: Limits,
+        rights: Rights = EVERYBODY,
+        *,
+        understands: frozenset[str] = frozenset(),
+    ) -> None:
+        self.rights = rights
         self._contract = contract
         self._limits = limits
+        self._understands = contract.headers | understands
 
     def admit(self, message: Message) -> Call:
         """Return a request with all that was learned about it. Raises Refused."""
         check_size(message, self._limits.request)
         check_headers(message)
-        envelope = parse(message)
+        envelope = parse(message, self._limits.xml)
         check_version(envelope, message)
+        check_parts(envelope, self._limits.header_blocks)
+        check_understood(envelope, self._understands)
         operation = self._contract.find(envelope, action(message, envelope))
+        self.rights.check(message.sender, operation.name)
         check_payload(envelope, operation)
+        self._check_references(envelope, operation)
+        check_addressing(envelope)
         self._contract.validate(operation, envelope)
         return Call(message=message, envelope=envelope, operation=operation)
+
+    def _check_references(self, envelope: Envelope, operation: Operation) -> None:
+        check_includes(envelope)
+        if operation.encoded:
+            limits = self._limits
+            check_arrays(envelope, limits.xml.elements)
+            check_multi_references(
+                envelope,
+                chain=limits.references,
+                elements=limits.xml.elements,
+                size=limits.request,
+            )
 
 
 def action(message: Message, envelope: Envelope) -> str:

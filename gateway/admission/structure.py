@@ -1,4 +1,4 @@
-"""Checks on a parsed envelope against the operation that it is for."""
+"""Checks on a parsed envelope: its parts, and what they hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from gateway.contract.operations import Operation
 from gateway.errors import FaultCode, Refused
 from gateway.message import Message
 from gateway.multipart import is_multipart, media_type
-from gateway.soap import Envelope
+from gateway.soap import Element, Envelope
+
+ONE = "The Body must hold exactly one element."
+SEVERAL = "The Body holds more elements than the operation takes."
 
 
 def check_version(envelope: Envelope, message: Message) -> None:
@@ -24,8 +27,31 @@ def check_version(envelope: Envelope, message: Message) -> None:
         )
 
 
+def check_parts(envelope: Envelope, header_blocks: int) -> None:
+    """Refuse text where SOAP has only elements, and more header blocks than so many."""
+    header = () if envelope.header is None else (envelope.header,)
+    if any(_elements(one) > header_blocks for one in header):
+        raise Refused(f"No more than {header_blocks} header blocks are accepted.")
+    if any(_has_text(parent) for parent in (envelope.root, *header, envelope.body)):
+        raise Refused("Between the parts of an envelope there must be no text.")
+
+
+def _elements(parent: Element) -> int:
+    return sum(isinstance(child.tag, str) for child in parent)
+
+
+def _has_text(parent: Element) -> bool:
+    texts = (parent.text, *(child.tail for child in parent))
+    return any(text is not None and not text.isspace() for text in texts)
+
+
 def check_payload(envelope: Envelope, operation: Operation) -> None:
-    """Refuse more than one element in the Body, where only rpc/encoded has multi-references."""
-    elements = sum(isinstance(child.tag, str) for child in envelope.body)
-    if elements > 1 and not operation.encoded:
-        raise Refused("The Body must hold exactly one element.")
+    """Refuse more elements in the Body than the operation takes: one, almost always.
+
+    Only rpc/encoded has multi-references beside it, which are checked on their own.
+    """
+    if operation.encoded:
+        return
+    most = max(1, len(operation.children))
+    if _elements(envelope.body) > most:
+        raise Refused(ONE if most == 1 else SEVERAL)

@@ -1,21 +1,31 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
+from gateway.assembly.clients import rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.forwarding import backend_address, forward_backend
+from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
+    gate,
+    limits,
     opened_queue,
     policy,
     queue_options,
     remote,
 )
+from gateway.assembly.posture import Role, say_posture
 from gateway.assembly.programs import listen, serve, up
 from gateway.assembly.secrets import Secrets
 
 __all__ = [
     "Loaded",
+    "Role",
     "Secrets",
     "backend_address",
+    "check_listener",
+    "credentials_path",
     "forward_backend",
+    "gate",
+    "limits",
     "listen",
     "load_contracts",
     "load_service_contract",
@@ -23,6 +33,8 @@ __all__ = [
     "policy",
     "queue_options",
     "remote",
+    "rights",
+    "say_posture",
     "serve",
     "up",
 ]

@@ -26,6 +26,8 @@ class Loaded:
 
     contract: Contract
     hosted: HostedBackend | None
+    notes: tuple[str, ...] = ()
+    """What an operator should know: what is not checked, not served, or not implemented."""
 
 
 def load_service_contract(settings: Settings, name: str) -> Loaded:
@@ -35,15 +37,29 @@ def load_service_contract(settings: Settings, name: str) -> Loaded:
         hosted = _host(settings, name, table.host) if table.host else None
         contract = _contract(settings, name, hosted)
         missing = hosted.unimplemented(contract.operations) if hosted else []
-        if missing:
-            raise ConfigurationError(
-                f"{table.host} has no method for {', '.join(missing)}, which the WSDL declares: "
-                "write one for each, with the types of the contract."
-            )
-        return Loaded(contract, hosted)
+        return Loaded(contract, hosted, (*contract.notes, *_missing(hosted, missing, table.host)))
     except ConfigurationError as error:
         said, place = str(error), f"services.{name}"
         raise type(error)(said if said.startswith(place) else f"{place}: {said}") from error
+
+
+def _missing(hosted: HostedBackend | None, names: list[str], host: str | None) -> list[str]:
+    """Return notes on the operations that a service has no method for.
+
+    A class that gateway stubs has written is served all the same: its contract may be newer than
+    it, and the rest must go on. Raises ConfigurationError for any other.
+    """
+    if hosted is None or not names:
+        return []
+    if hosted.is_code_first:
+        raise ConfigurationError(
+            f"{host} has no method for {', '.join(names)}, which the WSDL declares: "
+            "write one for each, with the types of the contract."
+        )
+    return [
+        f"{host} has no method for {', '.join(names)}: callers get a fault that says so; "
+        "gateway stubs writes its base class again"
+    ]
 
 
 def _host(settings: Settings, name: str, target: str) -> HostedBackend:
@@ -57,27 +73,39 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
     table = settings.services[name]
     if table.wsdl is None:
         assert hosted is not None  # the settings have one of both
-        return from_documents({"service.wsdl": hosted.wsdl(ANYWHERE)}, "service.wsdl")
+        if not hosted.is_code_first:
+            raise ConfigurationError(f'{table.host} needs its contract: add wsdl = "path".')
+        made = {"service.wsdl": hosted.wsdl(ANYWHERE)}
+        return from_documents(made, "service.wsdl", check_schemas=table.validate_body)
     if table.wsdl == IN_QUEUE:
         # Here, not above: boto3 takes a quarter of a second that others do without.
         from gateway.queues.published import ENTRY, published
 
-        return from_names(published(settings.queue, name), ENTRY)
+        read = published(settings.queue, name)
+        return from_names(read, ENTRY, check_schemas=table.validate_body)
+    return _from_wsdl(settings, name, table.wsdl)
+
+
+def _from_wsdl(settings: Settings, name: str, wsdl: str) -> Contract:
+    table = settings.services[name]
     hosts = set(settings.contract_hosts)
-    if is_http(table.wsdl):
-        hosts.add(urlsplit(table.wsdl).netloc)
-        return load(
-            table.wsdl,
-            folder=settings.folder,
-            hosts=frozenset(hosts),
-            access=access(settings, name),
-            copies=keepsakes(settings.queue, settings.folder),
-            hidden=[table.forward or ""],
-        )
-    path = (settings.folder / table.wsdl).resolve()
-    folder = settings.folder if path.is_relative_to(settings.folder) else path.parent
-    hidden = [table.forward or ""]
-    return load(str(path), folder=folder, hosts=frozenset(hosts), hidden=hidden)
+    folder, copies, location = settings.folder, None, wsdl
+    if is_http(wsdl):
+        hosts.add(urlsplit(wsdl).netloc)
+        copies = keepsakes(settings.queue, folder)
+    else:
+        path = (folder / wsdl).resolve()
+        folder = folder if path.is_relative_to(folder) else path.parent
+        location = str(path)
+    return load(
+        location,
+        folder=folder,
+        hosts=frozenset(hosts),
+        access=access(settings, name),
+        copies=copies,
+        hidden=[table.forward or ""],
+        check_schemas=table.validate_body,
+    )
 
 
 def load_contracts(settings: Settings) -> dict[str, Loaded]:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 from collections.abc import AsyncIterator, Mapping
 
 from gateway.admission import Gate, Limits
+from gateway.admission.rights import EVERYBODY, Rights
+from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.forwarding import forward_backend
+from gateway.assembly.front import front
+from gateway.attendance import Attendance
+from gateway.audit import AuditLog, Write
+from gateway.audit.record import nowhere
 from gateway.backend import Backend
-from gateway.binding import by_operation, checked, routed
+from gateway.binding import by_operation, checked, known, routed
 from gateway.contract import Contract
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
 from gateway.errors import ConfigurationError
 from gateway.listener import Listener, ListenerSettings
+from gateway.listener_connections import ConnectionLimits
 from gateway.listener_pages import Listed
-from gateway.queue import Queue
+from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.address import open_queue
-from gateway.queues.options import QueueOptions
+from gateway.queues.options import Bounds, QueueOptions
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import Settings
+from gateway.wellformed import XmlLimits
 
 
 def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:
@@ -46,40 +55,73 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
     return Policy(repeatable=repeatable, timeout=table.timeout)
 
 
+def gate(settings: Settings, name: str, contract: Contract, allowed: Rights = EVERYBODY) -> Gate:
+    """Build what a service's requests have to pass."""
+    understands = frozenset(settings.services[name].understands)
+    return Gate(contract, limits(settings), allowed, understands=understands)
+
+
+def limits(settings: Settings) -> Limits:
+    """Return how much a request may be."""
+    table = settings.limits
+    xml = {one.name: getattr(table, one.name) for one in dataclasses.fields(XmlLimits)}
+    return Limits(
+        request=table.request,
+        xml=XmlLimits(**xml),
+        header_blocks=table.header_blocks,
+        references=table.references,
+    )
+
+
 @contextlib.asynccontextmanager
 async def gateway(
-    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue
+    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
 ) -> AsyncIterator[Gateway]:
     """Build a gateway over every service. Raises ConfigurationError."""
     backends = {name: backend(settings, name, one) for name, one in loaded.items()}
-    limits = Limits(request=settings.limits.request)
+    allowed = rights(settings, loaded)
+    used = quotas(settings, queue.clock)
     services = {
-        name: Service(
-            Gate(one.contract, limits),
-            backends[name],
-            policy(settings, name, one.contract),
-            queue.clock,
+        name: Attendance(
+            Service(
+                gate(settings, name, one.contract, allowed[name]),
+                backends[name],
+                policy(settings, name, one.contract),
+                queue.clock,
+                used,
+            )
         )
         for name, one in loaded.items()
     }
-    find = by_operation({name: one.contract for name, one in loaded.items()})
-    endpoint = checked(routed(Router(services), find), limit=settings.limits.request)
+    contracts = {name: one.contract for name, one in loaded.items()}
+    find = by_operation(contracts, limits(settings).xml)
+    most = settings.limits
+    router = routed(Router(services), find)
+    endpoint = checked(router, limit=most.request, ratio=most.gzip_ratio)
+    if settings.clients:
+        endpoint = known(endpoint, settings.clients)
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(queue, endpoint, GatewaySettings(**table))
+        yield Gateway(
+            queue, endpoint, GatewaySettings(**table), audit=audit, shares=shares(settings)
+        )
     finally:
         for one in backends.values():
             await one.aclose()
 
 
-def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> Listener:
-    """Build a listener over every service."""
-    limits = Limits(request=settings.limits.request)
+def listener(
+    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
+) -> Listener:
+    """Build a listener over every service. Raises ConfigurationError."""
+    allowed = rights(settings, loaded)
     table = settings.listener
     return Listener(
         remote(settings, queue),
         {
-            name: Listed(contract=one.contract, gate=Gate(one.contract, limits))
+            name: Listed(
+                contract=one.contract, gate=gate(settings, name, one.contract, allowed[name])
+            )
             for name, one in loaded.items()
         },
         ListenerSettings(
@@ -89,7 +131,12 @@ def listener(settings: Settings, loaded: Mapping[str, Loaded], queue: Queue) -> 
             wait=table.wait,
             grace=settings.gateway.grace,
             request=settings.limits.request,
+            body=table.body_timeout,
+            limits=ConnectionLimits(
+                connections=table.connections, head=table.head_timeout, reply=table.reply_timeout
+            ),
         ),
+        front(settings, queue.clock, audit),
     )
 
 
@@ -108,14 +155,31 @@ def queue_options(settings: Settings) -> QueueOptions:
         senders=settings.sqs.senders,
         reply_queues=settings.sqs.reply_queues,
         limit=settings.limits.request,
+        quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
     )
 
 
 @contextlib.asynccontextmanager
-async def opened_queue(settings: Settings) -> AsyncIterator[Queue]:
+async def opened_queue(settings: Settings) -> AsyncIterator[AdministeredQueue]:
     """Open the queue, and close it in the end. Raises ConfigurationError."""
     queue = await open_queue(settings.queue, settings.folder, queue_options(settings))
     try:
         yield queue
     finally:
         await queue.aclose()
+
+
+@contextlib.asynccontextmanager
+async def opened_audit(settings: Settings, queue: Queue) -> AsyncIterator[Write]:
+    """Open the audit log, if there is to be one, and close it in the end.
+
+    Raises ConfigurationError.
+    """
+    if settings.audit.file is None:
+        yield nowhere
+        return
+    log = await AuditLog.open(settings.folder / settings.audit.file, queue.clock)
+    try:
+        yield log.write
+    finally:
+        await log.aclose()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from gateway.assembly.contracts import Loaded, load_contracts
-from gateway.assembly.parts import gateway, listener, opened_queue
+from gateway.assembly.parts import gateway, listener, opened_audit, opened_queue
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,11 @@ log = logging.getLogger(__name__)
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Drain the queue until told to stop. Raises ConfigurationError, QueueBroken."""
     loaded = load_contracts(settings)
-    async with opened_queue(settings) as queue, gateway(settings, loaded, queue) as daemon:
+    async with (
+        opened_queue(settings) as queue,
+        opened_audit(settings, queue) as audit,
+        gateway(settings, loaded, queue, audit) as daemon,
+    ):
         _say_ready(loaded)
         await daemon.run(stop)
 
@@ -24,8 +28,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def listen(settings: Settings, stop: asyncio.Event) -> None:
     """Offer the services over HTTP until told to stop. Raises ConfigurationError."""
     loaded = load_contracts(settings)
-    async with opened_queue(settings) as queue:
-        await listener(settings, loaded, queue).run(stop)
+    async with opened_queue(settings) as queue, opened_audit(settings, queue) as audit:
+        await listener(settings, loaded, queue, audit).run(stop)
 
 
 async def up(settings: Settings, stop: asyncio.Event) -> None:
@@ -35,10 +39,14 @@ async def up(settings: Settings, stop: asyncio.Event) -> None:
     """
     loaded = load_contracts(settings)
     drained = asyncio.Event()
-    async with opened_queue(settings) as queue, gateway(settings, loaded, queue) as daemon:
+    async with (
+        opened_queue(settings) as queue,
+        opened_audit(settings, queue) as audit,
+        gateway(settings, loaded, queue, audit) as daemon,
+    ):
         _say_ready(loaded)
         draining = asyncio.create_task(daemon.run(drained))
-        front = listener(settings, loaded, queue)
+        front = listener(settings, loaded, queue, audit)
         listening = asyncio.create_task(front.run(stop))
         await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
@@ -53,5 +61,5 @@ def _say_ready(loaded: Mapping[str, Loaded]) -> None:
     for name, one in loaded.items():
         # Not where it is: who reads a log need not know that, and gateway check says it.
         log.info("serving %s, %s", name, "hosted here" if one.hosted else "forwarded")
-        for note in one.contract.notes:
+        for note in one.notes:
             log.warning("%s: %s", name, note)

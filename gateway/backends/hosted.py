@@ -14,6 +14,7 @@ from types import ModuleType
 from weakref import WeakKeyDictionary
 
 from gateway.backend import Call
+from gateway.backends.hosted_contract import is_served, spyne_service
 from gateway.backends.hosted_dispatch import answer, bind
 from gateway.backends.hosted_pool import Threads
 from gateway.backends.hosted_wsdl import publish
@@ -44,7 +45,7 @@ def load_service(target: str) -> type:
     if not _is_service(found):
         raise ConfigurationError(
             f"{target!r} is not a service: it must be a subclass of spyne.Service whose methods "
-            "are decorated with @rpc."
+            "are decorated with @rpc, or of a class that gateway stubs has written."
         )
     service: type = found
     return service
@@ -70,7 +71,9 @@ def _services_of(module: ModuleType) -> list[str]:
 
 
 def _is_service(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Service) and value is not Service
+    if not isinstance(value, type) or value is Service:
+        return False
+    return issubclass(value, Service) or is_served(value)
 
 
 class HostedBackend:
@@ -97,8 +100,10 @@ class HostedBackend:
                 f"write another class to host it in {namespace!r} as well."
             )
         name = name or service.__name__
+        self._is_code_first = not is_served(service)
+        spoken = service if self._is_code_first else spyne_service(service)
         self._bindings = {
-            version: bind(service, version, namespace, name) for version in SoapVersion
+            version: bind(spoken, version, namespace, name) for version in SoapVersion
         }
         self._threads: Threads[Message | None] = Threads(threads, f"hosted-{name}")
 
@@ -106,15 +111,20 @@ class HostedBackend:
         """Return the service's WSDL, made from its code, with a port for each version of SOAP."""
         return publish(self._bindings[SoapVersion.V11].application, address)
 
+    @property
+    def is_code_first(self) -> bool:
+        """Tell whether its contract can be made from its code."""
+        return self._is_code_first
+
     def unimplemented(self, operations: Iterable[Operation]) -> list[str]:
         """Return the names of a contract's operations that the service has no method for."""
-        return sorted(
-            {
-                operation.name
-                for operation in operations
-                if operation.body not in (None, *self._bindings[operation.version].methods)
-            }
-        )
+        return sorted({one.name for one in operations if not self._implements(one)})
+
+    def _implements(self, operation: Operation) -> bool:
+        binding = self._bindings[operation.version]
+        if operation.body is None and self._is_code_first:
+            return True  # it is found by its name when it is called
+        return binding.method(operation, operation.body or "") is not None
 
     async def invoke(self, call: Call) -> Message | None:
         """Carry out a call; return its reply, a fault included, or None for a one-way operation.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lxml import etree
 
 from gateway.backend import Call
+from gateway.backends.hosted_contract import operation_of, reply_envelope
 from gateway.backends.hosted_faults import fault_envelope
-from gateway.backends.hosted_request import check_understood, own_copy
+from gateway.backends.hosted_request import own_copy
 from gateway.backends.hosted_wsdl import SOAP_OVER_HTTP
 from gateway.backends.spyne_compat import (
     DEFAULT_NS,
@@ -23,8 +25,11 @@ from gateway.backends.spyne_compat import (
     Soap12,
     unregister_application,
 )
+from gateway.contract.operations import Operation
 from gateway.errors import BackendFailed, Refused
+from gateway.header_blocks import check_understood
 from gateway.message import Message
+from gateway.served import Answer
 from gateway.soap import Envelope, SoapVersion, fault
 
 log = logging.getLogger(__name__)
@@ -42,8 +47,13 @@ class Binding:
     version: SoapVersion
     application: Application
     server: ServerBase
-    methods: dict[str, Method]
-    """By the name of the Body's element, ``{namespace}local``."""
+    methods: dict[tuple[str, str], Method]
+    """By the name of the operation, where the class knows it, and that of the Body's element."""
+
+    def method(self, operation: Operation, body: str) -> Method | None:
+        """Return the method for an operation, whose request has such an element in its Body."""
+        by_name = self.methods.get((operation.name, body))
+        return by_name or self.methods.get(("", body))
 
 
 class _UnreadableError(Exception):
@@ -62,7 +72,7 @@ def bind(service: type, version: SoapVersion, namespace: str, name: str) -> Bind
     return Binding(version, application, server, _methods(application))
 
 
-def _methods(application: Application) -> dict[str, Method]:
+def _methods(application: Application) -> dict[tuple[str, str], Method]:
     """Return the methods by the real names of their elements.
 
     spyne's own table takes every element to be in the application's namespace, which a contract
@@ -70,12 +80,18 @@ def _methods(application: Application) -> dict[str, Method]:
     """
     methods = {}
     for method in application.interface.method_id_map.values():
-        request = method.in_message
-        namespace = request.Attributes.sub_ns or request.get_namespace()
-        if namespace is DEFAULT_NS:
-            namespace = application.tns
-        methods[f"{{{namespace}}}{request.Attributes.sub_name or request.get_type_name()}"] = method
+        served = operation_of(method)
+        key = (served.name, served.body) if served else ("", _element_of(method, application.tns))
+        methods[key] = method
     return methods
+
+
+def _element_of(method: Method, target_namespace: str) -> str:
+    request = method.in_message
+    namespace = request.Attributes.sub_ns or request.get_namespace()
+    if namespace is DEFAULT_NS:
+        namespace = target_namespace
+    return f"{{{namespace}}}{request.Attributes.sub_name or request.get_type_name()}"
 
 
 def _keep_failure(ctx: MethodContext) -> None:
@@ -90,8 +106,7 @@ def answer(binding: Binding, call: Call) -> Message | None:
     Raises Refused and BackendFailed, and then no user code has run; nothing else, ever.
     """
     request, method = _addressed(binding, call)
-    declared = {f"{{{h.get_namespace()}}}{h.get_type_name()}" for h in method.in_header or ()}
-    check_understood(request, declared)
+    check_understood(request, _understood(method))
     try:
         reply = _carry_out(binding, method, request, call)
     except _UnreadableError as error:
@@ -104,6 +119,14 @@ def answer(binding: Binding, call: Call) -> Message | None:
     return None if call.operation.one_way else reply
 
 
+def _understood(method: Method) -> Collection[str]:
+    """Return the names of the header blocks that a method takes."""
+    served = operation_of(method)
+    if served is not None:
+        return served.headers
+    return {f"{{{h.get_namespace()}}}{h.get_type_name()}" for h in method.in_header or ()}
+
+
 def _addressed(binding: Binding, call: Call) -> tuple[Envelope, Method]:
     """Return the request, in a copy for spyne, and the method that it is for.
 
@@ -111,18 +134,19 @@ def _addressed(binding: Binding, call: Call) -> tuple[Envelope, Method]:
     """
     request = own_copy(call.envelope)
     tag = _empty_name(binding, call) if request.payload is None else request.payload.tag
-    if tag not in binding.methods:
+    method = binding.method(call.operation, tag)
+    if method is None:
         raise BackendFailed("The service does not implement this operation.")
     if request.payload is None:
-        request = replace(request, payload=etree.SubElement(request.body, tag))
-    return request, binding.methods[tag]
+        request = replace(request, payload=etree.SubElement(request.body, tag or "nothing"))
+    return request, method
 
 
 def _empty_name(binding: Binding, call: Call) -> str:
     if call.operation.body is not None:
         raise Refused("The Body is empty.")
-    names = (n for n, m in binding.methods.items() if m.operation_name == call.operation.name)
-    return next(names, "")
+    found = (key for key, m in binding.methods.items() if m.operation_name == call.operation.name)
+    return next((body for _, body in found), "")
 
 
 def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) -> Message | None:
@@ -145,7 +169,12 @@ def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) 
 
 
 def _read_arguments(ctx: MethodContext) -> None:
+    served = operation_of(ctx.descriptor)
     try:
+        if served is not None:
+            # Not through spyne: it would take xsi:type and xsi:nil of the element for its own.
+            ctx.in_object = served.read(ctx.in_body_doc, ctx.in_header_doc or ())
+            return
         ctx.app.in_protocol.deserialize(ctx, message=ctx.app.in_protocol.REQUEST)
     except (Fault, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise _UnreadableError from error
@@ -161,6 +190,9 @@ def _log_unseen(ctx: MethodContext, call: Call) -> None:
 def _reply(ctx: MethodContext, binding: Binding, request: Message) -> Message:
     try:
         if ctx.out_error is None:
+            answer = ctx.out_object[0] if ctx.out_object else None
+            if isinstance(answer, Answer):
+                ctx.out_document = reply_envelope(answer, binding.version)
             binding.server.get_out_string(ctx)  # which runs generators: user code, still
     except Fault as late:
         ctx.out_error = late

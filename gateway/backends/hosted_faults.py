@@ -32,12 +32,14 @@ def fault_envelope(ctx: MethodContext, fault: Fault, version: SoapVersion) -> El
     """Return the envelope of a fault, whatever its code and its text hold.
 
     In the detail come first the fault's own members, as the element that its WSDL declares, then
-    what its ``detail`` holds: a ComplexModel, an element, a dict, or anything that has a text. A
-    part of the code after a dot, or a code that SOAP does not know, is in the service's namespace.
+    what its ``detail`` holds: a ComplexModel, an element, a dict, a list of these, or anything that
+    has a text. A part of the code after a dot, or a code that SOAP does not know, is in the
+    service's namespace.
     """
     soap = f"{{{version.namespace}}}"
-    names = {"soap": version.namespace, "app": ctx.app.tns}
-    envelope = etree.Element(soap + "Envelope", nsmap=names)
+    # No prefix but SOAP's, here: lxml takes the declaration of the same namespace away from what is
+    # put below it, and values in a detail, such as xsi:type, need their prefixes.
+    envelope = etree.Element(soap + "Envelope", nsmap={"soap": version.namespace})
     element = etree.SubElement(etree.SubElement(envelope, soap + "Body"), soap + "Fault")
     write = _write_12 if version is SoapVersion.V12 else _write_11
     write(ctx, fault, element, soap)
@@ -48,7 +50,9 @@ def _write_11(ctx: MethodContext, fault: Fault, element: Element, soap: str) -> 
     """Write a fault as SOAP 1.1, section 4.4."""
     head, *rest = _code(fault)
     prefix = "soap" if head in _CODES_12 else "app"
-    etree.SubElement(element, "faultcode").text = f"{prefix}:{'.'.join([head, *rest])}"
+    scope = {} if prefix == "soap" else {"app": ctx.app.tns}
+    code = etree.SubElement(element, "faultcode", nsmap=scope)
+    code.text = f"{prefix}:{'.'.join([head, *rest])}"
     etree.SubElement(element, "faultstring").text = _text(fault.faultstring)
     if fault.faultactor:
         etree.SubElement(element, "faultactor").text = _text(fault.faultactor)
@@ -64,7 +68,8 @@ def _write_12(ctx: MethodContext, fault: Fault, element: Element, soap: str) -> 
     etree.SubElement(code, soap + "Value").text = f"soap:{_CODES_12[head]}"
     for name in rest:
         code = etree.SubElement(code, soap + "Subcode")
-        etree.SubElement(code, soap + "Value").text = f"app:{name}"
+        value = etree.SubElement(code, soap + "Value", nsmap={"app": ctx.app.tns})
+        value.text = f"app:{name}"
     text = etree.SubElement(etree.SubElement(element, soap + "Reason"), soap + "Text")
     text.set("{http://www.w3.org/XML/1998/namespace}lang", _text(fault.lang or "en"))
     text.text = _text(fault.faultstring)
@@ -109,6 +114,9 @@ def _append_value(ctx: MethodContext, value: Any, parent: Element) -> None:
         _append_members(ctx, value, parent)
     elif isinstance(value, etree._Element):
         parent.append(deepcopy(value))
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            _append_value(ctx, one, parent)
     elif isinstance(value, Mapping):
         for name, member in value.items():
             for one in member if isinstance(member, (list, tuple)) else [member]:

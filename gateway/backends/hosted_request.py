@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from urllib.parse import unquote
 
 from lxml import etree
 
-from gateway.errors import FaultCode, Refused
-from gateway.soap import XOP_INCLUDE, Element, Envelope, SoapVersion, is_alone
+from gateway.errors import Refused
+from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
-
-GATEWAY_HEADERS = {
-    "http://www.w3.org/2005/08/addressing",
-    "http://schemas.xmlsoap.org/ws/2004/08/addressing",
-}
-"""Namespaces of header blocks that admission answers for: no service has to declare them.
-
-WS-Security is not among them: who demands that it be understood must not be told that it was."""
-
-_ROLES = {
-    SoapVersion.V11: ("actor", {"", "http://schemas.xmlsoap.org/soap/actor/next"}),
-    SoapVersion.V12: (
-        "role",
-        {
-            "",
-            "http://www.w3.org/2003/05/soap-envelope/role/next",
-            "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver",
-        },
-    ),
-}
-"""The attribute that addresses a header block, and what stands for the last receiver."""
 
 
 def own_copy(envelope: Envelope) -> Envelope:
@@ -89,24 +68,3 @@ def _straighten(root: Element, header: Element | None) -> None:
             del element.attrib[XSI + "nil"]
     for element in () if header is None else header.iter():
         element.attrib.pop(XSI + "type", "")
-
-
-def check_understood(envelope: Envelope, declared: Collection[str]) -> None:
-    """Refuse a header block that must be understood and is not (SOAP 1.2 part 1, section 2.4).
-
-    ``declared`` holds the names that the operation takes, as ``{namespace}local``.
-    """
-    must, role = _soap(envelope, "mustUnderstand"), _soap(envelope, _ROLES[envelope.version][0])
-    for block in () if envelope.header is None else envelope.header:
-        if block.tag in declared or etree.QName(block).namespace in GATEWAY_HEADERS:
-            continue
-        if block.get(must, "").strip() in ("1", "true"):
-            _check_not_ours(block.get(role, "").strip(), envelope.version)
-
-
-def _check_not_ours(role: str, version: SoapVersion) -> None:
-    if role in _ROLES[version][1]:
-        raise Refused(
-            "A header block that must be understood is not one that the operation declares.",
-            code=FaultCode.MUST_UNDERSTAND,
-        )

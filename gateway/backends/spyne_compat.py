@@ -91,7 +91,7 @@ def _quieten() -> None:
 _import_spyne()
 _quieten()
 
-from spyne import Application, ComplexModel, Fault, Service
+from spyne import AnyXml, Application, ComplexModel, Fault, Service, rpc
 from spyne.const.xml import DEFAULT_NS
 from spyne.context import MethodContext
 from spyne.interface.wsdl import Wsdl11
@@ -102,6 +102,7 @@ from spyne.util.appreg import unregister_application
 
 __all__ = [
     "DEFAULT_NS",
+    "AnyXml",
     "Application",
     "ComplexModel",
     "ComplexModelBase",
@@ -112,5 +113,6 @@ __all__ = [
     "Soap11",
     "Soap12",
     "Wsdl11",
+    "rpc",
     "unregister_application",
 ]

@@ -7,15 +7,20 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.audit import app as audit
 from gateway.cli.call import call
 from gateway.cli.check import check
+from gateway.cli.client import app as client
 from gateway.cli.daemons import listen, serve, up
 from gateway.cli.demo import demo
 from gateway.cli.grant import grant
+from gateway.cli.new import new
 from gateway.cli.policy import policy
 from gateway.cli.provision import provision
 from gateway.cli.publish import publish
+from gateway.cli.quarantine import app as quarantine
 from gateway.cli.status import status
+from gateway.cli.stubs import stubs
 
 app = typer.Typer(
     help="Carry SOAP over a queue: a service is called without ever being reachable.",
@@ -42,5 +47,13 @@ def common(
     """What every command takes."""
 
 
-for command in (demo, up, serve, listen, call, check, status, provision, policy, grant, publish):
+COMMANDS = (
+    *(demo, new, up, serve, listen, call, check, status, stubs),
+    *(provision, policy, grant, publish),
+)
+for command in COMMANDS:
     app.command()(command)
+
+app.add_typer(audit, name="audit", no_args_is_help=True)
+app.add_typer(client, name="client", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine", no_args_is_help=True)

@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
-from gateway.admission import Gate, Limits
 from gateway.backend import Call
 from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
@@ -136,8 +135,8 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
         body = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
-    message = _message(name, body)
-    call = Gate(contract, Limits(request=settings.limits.request)).admit(message)
+    message = _message(settings, name, body)
+    call = assembly.gate(settings, name, contract).admit(message)
     message = replace(message, soap_action=_action(call))
 
     async def exchange() -> Message | None:
@@ -154,10 +153,11 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
     return {"fault" if reply.is_fault else "reply": reply.body.decode("utf-8", "replace")}
 
 
-def _message(name: str, body: bytes) -> Message:
+def _message(settings: Settings, name: str, body: bytes) -> Message:
     """Return the message for an envelope: its root says which media type goes with it."""
     message = Message(body=body, content_type="text/xml", target_service=name)
-    return replace(message, content_type=parse(message).version.media_type)
+    envelope = parse(message, assembly.limits(settings).xml)
+    return replace(message, content_type=envelope.version.media_type)
 
 
 def _action(call: Call) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import typer
@@ -51,7 +51,26 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for name in settings.services:
         async for finding in _service(settings, name):
             yield finding
+    for finding in _clients(settings):
+        yield finding
     yield await _listener(settings)
+    if settings.audit.file is not None:
+        yield _audit(settings.folder / settings.audit.file)
+
+
+def _clients(settings: Settings) -> Iterator[Finding]:
+    """Tell what each client may call, where the contracts can be read."""
+    try:
+        loaded = assembly.load_contracts(settings) if settings.clients else {}
+        rights = assembly.rights(settings, loaded)
+    except ConfigurationError as error:
+        if str(error).startswith("clients."):  # what is wrong with a service is told above
+            yield Finding("clients  ", "", cure=str(error))
+        return
+    for name in settings.clients:
+        counts = {service: one.count(name) for service, one in rights.items()}
+        told = ", ".join(f"{n} of {service}" for service, n in counts.items() if n) or "none"
+        yield Finding(f"client    {name}:", f"operations that it may call: {told}")
 
 
 async def _queue(settings: Settings) -> Finding:
@@ -70,7 +89,10 @@ def _permissions(settings: Settings) -> list[Finding]:
         found = list(examine(desired_by(settings)))
     except ConfigurationError as error:
         return [Finding("queue    ", "", cure=str(error))]
-    return [Finding(f"queue     {one.subject}", one.text, cure=one.cure) for one in found]
+    return [
+        Finding(f"queue     {one.subject}", one.text, cure=one.cure, is_note=one.is_note)
+        for one in found
+    ]
 
 
 async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
@@ -94,7 +116,7 @@ async def _contract(settings: Settings, name: str) -> AsyncIterator[Finding]:
     names = sorted({operation.name for operation in loaded.contract.operations})
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     yield Finding(subject, f"the contract is understood: {shown}")
-    for note in loaded.contract.notes:
+    for note in loaded.notes:
         yield Finding(subject, note, is_note=True)
     if loaded.hosted is not None:
         await loaded.hosted.aclose()
@@ -108,6 +130,10 @@ async def _listener(settings: Settings) -> Finding:
     table = settings.listener
     subject = f"listener  {table.bind}:"
     try:
+        assembly.check_listener(settings)
+    except ConfigurationError as error:
+        return Finding(subject, "", cure=str(error))
+    try:
         server = await asyncio.start_server(lambda r, w: w.close(), table.host, table.port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
@@ -117,3 +143,15 @@ async def _listener(settings: Settings) -> Finding:
         return Finding(subject, text, is_note=True)
     server.close()
     return Finding(subject, "is free to listen on")
+
+
+def _audit(path: Path) -> Finding:
+    """Look whether the audit log can be written; nothing is written, nor is a file made."""
+    subject = f"audit     {path.name}:"
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"is to be in {path.parent}, which is no folder"
+        return Finding(subject, "", cure=f"{what}: correct audit.file")
+    if not os.access(place, os.W_OK):
+        return Finding(subject, "", cure=f"{place} is read-only: let this user write to it")
+    return Finding(subject, "can be written")

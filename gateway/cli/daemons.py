@@ -32,6 +32,7 @@ def serve(
         supervise(settings, log_level, processes)
     else:
         log_to_stderr(log_level)
+        assembly.say_posture(settings, assembly.Role(serves=True))
         run_until_stopped(partial(assembly.serve, settings))
 
 
@@ -42,6 +43,7 @@ def listen(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO)
     """
     settings = read(config)
     log_to_stderr(log_level)
+    assembly.say_posture(settings, assembly.Role(listens=True))
     run_until_stopped(partial(assembly.listen, settings))
 
 
@@ -49,4 +51,5 @@ def up(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO) -> 
     """Do what serve and listen do, in one process: for one machine."""
     settings = read(config)
     log_to_stderr(log_level)
+    assembly.say_posture(settings, assembly.Role(serves=True, listens=True))
     run_until_stopped(partial(assembly.up, settings))

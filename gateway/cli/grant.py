@@ -40,6 +40,11 @@ def grant(
     """Sign for one request, so that whoever has it can send that one, and read its reply."""
     settings = read(config)
     address = _bucket(settings)
+    if settings.clients and client not in settings.clients:
+        raise ConfigurationError(
+            f"there is no client {client!r} in the settings, so its request would be refused: "
+            f"{', '.join(settings.clients)}."
+        )
     service, _, operation = target.partition(".")
     request = _request(settings, client, _service(settings, service), operation, content_type)
     reply_expires = int(expires + settings.lifetime)

@@ -16,7 +16,7 @@ from gateway.errors import ConfigurationError
 from gateway.provision.connection import partition_of, region_of
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
-from gateway.provision.policies import client_policy, gateway_policy, queue_arn
+from gateway.provision.policies import client_policy, gateway_policy, operator_policy, queue_arn
 from gateway.settings import read
 
 
@@ -25,10 +25,18 @@ class Role(StrEnum):
 
     GATEWAY = "gateway"
     CLIENT = "client"
+    LISTENER = "listener"
+    OPERATOR = "operator"
 
 
 def policy(
-    role: Annotated[Role, typer.Argument(help="gateway drains the queue; client NAME sends.")],
+    role: Annotated[
+        Role,
+        typer.Argument(
+            help="gateway drains; client NAME sends; listener does so for all; operator empties"
+            " the quarantine."
+        ),
+    ],
     name: Annotated[str, typer.Argument(help="The client's name, as its settings have it.")] = "",
     account: Annotated[str, typer.Option(help="The account of the SQS queue, 12 digits.")] = "",
     config: ConfigOption = Path("gateway.toml"),
@@ -39,17 +47,26 @@ def policy(
     if account and not re.fullmatch(r"[0-9]{12}", account):
         raise ConfigurationError("--account: must be 12 digits.")
     arns = _arns(desired, account)
+    if name and role is not Role.CLIENT:
+        raise ConfigurationError(f"the role {role} has no name: leave {name!r} out.")
     if role is Role.GATEWAY:
-        if name:
-            raise ConfigurationError(f"a gateway has no name: leave {name!r} out.")
         document = gateway_policy(desired, arns, settings.sqs.reply_queues)
+    elif role is Role.OPERATOR:
+        document = operator_policy(desired, arns)
+    elif role is Role.LISTENER:
+        # Whose calls it passes on, it writes and reads in their names.
+        document = client_policy(desired, arns, *(settings.clients or [settings.client]))
     else:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-            raise ConfigurationError(
-                "name the client, 1 to 64 letters, digits, '_' or '-': gateway policy client shop."
-            )
-        document = client_policy(desired, arns, name)
+        document = client_policy(desired, arns, _checked(name))
     typer.echo(json.dumps(document, indent=2))
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        raise ConfigurationError(
+            "name the client, 1 to 64 letters, digits, '_' or '-': gateway policy client shop."
+        )
+    return name
 
 
 def _arns(desired: Desired, account: str) -> Arns:

@@ -64,7 +64,9 @@ def provision(
 
 def desired_by(settings: Settings) -> Desired:
     """Return what the settings ask for. Raises ConfigurationError where nothing is on AWS."""
-    return desire(settings.queue, ProvisionSettings(**settings.provision.model_dump()))
+    days = settings.quarantine.days
+    chosen = ProvisionSettings(**settings.provision.model_dump(), quarantine_days=days)
+    return desire(settings.queue, chosen)
 
 
 def _show(steps: Sequence[Step], console: Console) -> None:

@@ -28,6 +28,7 @@ MISCONFIGURED = 2
 def supervise(settings: Settings, level: LogLevel, count: int) -> None:
     """Keep ``count`` processes serving until SIGTERM or SIGINT; exits with 2 where none can."""
     log_to_stderr(level)
+    assembly.say_posture(settings, assembly.Role(serves=True))  # once for all of them
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.append(number))

@@ -5,11 +5,13 @@ from gateway.contract.contract import Contract
 from gateway.contract.fetching import Access
 from gateway.contract.loader import from_documents, from_names, load
 from gateway.contract.operations import Operation
+from gateway.contract.saving import fetch
 
 __all__ = [
     "Access",
     "Contract",
     "Operation",
+    "fetch",
     "from_documents",
     "from_names",
     "load",

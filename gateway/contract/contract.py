@@ -16,7 +16,8 @@ from gateway.soap import Envelope
 class Contract:
     """A WSDL, read once; tasks and threads may share it.
 
-    ``notes`` has a line for each thing that is not checked or not served, and why.
+    ``notes`` has a line for each thing that is not checked or not served, and why. ``headers``
+    names the header blocks that its operations take.
     """
 
     def __init__(
@@ -32,11 +33,17 @@ class Contract:
         """``hidden`` are addresses of the backend that its documents do not name."""
         self.operations = operations.all
         self.notes = notes
+        self.headers = frozenset().union(*(one.headers for one in operations.all))
         self._index = operations
         self._schemas = schemas
         self._unchecked = unchecked
         self._documents = documents
         self._places = places([*hidden, *publish.named_places(documents.values())])
+
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """Its documents by location, the WSDL first."""
+        return self._documents
 
     def find(self, envelope: Envelope, soap_action: str) -> Operation:
         """Return the operation that a request is for. Raises Refused.

@@ -129,7 +129,7 @@ class _Walk:
             if node.tag == xs("import") and wellknown.is_known(namespace):
                 return namespace
             here = f"{shown(base)}:{node.sourceline}"
-            raise ContractError(f"{here}: {error}") from error
+            raise type(error)(f"{here}: {error}") from error
 
 
 def _complete(walk: _Walk) -> None:

@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from gateway.errors import ContractError
+from gateway.errors import ContractError, OutOfBounds
 
 MAX_DOCUMENT = 32 * 2**20
 CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT = 10.0, 60.0, 120.0
@@ -100,7 +100,7 @@ def _check_host(url: str, hosts: frozenset[str]) -> None:
     default = _PORTS[url.partition("://")[0].lower()]
     names = {name, f"{name}:{default}"} if port in ("", default) else {host}
     if not names & hosts:
-        raise ContractError(
+        raise OutOfBounds(
             f"{url} is on a host that is not named for contracts; save the document in the "
             f"contract's folder and change the reference, or name the host {host}"
         )

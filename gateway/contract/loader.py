@@ -52,15 +52,17 @@ def load(
     return _load(entry, read, check_schemas, hidden)
 
 
-def from_documents(documents: Mapping[str, bytes], entry: str) -> Contract:
+def from_documents(
+    documents: Mapping[str, bytes], entry: str, *, check_schemas: bool = True
+) -> Contract:
     """Load a contract from memory; its documents refer to each other by their names.
 
     Raises ContractError.
     """
-    return _load(urljoin(reader.MEMORY, entry), reader.from_memory(documents))
+    return _load(urljoin(reader.MEMORY, entry), reader.from_memory(documents), check_schemas)
 
 
-def from_names(read: Callable[[str], bytes], entry: str) -> Contract:
+def from_names(read: Callable[[str], bytes], entry: str, *, check_schemas: bool = True) -> Contract:
     """Load a contract whose documents are read by their names, and refer to each other by them.
 
     Raises ContractError, and what ``read`` does.
@@ -69,7 +71,7 @@ def from_names(read: Callable[[str], bytes], entry: str) -> Contract:
     def read_location(location: str) -> bytes:
         return read(reader.shown(location))
 
-    return _load(urljoin(reader.MEMORY, entry), read_location)
+    return _load(urljoin(reader.MEMORY, entry), read_location, check_schemas)
 
 
 def _load(

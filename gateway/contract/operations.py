@@ -7,13 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.errors import FaultCode, Refused
-from gateway.soap import Envelope, SoapVersion
+from gateway.errors import AddressingCode, FaultCode, Refused, WrongAddressing
+from gateway.soap import WS_ADDRESSING, Envelope, SoapVersion
 
-_ACTION_HEADERS = (
-    "{http://www.w3.org/2005/08/addressing}Action",
-    "{http://schemas.xmlsoap.org/ws/2004/08/addressing}Action",
-)
+_ACTION_HEADERS = tuple(f"{{{namespace}}}Action" for namespace in WS_ADDRESSING)
 _DELIMITER = re.compile(r"[/#:]")
 _NAMES = {SoapVersion.V11: "SOAP 1.1", SoapVersion.V12: "SOAP 1.2"}
 
@@ -34,6 +31,8 @@ class Operation:
     children: tuple[str, ...] = ()
     """The names of all of the Body's children: more than one for a message of several elements."""
     one_way: bool
+    headers: frozenset[str] = frozenset()
+    """The names of the header blocks that it takes (soap:header), as ``{namespace}local``."""
     encoded: bool
     """rpc/encoded: its messages cannot be checked against a schema."""
     address: str
@@ -65,16 +64,29 @@ class Operations:
         candidates = self._by_body.get((envelope.version, None if payload is None else payload.tag))
         if not candidates:
             raise self._unknown(envelope.version, payload is None)
-        for action in _actions(envelope, soap_action):
-            candidates = [one for one in candidates if self._agrees(one, action)]
-        if not candidates:
-            raise Refused("The SOAPAction or wsa:Action names another operation than the Body.")
+        candidates = self._agreeing(candidates, envelope, soap_action)
         first = candidates[0]
         if len(candidates) > 1 and any(other.name != first.name for other in candidates):
             raise Refused(
                 "Several operations take this Body: name one of them with its SOAPAction."
             )
         return first
+
+    def _agreeing(
+        self, candidates: list[Operation], envelope: Envelope, soap_action: str
+    ) -> list[Operation]:
+        """Return those that all actions of a request agree with, one at least. Raises Refused."""
+        action = soap_action.strip().strip('"').strip()
+        if action:
+            candidates = [one for one in candidates if self._agrees(one, action)]
+        if not candidates:
+            raise Refused("The SOAPAction names another operation than the Body.")
+        for action in _addressing_actions(envelope):
+            candidates = [one for one in candidates if self._agrees(one, action)]
+        if not candidates:
+            code = AddressingCode.ACTION_NOT_SUPPORTED
+            raise WrongAddressing(code, "The wsa:Action is not of this operation.")
+        return candidates
 
     def _unknown(self, version: SoapVersion, empty: bool) -> Refused:
         if version not in self._versions:
@@ -97,11 +109,8 @@ class Operations:
         return not named or operation.name in named
 
 
-def _actions(envelope: Envelope, soap_action: str) -> Iterator[str]:
-    """Yield every action that a request states."""
-    action = soap_action.strip().strip('"').strip()
-    if action:
-        yield action
+def _addressing_actions(envelope: Envelope) -> Iterator[str]:
+    """Yield every action that the header of a request states."""
     header = () if envelope.header is None else envelope.header
     for stated in (block for block in header if block.tag in _ACTION_HEADERS):
         if len(stated):

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from gateway.contract.fetching import MAX_DOCUMENT
-from gateway.errors import ContractError
+from gateway.errors import ContractError, OutOfBounds
 
 Read = Callable[[str], bytes]
 """Returns the document at an absolute location. Raises ContractError, with the cure."""
@@ -120,7 +120,7 @@ def _read_below(path: str, top: Path) -> bytes:
 
 def _check_below(path: str, shown: str, top: Path) -> None:
     if not Path(path).is_relative_to(top):
-        raise ContractError(f"{shown} is outside of the contract's folder {top}; move it there")
+        raise OutOfBounds(f"{shown} is outside of the contract's folder {top}; move it there")
 
 
 def _whole(file: BinaryIO, path: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -113,6 +113,17 @@ def schema_set(documents: Mapping[str, Document], wrappers: Iterable[Wrapper]) -
         ),
         elements=frozenset(_global_elements(by_namespace)),
     )
+
+
+def schemas_by_namespace(documents: Mapping[str, Document]) -> Mapping[str, Sequence[Element]]:
+    """Return a contract's schemas by the namespace that each declares names in.
+
+    What is included without a namespace of its own stands under that of each includer. The public
+    schemas that are used are among them.
+    """
+    by_namespace = _by_namespace(documents)
+    _add_catalogued(by_namespace)
+    return by_namespace
 
 
 def _global_elements(by_namespace: Mapping[str, list[Element]]) -> Iterator[str]:

@@ -159,6 +159,7 @@ def _declared(service: str, port: Any, operation: Any, body: SoapBody) -> Declar
         children=children,
         # Not "operation.output is None": that is also an output without parts.
         one_way=operation.abstract.output_message is None,
+        headers=_headers(operation),
         encoded=body.encoded,
         address=(port.binding_options or {}).get("address") or "",
         faults=_faults(operation),
@@ -182,6 +183,12 @@ def _wrapper(operation: Any) -> str:
     """Return the name of the wrapper element of an rpc message."""
     body = operation.input.body if operation.input else None
     return str(body.qname.text) if body is not None else str(operation.name)
+
+
+def _headers(operation: Any) -> frozenset[str]:
+    header = operation.input.header if operation.input else None
+    declared = header.type.elements if header is not None else ()
+    return frozenset(str(element.qname.text) for _, element in declared)
 
 
 def _parts(operation: Any, body: SoapBody) -> list[Part]:

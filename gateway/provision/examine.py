@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ class Examined:
     subject: str
     text: str
     cure: str = ""
+    is_note: bool = False
+    """Whether it works as it is, and is to be known all the same."""
 
 
 def examine(desired: Desired) -> Iterator[Examined]:
@@ -71,6 +73,38 @@ def _bucket(desired: Desired, address: BucketAddress) -> Iterator[Examined]:
         request = address.key("requests", f"{new_id()}.{NOBODY}")
         yield bench.call("s3:GetObject", "get_object", request)
         yield bench.call("s3:DeleteObject", "delete_object", request)
+    yield _quarantine(bench, desired.settings.quarantine_days)
+
+
+def _quarantine(bench: _Bench, days: int) -> Examined:
+    """Look whether a rule of the bucket removes what is in quarantine, and after how many days."""
+    subject = f"quarantine of {bench.address.bucket}"
+    try:
+        answer = bench.s3.client.get_bucket_lifecycle_configuration(Bucket=bench.address.bucket)
+        rules = answer.get("Rules", [])
+    except ClientError as error:
+        if status_of(error) != 404:
+            text = f"whether a rule empties it cannot be seen from here ({code_of(error)})"
+            return Examined(subject, text, is_note=True)
+        rules = []
+    found = _expiry(rules, bench.address.key("quarantine", ""))
+    if found == days:
+        return Examined(subject, f"is kept for {days} days")
+    said = "for ever: no rule removes it" if found is None else f"for {found} days"
+    text = f"is kept {said}; quarantine.days is {days}: gateway provision sets the rule"
+    return Examined(subject, text, is_note=True)
+
+
+def _expiry(rules: Iterable[Mapping[str, Any]], prefix: str) -> int | None:
+    """Return after how many days the first rule to do so removes what is below a prefix."""
+    days = [
+        rule["Expiration"]["Days"]
+        for rule in rules
+        if rule.get("Status") == "Enabled"
+        and "Days" in rule.get("Expiration", {})
+        and prefix.startswith(rule.get("Filter", {}).get("Prefix", rule.get("Prefix", prefix)))
+    ]
+    return min(days, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway.provision.desired import Desired, DesiredQueue
 from gateway.provision.documents import Arns, Document
 from gateway.queues.aws_address import BucketAddress
+from gateway.queues.sqs_answering import OWN_REPLIES
 
 _RECEIVING = (
     "sqs:ReceiveMessage",
@@ -17,6 +18,21 @@ _RECEIVING = (
     "sqs:GetQueueUrl",
 )
 _SENDING = ("sqs:SendMessage", "sqs:GetQueueUrl")
+_OWNING = (
+    "sqs:CreateQueue",
+    "sqs:TagQueue",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteQueue",
+)
+_EMPTYING = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+)
 
 
 def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = ()) -> Document:
@@ -26,19 +42,40 @@ def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = (
         statements += _gateway_objects(desired, desired.bucket, arns)
     if desired.queue is not None:
         statements.append(_allow("Queue", _RECEIVING, arns.queue))
-    if desired.queue is not None and not desired.queue.is_doorbell and reply_queues:
-        places = [_queue_arn(arns, place) for place in reply_queues]
+    if desired.queue is not None and desired.bucket is None:
+        places = [_queue_arn(arns, place) for place in (f"{OWN_REPLIES}*", *reply_queues)]
         statements.append(_allow("ReplyQueues", _SENDING, *places))
+        dead = _queue_arn(arns, desired.queue.dead_letters)
+        statements.append(_allow("DeadLetters", _SENDING, dead))
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
 
 
-def client_policy(desired: Desired, arns: Arns, client: str) -> Document:
-    """Return what a client must be allowed: its own requests and replies, and nothing else."""
+def client_policy(desired: Desired, arns: Arns, *clients: str) -> Document:
+    """Return what a client must be allowed: its own requests and replies, and nothing else.
+
+    Of several, what a listener must be that writes and reads in the name of each.
+    """
     statements = []
     if desired.bucket is not None:
-        statements += _client_objects(desired, desired.bucket, arns, client)
+        statements += _client_objects(desired, desired.bucket, arns, clients)
     if desired.queue is not None:
         statements.append(_allow("Queue", _SENDING, arns.queue))
+    if desired.queue is not None and desired.bucket is None:
+        # Each process makes a queue for its replies, and removes it in the end.
+        statements.append(_allow("OwnReplies", _OWNING, _queue_arn(arns, f"{OWN_REPLIES}*")))
+    return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
+
+
+def operator_policy(desired: Desired, arns: Arns) -> Document:
+    """Return what a person must be allowed who counts the queue, and empties its quarantine."""
+    statements = []
+    if desired.bucket is not None:
+        statements += _operator_objects(desired, desired.bucket, arns)
+    if desired.queue is not None:
+        statements.append(_allow("Queue", (*_SENDING, "sqs:GetQueueAttributes"), arns.queue))
+    if desired.queue is not None and not desired.queue.is_doorbell:
+        dead = _queue_arn(arns, desired.queue.dead_letters)
+        statements.append(_allow("DeadLetters", _EMPTYING, dead))
     return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
 
 
@@ -83,22 +120,48 @@ def _gateway_objects(desired: Desired, bucket: BucketAddress, arns: Arns) -> lis
 
 
 def _client_objects(
-    desired: Desired, bucket: BucketAddress, arns: Arns, client: str
+    desired: Desired, bucket: BucketAddress, arns: Arns, clients: Sequence[str]
 ) -> list[Document]:
     reading = _allow(
         "Read",
         ["s3:GetObject"],
-        arns.objects(bucket, "replies", client, "*"),
+        *(arns.objects(bucket, "replies", client, "*") for client in clients),
         arns.objects(bucket, "format.json"),
         arns.objects(bucket, "contracts", "*"),
     )
-    sending = _allow("Requests", ["s3:PutObject"], arns.objects(bucket, "requests", f"*.{client}"))
+    own = [arns.objects(bucket, "requests", f"*.{client}") for client in clients]
+    sending = _allow("Requests", ["s3:PutObject"], *own)
     if desired.mode == "replies":
         # Its requests go through SQS; only what is too large for that is put here.
-        sending = _allow(
-            "Payloads", ["s3:PutObject"], arns.objects(bucket, "payloads", client, "*")
-        )
+        own = [arns.objects(bucket, "payloads", client, "*") for client in clients]
+        sending = _allow("Payloads", ["s3:PutObject"], *own)
     return [reading, sending | {"Condition": {"Null": {"s3:if-none-match": "false"}}}]
+
+
+def _operator_objects(desired: Desired, bucket: BucketAddress, arns: Arns) -> list[Document]:
+    is_s3 = desired.mode != "replies"
+    part = "requests" if is_s3 else "payloads"
+    listed = [bucket.key(f"{one}/*") for one in ("quarantine", *(["requests"] if is_s3 else []))]
+    listing = _allow("List", ["s3:ListBucket"], arns.bucket(bucket)) | {
+        "Condition": {"StringLikeIfExists": {"s3:prefix": listed}}
+    }
+    reading = _allow(
+        "Read",
+        ["s3:GetObject"],
+        arns.objects(bucket, "format.json"),
+        arns.objects(bucket, "quarantine", "*"),
+        arns.objects(bucket, "replies", "*"),
+        arns.objects(bucket, part, "*"),
+    )
+    sending = _allow(
+        "SendAgain",
+        ["s3:PutObject"],
+        arns.objects(bucket, "quarantine", "again", "*"),
+        arns.objects(bucket, part, "*"),
+    )
+    dropping = _allow("Drop", ["s3:DeleteObject"], arns.objects(bucket, "quarantine", "*"))
+    once = {"Condition": {"Null": {"s3:if-none-match": "false"}}}
+    return [listing, reading, sending | once, dropping]
 
 
 def _allow(sid: str, actions: Sequence[str], *resources: str) -> Document:

@@ -28,11 +28,15 @@ async def open_queue(
 
     Raises ConfigurationError with the cure.
     """
+    check_kind(address)
+    return await _OPENERS[address.partition(":")[0]](address, folder, options)
+
+
+def check_kind(address: str) -> None:
+    """Raise ConfigurationError where no kind of queue has such addresses; nothing is opened."""
     scheme, colon, _ = address.partition(":")
-    opener = _OPENERS.get(scheme) if colon else None
-    if opener is None:
+    if not colon or scheme not in _OPENERS:
         raise ConfigurationError(f"queue: {address!r} is no queue this program knows: {KNOWN}.")
-    return await opener(address, folder, options)
 
 
 def keepsakes(address: str, folder: Path) -> Path | None:
@@ -47,7 +51,7 @@ def keepsakes(address: str, folder: Path) -> Path | None:
 async def _open_memory(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     if address not in ("memory:", "memory://"):
         raise ConfigurationError(f"queue: {address!r} has no path: write memory:")
-    return MemoryQueue()
+    return MemoryQueue(bounds=options.quarantine)
 
 
 async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
@@ -55,7 +59,7 @@ async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> Adm
     rest = address.removeprefix("sqlite:")
     if not rest.startswith("///") or len(rest) == 3:
         raise ConfigurationError(f"queue: {address!r} names no file: {KNOWN}.")
-    return await SqliteQueue.open(folder / rest.removeprefix("///"))
+    return await SqliteQueue.open(folder / rest.removeprefix("///"), bounds=options.quarantine)
 
 
 async def _open_s3(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:

@@ -175,7 +175,9 @@ class SignedHttp:
         signer = kind(credentials, self._service, self._account.region)
         canonical = signer.canonical_request(to_sign)
         signature = signer.signature(signer.string_to_sign(to_sign, canonical), to_sign)
-        names = signer.signed_headers(signer.headers_to_sign(to_sign))
+        # What is signed last, before the hash of the body (Signature Version 4, "Create a canonical
+        # request"). Botocore would go through all headers once more to tell.
+        names = canonical.rsplit("\n", 2)[1]
         signed["Authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={signer.scope(to_sign)}, SignedHeaders={names}, "
             f"Signature={signature}"

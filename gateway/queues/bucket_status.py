@@ -24,14 +24,14 @@ async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
     gateway takes it over. With more than LOOKED_AT requests nobody asks which are in flight.
     """
     listed, quarantined = await asyncio.gather(
-        list_all(store, keys.requests), list_all(store, keys.quarantine(""))
+        list_all(store, keys.requests), quarantined_in(store, keys)
     )
     if len(listed) > LOOKED_AT:
         return QueueStatus(
             waiting=len(listed),
             in_flight=None,
             oldest=oldest(store, listed),
-            quarantined=len(quarantined),
+            quarantined=quarantined,
         )
     looks = await _registers(store, keys, listed)
     # What is answered, and not removed yet, is no work any more.
@@ -41,8 +41,15 @@ async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
         waiting=len(open_ones) - held,
         in_flight=held,
         oldest=oldest(store, open_ones),
-        quarantined=len(quarantined),
+        quarantined=quarantined,
     )
+
+
+async def quarantined_in(store: S3Store, keys: Keys) -> int:
+    """Count what is kept aside; a note about an entry lies deeper than it, and is none."""
+    prefix = keys.quarantine("")
+    listed = await list_all(store, prefix)
+    return sum("/" not in one.key.removeprefix(prefix) for one in listed)
 
 
 async def list_all(store: S3Store, prefix: str) -> Sequence[Listed]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.errors import QueueUnavailable
 from gateway.message import Clock, Message
@@ -18,6 +18,7 @@ from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import Keys, check_format
 from gateway.queues.bucket_client import BucketClient
 from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.doorbell_entry import Porter
 from gateway.queues.doorbell_messages import ring
 from gateway.queues.doorbell_sweep import Sweep
@@ -50,7 +51,7 @@ class DoorbellQueue:
         self._options = options
         self._client = BucketClient(store, keys, Registers(store, keys))
         self._gateway: _Gateway | None = None
-        self._opening = asyncio.Lock()
+        self.quarantine = BucketQuarantine(store, keys, self.clock, self.send, self.collect)
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> DoorbellQueue:
@@ -75,8 +76,10 @@ class DoorbellQueue:
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         return await self._client.collect(sender, id, wait)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        async with self._opening:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
+        async with self._bell.opening:
             if self._gateway is None:
                 pump = await self._bell.pump()
                 await check_conditions(self._store, self._keys)
@@ -98,6 +101,7 @@ class Bell:
     """The SQS queue of a doorbell, by its name or URL."""
 
     def __init__(self, client: SqsClient, queue: str, lease: float) -> None:
+        self.opening = asyncio.Lock()  # held by whoever opens what a gateway needs
         self._client = client
         self._queue = queue
         self._lease = lease

@@ -14,6 +14,7 @@ from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.message import Clock
 from gateway.queue import Delivery
 from gateway.queues.leased import Desk, Entry, LeasedDelivery, Standing
+from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.registers import Claim, Register, RegisterState, new_token
 from gateway.queues.s3_delivery import request_digest
 from gateway.queues.sqs_client import Received
@@ -27,7 +28,6 @@ LAST_LOOK = 5.0
 """Seconds that what is being looked at may take at the end."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
-ID_TAKEN = "its id was used before, for another message"
 
 Open = Callable[[Received], Awaitable[Entry | None]]
 """Makes an entry of what was received; None where it was no request, and is dealt with."""
@@ -163,10 +163,10 @@ class _Triage:
         """Remove a request that has its reply, and do what whoever answered it left undone."""
         message = await entry.read(interrupted=False)
         stated = request_digest(message) if message is not None else ""
-        if register.quarantined:
-            await entry.put_aside(message, register.quarantined)
-        elif stated and register.digest and stated != register.digest:
+        if stated and register.digest and stated != register.digest:
             await entry.put_aside(message, ID_TAKEN)
+        elif register.quarantined:
+            await entry.put_aside(message, register.quarantined)
         else:
             await entry.remove()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.errors import IdTaken, LeaseLost
 from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity, digest
 from gateway.queue import Collected, Delivery, QueueStatus, State
+from gateway.queues.memory_quarantine import MemoryQuarantine
+from gateway.queues.options import Bounds
+from gateway.queues.turns import Turns, deal
 
 LEASE = 30.0
 
@@ -31,6 +35,13 @@ class _Request:
     def is_leased(self, now: float) -> bool:
         return self.leased_until is not None and self.leased_until > now
 
+    def lease(self, until: float) -> None:
+        if self.leased_until is not None and self.started:
+            self.message = replace(self.message, interrupted=True)
+        self.epoch += 1
+        self.attempt += 1
+        self.leased_until = until
+
 
 @dataclass(frozen=True)
 class _Reply:
@@ -46,10 +57,15 @@ class MemoryQueue:
     """
 
     def __init__(
-        self, *, lease: float = LEASE, clock: Clock = time.time, monotonic: Clock = time.monotonic
+        self,
+        *,
+        lease: float = LEASE,
+        clock: Clock = time.time,
+        monotonic: Clock = time.monotonic,
+        bounds: Bounds = Bounds(),  # noqa: B008  # frozen
     ) -> None:
         self.clock = clock
-        self.quarantined: list[tuple[Message, str]] = []
+        self.quarantine = MemoryQuarantine(self.send, clock, bounds)
         self._store = _Store(lease, clock, monotonic)
         self._monotonic = monotonic
         self._changed = asyncio.Condition()
@@ -59,15 +75,17 @@ class MemoryQueue:
         if self._store.add(message):
             await self.notify()
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        until = self._monotonic() + wait
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
+        until, shares = self._monotonic() + wait, shares or {}
         async with self._changed:
             while True:
-                taken = self._store.take(limit)
+                taken = self._store.take(limit, shares)
                 left = until - self._monotonic()
                 if taken or left <= 0:
                     return [MemoryDelivery(self, self._store, request) for request in taken]
-                await self._wait(min(left, self._store.next_change()))
+                await self._wait(min(left, self._store.next_change(shares)))
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         until = self._monotonic() + wait
@@ -87,7 +105,7 @@ class MemoryQueue:
             waiting=len(requests) - in_flight,
             in_flight=in_flight,
             oldest=max((now - request.arrived for request in requests), default=None),
-            quarantined=len(self.quarantined),
+            quarantined=len(self.quarantine),
         )
 
     async def aclose(self) -> None:
@@ -116,6 +134,7 @@ class _Store:
         self.monotonic = monotonic
         self._replies: dict[Name, _Reply] = {}
         self._lease = lease
+        self._turns = Turns()
 
     def add(self, message: Message) -> bool:
         """Add a request; tell whether it was new. Raises IdTaken."""
@@ -129,22 +148,27 @@ class _Store:
             self.requests[name] = _Request(message, arrived=now, due=now)
         return held is None
 
-    def take(self, limit: int) -> list[_Request]:
-        """Lease the requests that have waited longest."""
+    def take(self, limit: int, shares: Mapping[str, int]) -> list[_Request]:
+        """Lease the requests that have waited longest, of each client in its turn."""
         now = self.monotonic()
-        free = [r for r in self.requests.values() if max(r.due, r.leased_until or 0.0) <= now]
-        for request in free[:limit]:
-            if request.leased_until is not None and request.started:
-                request.message = replace(request.message, interrupted=True)
-            request.epoch += 1
-            request.attempt += 1
-            request.leased_until = now + self._lease
-        return free[:limit]
+        free = defaultdict(list)
+        for request in self.requests.values():
+            if not request.is_leased(now) and request.due <= now:
+                free[request.message.sender].append(request)
+        dealt = deal({client: free[client] for client in self._turns.order(free)}, limit, shares)
+        for client, request in dealt:
+            self._turns.note(client)
+            request.lease(now + self._lease)
+        return [request for _, request in dealt]
 
-    def next_change(self) -> float:
-        """Return the seconds until a lease runs out or a delay ends, whichever is first."""
+    def next_change(self, shares: Mapping[str, int]) -> float:
+        """Return the seconds until a lease runs out or a delay ends, whichever is first.
+
+        Those who have their share already wait for something else.
+        """
         now = self.monotonic()
-        times = [max(r.due, r.leased_until or 0.0) - now for r in self.requests.values()]
+        waiting = [r for r in self.requests.values() if shares.get(r.message.sender, 1) > 0]
+        times = [max(r.due, r.leased_until or 0.0) - now for r in waiting]
         return max(0.0, min(times, default=self._lease))
 
     def look(self, name: Name) -> Collected:
@@ -202,7 +226,7 @@ class MemoryDelivery:
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
         self._check()
-        self._queue.quarantined.append((self._request.message, reason))
+        self._queue.quarantine.keep(self._request.message, reason)
         self._store.settle(self._request, reply)
         await self._queue.notify()
 

@@ -7,6 +7,16 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much a quarantine may hold: the oldest entries go first, and are gone."""
+
+    age: float = 30 * 86400.0
+    """Seconds."""
+    size: int = 1 << 30
+    """Bytes of all bodies together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueOptions:
     """Settings of a program for whatever queue it opens; a queue reads those that concern it."""
 
@@ -22,3 +32,5 @@ class QueueOptions:
     """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
     limit: int = 1 << 20
     """The largest request that is read out of a bucket, in bytes."""
+    quarantine: Bounds = Bounds()
+    """Kept by the queues that have no rules of their own: in a bucket its lifecycle rule does."""

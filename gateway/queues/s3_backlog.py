@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 from gateway.message import Clock
 from gateway.queues.s3_store import Listed
+from gateway.queues.turns import Turns, deal
 
 PATIENCE = 0.5
-"""Seconds that a request is left to the gateway that is to take it, before others try."""
+"""Seconds that a request is left to each gateway before the next in its line may try."""
+LAST_PLACE = 3
+"""From this place in line on, all may try at the same time."""
+KNOWN = 256
+"""Requests of a client that are remembered, of those to take first and of all others each: as many
+as there is work for until the next listing. Whoever has more than that holds up no other."""
+FRESH = 0.25
+"""Seconds for which a listing says enough of requests that others are to take."""
 
 
 @dataclass(slots=True)
@@ -21,8 +28,8 @@ class Candidate:
     key: str
     request_etag: str
     seen: float
-    is_mine: bool = False
-    """It is for this gateway to take: no other tries at once."""
+    place: int = 0
+    """This gateway's place in the line of those who may take it: 0 takes it at once."""
     etag: str | None = None
     """Of the register, once that was read."""
     attempt: int = 0
@@ -50,48 +57,69 @@ class Backlog:
     candidates: dict[str, Candidate] = field(default_factory=dict)
     listed: float = 0.0
     """When the last listing was begun."""
+    turns: Turns = field(default_factory=Turns)
+    shares: Mapping[str, int] = field(default_factory=dict)
+    """How many requests of a client may be taken now, at most."""
     _held: set[str] = field(default_factory=set)
     _finished: dict[str, float] = field(default_factory=dict)
 
-    def note(self, listed: Iterable[Listed], mine: Sequence[bool], began: float) -> None:
+    def note(
+        self, listed: Sequence[Listed], places: Sequence[int], began: float, *, is_whole: bool
+    ) -> None:
         """Take over a listing that was begun at ``began``: what is not in it is forgotten.
 
-        What was removed before that and is in it all the same was sent again.
+        Where it is not whole, that goes for what comes before its end. ``places`` has this
+        gateway's place in the line for each. What was removed before that and is in it all the
+        same was sent again.
         """
         now = self.monotonic()
         self.listed = began
         self._finished = {key: at for key, at in self._finished.items() if at >= began}
-        fresh = {}
-        for one, is_mine in zip(listed, mine, strict=True):
+        fresh: dict[str, Candidate] = {}
+        counts: Counter[tuple[str, bool]] = Counter()
+        for one, place in zip(listed, places, strict=True):
             known = self.candidates.get(one.key)
-            if known is None:
-                known = Candidate(one.key, one.etag, seen=now, is_mine=is_mine)
-            known.is_mine = is_mine
-            fresh[one.key] = known
+            kind = (client_of(one.key), place == 0)
+            counts[kind] += 1
+            if known is not None or counts[kind] <= KNOWN:
+                fresh[one.key] = known or Candidate(one.key, one.etag, seen=now)
+                fresh[one.key].place = place
+        if listed and not is_whole:
+            end = listed[-1].key
+            fresh |= {key: one for key, one in self.candidates.items() if key > end}
         self.candidates = fresh
 
     def choose(self, limit: int) -> list[Candidate]:
         """Return what to try now, oldest first, clients in turns.
 
-        What others are to take only where there is nothing else: most of it is in their hands.
+        What others are to take only where there is nothing else, and from the other end: the
+        oldest of it is in their hands. Each gateway begins where it stands first in line.
         """
         now = self.monotonic()
         due = [one for one in self.candidates.values() if self._is_due(one, now)]
+        own = [one for one in due if one.place == 0 or one.is_tried]
+        others = due[::-1]
+        others.sort(key=lambda one: one.place)
         by_client: dict[str, list[Candidate]] = defaultdict(list)
-        for candidate in [one for one in due if one.is_mine] or due:
-            by_client[candidate.key.rpartition(".")[2]].append(candidate)
-        turns = zip_longest(*by_client.values())
-        return [one for turn in turns for one in turn if one is not None][:limit]
+        for candidate in own or others:
+            by_client[client_of(candidate.key)].append(candidate)
+        in_turn = {client: by_client[client] for client in self.turns.order(by_client)}
+        return [one for _, one in deal(in_turn, limit, self.shares)]
 
     def next_due(self) -> float:
         """Return in how many seconds something may become free that is not free yet."""
         now = self.monotonic()
-        waits = [self._due(one) - now for key, one in self.candidates.items() if self._is_open(key)]
+        waits = [
+            self._due(one) - now
+            for key, one in self.candidates.items()
+            if self._is_open(key) and self.shares.get(client_of(key), 1) > 0
+        ]
         return max(0.0, min(waits, default=float("inf")))
 
     def hold(self, key: str) -> None:
         """Note that this process has a request, and that nobody here is to try it."""
         self._held.add(key)
+        self.turns.note(client_of(key))
 
     def drop(self, key: str) -> None:
         """Note that this process has a request no longer."""
@@ -113,14 +141,19 @@ class Backlog:
     def _is_due(self, candidate: Candidate, now: float) -> bool:
         due = self._due(candidate)
         # What is another's to take is answered and removed by then, as a rule: it is tried only
-        # where a later listing still has it.
-        is_stale = not candidate.is_mine and self.listed < due
+        # where a listing of this moment still has it.
+        is_stale = candidate.place > 0 and not due <= self.listed >= now - FRESH
         return self._is_open(candidate.key) and due <= now and not is_stale
 
     def _is_open(self, key: str) -> bool:
         return key not in self._held and key not in self._finished
 
     def _due(self, candidate: Candidate) -> float:
-        if candidate.is_mine or candidate.is_tried:
+        if candidate.is_tried:
             return candidate.due
-        return max(candidate.due, candidate.seen + PATIENCE)
+        return max(candidate.due, candidate.seen + PATIENCE * min(candidate.place, LAST_PLACE))
+
+
+def client_of(key: str) -> str:
+    """Return whose request a key names."""
+    return key.rpartition(".")[2]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.message import Clock, Message, Unreadable, digest
 from gateway.queues.bucket import Keys, Name, encoded
+from gateway.queues.quarantine import entry_name
 from gateway.queues.registers import REASON_LIMIT, Claim, Registers, storable
 from gateway.queues.s3_store import S3Store
 
@@ -55,7 +56,8 @@ class Removal:
         stored = await self._store.head(key)
         if stored is not None:
             metadata = {**stored.metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]}
-            aside = self._keys.quarantine(key.removeprefix(self._keys.requests))
+            name = entry_name(key.removeprefix(self._keys.requests), reason, stored.etag)
+            aside = self._keys.quarantine(name)
             await self._store.copy(key, aside, replace(stored, metadata=metadata))
         await self.remove(key)
 

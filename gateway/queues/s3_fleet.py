@@ -53,9 +53,13 @@ class Fleet:
             with contextlib.suppress(QueueUnavailable):
                 await self._store.delete(self._own)
 
-    def is_mine(self, key: str) -> bool:
-        """Tell whether this gateway is to take a request: each has its share, and all agree."""
-        return max(self._members, key=lambda member: _weight(member, key)) == self._own
+    def place(self, key: str) -> int:
+        """Return this gateway's place in the line of those who may take a request: 0 is the first.
+
+        Each gateway has its share of the first places, and all agree.
+        """
+        own = _weight(self._own, key)
+        return sum(_weight(member, key) > own for member in self._members)
 
     async def _keep_beating(self) -> None:
         for pause in chain(SETTLING, repeat(BEAT)):
@@ -81,5 +85,5 @@ class Fleet:
 
 
 def _weight(member: str, key: str) -> bytes:
-    """Return a gateway's weight for a request (rendezvous hashing: the highest takes it)."""
+    """Return a gateway's weight for a request (rendezvous hashing: the highest is the first)."""
     return hashlib.blake2b(f"{member} {key}".encode(), digest_size=8).digest()

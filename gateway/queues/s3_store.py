@@ -67,6 +67,8 @@ class Stored:
     content_type: str = ""
     is_cut: bool = False
     """It is larger than was to be read, and its body is not here."""
+    size: int = 0
+    """Of its body, in bytes, as the store said it: also where the body is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class S3Store:
             etag = answer.headers.get("etag", "").strip('"')
             content_type = answer.headers.get("content-type", "")
             metadata = _metadata(answer.headers)
-            return Stored(answer.body, etag, metadata, content_type, answer.is_cut)
+            size = int(answer.headers.get("content-length", len(answer.body)))
+            return Stored(answer.body, etag, metadata, content_type, answer.is_cut, size)
         if answer.status == 404 and answer.code != "NoSuchBucket":
             return None
         raise _error(self.bucket, answer, method, key)

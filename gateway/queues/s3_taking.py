@@ -12,6 +12,7 @@ from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.queue import Delivery
 from gateway.queues.bucket import Keys, Name, from_object
 from gateway.queues.options import QueueOptions
+from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.registers import Claim, Register, Registers, RegisterState, new_token
 from gateway.queues.s3_backlog import Backlog, Candidate, Seen
 from gateway.queues.s3_delivery import (
@@ -52,8 +53,10 @@ class Taker:
         self._deliveries: dict[str, S3Delivery] = {}
 
     async def take(self, candidate: Candidate) -> Delivery | None:
-        """Claim a request if it is free; None where it is not. Raises QueueUnavailable."""
-        self._backlog.hold(candidate.key)
+        """Claim a request if it is free; None where it is not. Raises QueueUnavailable.
+
+        The backlog holds it for as long: nobody else here tries it meanwhile.
+        """
         name = self._keys.name(candidate.key)
         if name is None:
             return ForeignDelivery(self._desk, candidate.key, partial(self._over, candidate))
@@ -69,7 +72,7 @@ class Taker:
         return delivery
 
     async def _take(self, candidate: Candidate, name: Name) -> Delivery | None:
-        is_for_others = not candidate.is_mine or candidate.is_tried
+        is_for_others = candidate.place > 0 or candidate.is_tried
         if candidate.etag is None and is_for_others and not await self._is_free(candidate, name):
             return None
         claim = Claim(
@@ -109,11 +112,10 @@ class Taker:
 
     async def _finish(self, key: str, register: Register) -> None:
         """Remove a request that has its reply, and do what whoever answered it left undone."""
-        if register.quarantined:
+        if await self._is_other(key, register):
+            await self._desk.removal.put_aside(key, ID_TAKEN)
+        elif register.quarantined:
             await self._desk.removal.put_aside(key, register.quarantined)
-        elif await self._is_other(key, register):
-            reason = "its id was used before, for another message"
-            await self._desk.removal.put_aside(key, reason)
         else:
             await self._desk.removal.remove(key)
         self._backlog.finish(key)

@@ -27,12 +27,16 @@ class ServerClock:
         self._offset = clock() - monotonic()
         self._seen = -AGE
         self._is_known = False
+        self._last = ""
 
     def __call__(self) -> float:
         return self._monotonic() + self._offset
 
     def note(self, date: str) -> None:
         """Learn from the Date header of an answer; one that cannot be read is passed over."""
+        if date == self._last:
+            return  # the later of two says less, and reading one takes a while
+        self._last = date
         try:
             offset = parsedate_to_datetime(date).timestamp() - self._monotonic()
         except ValueError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +22,11 @@ from gateway.queues import sqlite_replies as replies
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job
+from gateway.queues.options import Bounds
 from gateway.queues.sqlite_file import REPLIES, REQUESTS, QueueFile
+from gateway.queues.sqlite_quarantine import SqliteQuarantine
 from gateway.queues.sqlite_status import census
+from gateway.queues.turns import Turns
 from gateway.queues.waiters import Waiters
 
 LOOK = 0.5
@@ -40,17 +43,25 @@ class SqliteQueue:
     that have it open.
     """
 
-    def __init__(self, file: QueueFile, clock: Clock) -> None:
+    def __init__(self, file: QueueFile, clock: Clock, bounds: Bounds) -> None:
         self.clock = clock
+        self.quarantine = SqliteQuarantine(file, clock, bounds)
         self._file = file
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
+        self._turns = Turns()
         self._swept = self._tidied = float("-inf")
 
     @classmethod
-    async def open(cls, path: Path, *, clock: Clock = time.time) -> SqliteQueue:
+    async def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock = time.time,
+        bounds: Bounds = Bounds(),  # noqa: B008  # frozen
+    ) -> SqliteQueue:
         """Open a queue, made where it is missing. Raises ConfigurationError with the cure."""
-        return cls(await QueueFile.open(path), clock)
+        return cls(await QueueFile.open(path), clock, bounds)
 
     async def send(self, message: Message) -> None:
         check_identity(message, self.clock())
@@ -64,13 +75,15 @@ class SqliteQueue:
             if self._waiters is not None:
                 self._waiters.was_sent(name, last)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
         until = time.monotonic() + wait
         self._bell = self._bell or self._file.bell(REQUESTS)
         while True:
             self._bell.clear()
             await self._tidy()
-            claims, due = await self._claim(limit)
+            claims, due = await self._claim(limit, shares or {})
             left = until - time.monotonic()
             if claims or left <= 0:
                 return [SqliteDelivery(self._file, self.clock, claim) for claim in claims]
@@ -101,8 +114,17 @@ class SqliteQueue:
             await self._file.write(partial(store.release, owner=self._file.owner), ring=REQUESTS)
         await self._file.aclose()
 
-    async def _claim(self, limit: int) -> tuple[list[store.Claim], float | None]:
-        job = partial(store.claim, owner=self._file.owner, limit=limit, clock=self.clock)
+    async def _claim(
+        self, limit: int, shares: Mapping[str, int]
+    ) -> tuple[list[store.Claim], float | None]:
+        job = partial(
+            store.claim,
+            owner=self._file.owner,
+            limit=limit,
+            clock=self.clock,
+            turns=self._turns,
+            shares=shares,
+        )
         claiming = self._file.write(job)
         try:
             return await asyncio.shield(claiming)
@@ -133,6 +155,7 @@ class SqliteQueue:
             if not self._file.is_alive(owner):
                 await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
         if self.clock() - self._swept > SWEEP:
+            await self.quarantine.sweep()
             before = self.clock() - REPLY_RETENTION
             swept = await self._file.write(partial(replies.sweep, before=before, limit=SWEEP_ROWS))
             # As many as allowed: there may be more, and the next look goes on.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from gateway.errors import ConfigurationError, IdTaken, LeaseLost
 from gateway.message import Clock, Message, Unreadable, digest, from_properties, to_properties
 from gateway.queues import sqlite_bodies as bodies
 from gateway.queues import sqlite_replies as replies
+from gateway.queues import sqlite_turns
+from gateway.queues.turns import Turns
 
 APPLICATION_ID = 0x534F4150  # "SOAP", in the header of the file
 VERSION = 1
@@ -26,7 +29,6 @@ CREATE TABLE requests(
     epoch INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,
     started INTEGER NOT NULL DEFAULT 0, interrupted INTEGER NOT NULL DEFAULT 0,
     quarantined TEXT, quarantined_at REAL, UNIQUE(sender, id));
-CREATE INDEX waiting ON requests(due, seq) WHERE owner IS NULL AND quarantined IS NULL;
 CREATE INDEX leased ON requests(owner) WHERE owner IS NOT NULL;
 CREATE TABLE replies(
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
@@ -34,6 +36,11 @@ CREATE TABLE replies(
     UNIQUE(sender, id));
 CREATE INDEX answered ON replies(answered);
 """
+# Apart: a file that was made without it gets it when it is opened.
+ASIDE = (
+    "CREATE INDEX IF NOT EXISTS aside ON requests(quarantined_at, seq)"
+    " WHERE quarantined IS NOT NULL"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}"
         for statement in (SCHEMA + bodies.TABLES + marks).split(";"):
             connection.execute(statement)
+        connection.execute(sqlite_turns.INDEX)
     elif application != APPLICATION_ID:
         raise ConfigurationError(
             f"queue: {path} is an SQLite file, but not a queue: name another file, and it is made."
@@ -64,6 +72,11 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"queue: {path} is a queue of version {version}, and this program knows version "
             f"{VERSION}: drain it with the program that made it, or name another file."
         )
+    else:
+        # A file from before clients took turns has another index.
+        connection.execute("DROP INDEX IF EXISTS waiting")
+        connection.execute(sqlite_turns.INDEX)
+    connection.execute(ASIDE)
 
 
 def add(connection: sqlite3.Connection, message: Message, clock: Clock) -> int | None:
@@ -99,18 +112,26 @@ def _check_same(connection: sqlite3.Connection, message: Message) -> None:
 
 
 def claim(
-    connection: sqlite3.Connection, owner: str, limit: int, clock: Clock
+    connection: sqlite3.Connection,
+    owner: str,
+    limit: int,
+    clock: Clock,
+    turns: Turns,
+    shares: Mapping[str, int],
 ) -> tuple[list[Claim], float | None]:
-    """Lease the requests that have waited longest; where there is none, tell when one comes due."""
+    """Lease the requests that have waited longest, of each client in its turn.
+
+    Where there is none, tell when one comes due.
+    """
+    chosen, due = sqlite_turns.next_requests(connection, clock(), limit, turns, shares)
+    if chosen == "[]":
+        return [], due
     rows = connection.execute(
-        "UPDATE requests SET owner=?, epoch=epoch+1, attempt=attempt+1 WHERE seq IN (SELECT seq"
-        " FROM requests WHERE owner IS NULL AND quarantined IS NULL AND due<=?"
-        " ORDER BY due, seq LIMIT ?)"
+        "UPDATE requests SET owner=?, epoch=epoch+1, attempt=attempt+1"
+        " WHERE seq IN (SELECT value FROM json_each(?))"
         " RETURNING seq, epoch, attempt, properties, body, sender, id, interrupted",
-        (owner, clock(), limit),
+        (owner, chosen),
     ).fetchall()
-    if not rows:
-        return [], next_due(connection)
     return [_claim(connection, *row) for row in sorted(rows)], None
 
 
@@ -218,12 +239,3 @@ def is_held(connection: sqlite3.Connection, owner: str, claim: Claim) -> bool:
             (claim.seq, owner, claim.epoch),
         ).fetchone()
     )
-
-
-def next_due(connection: sqlite3.Connection) -> float | None:
-    """Return when the next waiting request may be taken; None where none waits."""
-    row = connection.execute(
-        "SELECT min(due) FROM requests WHERE owner IS NULL AND quarantined IS NULL"
-    ).fetchone()
-    due: float | None = row[0]
-    return due

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from zlib import crc32
 
 from gateway.errors import ConfigurationError, IdTaken, QueueUnavailable
 from gateway.message import Clock, Message, check_identity, digest
-from gateway.queue import Collected, Delivery, QueueStatus
+from gateway.queue import Collected, Delivery, Quarantine, QueueStatus
 from gateway.queues.aws_address import SqsAddress
 from gateway.queues.bucket import Keys, Name, check_format
 from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.bucket_quarantine import BucketQuarantine
+from gateway.queues.joined_quarantine import JoinedQuarantine
 from gateway.queues.leased import Entry
 from gateway.queues.leased_intake import Intake
 from gateway.queues.offload import Payloads
@@ -26,12 +29,19 @@ from gateway.queues.sqs_attributes import check, to_sqs
 from gateway.queues.sqs_client import Outgoing, Received, SqsClient
 from gateway.queues.sqs_entry import Counter, SqsEntry, aside_in_bucket, identify
 from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.sqs_quarantine import SqsQuarantine
 from gateway.queues.sqs_replies import REMEMBERED, BucketReplies, Replies, ReplyBox
 from gateway.queues.sqs_status import sqs_status
 
 log = logging.getLogger(__name__)
 
 MODE = "replies"
+LANES = 16
+"""Message groups of a client in a FIFO queue: of each, SQS hands out no more until it is settled.
+
+With one, the gateways would work for a client one after another; with one for each request, a
+client with many would hold up all others. The id chooses, so that the same request is noticed.
+"""
 DUPLICATES = (
     "queue: a standard SQS queue may deliver a request twice, and without a bucket nothing tells: "
     "add ?replies=s3://BUCKET/PREFIX, use a FIFO queue (NAME.fifo), or, if every operation may be "
@@ -71,9 +81,17 @@ class SqsQueue:
         self._sender = _Sender(pump, url, payloads)
         self._intake = Intake(pump, self.clock, options.lease, partial(requests.entry, counter))
         self._bucket = bucket
+        letters = SqsQuarantine(
+            client, requests.letters, options.senders, self._sender.send, payloads
+        )
+        self.quarantine: Quarantine = letters
+        if bucket is not None:
+            aside = BucketQuarantine(bucket.store, bucket.keys, self.clock, self.send, self.collect)
+            self.quarantine = JoinedQuarantine(aside, letters, requests.letters.url)
         store, keys = (bucket.store, bucket.keys) if bucket else (None, None)
         self._count = partial(sqs_status, client, url, store, keys)
-        self._resources = (self._replies, pump, client, *([bucket.store] if bucket else []))
+        stores = [bucket.store] if bucket else []
+        self._resources = (letters, self._replies, pump, client, *stores)
 
     @classmethod
     async def open(cls, address: SqsAddress, options: QueueOptions) -> SqsQueue:
@@ -104,7 +122,9 @@ class SqsQueue:
             message_id = await self._sender.send(prepared)
             self._replies.sent(prepared, message_id)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
         if self._bucket is not None and not self._bucket.is_tried:
             await check_conditions(self._bucket.store, self._bucket.keys)
             self._bucket.is_tried = True
@@ -132,8 +152,8 @@ class _Requests:
         self._registers = bucket.registers if bucket else None
         self._senders = options.senders
         self._allowed = AllowedQueues(url, options.reply_queues)
-        letters = DeadLetters(client, url)
-        self.aside = aside_in_bucket(bucket.store, bucket.keys) if bucket else letters.keep
+        self.letters = DeadLetters(client, url)
+        self.aside = aside_in_bucket(bucket.store, bucket.keys) if bucket else self.letters.keep
 
     async def entry(self, counter: Counter, received: Received) -> Entry:
         identity = identify(received, self._senders)
@@ -182,10 +202,11 @@ class _Sender:
         return message_id
 
     async def _send(self, name: Name, outgoing: Outgoing) -> str:
-        """Send with the client as message group: on standard queues SQS then serves all fairly."""
+        """Send in a message group of the client's: SQS then serves all clients fairly."""
         client, id = name
         if self._is_fifo:
-            return await self._pump.send(replace(outgoing, group=client, deduplication=id))
+            group = f"{client}.{crc32(id.encode()) % LANES}"
+            return await self._pump.send(replace(outgoing, group=group, deduplication=id))
         if not self._has_groups:
             return await self._pump.send(outgoing)
         try:

@@ -15,12 +15,12 @@ from gateway.queues.registers import Claim, Register
 from gateway.queues.sqs_attributes import (
     ATTRIBUTES,
     CORRELATION,
+    OWN,
     REPLY_NAME,
     REPLY_URL,
     TYPE,
     Tag,
     check,
-    legal,
     to_sqs,
     value,
 )
@@ -167,18 +167,28 @@ class DeadLetters:
         self, received: Received, name: Name, message: Message | Unreadable | None, reason: str
     ) -> None:
         """Send a copy there; where there is no such queue, the log alone keeps the reason."""
-        if self._url is None:
-            self._url = await self._find()
-        if not self._url:
+        url = await self.url()
+        if not url:
             log.error("%s is dropped, for the queue has no dead-letter queue: %s", name[1], reason)
             return
         attributes = dict(received.attributes)
+        attributes.pop(OWN, None)  # what it says is in the reason, or was not true
         outgoing = Outgoing(body=received.body, attributes=attributes)
         if len(attributes) < ATTRIBUTES and outgoing.size < BATCH_BYTES - 2048:
-            attributes[REASON] = Attribute("String", legal(reason[:256]) or "?")
-        if self._url.endswith(".fifo"):
-            outgoing = replace(outgoing, group=name[0], deduplication=received.id)
-        await send_to(self._client, self._url, outgoing)
+            attributes[REASON] = Attribute("String", _written(name, reason))
+        if url.endswith(".fifo"):
+            # A group of its own: while one is looked at, SQS hands out no other of its group.
+            outgoing = replace(outgoing, group=received.id, deduplication=received.id)
+        await send_to(self._client, url, outgoing)
+
+    async def url(self) -> str:
+        """Return the URL of the dead-letter queue; empty where there is none.
+
+        Raises QueueUnavailable.
+        """
+        if self._url is None:
+            self._url = await self._find()
+        return self._url
 
     async def _find(self) -> str:
         policy = (await self._client.attributes(self._queue_url)).get("RedrivePolicy")
@@ -189,3 +199,9 @@ class DeadLetters:
             return await self._client.queue_url(target.rpartition(":")[2])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise QueueUnavailable("the queue's RedrivePolicy cannot be read") from error
+
+
+def _written(name: Name, reason: str) -> str:
+    """Return the attribute that says whose request it was, and why it is kept."""
+    client, id = name
+    return json.dumps({"id": id, "client": client, "reason": reason[:256]})

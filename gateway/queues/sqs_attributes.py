@@ -125,11 +125,6 @@ def _check_attribute(name: str, attribute: Attribute) -> None:
         raise Refused(f"{name} is empty, or has characters that SQS does not take.")
 
 
-def legal(text: str) -> str:
-    """Return a text that SQS takes: what it does not take is replaced by U+FFFD."""
-    return _ILLEGAL.sub("\ufffd", text)
-
-
 def value(attributes: Mapping[str, Attribute], name: str) -> str:
     """Return what an attribute holds; empty where there is none, or a binary one."""
     attribute = attributes.get(name)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from gateway.errors import QueueError, Refused
 from gateway.message import Message, Unreadable, check_identity, id_time
 from gateway.queues.bucket import Keys, Name, encoded, object_type, to_metadata
+from gateway.queues.bucket_quarantine import RAW
 from gateway.queues.leased import Ledger
 from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
+from gateway.queues.quarantine import entry_name
 from gateway.queues.registers import REASON_LIMIT
 from gateway.queues.s3_store import S3Store
 from gateway.queues.sqs_attributes import BadTag, Tag, from_sqs, tag
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 FRESH = 10.0
 """Seconds between the making of an id and its sending, from which on it may be sent again."""
+ANYBODY = "*"
+"""The client of a principal that speaks for others: a listener, which has asked who they are."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 Aside = Callable[[Received, Name, Message | Unreadable | None, str], Awaitable[None]]
@@ -50,7 +54,7 @@ def identify(received: Received, senders: Mapping[str, str]) -> Identity:
     unnamed = Tag(received.id, _NO_NAME.sub("-", principal)[:64] or "unknown")
     try:
         said = tag(received.attributes)
-        known = _mapped(sender_id, principal, senders) if senders else None
+        known = _known(sender_id, said, senders) if senders else None
         if said is not None and known not in (None, said.client):
             raise BadTag(f"it says it is of {said.client[:64]!r}, and its sender is {known!r}")
         found = Tag(
@@ -64,11 +68,16 @@ def identify(received: Received, senders: Mapping[str, str]) -> Identity:
     return Identity(found, is_own=said is not None)
 
 
-def _mapped(sender_id: str, principal: str, senders: Mapping[str, str]) -> str:
+def _known(sender_id: str, said: Tag | None, senders: Mapping[str, str]) -> str:
+    principal = sender_id.partition(":")[0]
     name = senders.get(sender_id) or senders.get(principal)
     if name is None:
         raise BadTag(f"its sender {principal[:128]!r} is not among the senders of the settings")
-    return name
+    if name != ANYBODY:
+        return name
+    if said is None:
+        raise BadTag("its sender speaks for others, and does not say for whom")
+    return said.client
 
 
 def _check_name(tag: Tag, received: Received) -> None:
@@ -171,7 +180,7 @@ def aside_in_bucket(store: S3Store, keys: Keys) -> Aside:
         sender, id = name
         body, metadata, content_type = _as_object(received, message)
         await store.put(
-            keys.quarantine(f"{id}.{sender}"),
+            keys.quarantine(entry_name(f"{id}.{sender}", reason, received.id)),
             body,
             metadata={**metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]},
             content_type=content_type,
@@ -190,4 +199,4 @@ def _as_object(
             pass  # more properties than metadata can hold
     attributes = {name: [one.type, one.value] for name, one in received.attributes.items()}
     kept = {"body": received.body, "attributes": attributes, "system": dict(received.system)}
-    return json.dumps(kept).encode(), {}, "application/json"
+    return json.dumps(kept).encode(), {RAW: "true"}, "application/json"

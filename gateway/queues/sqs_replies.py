@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -100,10 +101,15 @@ def _check_digest(register: Register | None, own: str) -> None:
         raise IdTaken
 
 
-def _remember(memory: OrderedDict[Name, V], name: Name, value: V, most: int) -> None:
+def _remember(memory: OrderedDict[Name, V], name: Name, value: V, most: int) -> V | None:
+    """Keep a value; return the oldest one if it had to go for it."""
     memory[name] = value
-    if len(memory) > most:
-        memory.popitem(last=False)
+    return memory.popitem(last=False)[1] if len(memory) > most else None
+
+
+def _forget(waiting: dict[str, Name], keys: Iterable[str]) -> None:
+    for key in keys:
+        waiting.pop(key, None)
 
 
 class ReplyBox:
@@ -118,7 +124,7 @@ class ReplyBox:
         self._opening: asyncio.Task[tuple[str, SqsPump]] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._waiting: dict[str, Name] = {}  # correlation ids, and "ID:" before MessageIds
-        self._sent: OrderedDict[Name, str] = OrderedDict()
+        self._sent: OrderedDict[Name, tuple[str, ...]] = OrderedDict()  # and what is waited for
         self._kept: OrderedDict[Name, Message] = OrderedDict()
 
     async def prepare(self, message: Message) -> Message:
@@ -131,10 +137,13 @@ class ReplyBox:
 
     def sent(self, message: Message, message_id: str) -> None:
         name = (message.sender, message.id)
+        # Java servers name the MessageId where they find no correlation id.
+        keys = (message.correlation_id, f"ID:{message_id}")
         if name not in self._kept:
-            # Java servers name the MessageId where they find no correlation id.
-            self._waiting[f"ID:{message_id}"] = name
-        _remember(self._sent, name, message.correlation_id, REMEMBERED)
+            self._waiting[keys[1]] = name
+        # One-way requests are never answered: they are forgotten here.
+        forgotten = _remember(self._sent, name, keys, REMEMBERED)
+        _forget(self._waiting, forgotten or ())
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return the reply if it came; of a request that this process did not send, nothing."""
@@ -179,7 +188,7 @@ class ReplyBox:
             log.warning("the reply to %s cannot be read: %s", id, reply.reason)
             return
         _remember(self._kept, name, replace(reply, violation=None), KEPT)
-        self._waiting = {key: one for key, one in self._waiting.items() if one != name}
+        _forget(self._waiting, (correlation, *self._sent.get(name, ())))
 
     async def _open(self) -> tuple[str, SqsPump]:
         """Return the reply queue; the first call makes it, others wait for that."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.errors import QueueUnavailable
 from gateway.queue import QueueStatus
 from gateway.queues.bucket import Keys
-from gateway.queues.bucket_status import list_all, oldest
+from gateway.queues.bucket_status import list_all, oldest, quarantined_in
 from gateway.queues.s3_store import S3Store
 from gateway.queues.sqs_client import SqsClient
 
@@ -41,7 +41,7 @@ async def sqs_status(
     counts = await _count(client, url)
     aside = await _dead_letters(client, counts.dead_letters)
     if store is not None and keys is not None:
-        aside = (aside or 0) + len(await list_all(store, keys.quarantine("")))
+        aside = (aside or 0) + await quarantined_in(store, keys)
     return QueueStatus(
         waiting=counts.waiting,
         in_flight=counts.in_flight,
@@ -54,14 +54,14 @@ async def sqs_status(
 async def doorbell_status(client: SqsClient, url: str, store: S3Store, keys: Keys) -> QueueStatus:
     """Count the requests of a bucket, and, as those in flight, the rings that gateways hold."""
     listed, quarantined, counts = await asyncio.gather(
-        list_all(store, keys.requests), list_all(store, keys.quarantine("")), _count(client, url)
+        list_all(store, keys.requests), quarantined_in(store, keys), _count(client, url)
     )
     in_flight = min(len(listed), max(0, counts.in_flight - TOKENS))
     return QueueStatus(
         waiting=len(listed) - in_flight,
         in_flight=in_flight,
         oldest=oldest(store, listed),
-        quarantined=len(quarantined),
+        quarantined=quarantined,
         is_exact=False,
     )
 

@@ -88,7 +88,7 @@ def _known_keys(path: Iterable[str]) -> list[str]:
         if part in table.model_fields:
             annotation = table.model_fields[part].annotation
             table = next((a for a in (*get_args(annotation), annotation) if _is_table(a)), table)
-    return [name for name in table.model_fields if name != "folder"]
+    return [one.alias or name for name, one in table.model_fields.items() if name != "folder"]
 
 
 def _is_table(annotation: object) -> bool:

@@ -10,7 +10,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from gateway.settings.backend_table import BackendTable
-from gateway.settings.values import Bytes, Name, Seconds, Table, is_http, wrong
+from gateway.settings.clients import ClientTable, check_certificates
+from gateway.settings.listener import ListenerTable
+from gateway.settings.values import Bytes, Name, Seconds, Table, is_http, is_origin, wrong
+
+Sender = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{1,64}|\*)$")]
+"""A client's name; or an asterisk, for a listener that speaks for all of its own clients."""
 
 
 class ServiceTable(Table):
@@ -22,6 +27,15 @@ class ServiceTable(Table):
     repeatable: bool | tuple[str, ...] = False
     timeout: Seconds = 60.0
     backend: BackendTable = BackendTable()
+    validate_body: Annotated[bool, Field(alias="validate")] = True
+    understands: tuple[str, ...] = ()
+
+    @field_validator("understands", mode="before")
+    @classmethod
+    def _are_clark_names(cls, value: object) -> object:
+        if not isinstance(value, list) or not all(_is_clark_name(one) for one in value):
+            raise wrong('must be a list of names like ["{urn:example:crm}Session"]')
+        return tuple(value)
 
     @field_validator("repeatable", mode="before")
     @classmethod
@@ -67,36 +81,11 @@ class ServiceTable(Table):
             raise wrong("is hosted here: a [services.NAME.backend] is of no use, take it out")
         return self
 
-
-class ListenerTable(Table):
-    """``[listener]``: HTTP in."""
-
-    bind: str = "127.0.0.1:8800"
-    url: str | None = None
-    wait: Seconds = 60.0
-
-    @field_validator("bind")
-    @classmethod
-    def _is_host_and_port(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise wrong('must be "host:port", as in "127.0.0.1:8800"')
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not is_http(value):
-            raise wrong('is no HTTP address: write one like "https://soap.example.com"')
-        return value
-
-    @property
-    def host(self) -> str:
-        return self.bind.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.bind.rpartition(":")[2])
+    @model_validator(mode="after")
+    def _declares_once(self) -> ServiceTable:
+        if self.understands and self.host is not None:
+            raise wrong("has host: declare what it understands in its class, as __in_header__")
+        return self
 
 
 class GatewayTable(Table):
@@ -119,7 +108,7 @@ class GatewayTable(Table):
 class SqsTable(Table):
     """``[sqs]``: who may send to an SQS queue under which name, and where replies may go."""
 
-    senders: dict[str, Name] = Field(default_factory=dict)
+    senders: dict[str, Sender] = Field(default_factory=dict)
     reply_queues: tuple[str, ...] = ()
 
     @field_validator("reply_queues", mode="before")
@@ -133,13 +122,12 @@ class ProvisionTable(Table):
 
     cors_origins: tuple[str, ...] = ()
     kms_key: str = ""
-    quarantine_days: Annotated[int, Field(ge=1, le=3650)] = 30
     dead_letter_receives: Annotated[int | None, Field(ge=1, le=1000)] = None
 
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _are_origins(cls, value: object) -> object:
-        if not isinstance(value, list) or not all(_is_origin(one) for one in value):
+        if not isinstance(value, list) or not all(is_origin(one) for one in value):
             raise wrong('must be a list of origins like ["https://shop.example.com"]')
         return tuple(value)
 
@@ -151,11 +139,44 @@ class ProvisionTable(Table):
         return value
 
 
+class QuarantineTable(Table):
+    """``[quarantine]``: for how long requests are kept aside, and how many bytes of them."""
+
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
+    bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] = 1 << 30
+
+
+class AuditTable(Table):
+    """``[audit]``: where it is written down what became of each request."""
+
+    file: str | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _is_file(cls, value: str | None) -> str | None:
+        if value is not None and not Path(value).stem:
+            raise wrong('must name a file, as in "audit.jsonl"')
+        return value
+
+
 class LimitsTable(Table):
-    """``[limits]``: the largest messages, in bytes."""
+    """``[limits]``: the largest messages, in bytes, and how much XML a request may hold.
+
+    Where more is no use, libxml2 refuses it: it has limits of its own, which nothing lifts here.
+    """
 
     request: Bytes = 1 << 20
     reply: Bytes = 64 << 20
+    gzip_ratio: Annotated[int, Field(ge=1, le=1032)] = 20  # deflate's own end
+    depth: Annotated[int, Field(ge=3, le=255)] = 64
+    elements: Annotated[int, Field(ge=3, le=10_000_000)] = 50_000
+    attributes: Annotated[int, Field(ge=1, le=100_000)] = 64
+    namespaces: Annotated[int, Field(ge=1, le=100_000)] = 64
+    name: Annotated[int, Field(ge=32, le=50_000)] = 256
+    attribute_value: Annotated[int, Field(ge=256, le=10_000_000)] = 64 << 10
+    comments: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
+    header_blocks: Annotated[int, Field(ge=0, le=100_000)] = 32
+    references: Annotated[int, Field(ge=0, le=1000)] = 64
 
 
 class Settings(Table):
@@ -166,11 +187,14 @@ class Settings(Table):
     lifetime: Seconds = 24 * 3600.0
     contract_hosts: tuple[str, ...] = ()
     services: dict[Name, ServiceTable]
+    clients: dict[Name, ClientTable] = {}
     listener: ListenerTable = ListenerTable()
     gateway: GatewayTable = GatewayTable()
     limits: LimitsTable = LimitsTable()
     sqs: SqsTable = SqsTable()
     provision: ProvisionTable = ProvisionTable()
+    quarantine: QuarantineTable = QuarantineTable()
+    audit: AuditTable = AuditTable()
     folder: Annotated[Path, Field(exclude=True)]
 
     @field_validator("contract_hosts", mode="before")
@@ -185,7 +209,15 @@ class Settings(Table):
             raise wrong("is empty: add a table like [services.orders]")
         return value
 
+    @field_validator("clients")
+    @classmethod
+    def _have_certificates_of_their_own(
+        cls, value: dict[str, ClientTable]
+    ) -> dict[str, ClientTable]:
+        check_certificates(value)
+        return value
 
-def _is_origin(value: object) -> bool:
-    """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
-    return isinstance(value, str) and is_http(value) and value.count("/") == 2
+
+def _is_clark_name(value: object) -> bool:
+    """Tell whether a value is a qualified name in Clark notation."""
+    return isinstance(value, str) and bool(re.fullmatch(r"\{[^{}\s]+\}[^{}\s:]+", value))

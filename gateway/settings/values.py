@@ -29,6 +29,11 @@ def is_http(address: str) -> bool:
         return False
 
 
+def is_origin(value: object) -> bool:
+    """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
+    return isinstance(value, str) and is_http(value) and value.count("/") == 2
+
+
 def wrong(text: str) -> PydanticCustomError:
     """Return the error that says what is wrong with a value, to be raised by a validator."""
     return PydanticCustomError("gateway", "{text}", {"text": text})

@@ -1,43 +1,65 @@
-"""Certificates for tests: an authority of their own, and what it has signed, made by openssl."""
+"""Certificates for tests, made by the openssl program."""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
+CURVE = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 
+
+@dataclass(frozen=True)
 class Authority:
-    """Signs certificates; everything is in one folder, in PEM."""
+    """One that certifies whatever it is asked to; everything is in one folder, in PEM."""
 
-    def __init__(self, folder: Path, name: str = "ca") -> None:
-        self.folder = folder
-        self.certificate = folder / f"{name}.pem"
-        self._key = folder / f"{name}.key"
-        _openssl(
-            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-            *("-subj", f"/CN=test {name}", "-days", "2"),
-            *("-keyout", self._key, "-out", self.certificate),
+    folder: Path
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"{self.name}.pem"
+
+    @classmethod
+    def make(cls, folder: Path, name: str = "authority") -> Authority:
+        openssl(
+            *("req", "-x509", "-newkey", *CURVE, "-nodes", "-days", "2", "-subj", f"/CN={name}"),
+            *("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"),
+            *("-addext", "keyUsage=critical,keyCertSign"),
+            *("-addext", "basicConstraints=critical,CA:TRUE"),
         )
+        return cls(folder, name)
+
+    def certify(self, subject: str, beside: str = "", name: str = "", days: int = 2) -> Path:
+        """Return a file with a certificate and its key; ``beside`` are alternative names."""
+        name = name or subject
+        certificate, key = self._sign(name, subject, beside, days, "-newkey", *CURVE, "-nodes")
+        whole = self.folder / f"{name}-whole.pem"
+        whole.write_bytes(certificate.read_bytes() + key.read_bytes())
+        return whole
 
     def issue(self, name: str, *, password: str = "", rsa: bool = False) -> tuple[Path, Path]:
         """Return the files of a certificate for a host, or a client, and of its key."""
-        key, request, certificate = (self.folder / f"{name}.{end}" for end in ("key", "csr", "crt"))
-        kind = ("rsa:2048",) if rsa else ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+        beside = f"IP:{name}" if name.replace(".", "").isdigit() else f"DNS:{name}"
+        kind = ("rsa:2048",) if rsa else CURVE
         locked = ("-passout", f"pass:{password}") if password else ("-nodes",)
-        _openssl(
-            *("req", "-newkey", *kind, *locked, "-subj", f"/CN={name}"),
-            *("-addext", f"subjectAltName={_alternative(name)}", "-keyout", key, "-out", request),
+        return self._sign(name, name, beside, 2, "-newkey", *kind, *locked)
+
+    def _sign(
+        self, name: str, subject: str, beside: str, days: int, *key_options: str
+    ) -> tuple[Path, Path]:
+        key, request, certificate, extensions = (
+            self.folder / f"{name}.{end}" for end in ("key", "csr", "crt", "ext")
         )
-        _openssl(
-            *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key),
-            *("-days", "2", "-copy_extensions", "copy", "-out", certificate),
+        extensions.write_text(f"subjectAltName={beside}\n" if beside else "")
+        openssl(*("req", *key_options, "-subj", f"/CN={subject}", "-keyout", key, "-out", request))
+        openssl(
+            *("x509", "-req", "-in", request, "-CA", self.file),
+            *("-CAkey", self.file.with_suffix(".key"), "-CAcreateserial"),
+            *("-days", days, "-extfile", extensions, "-out", certificate),
         )
         return certificate, key
 
 
-def _alternative(name: str) -> str:
-    return f"IP:{name}" if name.replace(".", "").isdigit() else f"DNS:{name}"
-
-
-def _openssl(*arguments: object) -> None:
+def openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)

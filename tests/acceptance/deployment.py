@@ -35,6 +35,7 @@ wsdl = "warehouse.wsdl"
 [listener]
 bind = "{bind}"
 wait = 30.0
+hosts = ["soap.example"]
 
 [gateway]
 grace = 1.0
@@ -123,11 +124,11 @@ def legacy_service(*options: str) -> Iterator[str]:
         process.stdout.close()
 
 
-def start(command: str, settings: Path) -> subprocess.Popen[bytes]:
+def start(command: str, settings: Path, *options: str) -> subprocess.Popen[bytes]:
     """Start ``gateway COMMAND``; what it logs goes into a file beside its settings."""
     with log_of(settings).open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "gateway", command, "-c", settings],
+            [sys.executable, "-P", "-m", "gateway", command, "-c", settings, *options],
             stdout=output,
             stderr=output,
         )

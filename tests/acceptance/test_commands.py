@@ -122,6 +122,25 @@ def test_check_has_a_tick_for_all_that_is_right(deployment):
     assert "takes connections" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("file", "mark", "says"),
+    [
+        ("audit.jsonl", "✓", "can be written"),
+        ("nowhere/audit.jsonl", "✗", "which is no folder: correct audit.file"),
+        (".", "✗", "must name a file"),
+    ],
+)
+def test_check_looks_whether_the_audit_log_can_be_written(folder, file, mark, says):
+    audit = f'[audit]\nfile="{file}"'
+    path = write(folder, f'queue="memory:"\n[services.a]\nwsdl="warehouse.wsdl"\n{audit}')
+    done = gateway("check", "-c", path)
+    told = " ".join((done.stdout + done.stderr).split())
+    assert says in told
+    assert not list(folder.glob("audit*"))
+    if file != ".":
+        assert f"{mark} audit audit.jsonl:" in told
+
+
 CASES = {
     "no such file": ("serve", None, "there is no such file"),
     "unknown key": (

@@ -28,7 +28,7 @@ import typer.main
 from deployment import ROOT, free_port
 
 from gateway.cli.application import app
-from gateway.errors import FaultCode
+from gateway.errors import AddressingCode, FaultCode
 from gateway.settings import Settings, Table, from_values
 
 README = ROOT / "README.md"
@@ -37,6 +37,8 @@ FIRST_CALL = DOCS / "tutorial" / "first-call.md"
 ALONE = (
     README,
     DOCS / "tutorial" / "host-a-service.md",
+    DOCS / "tutorial" / "from-a-wsdl.md",
+    DOCS / "how-to" / "be-a-service.md",
     DOCS / "how-to" / "s3-on-premises.md",
     DOCS / "how-to" / "several-machines.md",
 )
@@ -44,9 +46,13 @@ CONTINUES = [
     DOCS / "how-to" / f"{name}.md"
     for name in (
         "call-from-zeep",
+        "call-from-a-stub",
         "outcome-unknown",
         "read-the-log",
+        "quarantine",
+        "audit-log",
         "long-calls",
+        "clients",
         "log-in-to-the-backend",
         "several-processes",  # the last: it stops what the others use
     )
@@ -66,6 +72,7 @@ LOOSE = {
     r"\.\.\.": r".*?",
     r"\b01[0-9A-Z]{24}\b": r"01[0-9A-Z]{24}",
     r"\d{4}-\d\d-\d\dT[\d:.]+Z": r"\d{4}-\d\d-\d\dT[\d:.]+Z",
+    r"\b\d{4}-\d\d-\d\d\b": r"\d{4}-\d\d-\d\d",
     r"\d\d:\d\d:\d\d": r"\d\d:\d\d:\d\d",
     r"\d+\.\d ms": r"\d+\.\d ms",
     r"\b(?:pending|working)\b": r"(?:pending|working)",
@@ -194,7 +201,15 @@ class Reader:
             "CHECKOUT": str(ROOT),
             "COLUMNS": "100",
             "TERM": "dumb",
+            "XDG_CONFIG_HOME": str(folder / ".config"),
         }
+        self._let_mypy_find_the_gateway(folder / ".config" / "mypy")
+
+    def _let_mypy_find_the_gateway(self, folder: Path) -> None:
+        """Have mypy take the checkout for an installed package, which is what a reader has."""
+        folder.mkdir(parents=True)
+        silent = "[mypy-gateway.*]\nfollow_imports = silent\nignore_errors = True\n"
+        (folder / "config").write_text(f"[mypy]\nmypy_path = {ROOT}\n{silent}")
 
     def read(self, page: Path) -> None:
         """Take every step of a page. Raises AssertionError where something else comes of it."""
@@ -232,20 +247,29 @@ class Reader:
         return text
 
     def _write(self, path: Path, text: str) -> None:
-        if path.name == "gateway.toml" and "[listener]" not in text:
-            # What a reader need not write: the default port, which may be taken here.
-            text += f'\n[listener]\nbind = "127.0.0.1:{self._ports["8800"]}"\n'
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
+        if path.name == "gateway.toml" and "[listener]" not in text:
+            self._add_port(path)
 
     def _run(self, command: str, printed: str) -> None:
         if command.startswith("export "):
             # For the commands that follow: each has a shell of its own.
             self._environment |= (one.split("=", 1) for one in shlex.split(command)[1:])
             return
+        if command.startswith("cd "):
+            self._folder = (self._folder / command.removeprefix("cd ")).resolve(strict=True)
+            return
         output = Terminal(command, self._folder, self._environment).finish()
         fits = pattern(printed).fullmatch(output) is not None
         assert fits, compared(command, printed, output)
+        if command.startswith("gateway new "):
+            self._add_port(self._folder / shlex.split(command)[2] / "gateway.toml")
+
+    def _add_port(self, settings: Path) -> None:
+        """Add to settings what a reader need not write: the default port may be taken here."""
+        with settings.open("a", encoding="utf-8") as file:
+            file.write(f'\n[listener]\nbind = "127.0.0.1:{self._ports["8800"]}"\n')
 
     def _start(self, command: str, printed: str, step: Step) -> None:
         # exec: Ctrl-C goes to the command itself, not to a shell that waits for it.
@@ -403,7 +427,7 @@ def test_the_reference_has_a_section_for_every_table_of_the_settings():
 def test_every_setting_is_in_the_reference_with_its_type_and_default(name: str):
     section = sections(DOCS / "reference" / "settings.md")[name].partition("\n### ")[0]
     described = {cells[0].strip("`"): tuple(cells[1:3]) for cells in rows(section)}
-    fields = TABLES[name].model_fields
+    fields = {field.alias or key: field for key, field in TABLES[name].model_fields.items()}
     # What has a section of its own needs no row.
     prefix = "" if name == "Top level" else f"{name}."
     own = {key for key in fields if f"{prefix}{key}" in TABLES} | {"folder"}
@@ -436,9 +460,7 @@ def kind_of(annotation: object) -> str:
 
 
 def test_every_command_and_option_is_in_the_reference():
-    group = typer.main.get_command(app)
-    built = {"gateway": options_of(group)}
-    built |= {f"gateway {name}": options_of(one) for name, one in group.commands.items()}
+    built = dict(commands_of(typer.main.get_command(app), "gateway"))
     described = {
         title: set(re.findall(r"`(-[\w-]+)`", "".join(cells[0] for cells in rows(text))))
         for title, text in sections(DOCS / "reference" / "command-line.md").items()
@@ -446,9 +468,23 @@ def test_every_command_and_option_is_in_the_reference():
     assert described == built
 
 
+def commands_of(command: object, name: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield a command and all that are in it, by their names, with the options of each."""
+    options, inside = options_of(command), getattr(command, "commands", {})
+    if options or not inside:
+        yield name, options
+    for word, one in inside.items():
+        yield from commands_of(one, f"{name} {word}")
+
+
 def options_of(command: object) -> set[str]:
     named = (parameter for parameter in command.params if parameter.param_type_name == "option")
     return {option for parameter in named for option in parameter.opts} - {"--help"}
+
+
+def test_every_code_of_ws_addressing_is_in_the_reference():
+    text = sections(DOCS / "reference" / "faults.md")["Codes of WS-Addressing"]
+    assert {cells[0].strip("`") for cells in rows(text)} == {code.value for code in AddressingCode}
 
 
 def test_every_fault_code_of_the_gateway_is_in_the_reference():

@@ -490,7 +490,7 @@ def test_a_client_that_waits_for_leave_to_send_gets_it(deployment: Deployment) -
     body = envelope(get_order())
     with raw(deployment) as stream:
         head = (
-            "POST /warehouse HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\n"
+            "POST /warehouse HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
             f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
         )
         stream.sendall(head.encode())

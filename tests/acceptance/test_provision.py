@@ -135,6 +135,20 @@ def test_a_new_request_rings_the_doorbell(site):
     assert not any("replies" in one for one in rung)
 
 
+def test_a_quarantine_that_nothing_empties_is_told_by_check(site):
+    site.succeed("provision", "--yes")
+    kept = f"quarantine of {site.bucket}  is kept"
+    assert f"✓ queue     {kept} for 30 days" in site.run("check").stdout
+    address = f"s3://{site.bucket}/orders?doorbell={site.queue}"
+    site.configure(address, "[quarantine]\ndays = 9\n")
+    told = site.run("check").stdout
+    assert f"! queue     {kept} for 30 days; quarantine.days is 9: gateway provision" in told
+    with clients(site) as (s3, _):
+        s3.delete_bucket_lifecycle(Bucket=site.bucket)
+    told = site.run("check").stdout
+    assert f"! queue     {kept} for ever: no rule removes it; quarantine.days is 9" in told
+
+
 def test_rules_and_statements_of_others_are_kept(site):
     theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}}
     theirs["Expiration"] = {"Days": 9}

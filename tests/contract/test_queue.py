@@ -359,3 +359,71 @@ async def test_the_status_counts_what_is_in_quarantine_apart(queue):
     found = await queue.status()
     assert found.depth == 1
     assert found.quarantined in ((1,) if found.is_exact else (1, None))
+
+
+# Clients take turns
+
+
+@pytest.fixture(params=[*LOCAL, "s3 of ministack"])
+async def fair_queue(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Queue]:
+    """A queue that hands out requests itself. SQS hands out what it likes."""
+    kind = request.param
+    address = LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
+    opened = await open_queue(address, tmp_path, QueueOptions(limit=4 << 20))
+    yield opened
+    await opened.aclose()
+
+
+async def fill(queue: Queue, **counts: int) -> None:
+    """Have clients send so many requests each, one client after the other."""
+    now = time.time()
+    for at, (client, count) in enumerate(counts.items()):
+        ids = [new_id(lambda n=n, at=at: now + at + n / 1000) for n in range(count)]
+        await asyncio.gather(*(queue.send(request(sender=client, id=id)) for id in ids))
+
+
+async def senders(queue: Queue, limit: int, shares: dict[str, int] | None = None) -> list[str]:
+    received = await queue.receive(limit, SOON, shares)
+    return [delivery.message.sender for delivery in received]
+
+
+async def test_a_client_that_comes_later_is_in_the_next_batch(fair_queue):
+    await fill(fair_queue, alice=40, bob=2)
+    first = await senders(fair_queue, 6)
+    assert (first.count("alice"), first.count("bob")) == (4, 2)
+
+
+async def test_clients_take_turns_where_only_one_request_is_taken_at_a_time(fair_queue):
+    await fill(fair_queue, alice=30, bob=3, carol=3)
+    turns = [(await senders(fair_queue, 1))[0] for _ in range(9)]
+    for at in range(0, 9, 3):
+        assert sorted(turns[at : at + 3]) == ["alice", "bob", "carol"]
+
+
+async def test_no_more_of_a_client_are_received_than_its_share(fair_queue):
+    await fill(fair_queue, alice=10, bob=3)
+    received = await senders(fair_queue, 10, {"alice": 2, "carol": 0})
+    assert (received.count("alice"), received.count("bob")) == (2, 3)
+
+
+async def test_a_client_that_has_its_share_waits_and_is_not_lost(fair_queue):
+    await fill(fair_queue, alice=3)
+    started = time.monotonic()
+    assert list(await fair_queue.receive(10, 0.3, {"alice": 0})) == []
+    assert time.monotonic() - started >= 0.25
+    assert await senders(fair_queue, 10, {"alice": 3}) == ["alice"] * 3
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+async def test_ten_thousand_requests_of_one_client_are_not_in_the_way_of_another(
+    kind: str, tmp_path: Path
+):
+    queue = await open_queue(LOCAL[kind], tmp_path, QueueOptions())
+    await fill(queue, alice=10_000)
+    await senders(queue, 1)
+    await fill(queue, bob=2)
+    assert sorted(await senders(queue, 2)) == ["alice", "bob"]
+    assert "bob" in [*await senders(queue, 1), *await senders(queue, 1)]
+    await queue.aclose()

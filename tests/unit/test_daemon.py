@@ -23,6 +23,8 @@ from gateway.errors import (
 from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.memory import MemoryQueue
+from gateway.quotas import Share, Shares
+from gateway.verdict import Retry
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 FAULT = replace(REPLY, body=b"<fault/>", is_fault=True)
@@ -35,9 +37,9 @@ def request(**fields: object) -> Message:
 
 
 @contextlib.asynccontextmanager
-async def running(queue, endpoint, settings=QUICK):
+async def running(queue, endpoint, settings=QUICK, shares=None):
     stop = asyncio.Event()
-    work = asyncio.create_task(Gateway(queue, endpoint, settings).run(stop))
+    work = asyncio.create_task(Gateway(queue, endpoint, settings, shares=shares).run(stop))
     try:
         yield stop
     finally:
@@ -68,7 +70,7 @@ async def test_a_reply_is_stored_fault_or_not(reply):
     queue = MemoryQueue()
     async with running(queue, does(reply)):
         assert (await call(queue, request())).reply == reply
-    assert queue.quarantined == []
+    assert len(queue.quarantine) == 0
 
 
 async def test_a_one_way_operation_is_done():
@@ -94,7 +96,7 @@ async def test_what_ends_a_request_is_a_fault_and_an_entry_in_quarantine(error, 
     assert collected.reply.is_fault
     assert says in collected.reply.body
     assert b"secrets" not in collected.reply.body
-    assert [message.id for message, _ in queue.quarantined] == [sent.id]
+    assert [entry.id async for entry in queue.quarantine.entries()] == [sent.id]
     assert endpoint.calls == 1
     assert any(sent.id in record.message for record in caplog.records)
 
@@ -106,7 +108,7 @@ async def test_a_one_way_operation_that_fails_stores_no_fault():
     async with running(queue, does(error)):
         collected = await call(queue, request())
     assert collected.state is State.DONE
-    assert len(queue.quarantined) == 1
+    assert len(queue.quarantine) == 1
 
 
 async def test_a_repeatable_operation_is_tried_again_and_then_given_up(monkeypatch):
@@ -117,13 +119,12 @@ async def test_a_repeatable_operation_is_tried_again_and_then_given_up(monkeypat
         collected = await call(queue, request())
     assert endpoint.calls == QUICK.attempts
     assert collected.reply.is_fault
-    assert len(queue.quarantined) == 1
+    assert len(queue.quarantine) == 1
 
 
 @pytest.mark.parametrize("error", [Unanswered("cut"), Declined("503"), Unreached("down")])
 async def test_what_is_transient_passes(monkeypatch, error):
     monkeypatch.setattr("gateway.verdict.LONGEST_DELAY", 0.01)
-    monkeypatch.setattr("gateway.verdict.IN_PLACE", (0.001,))
     queue = MemoryQueue()
     outcomes = iter([error, error, REPLY])
 
@@ -139,7 +140,6 @@ async def test_what_is_transient_passes(monkeypatch, error):
 
 async def test_a_backend_that_is_away_is_waited_for_however_often(monkeypatch):
     monkeypatch.setattr("gateway.verdict.LONGEST_DELAY", 0.001)
-    monkeypatch.setattr("gateway.verdict.IN_PLACE", ())
     queue = MemoryQueue()
     away = iter(range(20))
 
@@ -265,14 +265,14 @@ class Failing(MemoryQueue):
 
 
 class FailingReceive(Failing):
-    async def receive(self, limit, wait):
+    async def receive(self, limit, wait, shares=None):
         self.fail()
-        return await super().receive(limit, wait)
+        return await super().receive(limit, wait, shares)
 
 
 class FailingAnswer(Failing):
-    async def receive(self, limit, wait):
-        deliveries = await super().receive(limit, wait)
+    async def receive(self, limit, wait, shares=None):
+        deliveries = await super().receive(limit, wait, shares)
         for delivery in deliveries:
             answer = delivery.answer
 
@@ -307,3 +307,104 @@ async def test_a_broken_queue_ends_the_gateway(kind):
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(Gateway(queue, does(REPLY), QUICK).run(asyncio.Event()), 5)
     assert caught.group_contains(QueueBroken)
+
+
+# Fair shares
+
+
+class Watch:
+    """An endpoint that takes a moment, and notes who was at work, and in which order."""
+
+    def __init__(self, seconds=0.0):
+        self.order = []
+        self.at_work = []
+        self.most = 0
+        self.seconds = seconds
+
+    async def __call__(self, message):
+        self.order.append(message.sender)
+        self.at_work.append(message.sender)
+        self.most = max(self.most, self.at_work.count("alice"))
+        await asyncio.sleep(self.seconds)
+        self.at_work.remove(message.sender)
+        return REPLY
+
+
+async def test_a_client_with_ten_thousand_requests_waiting_holds_up_no_other():
+    queue, watch = MemoryQueue(), Watch()
+    for _ in range(10_000):
+        await queue.send(request())
+    async with running(queue, watch):
+        for _ in range(3):
+            before = len(watch.order)
+            await queue.send(sent := request(sender="bob"))
+            assert (await queue.collect("bob", sent.id, 30)).state is State.REPLY
+            # Those that were taken before, one turn of the other, and what went on meanwhile.
+            ahead = watch.order[before:].index("bob")
+            assert ahead <= 2 * QUICK.concurrency + 1
+    assert watch.order.count("alice") < 10_000
+
+
+async def test_no_more_requests_of_a_client_are_at_work_than_its_share():
+    queue, watch = MemoryQueue(), Watch(0.02)
+    requests = [request() for _ in range(12)]
+    for message in requests:
+        await queue.send(message)
+    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=2)})):
+        for message in requests:
+            assert (await queue.collect("alice", message.id, 5)).state is State.REPLY
+    assert watch.most == 2
+    assert len(queue.quarantine) == 0
+
+
+async def test_a_client_that_waits_for_its_share_does_not_keep_others_waiting():
+    queue, watch = MemoryQueue(), Watch(0.3)
+    for _ in range(8):
+        await queue.send(request())
+    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+        await asyncio.sleep(0.05)
+        await queue.send(sent := request(sender="bob"))
+        await queue.collect("bob", sent.id, 5)
+    assert watch.order[:2] == ["alice", "bob"]
+
+
+async def test_over_its_rate_a_client_waits_until_it_may_go_on():
+    queue, watch = MemoryQueue(), Watch()
+    requests = [request() for _ in range(5)]
+    for message in requests:
+        await queue.send(message)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with running(queue, watch, shares=Shares({"alice": Share(rate=10.0, burst=2)})):
+        for message in requests:
+            assert (await queue.collect("alice", message.id, 5)).state is State.REPLY
+    assert loop.time() - began >= 0.29
+
+
+class Heedless(MemoryQueue):
+    """Hands out what it likes, as SQS does."""
+
+    async def receive(self, limit, wait, shares=None):
+        return await super().receive(limit, wait)
+
+
+async def test_what_a_queue_hands_out_over_a_share_goes_back_and_is_carried_out_once(monkeypatch):
+    monkeypatch.setattr("gateway.daemon.OVER_SHARE", Retry(0.05, counts=False))
+    queue, watch = Heedless(), Watch(0.02)
+    requests = [request() for _ in range(8)]
+    for message in requests:
+        await queue.send(message)
+    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+        for message in requests:
+            assert (await queue.collect("alice", message.id, 10)).state is State.REPLY
+    assert (watch.most, len(watch.order)) == (1, 8)
+
+
+async def test_a_gateway_stops_while_a_client_waits_for_its_share():
+    queue, watch = MemoryQueue(), Watch(5.0)
+    for _ in range(4):
+        await queue.send(request())
+    async with asyncio.timeout(3):
+        async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+            await asyncio.sleep(0.1)
+    assert watch.order == ["alice"]

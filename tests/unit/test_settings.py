@@ -97,6 +97,15 @@ QUEUE = 'queue = "memory:"\n'
         ),
         (QUEUE + SERVICE + "[gateway]\nconcurrency = 0", "gateway.concurrency: "),
         (QUEUE + SERVICE + "[limits]\nrequest = 1.5", "limits.request: "),
+        (QUEUE + SERVICE + "[limits]\ndepth = 256", "limits.depth: "),
+        (QUEUE + SERVICE + "validate = 1", "services.orders.validate: "),
+        (QUEUE + SERVICE + "validat = true", "did you mean validate?"),
+        (QUEUE + SERVICE + "understands = ['Session']", '["{urn:example:crm}Session"]'),
+        (QUEUE + SERVICE + "understands = '{urn:x}a'", '["{urn:example:crm}Session"]'),
+        (
+            QUEUE + "[services.a]\nhost = 'a:B'\nunderstands = ['{urn:x}a']",
+            "services.a: has host: declare what it understands in its class",
+        ),
         ("queue = ", "is not valid TOML"),
         ("queue = 'a'\nqueue = 'b'", "is not valid TOML"),
     ],
@@ -130,3 +139,22 @@ def test_a_file_that_is_not_text_is_told(tmp_path):
     (tmp_path / "gateway.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read(tmp_path / "gateway.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[listener]\nhosts = ['a:80']", "listener.hosts: must be a list of names without ports"),
+        ("[listener]\nhosts = 'a'", "listener.hosts: must be a list of names without ports"),
+        ("[listener]\norigins = ['*']", "listener.origins: must be a list of origins like"),
+        ("[listener]\nconnections = 0", "listener.connections:"),
+        ("[listener.tls]\nkey = 'a.pem'", "listener.tls: needs certificate"),
+        ("[listener.tls]\ncert = 'a.pem'", "listener.tls.cert: is not a key of this file"),
+        ("[sqs]\nsenders = {A = 'a b'}", "sqs.senders.A: a name has 1 to 64"),
+        ("[clients.'a b']", "clients.a b: a name has 1 to 64"),
+    ],
+)
+def test_what_is_wrong_with_the_front_door_is_told_by_its_key(parse, text, says):
+    with pytest.raises(ConfigurationError) as caught:
+        parse(QUEUE + SERVICE + text)
+    assert says in str(caught.value)

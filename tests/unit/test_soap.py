@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from gateway.errors import FaultCode, FaultError, Refused
+from gateway.errors import AddressingCode, FaultCode, FaultError, Refused, WrongAddressing
 from gateway.message import Message
 from gateway.soap import SoapVersion, fault, parse
 
@@ -178,3 +178,43 @@ def test_soap_11_keeps_the_dots_of_a_code():
 def test_text_that_xml_cannot_hold_does_not_break_a_fault():
     reply = fault(FaultError("bell \x07 and \x00"), message(b""))
     etree.fromstring(reply.body)
+
+
+@BOTH
+def test_a_fault_of_ws_addressing_has_the_codes_of_that_standard(version):
+    error = WrongAddressing(AddressingCode.ONLY_ANONYMOUS_ADDRESS_SUPPORTED, "no")
+    root = etree.fromstring(fault(error, message(b"", version.media_type)).body)
+    if version is SoapVersion.V11:
+        code = root.find(".//faultcode")
+        assert code.text == "sub:OnlyAnonymousAddressSupported"
+        assert code.nsmap["sub"] == "http://www.w3.org/2005/08/addressing"
+        return
+    codes = [one.text for one in root.iter(f"{{{version.namespace}}}Value")]
+    wanted = ["InvalidAddressingHeader", "OnlyAnonymousAddressSupported"]
+    assert codes == ["soap:Sender", *(f"sub:{one}" for one in wanted)]
+    assert root.nsmap["sub"] == "http://www.w3.org/2005/08/addressing"
+
+
+def test_the_root_part_must_be_an_envelope_by_its_type():
+    good = multipart(SoapVersion.V11)
+    bad = good.body.replace(b"Content-Type: application/xop+xml", b"Content-Type: text/plain")
+    assert bad != good.body
+    with pytest.raises(Refused, match="root part"):
+        parse(message(bad, good.content_type))
+
+
+ECHOED = ("soap_action", "target_service", "request_uri", "correlation_id")
+
+
+def test_a_fault_carries_back_what_its_request_came_with():
+    request = Message(body=b"", content_type="text/xml", **{name: f"urn:{name}" for name in ECHOED})
+    reply = fault(Refused("no"), request)
+    assert [getattr(reply, name) for name in ECHOED] == [f"urn:{name}" for name in ECHOED]
+
+
+@pytest.mark.parametrize("name", ECHOED)
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\0", "\u202e", "a" * 1001, "\u00fc" * 200])
+def test_a_fault_carries_nothing_back_that_a_queue_could_not_hold(name, value):
+    request = Message(body=b"", content_type="text/xml", **{name: value})
+    reply = fault(Refused("no"), request)
+    assert getattr(reply, name) == (request.id if name == "correlation_id" else "")

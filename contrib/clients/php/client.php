@@ -21,7 +21,11 @@ function fault_of(callable $call): array
     return [];
 }
 
-$client = new SoapClient($wsdl, [
+// Basic credentials, where the listener asks for them: for the contract and for the calls.
+$login = getenv('SOAP_LOGIN');
+$credentials = $login === false ? [] : ['login' => $login, 'password' => getenv('SOAP_PASSWORD')];
+
+$client = new SoapClient($wsdl, $credentials + [
     'soap_version' => $version === '1.2' ? SOAP_1_2 : SOAP_1_1,
     'cache_wsdl' => WSDL_CACHE_NONE,
     'features' => SOAP_SINGLE_ELEMENT_ARRAYS,

@@ -739,13 +739,14 @@ async def test_a_code_that_soap_does_not_know_is_in_the_namespace_of_the_service
     reply = await caller.backend.invoke(caller.call("fail", "own code"))
     assert reply is not None
     root = etree.fromstring(reply.body)
-    found = [e.text for e in root.iter("faultcode", f"{{{SoapVersion.V12.namespace}}}Value")]
+    codes = list(root.iter("faultcode", f"{{{SoapVersion.V12.namespace}}}Value"))
+    found = [code.text for code in codes]
     expected = {
         SoapVersion.V11: ["app:My_Very.Own"],
         SoapVersion.V12: ["soap:Receiver", "app:My_Very", "app:Own"],
     }
     assert found == expected[caller.version]
-    assert root.find(".//{*}Fault").nsmap["app"] == NAMESPACE
+    assert codes[-1].nsmap["app"] == NAMESPACE
 
 
 async def test_a_fault_without_a_code_is_the_servers(caller: Caller) -> None:

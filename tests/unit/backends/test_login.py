@@ -35,7 +35,7 @@ def call(warehouse, sample):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return Authority.make(tmp_path_factory.mktemp("authority"))
 
 
 @contextlib.asynccontextmanager
@@ -112,17 +112,17 @@ async def test_a_service_of_an_own_authority_is_trusted_when_it_is_named(call, a
         with pytest.raises(Unreached, match=r"not trusted: see backend\.ca"):
             await invoke(call, port)
         assert not seen
-        assert await invoke(call, port, tls=Tls(TlsSettings(ca=authority.certificate)))
+        assert await invoke(call, port, tls=Tls(TlsSettings(ca=authority.file)))
 
 
 async def test_a_certificate_for_another_name_is_refused_unless_that_name_is_set(call, authority):
     context = server_context(*authority.issue("orders.internal.example"))
     async with served(context) as (port, seen):
         with pytest.raises(Unreached, match="not trusted"):
-            await invoke(call, port, tls=Tls(TlsSettings(ca=authority.certificate)))
+            await invoke(call, port, tls=Tls(TlsSettings(ca=authority.file)))
         assert not seen
         for name, is_right in (("orders.internal.example", True), ("other.example", False)):
-            tls = Tls(TlsSettings(ca=authority.certificate, name=name))
+            tls = Tls(TlsSettings(ca=authority.file, name=name))
             with contextlib.nullcontext() if is_right else pytest.raises(Unreached):
                 await invoke(call, port, tls=tls)
     assert len(seen) == 1
@@ -132,16 +132,16 @@ async def test_a_certificate_for_another_name_is_refused_unless_that_name_is_set
 async def test_our_certificate_is_shown(call, authority, password):
     certificate, key = authority.issue(f"gateway{len(password)}", password=password)
     shown = TlsSettings(
-        ca=authority.certificate,
+        ca=authority.file,
         certificate=certificate,
         key=key,
         key_password=Secret("key", password) if password else None,
     )
-    server = server_context(*authority.issue("127.0.0.1"), client_ca=authority.certificate)
+    server = server_context(*authority.issue("127.0.0.1"), client_ca=authority.file)
     async with served(server) as (port, seen):
         await invoke(call, port, tls=Tls(shown))
         with pytest.raises((Unanswered, Unreached)):
-            await invoke(call, port, tls=Tls(TlsSettings(ca=authority.certificate)))
+            await invoke(call, port, tls=Tls(TlsSettings(ca=authority.file)))
     assert [names for _, names in seen] == [[f"gateway{len(password)}"]]
 
 
@@ -156,8 +156,8 @@ async def test_a_certificate_that_was_rotated_is_shown_without_a_restart(
             os.replace(source, target)
 
     install("first")
-    tls = Tls(TlsSettings(ca=authority.certificate, certificate=mine[0], key=mine[1]))
-    server = server_context(*authority.issue("127.0.0.1"), client_ca=authority.certificate)
+    tls = Tls(TlsSettings(ca=authority.file, certificate=mine[0], key=mine[1]))
+    server = server_context(*authority.issue("127.0.0.1"), client_ca=authority.file)
     async with served(server) as (port, seen):
         backend = ForwardBackend(f"https://127.0.0.1:{port}/", LIMITS, tls=tls)
         await backend.invoke(call)

@@ -30,7 +30,7 @@ SECURITY, ID = f"{{{ns.WSSE}}}Security", f"{{{ns.WSU}}}Id"
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return Authority.make(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")

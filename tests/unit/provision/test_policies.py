@@ -8,7 +8,7 @@ import pytest
 
 from gateway.provision.desired import ProvisionSettings, desire
 from gateway.provision.documents import Arns
-from gateway.provision.policies import client_policy, gateway_policy, queue_arn
+from gateway.provision.policies import client_policy, gateway_policy, operator_policy, queue_arn
 
 BUCKET = "arn:aws:s3:::shop"
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:orders"
@@ -131,3 +131,62 @@ def test_what_is_not_known_of_a_queue_is_left_open_in_its_arn():
     queue = desire(ADDRESSES["sqs"], ProvisionSettings()).queue
     assert queue_arn(queue, "", "", "aws") == "arn:aws:sqs:*:*:orders"
     assert queue_arn(queue, "eu-west-1", "123456789012", "aws") == QUEUE
+
+
+def operator(kind: str) -> dict:
+    return operator_policy(desire(ADDRESSES[kind], ProvisionSettings()), Arns(queue=QUEUE))
+
+
+@pytest.mark.parametrize("kind", ["plain", "doorbell"])
+def test_an_operator_empties_the_quarantine_and_touches_no_request_or_reply(kind):
+    policy = operator(kind)
+    aside, noted = f"{BUCKET}/q/quarantine/{ID}.web", f"{BUCKET}/q/quarantine/again/{ID}.web"
+    request, reply = f"{BUCKET}/q/requests/{ID}.web", f"{BUCKET}/q/replies/web/{ID}"
+    assert allows(policy, "s3:ListBucket", BUCKET, prefix="q/quarantine/")
+    assert allows(policy, "s3:GetObject", aside)
+    assert allows(policy, "s3:DeleteObject", aside)
+    for key in (noted, request):
+        assert allows(policy, "s3:PutObject", key, if_none_match="*")
+        assert not allows(policy, "s3:PutObject", key)
+    assert not allows(policy, "s3:PutObject", reply, if_none_match="*")
+    assert not allows(policy, "s3:DeleteObject", request)
+    assert not allows(policy, "s3:DeleteObject", reply)
+
+
+@pytest.mark.parametrize("kind", ["replies", "sqs"])
+def test_an_operator_empties_the_dead_letter_queue_and_receives_from_no_other(kind):
+    policy = operator(kind)
+    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"):
+        assert allows(policy, action, f"{QUEUE}-dead")
+        assert not allows(policy, action, QUEUE)
+    assert allows(policy, "sqs:SendMessage", QUEUE)
+
+
+def test_a_gateway_without_a_bucket_puts_aside_into_the_dead_letter_queue():
+    assert allows(gateway("sqs"), "sqs:SendMessage", f"{QUEUE}-dead")
+    assert not allows(gateway("sqs"), "sqs:ReceiveMessage", f"{QUEUE}-dead")
+    assert not allows(gateway("replies"), "sqs:SendMessage", f"{QUEUE}-dead")
+
+
+@pytest.mark.parametrize("kind", ["plain", "replies"])
+def test_a_listener_may_write_and_read_for_its_clients_and_for_no_other(kind):
+    desired = desire(ADDRESSES[kind], ProvisionSettings())
+    policy = client_policy(desired, Arns(queue=QUEUE), "web", "shop")
+    place = "requests/{id}.{name}" if kind == "plain" else "payloads/{name}/{id}"
+    for name, may in (("web", True), ("shop", True), ("bank", False), ("*", False)):
+        sent = f"{BUCKET}/q/{place.format(id=ID, name=name)}"
+        assert allows(policy, "s3:PutObject", sent, if_none_match="*") is may
+        assert not allows(policy, "s3:PutObject", sent)
+        assert allows(policy, "s3:GetObject", f"{BUCKET}/q/replies/{name}/{ID}") is may
+    assert not allows(policy, "s3:DeleteObject", f"{BUCKET}/q/requests/{ID}.web")
+
+
+def test_without_a_bucket_a_client_owns_the_queue_of_its_replies_and_a_gateway_sends_there():
+    replies, other = (QUEUE.rpartition(":")[0] + name for name in (":gateway-replies-1", ":x"))
+    for action in ("sqs:CreateQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:DeleteQueue"):
+        assert allows(client("sqs"), action, replies)
+        assert not allows(client("sqs"), action, other)
+        assert not allows(client("sqs"), action, QUEUE)
+        assert not allows(client("replies"), action, replies)
+    assert allows(gateway("sqs"), "sqs:SendMessage", replies)
+    assert not allows(gateway("replies"), "sqs:SendMessage", replies)

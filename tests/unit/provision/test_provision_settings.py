@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.provision import desired_by
 from gateway.errors import ConfigurationError
 from gateway.settings import from_values
 
@@ -19,7 +20,7 @@ LEAST = {"queue": "s3://orders", "services": {"orders": {"wsdl": "orders.wsdl"}}
         ({"cors_origins": ["https://a.example/x"]}, "provision.cors_origins: must be a list"),
         ({"cors_origins": "https://a.example"}, "provision.cors_origins: must be a list"),
         ({"kms_key": "alias/orders"}, "provision.kms_key: is no ARN of a key"),
-        ({"quarantine_days": 0}, "provision.quarantine_days: input should be greater than"),
+        ({"quarantine_days": 9}, "provision.quarantine_days: is not a key of this file"),
         ({"dead_letter_receives": 1001}, "provision.dead_letter_receives: input should be less"),
         (
             {"origins": []},
@@ -41,3 +42,21 @@ def test_good_values_are_taken():
     table = from_values({**LEAST, "provision": values}, Path(), "gateway.toml").provision
     assert table.cors_origins == tuple(values["cors_origins"])
     assert table.kms_key == values["kms_key"]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"days": 0}, "quarantine.days: input should be greater than"),
+        ({"bytes": 1000}, "quarantine.bytes: input should be greater than"),
+    ],
+)
+def test_bounds_of_the_quarantine_that_cannot_be_meant_are_told(values, says):
+    with pytest.raises(ConfigurationError) as raised:
+        from_values({**LEAST, "quarantine": values}, Path(), "gateway.toml")
+    assert says in str(raised.value)
+
+
+def test_the_days_of_the_quarantine_are_those_of_the_rule_in_the_bucket():
+    settings = from_values({**LEAST, "quarantine": {"days": 9}}, Path(), "gateway.toml")
+    assert desired_by(settings).settings.quarantine_days == 9

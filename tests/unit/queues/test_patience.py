@@ -58,3 +58,20 @@ def test_whoever_waits_long_does_not_hammer(monkeypatch):
         looks += 1
         assert delay <= LONGEST
     assert looks < 3600 / LONGEST + 100
+
+
+def test_whoever_learns_of_slow_replies_soon_looks_no_more_than_a_few_times(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
+    patience, made = Patience(), []
+    for _ in range(80):
+        now, looks = 0.0, 0
+        for delay in patience.delays(60):
+            now, looks = now + delay, looks + 1
+            if now >= 1.2:
+                patience.note_reply(now, looks)
+                break
+            now += FIRST_TRIP
+        made.append(looks)
+    assert made[0] > 10
+    assert max(made[-20:]) <= 3

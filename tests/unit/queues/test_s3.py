@@ -15,7 +15,7 @@ from faults import FaultProxy, denied, kind
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import s3_fleet
+from gateway.queues import s3_fleet, s3_intake
 from gateway.queues.aws_address import BucketAddress, parse_bucket
 from gateway.queues.bucket import Keys
 from gateway.queues.bucket_probe import check_conditions
@@ -121,10 +121,10 @@ async def test_gateways_that_know_of_each_other_share_the_work_and_keep_off(gate
     monkeypatch.setattr(s3_fleet, "BEAT", 0.1)
     await asyncio.gather(*(one.receive(1, 0) for one in gateways))
     for _ in range(2):
-        await asyncio.gather(*(one._fleet._beat() for one in gateways))
+        await asyncio.gather(*(one._intake._lister._fleet._beat() for one in gateways))
     keys = [f"orders/requests/{new_id()}.alice" for _ in range(100)]
-    first, second = ([one._fleet.is_mine(key) for key in keys] for one in gateways)
-    assert all(mine != theirs for mine, theirs in zip(first, second, strict=True))
+    first, second = ([one._intake._lister._fleet.place(key) for key in keys] for one in gateways)
+    assert all({mine, theirs} == {0, 1} for mine, theirs in zip(first, second, strict=True))
     assert 20 < sum(first) < 80
 
 
@@ -139,6 +139,15 @@ async def test_clients_take_turns(gateways):
     assert [one.message.id for one in taken if one.message.sender == "alice"] == [
         one.id for one in many[:3]
     ]
+
+
+async def test_a_client_with_pages_of_requests_hides_no_other(gateways, monkeypatch):
+    monkeypatch.setattr(s3_intake, "PAGE", 5)
+    first, _ = gateways
+    await asyncio.gather(*(first.send(request()) for _ in range(23)))
+    await first.send(request(sender="bob", id=new_id(lambda: time.time() + 60)))
+    taken = await first.receive(4, SOON)
+    assert [one.message.sender for one in taken].count("bob") == 1
 
 
 async def test_an_object_that_is_no_request_is_put_aside_once(gateways, store, address):
@@ -206,7 +215,9 @@ async def test_another_message_under_an_answered_id_is_put_aside_and_its_caller_
     stranger = await S3Queue.open(address, QueueOptions())
     await stranger.send(replace(sent, body=b"second"))
     assert list(await first.receive(1, 0.7)) == []
-    assert (await store.get(Keys(address).quarantine(f"{sent.id}.alice"))).body == b"second"
+    # Beside the entry that the first one would have, by a mark.
+    (aside,) = await store.list(f"{Keys(address).quarantine(f'{sent.id}.alice')}~")
+    assert (await store.get(aside.key)).body == b"second"
     with pytest.raises(IdTaken):
         await stranger.collect("alice", sent.id, 0)
     await stranger.aclose()

@@ -407,3 +407,19 @@ async def test_a_forked_child_does_not_keep_a_dead_owner_alive(path):
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.stdout.close()
+
+
+async def test_a_file_from_before_clients_took_turns_is_opened_and_has_turns(tmp_path):
+    path = tmp_path / "queue.db"
+    await (await SqliteQueue.open(path)).aclose()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("DROP INDEX turns")
+        old.execute("CREATE INDEX waiting ON requests(due, seq) WHERE owner IS NULL")
+    queue = await SqliteQueue.open(path)
+    await queue.send(request())
+    assert len(await queue.receive(1, 1.0)) == 1
+    await queue.aclose()
+    with contextlib.closing(sqlite3.connect(path)) as now:
+        indexes = {name for (name,) in now.execute("SELECT name FROM sqlite_master")}
+    assert "turns" in indexes
+    assert "waiting" not in indexes

@@ -1,0 +1,146 @@
+"""Builds what stands before the listener's calls; and says no where that would be nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.assembly.clients import quotas, shares
+from gateway.audit.record import Write, nowhere
+from gateway.credentials import Credentials, read_credentials
+from gateway.errors import ConfigurationError
+from gateway.listener import Front
+from gateway.listener_audit import audited
+from gateway.listener_auth import Recogniser, recognised
+from gateway.listener_door import DoorSettings, door
+from gateway.listener_share import in_share
+from gateway.listener_tls import Reread, TlsSettings, load_certificate, tls_context
+from gateway.message import Clock
+from gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def front(settings: Settings, clock: Clock, audit: Write) -> Front:
+    """Build what stands before the calls. Raises ConfigurationError where that is not enough.
+
+    ``audit`` writes down what is refused.
+    """
+    check_exposure(settings)
+    middlewares, rereads = [door(_door(settings))], []
+    if audit is not nowhere:
+        # Where clients are told apart, one that was not recognised is nobody.
+        nobody = "" if settings.clients else settings.client
+        middlewares.insert(0, audited(audit, nobody))
+    if settings.clients:
+        recogniser, reread = _recogniser(settings)
+        middlewares.append(recognised(recogniser, settings.clients))
+        middlewares.append(in_share(shares(settings)))
+        rereads.append(reread)
+    tls = None
+    if (files := tls_settings(settings)) is not None:
+        tls = context = tls_context(files)
+        paths = [path for path in (files.certificate, files.key) if path is not None]
+        rereads.append(Reread(paths, lambda: load_certificate(context, files)))
+    return Front(
+        middlewares=middlewares,
+        quotas=quotas(settings, clock),
+        tls=tls,
+        rereads=rereads,
+    )
+
+
+def check_listener(settings: Settings) -> None:
+    """Try what a listener needs beside its port. Raises ConfigurationError."""
+    check_exposure(settings)
+    read_credentials(credentials_path(settings))
+    if (files := tls_settings(settings)) is not None:
+        tls_context(files)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to listen where strangers can come, without TLS, or without asking who they are.
+
+    Raises ConfigurationError.
+    """
+    table = settings.listener
+    if is_loopback(table.host):
+        return
+    for name in ("unsafe_no_clients", "unsafe_no_tls"):
+        if getattr(table, name):
+            log.warning(
+                "listener.%s is set, and %s is no address of this machine alone", name, table.bind
+            )
+    if not settings.clients and not table.unsafe_no_clients:
+        raise ConfigurationError(
+            f"listener.bind: who reaches {table.bind} could call everything, for there are no "
+            "clients: add [clients.NAME] tables, listen on 127.0.0.1, or set "
+            "listener.unsafe_no_clients = true."
+        )
+    if table.tls.certificate is None and not table.unsafe_no_tls:
+        raise ConfigurationError(
+            f"listener.bind: on {table.bind} without TLS, others read messages and secrets: set "
+            "listener.tls.certificate, listen on 127.0.0.1, or, where a proxy does TLS, set "
+            "listener.unsafe_no_tls = true."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can connect to an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: nobody knows where it leads tomorrow
+        return False
+
+
+def credentials_path(settings: Settings) -> Path:
+    return settings.folder / settings.listener.credentials
+
+
+def tls_settings(settings: Settings) -> TlsSettings | None:
+    """Return the files of TLS; None where the listener speaks plain HTTP."""
+    table = settings.listener.tls
+    if table.certificate is None:
+        return None
+    key, authority = (
+        None if path is None else settings.folder / path for path in (table.key, table.client_ca)
+    )
+    return TlsSettings(
+        certificate=settings.folder / table.certificate, key=key, client_ca=authority
+    )
+
+
+def _door(settings: Settings) -> DoorSettings:
+    table = settings.listener
+    hosts = {table.host, urlsplit(table.url or "").hostname or "", *table.hosts}
+    return DoorSettings(
+        hosts=frozenset(one.lower() for one in hosts if one),
+        origins=frozenset(table.origins),
+        url=table.url or "",
+    )
+
+
+def _recogniser(settings: Settings) -> tuple[Recogniser, Reread]:
+    path = credentials_path(settings)
+    certificates = {
+        table.certificate.lower(): name
+        for name, table in settings.clients.items()
+        if table.certificate is not None
+    }
+    recogniser = Recogniser(_credentials(settings, path), certificates)
+
+    def load() -> None:
+        recogniser.credentials = _credentials(settings, path)
+
+    return recogniser, Reread([path], load)
+
+
+def _credentials(settings: Settings, path: Path) -> Credentials:
+    known = read_credentials(path)
+    for name in sorted({one.client for one in known} - set(settings.clients)):
+        log.warning("%s has a secret, and no table [clients.%s]: it is not let in", name, name)
+    return Credentials(known)

@@ -1,0 +1,179 @@
+"""What a program tells of itself as it starts: who may call, what is checked, what is off.
+
+Each part is a function that returns its lines; ten in all, at most, or nobody reads them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.assembly.front import is_loopback
+from gateway.settings import Settings, Table
+
+log = logging.getLogger(__name__)
+
+MOST = 10
+CHECKS = "size, XML, envelope, headers, operation, SOAP action, addresses"
+SHOWN = 4
+"""Names in a line, at most."""
+_UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a program does."""
+
+    serves: bool = False
+    listens: bool = False
+
+
+Part = Callable[[Settings, Role], list[str]]
+
+
+def say_posture(settings: Settings, role: Role) -> None:
+    """Log the posture, a line for each."""
+    for line in posture(settings, role):
+        log.info("%s", line)
+
+
+def posture(settings: Settings, role: Role) -> list[str]:
+    """Return the lines, in the order in which a person asks: who, what, how much, what is kept."""
+    return [line for part in PARTS for line in part(settings, role)]
+
+
+def _callers(settings: Settings, role: Role) -> list[str]:
+    return [
+        *([_listener_callers(settings)] if role.listens else []),
+        *([f"from the queue may call: {_queue_callers(settings)}"] if role.serves else []),
+    ]
+
+
+def _listener_callers(settings: Settings) -> str:
+    table = settings.listener
+    tls = "" if table.tls.certificate is None else ", over TLS"
+    if settings.clients:
+        who = f"{_some(sorted(settings.clients))}, by secret or certificate, at {table.bind}{tls}"
+        return f"by HTTP may call: {who}"
+    where = "this machine alone" if is_loopback(table.host) else "ANY MACHINE that reaches it"
+    return f"by HTTP may call: {where}, at {table.bind}{tls}, unasked, as client {settings.client}"
+
+
+def _queue_callers(settings: Settings) -> str:
+    scheme = settings.queue.partition(":")[0]
+    if scheme == "s3":
+        return "whoever may write requests/ID.CLIENT into the bucket, as that CLIENT"
+    if scheme == "sqs" and settings.sqs.senders:
+        return f"{_some(sorted(set(settings.sqs.senders.values())))}, by their credentials"
+    if scheme == "sqs":
+        return "ALL who may send to it, as whom they say (sqs.senders is empty)"
+    if scheme == "memory":
+        return "this process alone"
+    return "whoever may write the queue file"
+
+
+def _checks(settings: Settings, role: Role) -> list[str]:
+    rights = "whether its client may call it, " if settings.clients else ""
+    return [f"checked of every request: {CHECKS}, {rights}schema"]
+
+
+def _off(settings: Settings, role: Role) -> list[str]:
+    unchecked = [name for name, one in settings.services.items() if not one.validate_body]
+    off = {
+        "rights and quotas of clients": not settings.clients,
+        f"the schemas of {_some(unchecked)}": bool(unchecked),
+        "TLS at the listener": role.listens and settings.listener.tls.certificate is None,
+        "strict SOAP/JMS": settings.gateway.soapjms != "strict"
+        and settings.queue.startswith("sqs"),
+        "callers' WS-Security": True,
+    }
+    return [f"off: {', '.join(name for name, is_off in off.items() if is_off)}"]
+
+
+def _unsafe(settings: Settings, role: Role) -> list[str]:
+    """Name what the settings allow although it is not safe: their names begin with that."""
+    tables: dict[str, Table] = {
+        f"services.{name}.backend": one.backend for name, one in settings.services.items()
+    }
+    if role.listens:
+        tables = {"listener": settings.listener, **tables}
+    found = [
+        f"{place}.{name}"
+        for place, table in tables.items()
+        for name, value in table
+        if name.startswith("unsafe_") and value
+    ]
+    found += (
+        ["unsafe_duplicates of the queue"] if "unsafe_duplicates=true" in settings.queue else []
+    )
+    return [f"UNSAFE, as the settings say: {_some(found)}"] if found else []
+
+
+def _repeatable(settings: Settings, role: Role) -> list[str]:
+    if not role.serves:
+        return []
+    names = [
+        f"{name}.{operation}" if operation else f"all of {name}"
+        for name, table in settings.services.items()
+        for operation in _listed(table.repeatable)
+    ]
+    return [
+        f"carried out again after a failure: {_some(names) or 'nothing'}; all else at most once"
+    ]
+
+
+def _listed(repeatable: bool | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(repeatable, tuple):
+        return repeatable
+    return ("",) if repeatable else ()
+
+
+def _limits(settings: Settings, role: Role) -> list[str]:
+    table, served = settings.limits, ""
+    if role.serves:
+        served = f", reply {size(table.reply)}, {settings.gateway.concurrency} at a time"
+    return [f"limits: request {size(table.request)}{served}"]
+
+
+def _quarantine(settings: Settings, role: Role) -> list[str]:
+    if not role.serves:
+        return []
+    table = settings.quarantine
+    if settings.queue.startswith("s3:") or "replies=" in settings.queue:
+        kept = f"{table.days} days, by the rule of the bucket (gateway check looks for it)"
+    elif settings.queue.startswith("sqs:"):
+        kept = "for as long as SQS keeps it, in the dead-letter queue"
+    else:
+        kept = f"{table.days} days and {size(table.bytes)}"
+    return [f"quarantine is kept: {kept}"]
+
+
+def _audit(settings: Settings, role: Role) -> list[str]:
+    return [f"audit log: {settings.audit.file or 'off'}"]
+
+
+PARTS: tuple[Part, ...] = (
+    _callers,
+    _checks,
+    _off,
+    _unsafe,
+    _repeatable,
+    _limits,
+    _quarantine,
+    _audit,
+)
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as a person writes it."""
+    for name, unit in _UNITS:
+        if number >= unit and number % unit == 0:
+            return f"{number // unit} {name}"
+    return f"{number} bytes"

@@ -1,0 +1,56 @@
+"""The lines of an audit log: JSON objects, numbered, each with the hash of the one before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+TAIL = 1 << 20
+"""Bytes of the end of a file in which its last line is looked for: one has some hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The last line of a chain: which chain, its number in it, and its hash."""
+
+    chain: str
+    number: int = 0
+    hash: str = ""
+
+
+def hashed(line: bytes) -> str:
+    """Return the hash of a line, without its end."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def appended(link: Link, time: str, values: Mapping[str, Any]) -> tuple[bytes, Link]:
+    """Return the line that follows, with its end, and the link that it is."""
+    whole = {"n": link.number + 1, "time": time, **values, "chain": link.chain, "prev": link.hash}
+    # ASCII alone: whatever a name holds, it stays on its line, and harmless to a terminal.
+    line = json.dumps(whole, separators=(",", ":")).encode()
+    return line + b"\n", replace(link, number=link.number + 1, hash=hashed(line))
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None where it is no line of an audit log."""
+    try:
+        said = json.loads(line)
+        is_ours = isinstance(said["n"], int) and isinstance(said["prev"], str)
+        is_whole = isinstance(said["chain"], str) and isinstance(said["event"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return said if is_ours and is_whole else None
+
+
+def end_of(file: int) -> tuple[Link | None, bytes]:
+    """Return the last whole line of a file, None where there is none of ours; and what is torn."""
+    size = os.fstat(file).st_size
+    tail = os.pread(file, TAIL, max(0, size - TAIL))
+    whole, end, torn = tail.rpartition(b"\n")
+    line = whole.rpartition(b"\n")[2]
+    said = parsed(line) if end else None
+    return (Link(said["chain"], said["n"], hashed(line)) if said else None), torn

@@ -1,0 +1,52 @@
+"""``gateway audit``: looks whether an audit log was changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.audit.verify import Finding, Verification
+from gateway.audit.verify import verify as verified
+from gateway.cli.quarantine_entries import plain
+
+app = typer.Typer(help="The audit log: look whether it was changed.")
+
+
+@app.callback()
+def common() -> None:
+    """Make a group of it, though there is one command."""
+
+
+@app.command()
+def verify(
+    files: Annotated[
+        list[Path], typer.Argument(help="The files, the oldest first.", metavar="FILE...")
+    ],
+    holds: Annotated[
+        str, typer.Option(help="The hash of a line that must be there, as the log named it.")
+    ] = "",
+) -> None:
+    """Follow the chain of hashes through the lines, and say where it breaks."""
+    found = verified(files, holds.strip().lower())
+    for finding in found.findings:
+        typer.echo(_line(finding), err=finding.is_break)
+    if holds and not found.is_wanted_here:
+        typer.echo(
+            f"{holds}: no line has this hash: it was changed, or the end is cut off", err=True
+        )
+    for chain, last in found.chains.items():
+        typer.echo(f"chain {plain(chain)}: ends with number {last.number}, {last.hash}")
+    typer.echo(_summary(found))
+    if not found.is_whole:
+        raise typer.Exit(1)
+
+
+def _line(finding: Finding) -> str:
+    mark = "" if finding.is_break else "note: "
+    return f"{mark}{finding.path}, line {finding.line} {finding.text}"
+
+
+def _summary(found: Verification) -> str:
+    return f"{found.lines} lines: {'every chain is whole' if found.is_whole else 'NOT WHOLE'}"

@@ -1,0 +1,90 @@
+"""``gateway client``: secrets for the clients of the listener."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.assembly import credentials_path
+from gateway.cli.running import ConfigOption
+from gateway.credentials import changing, credential, new_secret, read_credentials
+from gateway.errors import ConfigurationError
+from gateway.settings import Settings, read
+
+app = typer.Typer(help="Make and take away the secrets that clients come to the listener with.")
+
+DEFAULT = Path("gateway.toml")
+NameArgument = Annotated[str, typer.Argument(help="The client's name, as in [clients.NAME].")]
+
+
+@app.command()
+def add(name: NameArgument, config: ConfigOption = DEFAULT) -> None:
+    """Make a secret, and show it, once. Kept is only its hash.
+
+    The client sends it as a bearer token, or as the password of basic credentials with its name.
+    """
+    settings = read(config)
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        raise ConfigurationError(
+            f"{name!r} is no name of a client: it has 1 to 64 letters, digits, '_' or '-'."
+        )
+    secret = new_secret()
+    path = credentials_path(settings)
+    with changing(path) as known:
+        known.append(credential(name, secret))
+    _say(f"Its hash is in {path}. The secret, which is shown only now:")
+    typer.echo(secret)
+    if name not in settings.clients:
+        _say(
+            f"{config} has no table for it, so it may call nothing yet. Add:\n"
+            f'\n[clients.{name}]\nallow = ["{next(iter(settings.services))}.*"]\n'
+        )
+
+
+@app.command("list")
+def show(config: ConfigOption = DEFAULT) -> None:
+    """Show each client: its secrets by their marks, and what it may call."""
+    settings = read(config)
+    marks = defaultdict(list)
+    for one in read_credentials(credentials_path(settings)):
+        marks[one.client].append(f"{one.mark} of {one.made}")
+    for name in sorted({*settings.clients, *marks}):
+        typer.echo(f"{name}: {', '.join(marks[name]) or 'no secret'}; {_rights(settings, name)}")
+    if not settings.clients:
+        _say("There are no clients in the settings: whoever reaches the listener may call all.")
+
+
+def _rights(settings: Settings, name: str) -> str:
+    table = settings.clients.get(name)
+    if table is None:
+        return "not in the settings, so it is not let in"
+    certificate = f"; certificate {table.certificate}" if table.certificate else ""
+    return f"may call {', '.join(table.allow) or 'nothing'}{certificate}"
+
+
+@app.command()
+def remove(
+    name: NameArgument,
+    mark: Annotated[
+        str, typer.Argument(help="The mark of one secret, as list shows it; without it, all.")
+    ] = "",
+    config: ConfigOption = DEFAULT,
+) -> None:
+    """Take secrets away: whoever comes with one of them is not let in any more."""
+    path = credentials_path(read(config))
+    with changing(path) as known:
+        gone = [one for one in known if one.client == name and one.mark.startswith(mark)]
+        if not gone:
+            which = f"secret {mark!r}" if mark else "secret"
+            raise ConfigurationError(f"{name} has no {which}: gateway client list shows them.")
+        known[:] = [one for one in known if one not in gone]
+    _say(f"{len(gone)} of {name} taken away. Running listeners know within 5 seconds.")
+
+
+def _say(text: str) -> None:
+    """Tell a person; what a program wants is on the standard output alone."""
+    typer.echo(text, err=True)

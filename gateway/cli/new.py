@@ -1,0 +1,101 @@
+"""``gateway new``: a folder with all that a service needs, from its WSDL."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gateway.cli import new_folder
+from gateway.contract import fetch, from_documents
+from gateway.errors import ContractError, OutOfBounds
+from gateway.queues.address import check_kind
+from gateway.settings import is_http, read
+from gateway.stubs import describing
+from gateway.stubs.model import Model
+from gateway.stubs.reading import read as read_model
+
+QUEUE = "sqlite:///queue.db"
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="The service, and the folder that is made for it.")],
+    wsdl: Annotated[str, typer.Option(help="Its WSDL: a file, or an address.")],
+    queue: Annotated[str, typer.Option(help="The queue, as in gateway.toml.")] = QUEUE,
+    host: Annotated[
+        bool, typer.Option("--host", help="Also make a service to fill in, and an example test.")
+    ] = False,
+    port: Annotated[str, typer.Option(help="One of the contract's ports; else the first.")] = "",
+    contract_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another host that documents of the contract may come from."),
+    ] = None,
+    contract_folder: Annotated[
+        Path | None,
+        typer.Option(help="The folder of the contract's files, where it is not the WSDL's own."),
+    ] = None,
+) -> None:
+    """Make a folder for a service: settings, contract, and what to call it with."""
+    target = Path.cwd() / name
+    new_folder.check_name(name, target.parent)
+    check_kind(queue)
+    with _progress() as say:
+        documents = _fetch(wsdl, name, contract_folder, contract_host or (), say)
+        say("understanding the contract")
+        contract = from_documents(documents, f"{name}.wsdl")
+        model = read_model(contract, port)
+        say("writing")
+        files = {f"{new_folder.CONTRACT}/{key}": data for key, data in documents.items()}
+        files |= new_folder.python_files(model, name, host)
+        files["gateway.toml"] = new_folder.settings(name, queue, model, host).encode()
+        with new_folder.made_whole(target) as folder:
+            new_folder.write(folder, files)
+            read(folder / "gateway.toml")
+    _show(name, model, files)
+
+
+def _fetch(
+    wsdl: str, name: str, folder: Path | None, hosts: Sequence[str], say: Callable[[str], None]
+) -> Mapping[str, bytes]:
+    """Return the documents of the contract, by the names of their files."""
+    is_web = is_http(wsdl)
+    location = wsdl if is_web else str(Path(wsdl).absolute())
+    own = {urlsplit(wsdl).netloc} if is_web else set()
+    try:
+        return fetch(
+            location,
+            name,
+            folder=folder or Path(location if not is_web else ".").parent,
+            hosts=frozenset(own | set(hosts)),
+            opened=lambda one: say(f"reading {one}"),
+        )
+    except OutOfBounds as error:
+        raise ContractError(
+            f"{error} (--contract-host HOST and --contract-folder FOLDER name more of them)"
+        ) from error
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done, to a terminal alone; large contracts take some seconds."""
+    console = Console(stderr=True)
+    with console.status("beginning") as status:
+        yield lambda text: status.update(escape(text))
+
+
+def _show(name: str, model: Model, files: Mapping[str, bytes]) -> None:
+    console = Console(soft_wrap=True)
+    for path in sorted(files):
+        console.print(f"[green]made[/]  {escape(f'{name}/{path}')}", highlight=False)
+    for note in (*model.notes, *describing.gaps(model, as_list=False)):
+        console.print(f"[yellow]![/] {escape(note)}", highlight=False)
+    count = len(model.operations)
+    console.print(f"\n{escape(name)} has {count} operations. Next:\n", highlight=False)
+    for command in (f"cd {name}", "gateway check", "gateway up"):
+        console.print(f"  {escape(command)}", highlight=False)

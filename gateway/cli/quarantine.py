@@ -1,0 +1,196 @@
+"""``gateway quarantine``: what was refused or failed: look at it, send it again, drop it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway import assembly
+from gateway.cli.quarantine_entries import Filter, Shown, chosen, plain, seconds
+from gateway.cli.running import ConfigOption, run
+from gateway.errors import ConfigurationError, EntryGone, Refused
+from gateway.message import Message
+from gateway.queue import Quarantine, Quarantined
+from gateway.settings import Settings, read
+
+DEFAULT = Path("gateway.toml")
+OUTPUT = "-"
+"""The file that is standard output."""
+
+app = typer.Typer(help="What was refused or failed: look at it, send it again, drop it.")
+
+IdArgument = Annotated[str, typer.Argument(help="The id of an entry.", metavar="ID")]
+IdsArgument = Annotated[list[str] | None, typer.Argument(help="The ids.", metavar="ID...")]
+SenderOption = Annotated[str, typer.Option(help="Of this client only.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Show one line of JSON for each.")]
+
+
+@app.command("list")
+def list_entries(
+    service: Annotated[str, typer.Option(help="For this service only.")] = "",
+    sender: SenderOption = "",
+    reason: Annotated[str, typer.Option(help="Only where the reason has this in it.")] = "",
+    older_than: Annotated[str, typer.Option(help="As in 90s, 15min, 12h, 7d.")] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT,
+) -> None:
+    """Show what is in quarantine, a line for each entry."""
+    wanted = Filter(service, sender, reason, seconds(older_than) if older_than else None)
+
+    async def look(quarantine: Quarantine, now: float) -> None:
+        found = [one async for one in quarantine.entries() if wanted(one, now)]
+        for line in Shown(as_json).lines(found):
+            typer.echo(line)
+
+    _with_quarantine(read(config), look)
+
+
+@app.command()
+def show(
+    id: IdArgument,
+    body: Annotated[
+        str, typer.Option(help="Write the envelope to this file; - is standard output.")
+    ] = "",
+    sender: SenderOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT,
+) -> None:
+    """Show all about an entry but its content; or write its content, byte by byte."""
+
+    async def look(quarantine: Quarantine, now: float) -> None:
+        (entry,) = await chosen(quarantine, [id], sender)
+        message = await quarantine.read(entry)
+        if body:
+            _write(message, body)
+        else:
+            typer.echo(Shown(as_json).whole(entry, message))
+
+    _with_quarantine(read(config), look)
+
+
+@app.command("send-again")
+def send_again(
+    ids: IdsArgument = None,
+    envelope: Annotated[
+        Path | None, typer.Option(help="Send this file, a repaired envelope, in its place.")
+    ] = None,
+    sender: SenderOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT,
+) -> None:
+    """Send requests again, each under a new id; the old fault stands."""
+    settings = read(config)
+    wanted = _named(ids)
+    repaired = None if envelope is None else _repaired(envelope, wanted, settings)
+
+    async def send(quarantine: Quarantine, entry: Quarantined) -> str:
+        new = await quarantine.send_again(entry, repaired, settings.lifetime)
+        told = {"id": entry.id, "sender": entry.sender, "sent_again": new}
+        return json.dumps(told) if as_json else f"{plain(entry.id)} sent again as {new}"
+
+    async def send_all(quarantine: Quarantine, now: float) -> None:
+        await _each(quarantine, await chosen(quarantine, wanted, sender), send)
+
+    _with_quarantine(settings, send_all)
+
+
+@app.command()
+def drop(
+    ids: IdsArgument = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everything that is there.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    sender: SenderOption = "",
+    config: ConfigOption = DEFAULT,
+) -> None:
+    """Remove entries for good."""
+    if all_ == bool(ids):
+        raise ConfigurationError("name the ids to drop, or all of them with --all.")
+
+    async def remove(quarantine: Quarantine, entry: Quarantined) -> str:
+        await quarantine.drop(entry)
+        return f"{plain(entry.id)} dropped"
+
+    async def remove_all(quarantine: Quarantine, now: float) -> None:
+        found = await chosen(quarantine, None if all_ else _named(ids), sender)
+        if found and not yes:
+            _ask(len(found))
+        await _each(quarantine, found, remove)
+
+    _with_quarantine(read(config), remove_all)
+
+
+def _with_quarantine(
+    settings: Settings, do: Callable[[Quarantine, float], Awaitable[None]]
+) -> None:
+    """Do something with the quarantine; it is told what time it is by the queue's clock."""
+
+    async def main() -> None:
+        async with assembly.opened_queue(settings) as queue:
+            await do(queue.quarantine, queue.clock())
+
+    run(main())
+
+
+def _named(ids: Sequence[str] | None) -> list[str]:
+    if not ids:
+        raise ConfigurationError("name the ids of entries: gateway quarantine list shows them.")
+    return list(dict.fromkeys(ids))
+
+
+def _repaired(path: Path, ids: Sequence[str], settings: Settings) -> bytes:
+    """Read the envelope that takes the place of a request's."""
+    if len(ids) != 1:
+        raise ConfigurationError("--envelope takes the place of one request: name one id.")
+    try:
+        envelope = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"--envelope: {path} cannot be read: {error.strerror}.") from error
+    if not envelope.strip():
+        raise ConfigurationError(f"--envelope: {path} is empty.")
+    if len(envelope) > settings.limits.request:
+        raise ConfigurationError(
+            f"--envelope: {path} has {len(envelope)} bytes, and limits.request accepts "
+            f"{settings.limits.request}."
+        )
+    return envelope
+
+
+async def _each(
+    quarantine: Quarantine,
+    entries: Sequence[Quarantined],
+    do: Callable[[Quarantine, Quarantined], Awaitable[str]],
+) -> None:
+    """Do something with each entry, and say so; one that cannot be done holds up no other."""
+    failed = False
+    for entry in entries:
+        try:
+            typer.echo(await do(quarantine, entry))
+        except (Refused, EntryGone) as error:
+            failed = True
+            typer.echo(f"error: {plain(entry.id)}: {error}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigurationError("there is no terminal to ask at: add --yes to drop them.")
+    what = "this entry" if count == 1 else f"these {count} entries"
+    typer.confirm(f"Remove {what} for good?", abort=True)
+
+
+def _write(message: Message, place: str) -> None:
+    if place == OUTPUT:
+        sys.stdout.buffer.write(message.body)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(place).write_bytes(message.body)
+    except OSError as error:
+        raise ConfigurationError(f"--body: {place} cannot be written: {error.strerror}.") from error
+    typer.echo(f"{len(message.body)} bytes in {place}")

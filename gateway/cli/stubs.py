@@ -1,0 +1,173 @@
+"""``gateway stubs``: Python to call a service with, or to be one, written from its WSDL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gateway.cli.options import with_options
+from gateway.contract import Contract, load
+from gateway.errors import ConfigurationError, ContractError
+from gateway.provision.publishing import HERE, relative
+from gateway.stub.embedded import pack
+from gateway.stubs import describing
+from gateway.stubs.changes import Changes, diff
+from gateway.stubs.client import ClientOptions, render
+from gateway.stubs.files import Written, write
+from gateway.stubs.filling import ServiceFiles, difference, service_files, write_service
+from gateway.stubs.model import Model
+from gateway.stubs.naming import snake
+from gateway.stubs.reading import ports, read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is written, and how: the options of the command."""
+
+    client: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a client to this file.")
+    ] = None
+    service: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a service to fill in to this file, and its base beside it."
+        ),
+    ] = None
+    service_name: Annotated[
+        str, typer.Option(metavar="NAME", help="The service's name in gateway.toml.")
+    ] = ""
+    port: Annotated[str, typer.Option(help="One of the contract's ports; else the first.")] = ""
+    is_async: Annotated[bool, typer.Option("--async", help="A client for asyncio.")] = False
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Put the contract into it: requests are checked first.")
+    ] = False
+    host: Annotated[
+        list[str] | None, typer.Option(help="A host that the contract may import from.")
+    ] = None
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing: show what would change.")] = (
+        False
+    )
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file that was not written by this.")
+    ] = False
+
+
+@with_options(Wanted)
+def stubs(
+    wsdl: Annotated[str, typer.Argument(help="The contract: a file, or its URL.")], wanted: Wanted
+) -> None:
+    """Write a typed client for a service, or a service to fill in, from its WSDL."""
+    _check(wanted)
+    console = Console(stderr=True, soft_wrap=True)
+    with console.status(f"reading {escape(wsdl)}"):
+        contract = load_wsdl(wsdl, wanted.host or ())
+        model = read(contract, wanted.port)
+    if not model.operations:
+        raise ContractError(
+            f"{wsdl}: no operation of port {model.port.name} can be called from a stub: "
+            f"{'; '.join(describing.gaps(model, as_list=False))}"
+        )
+    with console.status("writing"):
+        client = _client(wanted, wsdl, contract, model) if wanted.client else ""
+        files = service_files(wanted.service, model, _called(wsdl)) if wanted.service else None
+    if wanted.diff:
+        _show_difference(wanted.client, client, files)
+        return
+    if wanted.client:
+        _show(write(wanted.client, client, force=wanted.force), model)
+    if files:
+        _fill(files, model, wanted.force, console)
+    _show_notes(model, ports(contract), console)
+
+
+def _check(wanted: Wanted) -> None:
+    if wanted.client is None and wanted.service is None:
+        raise ConfigurationError("name what to write: --client FILE, --service FILE, or both.")
+
+
+def _fill(files: ServiceFiles, model: Model, force: bool, console: Console) -> None:
+    written, told = write_service(files, model, force=force)
+    for one in written:
+        _show(one, model)
+    _show_changes(told, files, console)
+
+
+def _client(wanted: Wanted, wsdl: str, contract: Contract, model: Model) -> str:
+    options = ClientOptions(
+        source=_called(wsdl),
+        service=wanted.service_name or snake(model.port.class_name),
+        is_async=wanted.is_async,
+        embedded=_packed(contract) if wanted.embed else "",
+    )
+    return render(model, options)
+
+
+def _show_difference(path: Path | None, client: str, files: ServiceFiles | None) -> None:
+    """Print what would change, as patch reads it; the status is 1 where anything would."""
+    old = path.read_text("utf-8", "replace") if path and path.exists() else ""
+    told = (diff(old, client, str(path)) if path else "") + (difference(files) if files else "")
+    typer.echo(told, nl=False)
+    raise typer.Exit(bool(told))
+
+
+def _show_changes(told: Changes, files: ServiceFiles, console: Console) -> None:
+    """Tell a person what to look at in the file that was filled in."""
+    base, own = files.base_path.name, files.path.name
+    lines = [
+        f"new, and answered 'not implemented' until {own} has it: {', '.join(told.added)}"
+        if told.added
+        else "",
+        f"has other parameters or another result now, see {base}: {', '.join(told.changed)}"
+        if told.changed
+        else "",
+        f"gone from the contract: {', '.join(told.removed)}" if told.removed else "",
+        f"is never called any more, and can leave {own}: {', '.join(told.orphans)}"
+        if told.orphans
+        else "",
+    ]
+    for line in filter(None, lines):
+        console.print(f"[yellow]![/] {escape(line)}", highlight=False)
+
+
+def load_wsdl(location: str, hosts: Iterable[str]) -> Contract:
+    """Load a contract from a file, with what lies beside it, or from a URL and its host.
+
+    Raises ContractError.
+    """
+    if location.lower().startswith(("http://", "https://")):
+        allowed = frozenset({urlsplit(location).netloc, *hosts})
+        return load(location, folder=Path.cwd(), hosts=allowed)
+    path = Path(location)
+    return load(path.name, folder=path.parent, hosts=frozenset(hosts))
+
+
+def _called(location: str) -> str:
+    """Return the last part of a location: where a contract lies differs between machines."""
+    return urlsplit(location).path.rpartition("/")[2] or location
+
+
+def _packed(contract: Contract) -> str:
+    files = relative(contract.publish(HERE), "queue:")
+    return pack(dict(reversed(files.items())))  # the WSDL comes last there
+
+
+def _show(written: Written, model: Model) -> None:
+    count = len(model.operations)
+    told = f"{count} operation{'s' if count != 1 else ''} of port {model.port.name}"
+    line = f"[green]{written}[/]  {escape(str(written.path))}  {escape(told)}"
+    Console(soft_wrap=True).print(line, highlight=False)
+
+
+def _show_notes(model: Model, known: Iterable[tuple[str, str]], console: Console) -> None:
+    """Tell what is not in the stub: other ports, and what could not be expressed."""
+    others = [name for _, name in known if name != model.port.name]
+    notes = [f"other ports, to be chosen with --port: {', '.join(others)}"] if others else []
+    for note in (*notes, *model.notes, *describing.gaps(model, as_list=False)):
+        console.print(f"[yellow]![/] {escape(note)}", highlight=False)

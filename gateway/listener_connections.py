@@ -1,0 +1,141 @@
+"""The listener's connections: how many there may be, and how long one may take to begin."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+log = logging.getLogger(__name__)
+
+KEPT = 75.0
+"""Seconds that a connection is kept for another call: longer than proxies keep theirs, or one of
+them would now and then send a call into a connection that just ended."""
+LINGER = 2.0
+"""Seconds in which what is left of a refused request is read and thrown away, so that its sender
+sees the answer."""
+BROKEN = "The request cannot be read: it is malformed, or has a line that is too long.\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """How many connections there may be, and the seconds in which each must have sent a head."""
+
+    connections: int = 1000
+    head: float = 10.0
+    reply: float = 300.0
+    """Seconds in which an answer must have been read."""
+
+
+class Connection(RequestHandler):
+    """A connection that ends when its first request does not come in time.
+
+    What the library does by itself for later ones (``KEPT``). Malformed requests are answered, and
+    logged, without a word of them: they may be half a secret.
+    """
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, server: web.Server, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._limits = limits
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        asyncio.get_running_loop().call_later(self._limits.head, self._end_unless_begun)
+
+    def _end_unless_begun(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; who does not read it in time does not get the rest."""
+        try:
+            async with asyncio.timeout(self._limits.reply):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            log.warning("an answer was not read in %g s: given up", self._limits.reply)
+            if isinstance(self.transport, asyncio.Transport):
+                self.transport.abort()  # closing would wait until the rest is read
+            return resp, True
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what the library could not read, or what failed outside of every handler."""
+        log.warning("a request was broken off: %s", "malformed" if status == 400 else status)
+        text = BROKEN if status == 400 else "The listener failed.\n"
+        response = web.Response(status=status, text=text)
+        response.headers["Server"] = ""
+        response.force_close()
+        return response
+
+
+class _Full(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+class Site(web.BaseSite):
+    """Where connections come in. ``tls`` is None for plain HTTP."""
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        place: tuple[str, int],
+        limits: ConnectionLimits,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        super().__init__(runner, ssl_context=tls)
+        self._place = place
+        self._limits = limits
+        self._full = False
+
+    @property
+    def name(self) -> str:
+        scheme = "http" if self._ssl_context is None else "https"
+        host, port = self._place
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def start(self) -> None:
+        """Listen. Raises OSError."""
+        await super().start()
+        host, port = self._place
+        handshake = None if self._ssl_context is None else self._limits.head
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection, host, port, ssl=self._ssl_context, ssl_handshake_timeout=handshake
+        )
+        self._place = (host, self._server.sockets[0].getsockname()[1])
+
+    def _connection(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None
+        is_full = len(server.connections) >= self._limits.connections
+        if is_full and not self._full:
+            log.warning("all %d connections are in use", self._limits.connections)
+        self._full = is_full
+        if is_full:
+            return _Full()
+        return Connection(
+            server,
+            self._limits,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEPT,
+            lingering_time=LINGER,
+        )

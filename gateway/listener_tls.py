@@ -1,0 +1,105 @@
+"""TLS for the listener, and what is read again while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+LOOK = 5.0
+"""Seconds between two looks whether a file has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """PEM files: the listener's certificate, its key, and whose clients' certificates count."""
+
+    certificate: Path
+    key: Path | None = None
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Files, and what reads them again. It raises ConfigurationError, and has changed nothing."""
+
+    paths: Sequence[Path]
+    load: Callable[[], None]
+
+
+def tls_context(settings: TlsSettings) -> ssl.SSLContext:
+    """Return what the listener speaks TLS with: 1.2 and later. Raises ConfigurationError.
+
+    With ``client_ca`` a client may show a certificate; one that shows none has to have a secret.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    load_certificate(context, settings)
+    if settings.client_ca is not None:
+        try:
+            context.load_verify_locations(settings.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"listener.tls.client_ca: {settings.client_ca} has no certificates in PEM"
+                f" ({_reason(error)})."
+            ) from error
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """Have new connections speak with what is in the files now. Raises ConfigurationError."""
+    try:
+        # A key behind a password would be asked for, where nobody is: there is none.
+        context.load_cert_chain(settings.certificate, settings.key, password=lambda: "")
+    except (OSError, ssl.SSLError) as error:
+        place = f"{settings.certificate}" + (f" with {settings.key}" if settings.key else "")
+        raise ConfigurationError(
+            f"listener.tls: {place} cannot be used ({_reason(error)}): it takes a certificate, its"
+            " chain and its key, in PEM and without a password."
+        ) from error
+
+
+def _reason(error: OSError) -> str:
+    return (getattr(error, "reason", None) or error.strerror or "unreadable").replace("_", " ")
+
+
+async def keep_fresh(rereads: Iterable[Reread], every: float = LOOK) -> None:
+    """Read files again whenever they have changed; what cannot be read changes nothing."""
+    watched = list(rereads)
+    seen = [_stamps(one.paths) for one in watched]
+    while True:
+        await asyncio.sleep(every)
+        for at, one in enumerate(watched):
+            before, seen[at] = seen[at], _stamps(one.paths)
+            if seen[at] != before:
+                _load(one)
+
+
+def _load(reread: Reread) -> None:
+    try:
+        reread.load()
+    except ConfigurationError as error:
+        log.warning("%s What was read before stays in use.", error)
+    else:
+        log.info("read again: %s", ", ".join(path.name for path in reread.paths))
+
+
+def _stamps(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
+    return [_stamp(path) for path in paths]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino

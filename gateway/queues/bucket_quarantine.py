@@ -1,0 +1,177 @@
+"""The quarantine in a bucket: an object for each request, with the reason in its metadata.
+
+A request that is sent again has its new id written down first, in an object beside the entry that
+can be made once: whoever goes on after a crash, or at the same time, sends the same request under
+the same id, which a queue takes once. That note stays until its lifecycle rule removes it: an entry
+may come back, where whoever put it aside died before the request was removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from urllib.parse import quote, unquote
+
+from gateway.errors import EntryGone, IdTaken, QueueUnavailable, Refused
+from gateway.message import ID_WINDOW, Clock, Message, id_time, new_id
+from gateway.queue import Collected, Quarantined, State
+from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
+from gateway.queues.bucket import Keys, from_object
+from gateway.queues.bucket_status import list_all
+from gateway.queues.quarantine import check_sendable, renewed
+from gateway.queues.s3_store import IfAbsent, Listed, Occupied, S3Store, Stored
+
+REASON = "gateway-reason"
+RAW = "gateway-raw"
+"""Metadata of what could not be read, and is kept as it was received, in JSON."""
+AT_ONCE = 20
+NOT_KNOWN = (
+    "It was to be sent again as {id}, a day ago or longer, and nothing tells any more whether it "
+    "was: look for that id in the audit log. Then drop it; or write its envelope to a file "
+    "(gateway quarantine show ID --body FILE), make a new call of that, and drop it then."
+)
+SENT_OTHERWISE = "It was sent again before, as {id}, with another envelope: drop it."
+
+Send = Callable[[Message], Awaitable[None]]
+Collect = Callable[[str, str, float], Awaitable[Collected]]
+
+
+class BucketQuarantine:
+    """What is kept aside in a bucket; ``send`` and ``collect`` are those of its queue."""
+
+    def __init__(
+        self, store: S3Store, keys: Keys, clock: Clock, send: Send, collect: Collect
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+        self._send = send
+        self._notes = _Notes(store, keys, clock)
+        self._collect = collect
+
+    async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
+        """Yield what is kept aside, in the order of the ids: a HEAD for each."""
+        prefix = self._keys.quarantine(id)
+        notes = {one.key for one in await list_all(self._store, self._notes.key(id))}
+        listed = [one for one in await list_all(self._store, prefix) if is_entry(self._keys, one)]
+        for at in range(0, len(listed), AT_ONCE):
+            looks = [self._look(one, notes) for one in listed[at : at + AT_ONCE]]
+            for entry in await asyncio.gather(*looks):
+                if entry is not None and id in ("", entry.id):
+                    yield entry
+
+    async def _look(self, listed: Listed, notes: set[str]) -> Quarantined | None:
+        stored = await self._store.head(listed.key)
+        if stored is None:
+            return None
+        sender, id = self._name(listed.key)
+        note = self._notes.key(self._last(listed.key))
+        sent_again = await self._store.get(note) if note in notes else None
+        message = from_object(stored, (sender, id))
+        return Quarantined(
+            id=id,
+            sender=sender,
+            reason=unquote(stored.metadata.get(REASON, "")),
+            since=_seconds(listed.modified),
+            size=stored.size,
+            service=message.target_service if isinstance(message, Message) else "",
+            is_request=bool(sender) and isinstance(message, Message) and not _is_raw(stored),
+            sent_again=sent_again.body.decode("ascii", "replace") if sent_again else "",
+            place=listed.key,
+        )
+
+    async def read(self, entry: Quarantined) -> Message:
+        stored = await self._store.get(entry.place)
+        if stored is None:
+            raise EntryGone(f"{entry.id} is not in quarantine any more")
+        message = from_object(stored, (entry.sender, entry.id))
+        if isinstance(message, Message):
+            return message
+        return Message(
+            body=stored.body, content_type=stored.content_type, id=entry.id, sender=entry.sender
+        )
+
+    async def send_again(
+        self, entry: Quarantined, envelope: bytes | None = None, lifetime: float = ID_WINDOW
+    ) -> str:
+        check_sendable(entry, envelope)
+        kept = await self.read(entry)
+        id = await self._notes.id(self._last(entry.place))
+        expires = self._clock() + lifetime
+        if not await self._is_sent(entry.sender, id):
+            try:
+                await self._send(renewed(kept, entry, envelope, id=id, expires=expires))
+            except IdTaken as error:
+                raise Refused(SENT_OTHERWISE.format(id=id)) from error
+        await self._store.delete(entry.place)
+        return id
+
+    async def _is_sent(self, sender: str, id: str) -> bool:
+        """Tell whether a request was sent under an id that is too old to be sent under now."""
+        if self._clock() - (id_time(id) or 0.0) < ID_WINDOW:
+            return False  # the queue takes it, once
+        found = await self._collect(sender, id, 0.0)
+        if found.state is State.UNKNOWN:
+            raise Refused(NOT_KNOWN.format(id=id))
+        return True
+
+    async def drop(self, entry: Quarantined) -> None:
+        if await self._store.head(entry.place) is None:
+            raise EntryGone(f"{entry.id} is not in quarantine any more")
+        await self._store.delete(entry.place)
+
+    def _last(self, key: str) -> str:
+        """Return the last part of the key of an entry, as it was before it was encoded."""
+        return unquote(key.removeprefix(self._keys.quarantine("")))
+
+    def _name(self, key: str) -> tuple[str, str]:
+        """Return who sent an entry, and its id; nobody, where it is no request."""
+        last = self._last(key)
+        return self._keys.name(self._keys.requests + last) or ("", last)
+
+
+class _Notes:
+    """The notes of a quarantine: under which id each entry goes out again."""
+
+    def __init__(self, store: S3Store, keys: Keys, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    def key(self, last: str) -> str:
+        """Return the key of the note about an entry, given the last part of the entry's."""
+        return self._keys.address.key("quarantine", "again", quote(last, safe=""))
+
+    async def id(self, last: str) -> str:
+        """Return the id to send an entry under: the first that was written down for it."""
+        note = self.key(last)
+        for attempt in range(ATTEMPTS):
+            id = new_id(self._clock)
+            try:
+                await self._store.put(note, id.encode(), only=IfAbsent(), content_type="text/plain")
+            except Occupied:
+                found = await self._store.get(note)
+                if found is not None:
+                    return found.body.decode("ascii", "replace")
+            except Unsure:
+                await pause(attempt)
+            else:
+                return id
+        raise QueueUnavailable("the store did not say whether it took a note; nothing was sent")
+
+
+def is_entry(keys: Keys, listed: Listed) -> bool:
+    """Tell whether an object in the quarantine is an entry: a note about one lies deeper."""
+    return "/" not in listed.key.removeprefix(keys.quarantine(""))
+
+
+def _is_raw(stored: Stored) -> bool:
+    return RAW in stored.metadata
+
+
+def _seconds(modified: str) -> float | None:
+    if not modified:
+        return None
+    moment = datetime.fromisoformat(modified)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,174 @@
+"""How much of the gateway each client may have: a share of what goes on now, and a daily quota.
+
+Over its share a client waits; only a quota that is used up is refused. All of it is counted by the
+process that asks, from its start on: several processes count each for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.errors import OverQuota, TransientError
+from gateway.message import Clock
+
+DAY = 86400.0
+UNLIMITED = 1 << 31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How much a client may have at a time; None: as much as there is."""
+
+    rate: float | None = None
+    """Requests in a second, on average."""
+    burst: int = 1
+    """How many may come at once, after a while in which none came."""
+    in_flight: int | None = None
+
+
+class _Bucket:
+    """Tokens that come back at a rate. A full one is how each client begins."""
+
+    def __init__(self, rate: float, burst: int, monotonic: Clock) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._monotonic = monotonic
+        self._tokens = float(burst)
+        self._seen = monotonic()
+
+    def tokens(self) -> float:
+        now = self._monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._rate)
+        self._seen = now
+        return self._tokens
+
+    def take(self) -> None:
+        self._tokens = self.tokens() - 1
+
+    def wait(self) -> float:
+        """Return in how many seconds there is a token."""
+        return max(0.0, (1 - self.tokens()) / self._rate)
+
+
+class Shares:
+    """What clients have at the moment. Those without a share of their own are not counted."""
+
+    def __init__(self, shares: Mapping[str, Share], monotonic: Clock = time.monotonic) -> None:
+        self.freed = asyncio.Event()
+        """Set when a client may have some of its share again."""
+        self._shares = dict(shares)
+        self._at_work: dict[str, int] = defaultdict(int)
+        self._buckets = {
+            client: _Bucket(share.rate, share.burst, monotonic)
+            for client, share in shares.items()
+            if share.rate is not None
+        }
+
+    def left(self) -> dict[str, int]:
+        """Return how many requests of each client may begin now."""
+        return {client: self._left(client) for client in self._shares}
+
+    def begin(self, client: str) -> bool:
+        """Count a request that begins; tell whether there was a share left for it."""
+        if client not in self._shares:
+            return True
+        if not self._left(client):
+            return False
+        self._at_work[client] += 1
+        if client in self._buckets:
+            self._buckets[client].take()
+        return True
+
+    def end(self, client: str) -> None:
+        """Count a request that began and has ended."""
+        if client in self._shares:
+            self.freed.set()
+            self._at_work[client] -= 1
+
+    def wait(self, client: str) -> float:
+        """Return in how many seconds the rate of a client lets another request begin."""
+        return self._buckets[client].wait() if client in self._buckets else 0.0
+
+    def soonest(self) -> float:
+        """Return in how many seconds the next of those who wait for their rate may go on."""
+        waits = [bucket.wait() for bucket in self._buckets.values()]
+        return min((one for one in waits if one > 0), default=float("inf"))
+
+    def _left(self, client: str) -> int:
+        in_flight = self._shares[client].in_flight
+        left = UNLIMITED if in_flight is None else in_flight - self._at_work[client]
+        if client in self._buckets:
+            left = min(left, int(self._buckets[client].tokens()))
+        return max(0, left)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What a client may use up in a day of UTC; None: no limit."""
+
+    requests: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(slots=True)
+class _Used:
+    day: int = 0
+    requests: int = 0
+    bytes: int = 0
+
+
+class Quotas:
+    """What clients have used up of their daily quotas. ``clock`` says which day it is."""
+
+    def __init__(self, quotas: Mapping[str, Quota], clock: Clock) -> None:
+        self._quotas = dict(quotas)
+        self._clock = clock
+        self._used: dict[str, _Used] = defaultdict(_Used)
+
+    @contextlib.contextmanager
+    def spent(self, client: str, size: int) -> Iterator[None]:
+        """Count a request while it is carried out; one that comes back is not used up.
+
+        Raises OverQuota.
+        """
+        self.spend(client, size)
+        try:
+            yield
+        except TransientError:
+            self._count(client, -1, -size)
+            raise
+
+    def spend(self, client: str, size: int) -> None:
+        """Count a request. Raises OverQuota where that is more than the client may use."""
+        quota = self._quotas.get(client)
+        if quota is None:
+            return
+        used = self._today(client)
+        if quota.requests is not None and used.requests + 1 > quota.requests:
+            raise OverQuota(self._left_of_day(), reason=f"{client}: {quota.requests} a day")
+        if quota.bytes is not None and used.bytes + size > quota.bytes:
+            raise OverQuota(self._left_of_day(), reason=f"{client}: {quota.bytes} bytes a day")
+        self._count(client, 1, size)
+
+    def _count(self, client: str, requests: int, size: int) -> None:
+        if client in self._quotas:
+            used = self._today(client)
+            used.requests = max(0, used.requests + requests)
+            used.bytes = max(0, used.bytes + size)
+
+    def _today(self, client: str) -> _Used:
+        day = int(self._clock() // DAY)
+        if self._used[client].day != day:
+            self._used[client] = _Used(day)
+        return self._used[client]
+
+    def _left_of_day(self) -> float:
+        return DAY - self._clock() % DAY
+
+
+NO_QUOTAS = Quotas({}, time.time)

@@ -1,0 +1,58 @@
+"""``[clients.NAME]``: who may call what, and how much of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from gateway.settings.values import Table, wrong
+
+_PATTERN = re.compile(r"\*|[A-Za-z0-9_*-]+\.[\w*.-]+")
+_CERTIFICATE = re.compile(r"[\x20-\x7e]{1,256}")
+
+
+class ClientTable(Table):
+    """A client: what it may call, how its certificate is called, and its limits."""
+
+    allow: tuple[str, ...] = ()
+    certificate: str | None = None
+    rate: Annotated[float | None, Field(gt=0, le=1e6)] = None
+    burst: Annotated[int | None, Field(ge=1, le=10**6)] = None
+    in_flight: Annotated[int | None, Field(ge=1, le=10000)] = None
+    daily: Annotated[int | None, Field(ge=1)] = None
+    daily_bytes: Annotated[int | None, Field(ge=1024)] = None
+
+    @field_validator("allow", mode="before")
+    @classmethod
+    def _are_patterns(cls, value: object) -> object:
+        patterns = value if isinstance(value, list) else [None]
+        if not all(isinstance(one, str) and _PATTERN.fullmatch(one) for one in patterns):
+            raise wrong('must be a list like ["orders.GetOrder", "orders.List*", "billing.*"]')
+        return tuple(patterns)
+
+    @field_validator("certificate")
+    @classmethod
+    def _is_name(cls, value: str | None) -> str | None:
+        if value is not None and not _CERTIFICATE.fullmatch(value):
+            raise wrong('must be a name as certificates have it, like "shop.example.com"')
+        return value
+
+    @model_validator(mode="after")
+    def _bursts_at_a_rate(self) -> ClientTable:
+        if self.burst is not None and self.rate is None:
+            raise wrong("has burst without rate: set both, or neither")
+        return self
+
+
+def check_certificates(clients: Mapping[str, ClientTable]) -> None:
+    """Refuse one name of a certificate for two clients."""
+    owners: dict[str, str] = {}
+    for name, table in clients.items():
+        if table.certificate is None:
+            continue
+        other = owners.setdefault(table.certificate.lower(), name)
+        if other != name:
+            raise wrong(f"{other} and {name} have the same certificate: each needs its own")

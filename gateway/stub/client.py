@@ -1,0 +1,148 @@
+"""The clients that stubs are built on: over a queue, through a listener, or straight by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypedDict, TypeVar, Unpack
+
+from zeep.transports import Transport
+
+from gateway.client import AsyncQueueTransport, QueueTransport
+from gateway.stub.embedded import Embedded
+from gateway.stub.exchange import Outgoing, request, result
+from gateway.stub.layout import Layout
+
+Queued = TypeVar("Queued", QueueTransport, AsyncQueueTransport)
+
+
+class Options(TypedDict, total=False):
+    """How a client calls."""
+
+    service: str
+    """In a queue: the name under which the gateway serves it."""
+    client: str
+    """In a queue: the name of the caller."""
+    timeout: float
+    """The longest wait for a reply, in seconds."""
+    folder: Path
+    """What a relative path to a queue's file begins at; else the current folder."""
+    transport: Transport
+    """For HTTP: one of zeep's own, with its certificates, passwords and proxies."""
+
+
+class Client:
+    """Calls one service. Threads may share it; close it with ``close``, or by leaving ``with``.
+
+    ``address`` is that of a queue, as in ``gateway.toml``, or an ``http://`` or ``https://`` one of
+    a listener, or of the service itself.
+
+    A call raises SoapFault or what is declared below it, UnwritableValue before anything is sent,
+    UnreadableReply, and what the transports raise: ``gateway.client.ReplyPending`` when the wait
+    runs out, or another of ``requests``'s and zeep's exceptions.
+    """
+
+    _layout: ClassVar[Layout]
+    _service: ClassVar[str]
+    _embedded: ClassVar[Embedded | None] = None
+
+    def __init__(self, address: str, **options: Unpack[Options]) -> None:
+        self._address = address
+        self._transport = _transport(QueueTransport, address, self._service, options)
+
+    @classmethod
+    def wsdl(cls) -> Mapping[str, bytes]:
+        """Return the documents of the contract by name, the WSDL first; empty without --embed."""
+        return cls._embedded.documents() if cls._embedded is not None else {}
+
+    def close(self) -> None:
+        """Release the queue, or the connections."""
+        if isinstance(self._transport, QueueTransport):
+            self._transport.close()
+        self._transport.session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _call(self, operation: str, /, **arguments: object) -> Any:
+        sent = _outgoing(self._layout, self._embedded, operation, arguments)
+        transport = self._transport
+        if isinstance(transport, QueueTransport):
+            response = transport.post(self._address, sent.body, sent.headers, one_way=sent.one_way)
+        else:
+            response = transport.post(self._address, sent.body, sent.headers)
+        return result(self._layout, operation, response)
+
+
+class AsyncClient:
+    """As Client, for one event loop; close it with ``aclose``, or by leaving ``async with``."""
+
+    _layout: ClassVar[Layout]
+    _service: ClassVar[str]
+    _embedded: ClassVar[Embedded | None] = None
+
+    def __init__(self, address: str, **options: Unpack[Options]) -> None:
+        self._address = address
+        self._transport = _transport(AsyncQueueTransport, address, self._service, options)
+
+    @classmethod
+    def wsdl(cls) -> Mapping[str, bytes]:
+        """Return the documents of the contract by name, the WSDL first; empty without --embed."""
+        return cls._embedded.documents() if cls._embedded is not None else {}
+
+    async def aclose(self) -> None:
+        """Release the queue, or the connections."""
+        if isinstance(self._transport, AsyncQueueTransport):
+            await self._transport.aclose()
+        self._transport.session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    async def _call(self, operation: str, /, **arguments: object) -> Any:
+        sent = _outgoing(self._layout, self._embedded, operation, arguments)
+        transport = self._transport
+        if isinstance(transport, AsyncQueueTransport):
+            response = await transport.post(
+                self._address, sent.body, sent.headers, one_way=sent.one_way
+            )
+        else:
+            post = transport.post
+            response = await asyncio.to_thread(post, self._address, sent.body, sent.headers)
+        return result(self._layout, operation, response)
+
+
+def _transport(
+    queued: type[Queued], address: str, service: str, options: Options
+) -> Queued | Transport:
+    """Return what carries the envelopes of a client to an address."""
+    timeout = options.get("timeout", 60.0)
+    if not address.lower().startswith(("http://", "https://")):
+        return queued(
+            address,
+            options.get("service", service),
+            client=options.get("client", "local"),
+            folder=options.get("folder"),
+            operation_timeout=timeout,
+        )
+    transport = options.get("transport")
+    if transport is None:
+        transport = Transport(timeout=timeout, operation_timeout=timeout)
+        transport.session.max_redirects = 0  # the POST would arrive as a GET, or somewhere else
+    return transport
+
+
+def _outgoing(
+    layout: Layout, embedded: Embedded | None, operation: str, arguments: Mapping[str, object]
+) -> Outgoing:
+    made = request(layout, operation, arguments)
+    if embedded is not None:
+        embedded.check(made.body, made.headers)
+    return made

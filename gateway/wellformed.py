@@ -1,0 +1,146 @@
+"""Whether a document is XML that SOAP allows, within limits: seen as it streams by, before a tree.
+
+The home of expat. libxml2 builds the tree afterwards, so what is let in has passed two parsers that
+were written apart; and however a message is made, no more of it is held than its own bytes.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from xml.parsers import expat
+
+from gateway.errors import Refused
+
+NOT_WELL_FORMED = "The message is not well-formed XML."
+DISAGREE = "Byte order mark, XML declaration and charset of the content type disagree on UTF-8/16."
+ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
+
+_MARKS = {codecs.BOM_UTF16_LE: "UTF-16LE", codecs.BOM_UTF16_BE: "UTF-16BE"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XmlLimits:
+    """How much XML a message may hold. Lengths are in characters."""
+
+    depth: int = 64
+    elements: int = 50_000
+    attributes: int = 64
+    """Of one element, namespace declarations not counted."""
+    namespaces: int = 64
+    """Declarations on one element."""
+    name: int = 256
+    """Of an element or an attribute, with its prefix."""
+    attribute_value: int = 64 << 10
+    comments: int = 1000
+
+
+USUAL = XmlLimits()
+
+
+USUAL = XmlLimits()
+
+
+def check_wellformed(data: bytes, charset: str, limits: XmlLimits) -> None:
+    """Refuse what is not well-formed, what SOAP forbids, and what is over a limit.
+
+    SOAP knows neither document types nor processing instructions (SOAP 1.1 section 3, SOAP 1.2
+    part 1 section 5); the first one ends the reading. ``charset`` is that of the content type,
+    empty where it has none. Raises Refused.
+    """
+    watch = _Watch(limits, _MARKS.get(data[:2], ""))
+    try:
+        # As a whole: in pieces, older expats read a token that is not complete again with each.
+        _parser(watch).Parse(data, True)
+    except expat.ExpatError as error:
+        place = f"line {error.lineno}, column {error.offset}"
+        raise Refused(NOT_WELL_FORMED, reason=place) from error
+    _check_charset(charset.upper(), watch)
+
+
+def _parser(watch: _Watch) -> expat.XMLParserType:
+    parser = expat.ParserCreate()
+    parser.ordered_attributes = True
+    parser.XmlDeclHandler = watch.declaration
+    parser.StartDoctypeDeclHandler = watch.document_type
+    parser.ProcessingInstructionHandler = watch.instruction
+    parser.CommentHandler = watch.comment
+    parser.StartElementHandler = watch.start
+    parser.EndElementHandler = watch.end
+    return parser
+
+
+class _Watch:
+    """What was met so far; what goes too far is refused there and then."""
+
+    def __init__(self, limits: XmlLimits, mark: str) -> None:
+        self.mark = mark
+        """The encoding that the byte order mark of UTF-16 tells; empty where there is none."""
+        self.encoding = "UTF-16" if mark else "UTF-8"
+        self._limits = limits
+        self._depth = self._elements = self._comments = 0
+
+    def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        # Not 1.1: there, other characters are XML, and the service behind may know that version.
+        if version != "1.0":
+            raise Refused("The message must be XML of version 1.0.")
+        declared = (encoding or self.encoding).upper()
+        if declared not in ENCODINGS:
+            raise Refused("The message must be encoded in UTF-8 or UTF-16.")
+        if self.mark and not declared.startswith("UTF-16"):
+            raise Refused(DISAGREE)
+        self.encoding = declared
+
+    def document_type(self, *rest: object) -> None:
+        raise Refused("A SOAP message must not contain a document type declaration.")
+
+    def instruction(self, *rest: object) -> None:
+        raise Refused("A SOAP message must not contain a processing instruction.")
+
+    def comment(self, text: str) -> None:
+        self._comments += 1
+        if self._comments > self._limits.comments:
+            raise _beyond(f"{self._limits.comments} comments in a message")
+
+    def start(self, name: str, attributes: list[str]) -> None:
+        """``attributes`` has names and values in turns."""
+        limits = self._limits
+        self._depth += 1
+        self._elements += 1
+        if self._depth > limits.depth:
+            raise _beyond(f"{limits.depth} elements inside each other")
+        if self._elements > limits.elements:
+            raise _beyond(f"{limits.elements} elements in a message")
+        if len(name) > limits.name:
+            raise _beyond(f"{limits.name} characters in a name")
+        if attributes:
+            _check_attributes(attributes, limits)
+
+    def end(self, name: str) -> None:
+        self._depth -= 1
+
+
+def _check_attributes(attributes: list[str], limits: XmlLimits) -> None:
+    names, values = attributes[::2], attributes[1::2]
+    declarations = sum(name[:5] == "xmlns" for name in names)
+    if declarations > limits.namespaces:
+        raise _beyond(f"{limits.namespaces} namespace declarations on an element")
+    if len(names) - declarations > limits.attributes:
+        raise _beyond(f"{limits.attributes} attributes on an element")
+    if max(map(len, names)) > limits.name:
+        raise _beyond(f"{limits.name} characters in a name")
+    if max(map(len, values)) > limits.attribute_value:
+        raise _beyond(f"{limits.attribute_value} characters in the value of an attribute")
+
+
+def _beyond(limit: str) -> Refused:
+    return Refused(f"No more than {limit} are accepted.")
+
+
+def _check_charset(charset: str, watch: _Watch) -> None:
+    """Refuse a charset of which the document is not (RFC 7303, section 3)."""
+    # Six letters: UTF-16, UTF-16LE and UTF-16BE go together, unless bytes say another order.
+    if charset and charset[:6] != watch.encoding[:6]:
+        raise Refused(DISAGREE)
+    if watch.mark and charset[6:] and charset != watch.mark:
+        raise Refused(DISAGREE)

@@ -1,0 +1,154 @@
+"""Random messages of the operations of a contract, from its own schemas; and what they validate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from random import Random
+
+from lxml import etree
+from sampler import Sampler
+
+from gateway.contract import Contract
+from gateway.contract.documents import linked
+from gateway.contract.names import SOAP_BINDINGS, clark, wsdl, xs
+from gateway.contract.operations import Operation
+from gateway.contract.schema_set import Wrapper, schema_set, schemas_by_namespace
+from gateway.soap import Element
+
+DIRECTIONS = ("input", "output")
+
+
+class Instances:
+    """Makes what may stand in the Body of each operation, and in its headers and faults."""
+
+    def __init__(self, contract: Contract, random: Random) -> None:
+        self.contract = contract
+        documents = contract.documents
+        schemas = list(schemas_of(contract))
+        self.sampler = Sampler(schemas, random, full=True)
+        self._roots = [linked(one, bare=True) for one in documents.values() if not one.is_schema]
+        # The gateway compiles the wrappers of rpc requests; here those of the replies count too.
+        self._schema = schema_set(documents, self._wrappers()).compile()
+
+    def message(self, operation: Operation, direction: str) -> list[Element]:
+        """Return what is in the Body of one message. Raises LookupError."""
+        if self._is_rpc(operation):
+            return [self.sampler.wrapper(*self._rpc(operation, direction)).root]
+        parts, body = self._parts(operation, direction), self._body(operation, direction)
+        listed = body.get("parts")
+        chosen = list(parts) if listed is None else listed.split()
+        elements = [clark(parts[name], parts[name].get("element", "")) for name in chosen]
+        return [self.sampler.element(name).root for name in elements]
+
+    def header(self, name: str) -> Element:
+        """Return an instance of a global element."""
+        return self.sampler.element(name).root
+
+    def errors(self, element: Element) -> str:
+        """Return what the contract's own schemas find wrong with an element; empty for nothing."""
+        if self._schema.validate(element):
+            return ""
+        return str(self._schema.error_log[0].message)
+
+    def _wrappers(self) -> Iterator[Wrapper]:
+        for operation in self.contract.operations:
+            for direction in DIRECTIONS[: 1 if operation.one_way else 2]:
+                if not operation.encoded and self._is_rpc(operation):
+                    name, kinds = self._rpc(operation, direction)
+                    yield Wrapper(name, tuple(kinds.items()))
+
+    def _rpc(self, operation: Operation, direction: str) -> tuple[str, Mapping[str, str]]:
+        """Return the name of an rpc message's wrapper, and the types of its parts."""
+        parts, body = self._parts(operation, direction), self._body(operation, direction)
+        listed = body.get("parts")
+        chosen = list(parts) if listed is None else listed.split()
+        local = operation.name + "Response" * (direction == "output")
+        namespace = body.get("namespace")
+        kinds = {name: clark(parts[name], parts[name].get("type", "")) for name in chosen}
+        return (f"{{{namespace}}}{local}" if namespace else local), kinds
+
+    def _parts(self, operation: Operation, direction: str) -> Mapping[str, Element]:
+        """Return the parts of a message, without those that its soap:header elements take."""
+        abstract = self._abstract(operation)
+        given = abstract.find(wsdl(direction))
+        assert given is not None
+        message = self._named("message", _qname(given, "message"))
+        parts = {part.get("name", ""): part for part in message.iterfind(wsdl("part"))}
+        bound = self._bound(operation).find(wsdl(direction))
+        for node in [] if bound is None else bound.iter("{*}header"):
+            same = _qname(node, "message") == _qname(given, "message")
+            if same and etree.QName(node).namespace in SOAP_BINDINGS:
+                parts.pop(node.get("part", ""), None)
+        return parts
+
+    def _body(self, operation: Operation, direction: str) -> Element:
+        bound = self._bound(operation).find(wsdl(direction))
+        found = None if bound is None else next(bound.iter("{*}body"), None)
+        if found is None:
+            raise LookupError(f"no soap:body for the {direction}")
+        return found
+
+    def _is_rpc(self, operation: Operation) -> bool:
+        bound = self._bound(operation)
+        binding = bound.getparent()
+        assert binding is not None
+        styles = (
+            mark.get("style")
+            for node in (bound, binding)
+            for mark in node
+            if etree.QName(mark).namespace in SOAP_BINDINGS
+        )
+        return next((style for style in styles if style), "document") == "rpc"
+
+    def _abstract(self, operation: Operation) -> Element:
+        binding = self._bound(operation).getparent()
+        assert binding is not None
+        port_type = self._named("portType", _qname(binding, "type"))
+        return _child(port_type, "operation", operation.name)
+
+    def _bound(self, operation: Operation) -> Element:
+        port = next(
+            port
+            for root in self._roots
+            for service in root.iterfind(wsdl("service"))
+            for port in service.iterfind(wsdl("port"))
+            if (service.get("name"), port.get("name")) == (operation.service, operation.port)
+        )
+        binding = self._named("binding", _qname(port, "binding"))
+        return _child(binding, "operation", operation.name)
+
+    def _named(self, what: str, name: str) -> Element:
+        for root in self._roots:
+            namespace = root.get("targetNamespace")
+            for node in root.iterfind(wsdl(what)):
+                if f"{{{namespace}}}{node.get('name')}" == name:
+                    return node
+        raise LookupError(f"no {what} {name}")
+
+
+def _qname(node: Element, attribute: str) -> str:
+    """Return what an attribute names; without a prefix or a default, the document's own."""
+    own = node.getroottree().getroot().get("targetNamespace")
+    return clark(node, node.get(attribute, ""), own)
+
+
+def _child(parent: Element, what: str, name: str) -> Element:
+    found = [one for one in parent.iterfind(wsdl(what)) if one.get("name") == name]
+    if len(found) != 1:
+        raise LookupError(f"{len(found)} declarations of {name}")
+    return found[0]
+
+
+def schemas_of(contract: Contract) -> Iterator[Element]:
+    """Yield the schemas of a contract; those without a namespace in that of their includer."""
+    for namespace, schemas in schemas_by_namespace(contract.documents).items():
+        for schema in schemas:
+            if not namespace or schema.get("targetNamespace"):
+                yield schema
+                continue
+            scope = {**schema.nsmap, None: namespace}
+            lent = etree.Element(xs("schema"), dict(schema.attrib), nsmap=scope)
+            lent.set("targetNamespace", namespace)
+            lent.extend(list(schema))
+            # Prefixes are looked up by node: written and read again, each has the new scope.
+            yield etree.fromstring(etree.tostring(lent), etree.XMLParser(huge_tree=True))

@@ -1,0 +1,611 @@
+"""The listener as a front door, on real sockets: who comes in, and what is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import ipaddress
+import logging
+import random
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from front import GET_ORDER, REPLY, Front, answer_of, fronted
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from gateway.credentials import Credentials, changing, credential
+from gateway.listener_auth import Recogniser, Unrecognised
+from gateway.listener_door import is_own
+from gateway.message import Message
+
+SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
+PLACE_ORDER = (
+    Path(__file__).parents[1] / "golden" / "envelopes" / "place_order_11.xml"
+).read_bytes()
+
+
+def bearer(secret: str) -> str:
+    return f"Bearer {secret}"
+
+
+def basic(name: str, secret: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
+
+
+@pytest.fixture
+async def front(tmp_path: Path):
+    """Without clients: everybody may call everything."""
+    async with fronted(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path):
+    async with fronted(tmp_path, SHOP) as made:
+        yield made
+
+
+# Who it is
+
+
+async def test_a_client_comes_in_with_its_secret_and_stays_itself_on_the_queue(guarded: Front):
+    for name, secret in guarded.secrets.items():
+        for said in (bearer(secret), basic(name, secret), f"bearer  {secret}"):
+            answer = await guarded.post(Authorization=said)
+            assert (answer.status, answer.body) == (200, b"<answered/>")
+            assert guarded.taken[-1].sender == name
+
+
+async def test_whoever_does_not_say_who_it_is_is_not_let_in(guarded: Front):
+    answer = await guarded.post()
+    assert answer.status == 401
+    assert "Basic" in answer.headers["www-authenticate"]
+    assert "Bearer" in answer.headers["www-authenticate"]
+    assert b"<faultcode>soap:Client</faultcode>" in answer.body
+    assert guarded.taken == []
+
+
+async def test_the_refusal_is_of_the_version_of_the_caller(guarded: Front):
+    answer = await guarded.post(Content_Type="application/soap+xml")
+    assert answer.headers["content-type"].startswith("application/soap+xml")
+    assert b"soap:Sender" in answer.body
+
+
+async def test_a_secret_that_is_not_quite_right_opens_nothing(guarded: Front):
+    shop, billing = guarded.secrets["shop"], guarded.secrets["billing"]
+    for said in (
+        bearer(shop[:-1]),
+        bearer(shop + "A"),
+        bearer(shop.swapcase()),
+        bearer(""),
+        basic("shop", billing),
+        basic("", shop),
+        basic("shop", ""),
+        basic("SHOP", shop),
+        "Basic !!!",
+        "Basic",
+        f"Digest {shop}",
+        shop,
+        f"Bearer {shop}, Bearer {billing}",
+    ):
+        answer = await guarded.post(Authorization=said)
+        assert answer.status == 401, said
+    assert guarded.taken == []
+
+
+@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), max_size=200))
+def test_no_header_but_the_right_one_opens(said: str):
+    recogniser = Recogniser(Credentials([credential("shop", "s3cret")]), {})
+    for scheme in ("", "Bearer ", "Basic "):
+        with pytest.raises(Unrecognised) as caught:
+            recogniser._of_secret(scheme + said)
+        assert said not in str(caught.value) or len(said) < 3
+
+
+async def test_two_headers_of_authorization_are_none(guarded: Front):
+    said = bearer(guarded.secrets["shop"])
+    data = (
+        f"POST /warehouse HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
+        f"Authorization: {said}\r\nAuthorization: {said}\r\nConnection: close\r\n"
+        f"Content-Length: {len(GET_ORDER)}\r\n\r\n"
+    ).encode() + GET_ORDER
+    assert answer_of(await guarded.exchange(data)).status in (400, 401)
+    assert guarded.taken == []
+
+
+async def test_no_header_with_a_name_in_it_is_believed(guarded: Front):
+    answer = await guarded.post(
+        Authorization=bearer(guarded.secrets["shop"]),
+        X_Client="billing",
+        X_Forwarded_User="billing",
+        X_Remote_User="billing",
+        X_SSL_Client_S_DN="CN=billing",
+        X_Forwarded_For="10.0.0.1",
+        Forwarded="for=10.0.0.1;host=evil.example",
+    )
+    assert answer.status == 200
+    assert guarded.taken[-1].sender == "shop"
+
+
+async def test_what_was_forwarded_is_nothing_to_the_listener(front: Front):
+    answer = await front.get("/warehouse?wsdl", X_Forwarded_Host="evil.example")
+    assert answer.status == 200
+    assert b"evil.example" not in answer.body
+
+
+# What it may
+
+
+async def test_an_operation_that_is_not_allowed_is_forbidden_before_the_queue(guarded: Front):
+    answer = await guarded.post(PLACE_ORDER, Authorization=bearer(guarded.secrets["shop"]))
+    assert answer.status == 403
+    assert b"may not call this operation" in answer.body
+    assert guarded.taken == []
+    answer = await guarded.post(PLACE_ORDER, Authorization=bearer(guarded.secrets["billing"]))
+    assert answer.status == 200
+
+
+async def test_a_client_that_has_no_right_learns_nothing_of_the_service(tmp_path: Path):
+    clients = {"shop": {"allow": ["depot.*"]}}
+    async with fronted(tmp_path, clients, services=("warehouse", "depot")) as front:
+        said = bearer(front.secrets["shop"])
+        index = await front.get("/", Authorization=said)
+        assert b"depot" in index.body
+        assert b"warehouse?wsdl" not in index.body
+        for path, status in (("/warehouse?wsdl", 404), ("/warehouse", 404), ("/depot?wsdl", 200)):
+            assert (await front.get(path, Authorization=said)).status == status
+        for path in ("/", "/depot", "/depot?wsdl", "/depot/replies/x"):
+            assert (await front.get(path)).status == 401
+        assert (await front.get("/healthz")).status == 200
+
+
+async def test_a_page_shows_what_its_reader_may_call(guarded: Front):
+    page = await guarded.get("/warehouse", Authorization=bearer(guarded.secrets["shop"]))
+    assert b"GetOrder" in page.body
+    assert b"PlaceOrder" not in page.body
+
+
+async def test_a_reply_is_collected_by_its_own_client_alone(guarded: Front):
+    own = bearer(guarded.secrets["shop"])
+    accepted = await guarded.post(Authorization=own, Prefer="respond-async")
+    path = accepted.headers["location"]
+    answer = await guarded.get(path, Authorization=own, Prefer="wait=10")
+    assert (answer.status, answer.body) == (200, b"<answered/>")
+    other = await guarded.get(path, Authorization=bearer(guarded.secrets["billing"]))
+    assert (other.status, other.body) == (404, b'{"state": "unknown"}')
+
+
+async def test_a_client_without_a_table_is_not_let_in(guarded: Front, caplog):
+    with changing(guarded.folder / "credentials.txt") as known:
+        known.append(credential("stranger", "its-secret"))
+    await asyncio.sleep(5.5)
+    assert (await guarded.post(Authorization=bearer("its-secret"))).status == 401
+    assert "stranger has a secret, and no table" in caplog.text
+
+
+async def test_a_secret_counts_soon_after_it_was_made_and_no_longer_than_it_is_there(
+    guarded: Front,
+):
+    path = guarded.folder / "credentials.txt"
+    with changing(path) as known:
+        old = known[0]
+        known[:] = [credential(old.client, "another")]
+    await asyncio.sleep(5.5)
+    assert (await guarded.post(Authorization=bearer("another"))).status == 200
+    assert (await guarded.post(Authorization=bearer(guarded.secrets["shop"]))).status == 401
+
+
+# How much
+
+
+async def test_over_its_share_a_client_is_told_to_come_back(tmp_path: Path):
+    clients = {"shop": {"allow": ["*"], "in_flight": 2}, "billing": {"allow": ["*"]}}
+    async with fronted(tmp_path, clients, answering=False) as front:
+        said = bearer(front.secrets["shop"])
+        first = [asyncio.create_task(front.post(Authorization=said)) for _ in range(2)]
+        while len(front.taken) < 2:
+            await asyncio.sleep(0.01)
+        refused = await front.post(Authorization=said)
+        assert refused.status == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert b"soap:Server.Busy" in refused.body
+        assert b"<retryAfter>1</retryAfter>" in refused.body
+        other = asyncio.create_task(front.post(Authorization=bearer(front.secrets["billing"])))
+        front.answering.set()
+        assert [one.status for one in await asyncio.gather(*first, other)] == [200] * 3
+        assert (await front.post(Authorization=said)).status == 200
+
+
+async def test_over_its_rate_a_client_is_told_when_there_is_more(tmp_path: Path):
+    clients = {"shop": {"allow": ["*"], "rate": 0.1, "burst": 2}}
+    async with fronted(tmp_path, clients) as front:
+        said = bearer(front.secrets["shop"])
+        statuses = [(await front.post(Authorization=said)).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        assert 5 <= int((await front.post(Authorization=said)).headers["retry-after"]) <= 10
+
+
+@pytest.mark.parametrize("quota", [{"daily": 1}, {"daily_bytes": len(GET_ORDER) + 1024}])
+async def test_a_daily_quota_that_is_used_up_is_refused(tmp_path: Path, quota: dict[str, int]):
+    clients = {"shop": {"allow": ["*"], **quota}, "billing": {"allow": ["*"]}}
+    body = GET_ORDER.ljust(1024)
+    async with fronted(tmp_path, clients) as front:
+        said = bearer(front.secrets["shop"])
+        assert (await front.post(body, Authorization=said)).status == 200
+        refused = await front.post(body, Authorization=said)
+        assert refused.status == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 86400
+        assert (
+            await front.post(body, Authorization=bearer(front.secrets["billing"]))
+        ).status == 200
+        assert len(front.taken) == 2
+
+
+# Browsers
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:8800"])
+async def test_a_name_that_is_not_the_listeners_is_answered_by_nothing(front: Front, host: str):
+    for answer in (await front.post(Host=host), await front.get("/warehouse?wsdl", Host=host)):
+        assert answer.status == 421
+        assert b"evil" not in answer.body
+    assert front.taken == []
+
+
+async def test_an_address_and_the_names_of_the_settings_are_the_listeners(tmp_path: Path):
+    async with fronted(tmp_path, hosts=["gateway"], url="https://soap.example.com/soap") as front:
+        for host in ("127.0.0.1", "[::1]:1", "localhost", "gateway:80", "SOAP.example.com"):
+            assert (await front.post(Host=host)).status == 200
+
+
+async def test_a_call_of_http_1_1_without_a_host_is_refused(front: Front):
+    data = b"POST /warehouse HTTP/1.1\r\nContent-Type: text/xml\r\nContent-Length: 0\r\n\r\n"
+    assert answer_of(await front.exchange(data)).status == 400
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "file://", "http://127.0.0.1"])
+async def test_a_page_of_another_site_may_not_post(front: Front, origin: str):
+    answer = await front.post(Origin=origin)
+    assert answer.status == 403
+    assert "access-control-allow-origin" not in answer.headers
+    assert front.taken == []
+
+
+async def test_a_page_of_the_listener_itself_may_post(front: Front):
+    assert (await front.post(Origin=f"http://127.0.0.1:{front.port}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""],
+)
+async def test_what_a_form_can_send_is_no_call(front: Front, content_type: str):
+    assert (await front.post(Content_Type=content_type)).status >= 400
+    assert front.taken == []
+
+
+async def ask_before(front: Front, origin: str):
+    return await front.ask(
+        "OPTIONS",
+        "/warehouse",
+        b"",
+        Origin=origin,
+        Access_Control_Request_Method="POST",
+        Access_Control_Request_Headers="soapaction",
+    )
+
+
+async def test_no_page_may_ask_beforehand_unless_its_origin_is_named(front: Front):
+    answer = await ask_before(front, "https://shop.example.com")
+    assert answer.status == 403
+    assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+async def test_a_page_of_a_named_origin_may_call_and_read_with_its_secret(tmp_path: Path):
+    origin = "https://shop.example.com"
+    async with fronted(tmp_path, SHOP, origins=[origin]) as front:
+        asked = await ask_before(front, origin)
+        assert (asked.status, asked.headers["access-control-allow-origin"]) == (204, origin)
+        assert "SOAPAction" in asked.headers["access-control-allow-headers"]
+        assert (await ask_before(front, f"{origin}.evil.example")).status == 403
+        said = bearer(front.secrets["shop"])
+        for answer, status in (
+            (await front.post(Origin=origin, Authorization=said), 200),
+            (await front.post(Origin=origin), 401),
+        ):
+            assert answer.status == status
+            assert answer.headers["access-control-allow-origin"] == origin
+            assert answer.headers["vary"] == "Origin"
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+# Floods, and those who take their time
+
+
+async def test_a_length_over_the_limit_is_refused_before_the_body_is_there(front: Front):
+    head = (
+        "POST /warehouse HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
+        "Connection: close\r\nContent-Length: 99999999999\r\n\r\n"
+    )
+    began = time.monotonic()
+    answer = answer_of(await front.exchange(head.encode()))
+    assert answer.status == 413
+    assert time.monotonic() - began < 10
+
+
+async def test_chunks_without_an_end_are_read_no_further_than_the_limit(front: Front):
+    head = (
+        b"POST /warehouse HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+    writer.write(head)
+    sent = 0
+    try:
+        while sent < 64 << 20:
+            writer.write(chunk)
+            await writer.drain()
+            sent += len(chunk)
+    except ConnectionError:
+        pass
+    answer = b""
+    try:
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+    except ConnectionError:
+        pass
+    assert not answer or answer_of(answer).status == 413
+    writer.close()
+    assert (await front.post()).status == 200
+    assert len(front.taken) == 1
+
+
+async def test_a_body_that_does_not_come_in_time_is_given_up(tmp_path: Path):
+    async with fronted(tmp_path, body_timeout=0.3) as front:
+        head = (
+            "POST /warehouse HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
+            "Connection: close\r\nContent-Length: 500\r\n\r\n<"
+        )
+        answer = answer_of(await front.exchange(head.encode()))
+        assert answer.status == 408
+        assert b"did not come in time" in answer.body
+
+
+async def test_extensions_of_chunks_without_an_end_are_given_up_too(tmp_path: Path):
+    async with fronted(tmp_path, body_timeout=0.5) as front:
+        reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+        writer.write(
+            b"POST /warehouse HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n1;"
+        )
+        answer, began = b"", time.monotonic()
+        while not answer and time.monotonic() - began < 10:
+            writer.write(b"x" * 1000)
+            try:
+                async with asyncio.timeout(0.05):
+                    answer = await reader.read(1 << 16)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        assert time.monotonic() - began < 5
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /warehouse HT", b"GET / HTTP/1.1\r\nHost: local"])
+async def test_a_head_that_does_not_come_in_time_ends_the_connection(tmp_path: Path, sent: bytes):
+    async with fronted(tmp_path, head_timeout=0.3) as front:
+        began = time.monotonic()
+        assert await front.exchange(sent) == b""
+        assert 0.2 < time.monotonic() - began < 5
+
+
+async def test_a_call_that_waits_longer_than_heads_may_take_is_answered(tmp_path: Path):
+    async with fronted(tmp_path, answering=False, head_timeout=0.2) as front:
+        call = asyncio.create_task(front.post())
+        await asyncio.sleep(0.6)
+        front.answering.set()
+        assert (await call).status == 200
+
+
+async def test_an_answer_that_is_not_read_in_time_is_given_up(tmp_path: Path, caplog):
+    async with fronted(tmp_path, connections=2, reply_timeout=0.5) as front:
+        front.reply = Message(body=b"<a>" + b"x" * (40 << 20) + b"</a>", content_type="text/xml")
+        stream = socket.create_connection(("127.0.0.1", front.port))
+        stream.sendall(HEAD + LENGTH + b"\r\n" + GET_ORDER)
+        while "was not read" not in caplog.text:
+            await asyncio.sleep(0.05)
+        stream.settimeout(5)
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while part := stream.recv(1 << 20):
+                received += len(part)
+        assert 0 < received < 40 << 20
+        stream.close()
+        front.reply = REPLY
+        for _ in range(3):
+            assert (await front.post()).status == 200
+
+
+async def test_connections_over_the_limit_are_ended_and_others_go_on(tmp_path: Path, caplog):
+    async with fronted(tmp_path, connections=3) as front:
+        await asyncio.sleep(0.1)
+        kept = [await asyncio.open_connection("127.0.0.1", front.port) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        with pytest.raises((ConnectionError, IndexError)):
+            await front.post()
+        kept.pop()[1].close()
+        await asyncio.sleep(0.1)
+        assert (await front.post()).status == 200
+        for _, writer in kept:
+            writer.close()
+    assert "all 3 connections are in use" in caplog.text
+
+
+# Smuggling: whatever the library may make of it, only what is unmistakable is carried out
+
+SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEAD = b"POST /warehouse HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(GET_ORDER)
+CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GET_ORDER), GET_ORDER)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(HEAD + LENGTH + b"Transfer-Encoding: chunked\r\n", id="length and chunks"),
+        pytest.param(HEAD + LENGTH + b"Content-Length: 0\r\n", id="two lengths"),
+        pytest.param(HEAD + b"Content-Length: 4, 4\r\n", id="a list of lengths"),
+        pytest.param(HEAD + b"Content-Length: +%d\r\n" % len(GET_ORDER), id="a sign"),
+        pytest.param(HEAD + b"Content-Length: 0x10\r\n", id="hexadecimal"),
+        pytest.param(HEAD + b"Content-Length: -1\r\n", id="negative"),
+        pytest.param(HEAD + b"Content-Length : %d\r\n" % len(GET_ORDER), id="blank before colon"),
+        pytest.param(HEAD + b"Transfer-Encoding: xchunked\r\n", id="unknown coding"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked, identity\r\n", id="chunks not last"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked, chunked\r\n", id="chunks twice"),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+            id="two codings",
+        ),
+        pytest.param(HEAD + b"X: a\r\n folded\r\n" + LENGTH, id="folded line"),
+        pytest.param(HEAD + b"X: a\rb\r\n" + LENGTH, id="bare CR"),
+        pytest.param(HEAD + b"X: a\x00b\r\n" + LENGTH, id="NUL"),
+        pytest.param(HEAD + b"X y: a\r\n" + LENGTH, id="blank in a name"),
+        pytest.param(HEAD + b": a\r\n" + LENGTH, id="no name"),
+        pytest.param(HEAD + b"Transfer-Encoding:\x0bchunked\r\n" + LENGTH, id="vertical tab"),
+        pytest.param(HEAD + b"Host: other\r\n" + LENGTH, id="two hosts"),
+        pytest.param(HEAD.replace(b"HTTP/1.1", b"HTTP/1.1x") + LENGTH, id="no version"),
+        pytest.param(HEAD.replace(b" HTTP/1.1", b"") + LENGTH, id="HTTP 0.9"),
+        pytest.param(HEAD.replace(b"POST ", b"POST\t") + LENGTH, id="a tab"),
+        pytest.param(
+            HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n" + LENGTH,
+            id="chunks in HTTP 1.0",
+        ),
+    ],
+)
+@pytest.mark.parametrize("body", [GET_ORDER, CHUNKED], ids=["plain", "chunked"])
+async def test_a_request_with_two_readings_is_refused_and_nothing_behind_it_is_read(
+    front: Front, head: bytes, body: bytes
+):
+    data = await front.exchange(head + b"\r\n" + body + SMUGGLED, patience=1.0)
+    assert data.count(b"HTTP/1.") <= 1, data
+    assert b"200 OK" not in data
+    assert front.taken == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"zz\r\nabc\r\n0\r\n\r\n", id="no size"),
+        pytest.param(b"-5\r\nabcde\r\n0\r\n\r\n", id="negative size"),
+        pytest.param(b"0x5\r\nabcde\r\n0\r\n\r\n", id="prefixed size"),
+        pytest.param(b"3\r\nabcdef\r\n0\r\n\r\n", id="longer than it says"),
+        pytest.param(b"fffffffffffffffff\r\nabc\r\n0\r\n\r\n", id="overflow"),
+        pytest.param(b"5\rXabcde\r\n0\r\n\r\n", id="bare CR behind the size"),
+    ],
+)
+async def test_chunks_that_are_none_are_refused(front: Front, body: bytes):
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    data = await front.exchange(head + body + SMUGGLED, patience=1.0)
+    assert data.count(b"HTTP/1.") <= 1, data
+    assert b"200 OK" not in data
+    assert front.taken == []
+
+
+async def test_whatever_bytes_come_nothing_fails_and_the_next_call_is_served(
+    guarded: Front, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    said = f"Authorization: {bearer(guarded.secrets['shop'])}\r\n".encode()
+    whole = HEAD + said + LENGTH + b"Connection: close\r\n\r\n" + GET_ORDER
+    chance = random.Random(5)
+    for _ in range(80):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data))
+            piece = chance.choice([b"", b"\r\n", b"\x00", b"\xff", b":", b" ", b"\n", b"%s"])
+            data[at : at + chance.randint(0, 3)] = piece
+        await guarded.exchange(bytes(data), patience=0.1)
+    assert not [one for one in caplog.records if one.exc_info]
+    assert all(message.sender == "shop" for message in guarded.taken)
+    assert (await guarded.post(Authorization=bearer(guarded.secrets["shop"]))).status == 200
+
+
+async def test_a_malformed_request_is_answered_without_a_word_of_it_or_of_the_library(front: Front):
+    data = await front.exchange(HEAD + b"X-Secret: canary\x00\r\n" + LENGTH + b"\r\n" + GET_ORDER)
+    assert answer_of(data).status == 400
+    for word in (b"canary", b"aiohttp", b"Python", b"Error"):
+        assert word not in data
+
+
+@pytest.mark.parametrize("size", [10_000, 100_000])
+async def test_lines_and_heads_that_are_too_long_are_refused(front: Front, size: int):
+    for head in (
+        HEAD + b"X: " + b"x" * size + b"\r\n",
+        HEAD.replace(b"/warehouse", b"/" + b"w" * size),
+        HEAD + b"".join(b"X%d: 1\r\n" % n for n in range(size // 10)),
+    ):
+        data = await front.exchange(head + LENGTH + b"\r\n" + GET_ORDER)
+        assert not data or answer_of(data).status in (400, 404, 431)
+    assert front.taken == []
+
+
+@examples(max_examples=200)
+@given(st.text(min_size=1, max_size=60))
+def test_no_other_name_is_the_listeners(name: str):
+    is_address = True
+    try:
+        ipaddress.ip_address(name.lower().rstrip(".").strip("[]"))
+    except ValueError:
+        is_address = False
+    expected = is_address or name.lower().rstrip(".") in ("localhost", "gateway")
+    assert is_own(name, {"gateway"}) is expected
+
+
+# The log
+
+
+async def test_whoever_is_refused_has_the_id_that_is_in_the_log(guarded: Front, caplog):
+    caplog.set_level(logging.INFO)
+    answers = [
+        await guarded.post(),
+        await guarded.post(PLACE_ORDER, Authorization=bearer(guarded.secrets["shop"])),
+    ]
+    for answer in answers:
+        id = re.search(rb"<id>(\w+)</id>", answer.body)
+        assert id is not None
+        lines = [r.getMessage() for r in caplog.records if id[1].decode() in r.getMessage()]
+        assert lines, answer.body
+    assert "shop may not call PlaceOrder" in caplog.text
+
+
+async def test_no_secret_is_in_the_log_at_any_level_whatever_is_done_with_it(
+    guarded: Front, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    canary = "cAnArY-0123456789"
+    shop = guarded.secrets["shop"]
+    for said in (bearer(canary), basic("shop", canary), basic(canary, "x"), f"{canary} x", canary):
+        await guarded.post(Authorization=said)
+        await guarded.get("/warehouse?wsdl", Authorization=said)
+    for head in (b"Authorization: Bearer " + canary.encode() + b"\x00\r\n",):
+        await guarded.exchange(HEAD + head + LENGTH + b"\r\n" + GET_ORDER)
+    await guarded.post(Authorization=bearer(shop))
+    await guarded.post(Authorization=basic("shop", shop))
+    await guarded.post(PLACE_ORDER, Authorization=bearer(shop))
+    (guarded.folder / "credentials.txt").write_text(f"shop {canary}\n")
+    await asyncio.sleep(5.5)
+    assert "is no credential" in caplog.text
+    written = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+    encoded = base64.b64encode(f"shop:{canary}".encode()).decode()
+    for secret in (canary, encoded, shop, basic("shop", shop)[6:]):
+        assert secret not in written
+    assert (await guarded.post(Authorization=bearer(shop))).status == 200

@@ -1,0 +1,75 @@
+"""The page of all limits, the settings and the code say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway import assembly
+from gateway.admission import Limits
+from gateway.backends.forward import ForwardSettings
+from gateway.backends.telltale import Telltales
+from gateway.errors import ConfigurationError
+from gateway.places import places
+from gateway.settings import Settings, from_values
+from gateway.settings.tables import LimitsTable
+from gateway.soapjms import GZIP_RATIO
+from gateway.wellformed import XmlLimits
+
+PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
+ADMISSION = r"^\| `(\w+)` \| `(\d+)` \| (\d+) to (\d+) \|"
+SETTINGS = r"^\| `(\w+)` \| integer \| `(\d+)` \|.*; (\d+) to (\d+)\. \|$"
+
+
+def settings(**limits: int) -> Settings:
+    values = {"queue": "memory:", "services": {"a": {"wsdl": "a.wsdl"}}, "limits": limits}
+    return from_values(values, Path("/"), "it")
+
+
+def rows(page: str, pattern: str) -> dict[str, tuple[int, ...]]:
+    """Return default, least and most of every limit that a page lists."""
+    text = (PAGES / page).read_text("utf-8")
+    found = re.findall(pattern, text.partition("imits")[2], re.MULTILINE)
+    known = LimitsTable.model_fields
+    return {name: tuple(map(int, numbers)) for name, *numbers in found if name in known}
+
+
+@pytest.mark.parametrize(
+    ("page", "pattern"), [("admission.md", ADMISSION), ("settings.md", SETTINGS)]
+)
+def test_every_limit_is_on_the_page_with_its_default(page, pattern):
+    defaults = {name: (field.default,) for name, field in LimitsTable.model_fields.items()}
+    assert {name: numbers[:1] for name, numbers in rows(page, pattern).items()} == defaults
+
+
+@pytest.mark.parametrize("name", LimitsTable.model_fields)
+def test_a_limit_may_be_what_the_page_says_and_no_more(name):
+    _, least, most = rows("admission.md", ADMISSION)[name]
+    assert rows("settings.md", SETTINGS)[name][1:] == (least, most)
+    settings(**{name: least})
+    settings(**{name: most})
+    for beyond in (least - 1, most + 1):
+        with pytest.raises(ConfigurationError, match=f"limits.{name}: "):
+            settings(**{name: beyond})
+
+
+def test_the_settings_have_the_defaults_of_the_code():
+    assert assembly.limits(settings()) == Limits()
+    assert LimitsTable().gzip_ratio == GZIP_RATIO
+    assert LimitsTable().reply == ForwardSettings(telltales=Telltales(places([]))).reply
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(XmlLimits)])
+def test_a_limit_on_xml_reaches_the_gate(name):
+    least = rows("admission.md", ADMISSION)[name][1]
+    assert getattr(assembly.limits(settings(**{name: least})).xml, name) == least
+
+
+@pytest.mark.parametrize("name", ["request", "header_blocks", "references"])
+def test_another_limit_reaches_the_gate(name):
+    assert getattr(assembly.limits(settings(**{name: 1024 if name == "request" else 3})), name) != (
+        getattr(Limits(), name)
+    )

@@ -1,0 +1,243 @@
+"""``gateway quarantine``: what a person and a program are shown, and what is asked first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.quarantine_entries import Filter, plain, seconds
+from gateway.errors import ConfigurationError
+from gateway.message import Message
+from gateway.queue import Quarantined
+from gateway.queues.sqlite import SqliteQueue
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 30.0
+SOAP = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'
+
+
+class Place:
+    """A folder with settings and a queue, in which three requests are in quarantine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "warehouse.wsdl").write_bytes((ROOT / "wsdl" / "warehouse.wsdl").read_bytes())
+        settings = 'queue = "sqlite:///queue.db"\n[services.a]\nwsdl = "warehouse.wsdl"\n'
+        (folder / "gateway.toml").write_text(settings)
+        self.ids = asyncio.run(self._fill())
+
+    async def _fill(self) -> list[str]:
+        queue = await SqliteQueue.open(self.folder / "queue.db")
+        ids = []
+        for sender, service, reason in (
+            ("shop", "orders", "Client: The Body does not follow the contract."),
+            ("shop", "billing", "Server.OutcomeUnknown: Nobody knows."),
+            ("farm", "orders", "Client: \x1b[31mred\nand a second line"),
+        ):
+            sent = Message(
+                body=SOAP, content_type="text/xml", sender=sender, target_service=service
+            )
+            await queue.send(sent)
+            (delivery,) = await queue.receive(1, 5)
+            await delivery.quarantine(reason, None)
+            ids.append(sent.id)
+        await queue.aclose()
+        return ids
+
+    def run(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "gateway", "quarantine", *map(str, arguments)]
+        values = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True} | options
+        done = subprocess.run(command, cwd=self.folder, timeout=PATIENCE, **values)
+        assert "Traceback" not in str(done.stderr)
+        return done
+
+    def listed(self, *arguments: object) -> list[dict[str, object]]:
+        done = self.run("list", "--json", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def waiting(self) -> list[Message]:
+        async def take() -> list[Message]:
+            queue = await SqliteQueue.open(self.folder / "queue.db")
+            deliveries = await queue.receive(10, 0)
+            await queue.aclose()
+            return [delivery.message for delivery in deliveries]
+
+        return asyncio.run(take())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_person_is_shown_a_line_for_each_entry(place):
+    done = place.run("list")
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["ID", "SINCE", "CLIENT", "SERVICE", "BYTES", "REASON"]
+    assert [row.split()[0] for row in rows] == place.ids
+    assert rows[0].split()[3:6] == ["shop", "orders", str(len(SOAP))]
+    assert rows[0].endswith("Client: The Body does not follow the contract.")
+    assert "\x1b" not in done.stdout
+    assert rows[2].endswith(r"\x1b[31mred\nand a second line")
+
+
+def test_a_program_is_shown_an_object_a_line(place):
+    first, *_ = place.listed()
+    assert time.strptime(str(first.pop("since")), "%Y-%m-%dT%H:%M:%SZ")
+    assert first == {
+        "id": place.ids[0],
+        "sender": "shop",
+        "service": "orders",
+        "code": "Client",
+        "reason": "Client: The Body does not follow the contract.",
+        "size": len(SOAP),
+        "is_request": True,
+        "sent_again": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (["--service", "orders"], [0, 2]),
+        (["--sender", "shop"], [0, 1]),
+        (["--reason", "outcomeunknown"], [1]),
+        (["--older-than", "1h"], []),
+        (["--older-than", "0s", "--sender", "farm"], [2]),
+    ],
+)
+def test_what_is_wanted_alone_is_listed(place, wanted, found):
+    assert [one["id"] for one in place.listed(*wanted)] == [place.ids[n] for n in found]
+
+
+def test_an_entry_is_shown_with_its_properties(place):
+    done = place.run("show", place.ids[0])
+    shown = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert shown["id"] == place.ids[0]
+    assert shown["SOAPJMS_contentType"] == "text/xml"
+    assert "Envelope" not in done.stdout
+    as_json = json.loads(place.run("show", place.ids[0], "--json").stdout)
+    assert as_json["properties"]["SOAPJMS_targetService"] == "orders"
+
+
+def test_the_content_of_an_entry_is_written_byte_by_byte(place, tmp_path):
+    done = place.run("show", place.ids[0], "--body", "-", text=False)
+    assert (done.returncode, done.stdout) == (0, SOAP)
+    place.run("show", place.ids[0], "--body", "kept.xml")
+    assert (tmp_path / "kept.xml").read_bytes() == SOAP
+
+
+def test_what_is_sent_again_waits_under_a_new_id(place):
+    done = place.run("send-again", *place.ids[:2], "--json")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["id"] for one in told] == place.ids[:2]
+    waiting = {one.id: one for one in place.waiting()}
+    assert set(waiting) == {one["sent_again"] for one in told}
+    assert waiting[told[0]["sent_again"]].correlation_id == place.ids[0]
+    assert [one["id"] for one in place.listed()] == [place.ids[2]]
+
+
+def test_a_repaired_envelope_is_sent_in_its_place(place, tmp_path):
+    (tmp_path / "repaired.xml").write_bytes(SOAP + b"\n")
+    done = place.run("send-again", place.ids[0], "--envelope", "repaired.xml")
+    assert done.stdout.startswith(f"{place.ids[0]} sent again as ")
+    (waiting,) = place.waiting()
+    assert waiting.body == SOAP + b"\n"
+
+
+def test_what_is_dropped_by_name_is_gone(place):
+    done = place.run("drop", place.ids[1], "--yes")
+    assert done.stdout == f"{place.ids[1]} dropped\n"
+    assert [one["id"] for one in place.listed()] == [place.ids[0], place.ids[2]]
+
+
+def test_everything_of_a_client_can_be_dropped(place):
+    assert place.run("drop", "--all", "--yes", "--sender", "shop").returncode == 0
+    assert [one["id"] for one in place.listed()] == [place.ids[2]]
+    place.run("drop", "--all", "--yes")
+    assert place.run("list").stdout == "nothing is in quarantine\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["show", "NOBODY"], "NOBODY is not in quarantine: gateway quarantine list shows what is."),
+        (["send-again", "NOBODY"], "NOBODY is not in quarantine"),
+        (["drop", "NOBODY", "--yes"], "NOBODY is not in quarantine"),
+        (["send-again"], "name the ids of entries"),
+        (["drop", "--yes"], "name the ids to drop, or all of them with --all."),
+        (["drop", "--all"], "there is no terminal to ask at: add --yes"),
+        (["list", "--older-than", "soon"], "--older-than: 'soon' is no age"),
+        (["send-again", "A", "B", "--envelope", "x"], "takes the place of one request"),
+        (["send-again", "A", "--envelope", "none.xml"], "none.xml cannot be read: No such file"),
+        (["send-again", "A", "--envelope", "empty.xml"], "empty.xml is empty."),
+        (["send-again", "A", "--envelope", "large.xml"], "limits.request accepts 1048576"),
+        (["show", "ID", "--body", "no/such/folder"], "no/such/folder cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line_and_nothing_is_done(place, arguments, says):
+    (place.folder / "empty.xml").write_bytes(b" \n")
+    (place.folder / "large.xml").write_bytes(b"x" * ((1 << 20) + 1))
+    done = place.run(*(place.ids[0] if one == "ID" else one for one in arguments))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert len(place.listed()) == 3
+
+
+def test_an_id_that_is_not_there_keeps_the_others_from_being_sent(place):
+    done = place.run("send-again", place.ids[0], "NOBODY")
+    assert done.returncode == 2
+    assert len(place.listed()) == 3
+
+
+@pytest.mark.parametrize(("answer", "left"), [(b"y\n", 0), (b"n\n", 3)])
+def test_at_a_terminal_it_is_asked_before_anything_is_dropped(place, answer, left):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "gateway", "quarantine", "drop", "--all"],
+        cwd=place.folder,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    os.write(ours, answer)
+    output, _ = process.communicate(timeout=PATIENCE)
+    os.close(ours)
+    os.close(theirs)
+    assert b"Remove these 3 entries for good?" in output
+    assert process.returncode == (0 if left == 0 else 1)
+    assert len(place.listed()) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("90s", 90.0), ("15min", 900.0), ("12h", 43200.0), ("7d", 604800.0)]
+)
+def test_an_age_is_read_as_a_person_writes_it(text, found):
+    assert seconds(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1.5h", "7 d"])
+def test_what_is_no_age_is_told(text):
+    with pytest.raises(ConfigurationError, match="is no age"):
+        seconds(text)
+
+
+def test_what_has_no_time_is_of_no_age():
+    entry = Quarantined(id="a", sender="b", reason="", since=None, size=0)
+    assert Filter()(entry, 1e9)
+    assert not Filter(age=0.0)(entry, 1e9)
+
+
+def test_control_characters_are_written_out():
+    assert plain("a\x07b\u202ec\n") == "a\\x07b\\u202ec\\n"
