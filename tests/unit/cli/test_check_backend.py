@@ -45,7 +45,7 @@ async def listening(context):
 
 
 async def test_a_certificate_is_verified_and_a_wrong_one_told_with_its_cure(settings, tmp_path):
-    authority = Authority(tmp_path)
+    authority = Authority.make(tmp_path, "ca")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.issue("orders.internal.example"))
     async with listening(context) as address:
