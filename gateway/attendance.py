@@ -11,6 +11,10 @@ from gateway.message import Clock, Message
 
 IN_PLACE = (0.2, 1.0)
 """Seconds before a request that certainly did not leave is tried again, under the same lease."""
+TRIAL = 10.0
+"""Seconds for which the others wait for the one that tries. One that is still at work by then has
+most likely reached the service, and may take hours: it is no reason to wait for so long."""
+NEVER = float("-inf")
 
 
 class Attendance:
@@ -23,7 +27,8 @@ class Attendance:
         self._endpoint = endpoint
         self._monotonic = monotonic
         self._away_since: float | None = None
-        self._is_tried = False
+        self._tried = NEVER
+        """When the last of those began that are finding out."""
 
     async def __call__(self, message: Message) -> Message | None:
         """Answer a request. Raises what the service raises, and LeftAlone.
@@ -32,14 +37,16 @@ class Attendance:
         """
         if self._away_since is None:
             return await self._ask(message)
-        if self._is_tried:
+        began = self._monotonic()
+        if began - self._tried < TRIAL:
             away = "another request finds out whether the service is back"
             raise LeftAlone(away, retry_after=self._rest())
-        self._is_tried = True
+        self._tried = began
         try:
             return await self._ask(message)
         finally:
-            self._is_tried = False
+            if self._tried == began:
+                self._tried = NEVER
 
     async def _ask(self, message: Message) -> Message | None:
         try:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.attendance import Attendance
+from gateway.attendance import TRIAL, Attendance
 from gateway.endpoint import Router
 from gateway.errors import Declined, LeftAlone, Unanswered, Unreached
 from gateway.message import Message
@@ -74,6 +74,45 @@ async def test_while_a_service_is_away_one_request_at_a_time_tries_it():
     backend.error = None
     backend.gate.set()
     assert await trying is REPLY
+    assert await attended(request()) is REPLY
+
+
+async def test_a_call_that_takes_long_keeps_no_others_from_a_service_that_is_back():
+    now, backend = 0.0, Backend()
+    attended = Attendance(backend, lambda: now)
+    with pytest.raises(Unreached):
+        await attended(request())
+    backend.error = None
+    backend.gate.clear()
+    lasting = asyncio.create_task(attended(request()))
+    await asyncio.sleep(0)
+    now = TRIAL - 0.1
+    with pytest.raises(LeftAlone):
+        await attended(request())
+    now = TRIAL
+    second = asyncio.create_task(attended(request()))
+    await asyncio.sleep(0)
+    with pytest.raises(LeftAlone):
+        await attended(request())
+    assert backend.calls == 5
+    backend.gate.set()
+    assert [await lasting, await second] == [REPLY, REPLY]
+    assert await attended(request()) is REPLY
+
+
+async def test_a_try_that_is_cancelled_leaves_the_next_one_free_to_try():
+    backend = Backend()
+    attended = Attendance(backend)
+    with pytest.raises(Unreached):
+        await attended(request())
+    backend.gate.clear()
+    trying = asyncio.create_task(attended(request()))
+    await asyncio.sleep(0)
+    trying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await trying
+    backend.error = None
+    backend.gate.set()
     assert await attended(request()) is REPLY
 
 
