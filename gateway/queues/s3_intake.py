@@ -70,7 +70,7 @@ class S3Intake:
             left = until - time.monotonic()
             if left <= 0 and not work.is_under_way:
                 return []
-            await work.change(self._rest(left))
+            await work.change(self._rest(left, room))
 
     def _is_worth_a_look(self) -> bool:
         """Tell whether it is time to list, or something may be free that a listing must confirm."""
@@ -94,12 +94,13 @@ class S3Intake:
             self._work.ready[candidate.key] = delivery
             self._lister.pace.note_work()
 
-    def _rest(self, left: float) -> float | None:
+    def _rest(self, left: float, room: int) -> float | None:
         """Return for how long nothing is to be done but to wait for what is under way."""
-        if self._work.is_under_way:
+        if self._work.listing or not room:
             return None
         due = min(self._lister.pace.left(), max(0.05, self._backlog.next_due()))
-        return max(0.0, min(left, due))
+        # A request that the store is slow to give holds up no listing of others.
+        return max(0.0, due if self._work.taking else min(left, due))
 
     async def aclose(self) -> None:
         """Give back what was taken and not settled: others have it at once."""

@@ -10,7 +10,7 @@ import clouds
 import pytest
 import servers
 from aiohttp import web
-from faults import FaultProxy, denied, kind
+from faults import FaultProxy, delayed, denied, kind
 
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
 from gateway.message import Message, Unreadable, new_id
@@ -148,6 +148,25 @@ async def test_a_client_with_pages_of_requests_hides_no_other(gateways, monkeypa
     await first.send(request(sender="bob", id=new_id(lambda: time.time() + 60)))
     taken = await first.receive(4, SOON)
     assert [one.message.sender for one in taken].count("bob") == 1
+
+
+async def test_a_request_that_the_store_is_slow_to_give_holds_up_no_later_one(store, address):
+    async with FaultProxy(address_of(store)) as proxy:
+        slow = proxy.inject(delayed(4 * SOON), kind("GET", "/requests/"))
+        place = parse_bucket(f"s3://{address.bucket}/orders?endpoint_url={proxy.url}")
+        queue = await S3Queue.open(place, QueueOptions())
+        await queue.send(request())
+        taking = asyncio.create_task(queue.receive(2, 4 * SOON))
+        while not slow.hits:
+            await asyncio.sleep(0.01)
+        later = await S3Queue.open(address, QueueOptions())  # another process: it wakes nobody here
+        await later.send(sent := request())
+        async with asyncio.timeout(SOON):
+            (delivery,) = await taking
+        assert delivery.message.id == sent.id
+        await delivery.answer(None)
+        await later.aclose()
+        await queue.aclose()
 
 
 async def test_an_object_that_is_no_request_is_put_aside_once(gateways, store, address):
