@@ -7,6 +7,7 @@ circle. A library is imported by its home alone, so that it can be replaced ther
 from __future__ import annotations
 
 import ast
+import configparser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,3 +220,10 @@ def test_every_dependency_has_a_home():
     names = [line.split()[0] for line in lines[: lines.index("")]]
     assert set(names) <= set(HOMES), "a dependency that no module is the home of"
     assert len(names) <= 12
+
+
+def test_a_wheel_has_every_package():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", "utf-8")
+    packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    assert set(settings["options"]["packages"].split()) == packages | {"gateway.wsdl"}
