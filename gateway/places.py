@@ -32,7 +32,7 @@ def _parts(address: str) -> Iterable[str]:
     except ValueError:  # an address that is none names nobody
         return ()
     name = re.escape(f"[{host}]" if ":" in host else host)
-    if _is_loopback(host):
+    if is_loopback(host):
         return (f"{_BEFORE}{name}:{port}(?!\\d)",) if port else ()
     if _is_word(host):
         # A text may well hold the word "orders" and not mean the machine.
@@ -51,7 +51,8 @@ def _is_word(host: str) -> bool:
     return host.isalpha()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can connect to a host. Any other name may lead elsewhere."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -2,7 +2,7 @@
 
 from gateway.assembly.clients import rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
-from gateway.assembly.forwarding import backend_address, forward_backend
+from gateway.assembly.forwarding import PORTS, backend_address, forward_backend
 from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
     gate,
@@ -17,6 +17,7 @@ from gateway.assembly.programs import listen, serve, up
 from gateway.assembly.secrets import Secrets
 
 __all__ = [
+    "PORTS",
     "Loaded",
     "Role",
     "Secrets",

@@ -9,14 +9,18 @@ from gateway.backends.forward import ForwardBackend, ForwardSettings
 from gateway.backends.telltale import Telltales
 from gateway.contract import Contract
 from gateway.errors import ConfigurationError
-from gateway.places import places
+from gateway.places import is_loopback, places
 from gateway.settings import Settings, is_http
+
+PORTS = {"http": 80, "https": 443}
+UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing is bound here
+"""All addresses of a machine."""
 
 
 def backend_address(settings: Settings, name: str, contract: Contract) -> str:
     """Return where a service is forwarded to. Raises ConfigurationError where nothing says so."""
     for address in _addresses(settings, name, contract):
-        if urlsplit(address).netloc in _own_places(settings):
+        if _is_own(settings, address):
             raise ConfigurationError(
                 f"services.{name}: {address} is this gateway's own listener: calls would go round "
                 "and round. Set forward to where the service is."
@@ -36,8 +40,19 @@ def _addresses(settings: Settings, name: str, contract: Contract) -> list[str]:
     return [] if contract.is_published else [one for one in contract.addresses() if is_http(one)]
 
 
-def _own_places(settings: Settings) -> set[str]:
-    return {settings.listener.bind, urlsplit(settings.listener.url or "").netloc}
+def _is_own(settings: Settings, address: str) -> bool:
+    """Tell whether an address leads to the listener: as its clients write it, or as this machine's.
+
+    Each loopback address has ports of its own; localhost, and a bind to all addresses, mean any.
+    """
+    table, parts = settings.listener, urlsplit(address)
+    if parts.netloc.lower() == urlsplit(table.url or "").netloc.lower():
+        return True
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    pair = {host, table.host.lower()}
+    is_any = "localhost" in pair or not pair.isdisjoint(UNSPECIFIED)
+    is_here = len(pair) == 1 or (is_any and all(map(is_loopback, pair - UNSPECIFIED)))
+    return is_here and port == table.port
 
 
 def forward_backend(settings: Settings, name: str, contract: Contract) -> ForwardBackend:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from gateway.listener_door import DoorSettings, door
 from gateway.listener_share import in_share
 from gateway.listener_tls import Reread, TlsSettings, load_certificate, tls_context
 from gateway.message import Clock
+from gateway.places import is_loopback
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -85,16 +85,6 @@ def check_exposure(settings: Settings) -> None:
             "listener.tls.certificate, listen on 127.0.0.1, or, where a proxy does TLS, set "
             "listener.unsafe_no_tls = true."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can connect to an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name: nobody knows where it leads tomorrow
-        return False
 
 
 def credentials_path(settings: Settings) -> Path:

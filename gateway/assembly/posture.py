@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.assembly.front import is_loopback
+from gateway.places import is_loopback
 from gateway.settings import Settings, Table
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,6 @@ from gateway.contract import Contract
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_http
 
-PORTS = {"http": 80, "https": 443}
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -73,7 +71,7 @@ async def _way(settings: Settings, name: str, address: str) -> Finding:
     """Connect to a service, and verify its certificate."""
     subject = f"service   {name}:"
     parts = urlsplit(address)
-    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    host, port = parts.hostname or "", parts.port or assembly.PORTS[parts.scheme]
     context, server_name = _tls(settings, name, host) if parts.scheme == "https" else (None, None)
     try:
         async with asyncio.timeout(settings.services[name].backend.connect):

@@ -349,9 +349,10 @@ def test_a_caller_who_waits_when_the_listener_stops_learns_where_the_reply_will_
         process.wait()
 
 
-def test_a_service_that_leads_back_to_its_own_listener_is_refused(folder):
+@pytest.mark.parametrize("host", ["127.0.0.1", "LocalHost"])
+def test_a_service_that_leads_back_to_its_own_listener_is_refused(folder, host):
     settings = 'queue="memory:"\n[services.a]\nwsdl="warehouse.wsdl"\n'
-    settings += 'forward="http://127.0.0.1:8800/a"\n[listener]\nbind="127.0.0.1:8800"'
+    settings += f'forward="http://{host}:8800/a"\n[listener]\nbind="127.0.0.1:8800"'
     done = gateway("serve", "-c", write(folder, settings))
     assert done.returncode == 2
     assert "own listener" in done.stderr
