@@ -1,6 +1,6 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
-from gateway.assembly.clients import rights
+from gateway.assembly.clients import may_call, rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.forwarding import PORTS, backend_address, forward_backend
 from gateway.assembly.front import check_listener, credentials_path
@@ -30,6 +30,7 @@ __all__ = [
     "listen",
     "load_contracts",
     "load_service_contract",
+    "may_call",
     "opened_queue",
     "policy",
     "queue_options",

@@ -35,6 +35,19 @@ def _operations(loaded: Mapping[str, Loaded]) -> set[str]:
     }
 
 
+def may_call(settings: Settings, client: str, service: str, operation: str = "") -> bool:
+    """Tell whether a client may call an operation; where none is named, any of the service.
+
+    By the settings alone: whether there is such an operation is not looked at.
+    """
+    if not settings.clients:
+        return True
+    table = settings.clients.get(client, ClientTable())
+    if operation:
+        return any(_matches(one, f"{service}.{operation}") for one in table.allow)
+    return any(_matches(one.partition(".")[0], service) for one in table.allow)
+
+
 def _rights(service: str, allowed: Mapping[str, Iterable[str]]) -> Rights:
     return Rights({name: _of(service, called) for name, called in allowed.items()})
 

@@ -40,15 +40,27 @@ def grant(
     """Sign for one request, so that whoever has it can send that one, and read its reply."""
     settings = read(config)
     address = _bucket(settings)
+    service, _, operation = target.partition(".")
+    service = _service(settings, service)
+    _check_rights(settings, client, service, operation)
+    request = _request(settings, client, service, operation, content_type)
+    reply_expires = int(expires + settings.lifetime)
+    _show(sign(address, request, length, expires, reply_expires), as_json)
+
+
+def _check_rights(settings: Settings, client: str, service: str, operation: str) -> None:
+    """Grant nothing that would be refused. Raises ConfigurationError."""
     if settings.clients and client not in settings.clients:
         raise ConfigurationError(
             f"there is no client {client!r} in the settings, so its request would be refused: "
             f"{', '.join(settings.clients)}."
         )
-    service, _, operation = target.partition(".")
-    request = _request(settings, client, _service(settings, service), operation, content_type)
-    reply_expires = int(expires + settings.lifetime)
-    _show(sign(address, request, length, expires, reply_expires), as_json)
+    if not assembly.may_call(settings, client, service, operation):
+        what = f"{service}.{operation}" if operation else f"anything of {service}"
+        raise ConfigurationError(
+            f"clients.{client}.allow: it may not call {what}, so its request would be refused: "
+            "add what it may call."
+        )
 
 
 def _bucket(settings: Settings) -> BucketAddress:

@@ -313,3 +313,17 @@ def test_nothing_is_granted_to_a_client_whose_request_would_be_refused(on_s3: Pa
     done = gateway("grant", "nobody", "--length", "10", "-c", on_s3)
     assert done.returncode == 2
     assert "there is no client 'nobody' in the settings" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("warehouse.GetLabel", "may not call warehouse.GetLabel"),
+        ("depot", "may not call anything of depot"),
+    ],
+)
+def test_nothing_is_granted_that_the_client_may_not_call(on_s3: Path, target: str, said: str):
+    on_s3.write_text(f"{on_s3.read_text()}\n[services.depot]\nwsdl = 'warehouse.wsdl'\n")
+    done = gateway("grant", "shop", target, "--length", "10", "-c", on_s3)
+    assert done.returncode == 2
+    assert f"clients.shop.allow: it {said}" in done.stderr

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.assembly.clients import quotas, rights, shares
+from gateway.assembly.clients import may_call, quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.errors import ConfigurationError, OverQuota
 from gateway.settings import from_values
@@ -99,3 +99,21 @@ def test_a_daily_quota_is_of_its_client_alone(built):
     used.spend("bob", 1)
     with pytest.raises(OverQuota):
         used.spend("alice", 1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "target", "may"),
+    [
+        ("*", ("warehouse", ""), True),
+        ("ware*.Get*", ("warehouse", ""), True),
+        ("ware*.Get*", ("warehouse", "GetOrder"), True),
+        ("ware*.Get*", ("warehouse", "ListOrders"), False),
+        ("depot.*", ("warehouse", ""), False),
+        ("depot.*", ("warehouse", "GetOrder"), False),
+    ],
+)
+def test_whether_a_client_may_call_is_known_without_the_contract(built, pattern, target, may):
+    settings, _ = built(alice={"allow": [pattern]})
+    assert may_call(settings, "alice", *target) is may
+    assert not may_call(settings, "nobody", *target)
+    assert may_call(built()[0], "nobody", *target)
