@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 MOST = 10
 CHECKS = "size, XML, envelope, headers, operation, SOAP action, addresses"
+ANY_CLIENT = "*"
+"""What ``sqs.senders`` calls a listener."""
 SHOWN = 4
 """Names in a line, at most."""
 _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
@@ -54,8 +56,9 @@ def _listener_callers(settings: Settings) -> str:
     table = settings.listener
     tls = "" if table.tls.certificate is None else ", over TLS"
     if settings.clients:
-        who = f"{_some(sorted(settings.clients))}, by secret or certificate, at {table.bind}{tls}"
-        return f"by HTTP may call: {who}"
+        by = "by secret" if table.tls.client_ca is None else "by secret or certificate"
+        who = _some(sorted(settings.clients))
+        return f"by HTTP may call: {who}, {by}, at {table.bind}{tls}"
     where = "this machine alone" if is_loopback(table.host) else "ANY MACHINE that reaches it"
     return f"by HTTP may call: {where}, at {table.bind}{tls}, unasked, as client {settings.client}"
 
@@ -65,12 +68,19 @@ def _queue_callers(settings: Settings) -> str:
     if scheme == "s3":
         return "whoever may write requests/ID.CLIENT into the bucket, as that CLIENT"
     if scheme == "sqs" and settings.sqs.senders:
-        return f"{_some(sorted(set(settings.sqs.senders.values())))}, by their credentials"
+        return f"{_some(_senders(settings))}, by their credentials"
     if scheme == "sqs":
         return "ALL who may send to it, as whom they say (sqs.senders is empty)"
     if scheme == "memory":
         return "this process alone"
     return "whoever may write the queue file"
+
+
+def _senders(settings: Settings) -> list[str]:
+    """Return the clients that principals are; a listener speaks for all of its own."""
+    names = set(settings.sqs.senders.values())
+    listeners = ["listeners as any client"] if ANY_CLIENT in names else []
+    return [*listeners, *sorted(names - {ANY_CLIENT})]
 
 
 def _checks(settings: Settings, role: Role) -> list[str]:

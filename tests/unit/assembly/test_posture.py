@@ -56,6 +56,9 @@ def test_senders_of_sqs_are_named_by_their_clients():
     sqs = {"senders": {"AROA1": "shop", "AROA2": "billing"}}
     lines = said(queue="sqs://q?replies=s3://b/p", sqs=sqs)
     assert "may call: billing, shop, by their credentials" in lines
+    sqs["senders"]["AROA3"] = "*"
+    lines = said(queue="sqs://q?replies=s3://b/p", sqs=sqs)
+    assert "may call: listeners as any client, billing, shop, by their credentials" in lines
 
 
 def test_what_may_be_carried_out_twice_is_named():
@@ -108,11 +111,16 @@ def test_clients_are_named_and_how_they_are_known():
         clients={"shop": {"allow": ["*"]}, "bank": {}},
         listener={"bind": "0.0.0.0:443", "tls": {"certificate": "a.pem"}},
     )
-    assert "may call: bank, shop, by secret or certificate, at 0.0.0.0:443, over TLS" in lines
+    assert "may call: bank, shop, by secret, at 0.0.0.0:443, over TLS" in lines
     assert "whether its client may call it" in lines
     assert "rights" not in lines.partition("off: ")[2]
     assert "TLS" not in lines.partition("off: ")[2]
     assert "off: rights and quotas of clients" in said()
+
+
+def test_certificates_of_clients_count_only_where_an_authority_is_named():
+    tls = {"certificate": "a.pem", "client_ca": "ca.pem"}
+    assert "shop, by secret or certificate, at" in said(clients={"shop": {}}, listener={"tls": tls})
 
 
 def test_a_service_whose_schema_is_not_checked_is_named():
