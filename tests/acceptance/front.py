@@ -14,6 +14,7 @@ import deployment
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.parts import listener
+from gateway.audit.record import nowhere
 from gateway.contract import load
 from gateway.credentials import changing, credential, new_secret
 from gateway.daemon import Gateway, GatewaySettings
@@ -139,7 +140,7 @@ async def fronted(
     if answering:
         front.answering.set()
     loaded = {name: Loaded(contract, None) for name in services}
-    door = listener(settings, loaded, queue)
+    door = listener(settings, loaded, queue, nowhere)
     gateway = Gateway(queue, front.answer, GatewaySettings(grace=0.2))
     running = [asyncio.create_task(one.run(stop)) for one in (door, gateway)]
     try:

@@ -30,6 +30,7 @@ from lxml import etree
 
 from gateway import assembly
 from gateway.assembly import parts
+from gateway.audit.record import nowhere
 from gateway.message import Message, new_id
 from gateway.queue import State
 from gateway.settings import Settings, from_values
@@ -98,13 +99,13 @@ class Way:
         settings = from_values({**values, "services": services}, self._settings.folder, "it")
         loaded = assembly.load_contracts(settings)
         self._queue = await enter(assembly.opened_queue(settings))
-        gateway = await enter(parts.gateway(settings, loaded, self._queue))
+        gateway = await enter(parts.gateway(settings, loaded, self._queue, nowhere))
         stop = asyncio.Event()
         running = asyncio.ensure_future(gateway.run(stop))
         self._stack.push_async_callback(_ended, stop, running)
         self._client = settings.client
         if self._is_http:
-            listener = parts.listener(settings, loaded, self._queue)
+            listener = parts.listener(settings, loaded, self._queue, nowhere)
             self._address = await enter(_serving(listener.application()))
             self._http = await enter(ClientSession(skip_auto_headers=("Content-Type",)))
 
