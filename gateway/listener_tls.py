@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
+from gateway.secret import changes
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +73,13 @@ def _reason(error: OSError) -> str:
     return (getattr(error, "reason", None) or error.strerror or "unreadable").replace("_", " ")
 
 
-async def keep_fresh(rereads: Iterable[Reread], every: float = LOOK) -> None:
+async def keep_fresh(rereads: Iterable[Reread]) -> None:
     """Read files again whenever they have changed; what cannot be read changes nothing."""
-    watched = list(rereads)
-    seen = [_stamps(one.paths) for one in watched]
+    watched = [(one, changes(one.paths)) for one in rereads]
     while True:
-        await asyncio.sleep(every)
-        for at, one in enumerate(watched):
-            before, seen[at] = seen[at], _stamps(one.paths)
-            if seen[at] != before:
+        await asyncio.sleep(LOOK)
+        for one, are_changed in watched:
+            if are_changed():
                 _load(one)
 
 
@@ -91,15 +90,3 @@ def _load(reread: Reread) -> None:
         log.warning("%s What was read before stays in use.", error)
     else:
         log.info("read again: %s", ", ".join(path.name for path in reread.paths))
-
-
-def _stamps(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
-    return [_stamp(path) for path in paths]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino

@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,9 @@ def secret(key: str, reference: str, around: Surroundings) -> Secret:
     return Secret(key, _from_file(key, path), path)
 
 
-def changes(paths: list[Path], clock: Callable[[], float] = time.monotonic) -> Callable[[], bool]:
+def changes(
+    paths: Sequence[Path], clock: Callable[[], float] = time.monotonic
+) -> Callable[[], bool]:
     """Return what tells whether files are others than when it was last asked."""
     seen = _stamps(paths)
     looked = clock()
@@ -91,7 +93,7 @@ def changes(paths: list[Path], clock: Callable[[], float] = time.monotonic) -> C
     return changed
 
 
-def _stamps(paths: list[Path]) -> list[Stamp]:
+def _stamps(paths: Sequence[Path]) -> list[Stamp]:
     return [_stamp(path) for path in paths]
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"gateway.errors"},
-    {"gateway.credentials", "gateway.listener_tls"},
+    {"gateway.credentials"},
     {
         "gateway.jms_uri",
         "gateway.multipart",
@@ -25,7 +25,7 @@ LAYERS = [
         "gateway.secret",
         "gateway.wellformed",
     },
-    {"gateway.soapjms"},
+    {"gateway.soapjms", "gateway.listener_tls"},
     {"gateway.message"},
     {"gateway.soap"},
     {
