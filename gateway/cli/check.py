@@ -71,6 +71,16 @@ def _clients(settings: Settings) -> Iterator[Finding]:
         counts = {service: one.count(name) for service, one in rights.items()}
         told = ", ".join(f"{n} of {service}" for service, n in counts.items() if n) or "none"
         yield Finding(f"client    {name}:", f"operations that it may call: {told}")
+    yield from _certificates(settings)
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    """Note the names of certificates that no listener with these settings would look at."""
+    if settings.listener.tls.client_ca is None:
+        for name, table in settings.clients.items():
+            if table.certificate is not None:
+                text = "its certificate is not looked at: that needs listener.tls.client_ca"
+                yield Finding(f"client    {name}:", text, is_note=True)
 
 
 async def _queue(settings: Settings) -> Finding:

@@ -271,6 +271,12 @@ def test_check_tells_what_each_client_may_call_and_a_slip_of_the_pen(guarded: Gu
     told = gateway("check", "-c", path).stdout
     assert "client    shop:  operations that it may call: 2 of warehouse" in told
     assert "client    back-office:  operations that it may call: 5 of warehouse" in told
+    assert "is not looked at" not in told
+    vain = guarded.folder / "vain.toml"
+    named = '[clients.shop]\ncertificate = "shop.example.com"\n'
+    vain.write_text(path.read_text().replace("[clients.shop]\n", named))
+    told = gateway("check", "-c", vain).stdout
+    assert "! client    shop:  its certificate is not looked at: that needs listener.tls" in told
     wrong = guarded.folder / "wrong.toml"
     wrong.write_text(path.read_text().replace("warehouse.GetOrder", "warehouse.GetOrdr"))
     done = gateway("check", "-c", wrong)
