@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ LAYERS = [
         "gateway.secret",
         "gateway.wellformed",
     },
-    {"gateway.soapjms", "gateway.listener_tls"},
+    {"gateway.soapjms"},
     {"gateway.message"},
     {"gateway.soap"},
     {
@@ -51,6 +52,7 @@ LAYERS = [
         "gateway.daemon",
         "gateway.listener_answers",
         "gateway.listener_connections",
+        "gateway.listener_tls",
         "gateway.client",
         "gateway.provision",
         "gateway.stubs",
@@ -220,6 +222,16 @@ def test_every_dependency_has_a_home():
     names = [line.split()[0] for line in lines[: lines.index("")]]
     assert set(names) <= set(HOMES), "a dependency that no module is the home of"
     assert len(names) <= 12
+
+
+def test_what_is_said_to_contributors_of_layers_is_so():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| \d+ \| (.*) \|$", text, re.MULTILINE)
+    told = {name: n for n, row in enumerate(rows) for name in re.findall(r"`(\w+)/?`", row)}
+    parts = [one.removeprefix("gateway.") for places in LAYERS for one in sorted(places)]
+    places = ["listener" if one.startswith("listener_") else one for one in parts]
+    assert set(places) == set(told)
+    assert [told[one] for one in places] == sorted(told[one] for one in places)
 
 
 def test_a_wheel_has_every_package():
