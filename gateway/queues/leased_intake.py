@@ -26,6 +26,8 @@ MARGIN = 1.0
 """Seconds longer than its lease that the claim of another must have stood still."""
 LAST_LOOK = 5.0
 """Seconds that what is being looked at may take at the end."""
+TOGETHER = 0.5
+"""Seconds that nothing more is received, at most, for the sake of what is being looked at."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
 
@@ -74,8 +76,18 @@ class Intake:
     async def _look(self, limit: int, wait: float) -> None:
         """Receive, until something has changed that is worth another look."""
         shelf = self._shelf
+        room = limit - len(shelf.taking)
+        if room > 0:
+            await self._receive(room, wait)
+        if shelf.taking and not shelf.ready:
+            # What the store is slow to give holds up no other, as long as there is room.
+            longest = TOGETHER if len(shelf.taking) < limit else None
+            await asyncio.wait(shelf.taking, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _receive(self, room: int, wait: float) -> None:
+        shelf = self._shelf
         shelf.changed.clear()
-        fetching = asyncio.create_task(self._fetch(limit, wait))
+        fetching = asyncio.create_task(self._fetch(room, wait))
         waking = asyncio.create_task(shelf.wake(wait))
         # A short receive always comes to its end, or an idle queue would never be asked.
         awaited = {fetching, waking} if wait else {fetching}
@@ -86,8 +98,6 @@ class Intake:
             fetching.cancel()  # what it received is kept by the pump, for the next
         if fetching.done():
             fetching.result()
-        if shelf.taking and not shelf.ready:
-            await asyncio.wait(shelf.taking, return_when=asyncio.FIRST_COMPLETED)
 
     async def _fetch(self, limit: int, wait: float) -> None:
         for one in await self._pump.receive(limit, wait):
@@ -105,6 +115,9 @@ class Intake:
         shelf = self._shelf
         if shelf.taking:
             await asyncio.wait(shelf.taking, timeout=LAST_LOOK)
+        for task in shelf.taking:
+            task.cancel()
+        await asyncio.gather(*shelf.taking, return_exceptions=True)
         held = [(one.give_back(), one.entry.received) for one in shelf.deliveries]
         put_off = [(self._pump.hold(one.received.handle, 0), one.received) for one in shelf.parked]
         await asyncio.gather(*(_tolerant(*one) for one in held + put_off))

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import json
 import time
+from dataclasses import replace
 
 import clouds
 import pytest
 import servers
+from faults import FaultProxy, delayed, kind
 
 from gateway.errors import LeaseLost
 from gateway.message import Message, Unreadable, new_id
@@ -42,6 +44,7 @@ class Place:
         self.bucket, self.url = servers.fresh_bucket(cloud), servers.fresh_queue(cloud)
         self.address = parse_bucket(f"s3://{self.bucket}/orders?doorbell={self.url}")
         self.keys = Keys(self.address)
+        self.endpoint = cloud.s3
         self._cloud = cloud
 
     def post(self, body: str) -> None:
@@ -92,6 +95,27 @@ async def mute(place, monkeypatch):
     async with opened(place) as queue:
         monkeypatch.setattr(queue._bell, "_silent_until", time.monotonic() + 600)
         yield queue
+
+
+async def test_a_request_that_the_store_is_slow_to_give_holds_up_no_later_one(place, mute):
+    async with FaultProxy(place.endpoint) as proxy:
+        slow = proxy.inject(delayed(4 * SOON), kind("GET", "/requests/"))
+        address = replace(
+            place.address, access=replace(place.address.access, s3_endpoint_url=proxy.url)
+        )
+        queue = await DoorbellQueue.open(address, QueueOptions())
+        await mute.send(first := request())
+        place.post(ring(f"orders/requests/{first.id}.alice"))
+        taking = asyncio.create_task(queue.receive(2, 4 * SOON))
+        while not slow.hits:
+            await asyncio.sleep(0.01)
+        await mute.send(later := request())
+        place.post(ring(f"orders/requests/{later.id}.alice"))
+        async with asyncio.timeout(SOON):
+            (delivery,) = await taking
+        assert delivery.message.id == later.id
+        await delivery.answer(None)
+        await queue.aclose()
 
 
 async def take(queue: DoorbellQueue):
