@@ -16,7 +16,7 @@ main() {
     install_python moto "moto[server,s3,sqs]==$MOTO"
     install_elasticmq
     install_minio
-    install_packages libfaketime strace # clocks that are hours off; what is opened
+    install_packages libfaketime strace openssl # clocks that are hours off; what is opened; certificates
     if [ "${1:-}" = --ceph ]; then
         install_packages "${CEPH[@]}"
     fi

@@ -96,7 +96,8 @@ def minio(folder: Path) -> Iterator[Cloud]:
         "MINIO_UPDATE": "off",
     }
     command = [MINIO, "server", "--address", f"127.0.0.1:{port}", folder / "objects"]
-    with _running(command, folder, f"{cloud.s3}/minio/health/ready", environ):
+    # Not /ready: that says 200 before there is a bucket to be made.
+    with _running(command, folder, f"{cloud.s3}/minio/health/cluster", environ):
         yield cloud
 
 
