@@ -43,7 +43,7 @@ def check_understood(envelope: Envelope, understood: Collection[str]) -> None:
 def _demanding(envelope: Envelope) -> Iterator[Element]:
     namespace = f"{{{envelope.version.namespace}}}"
     role, ours = _ROLES[envelope.version]
-    for block in () if envelope.header is None else envelope.header:
+    for block in () if envelope.header is None else envelope.header.iterchildren("*"):
         demand = block.get(f"{namespace}mustUnderstand", "").strip()
         if demand not in _NOT_DEMANDED and block.get(f"{namespace}{role}", "").strip() in ours:
             yield block

@@ -18,12 +18,14 @@ from sampler import Sample, Sampler
 
 from gateway.admission import Gate, Limits
 from gateway.backends.forward import ForwardBackend, ForwardSettings
+from gateway.backends.telltale import Telltales
 from gateway.contract import Contract, Operation, from_documents
 from gateway.contract.names import SOAP_BINDINGS, clark, parse, wsdl, xs
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
 from gateway.errors import Refused
 from gateway.message import Message
+from gateway.places import places
 from gateway.queues.sqlite import SqliteQueue
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
@@ -245,7 +247,7 @@ async def remote(contract: Contract, backend: Backend, folder: Path) -> AsyncIte
     """Yield the far side of a queue that a gateway drains into a backend."""
     async with serving(backend) as address:
         queue = await SqliteQueue.open(folder / "queue.db")
-        forward = ForwardBackend(address, ForwardSettings())
+        forward = ForwardBackend(address, ForwardSettings(telltales=Telltales(places([address]))))
         service = Service(Gate(contract, Limits()), forward, Policy(), queue.clock)
         gateway = Gateway(queue, Router({"large": service}), GatewaySettings())
         stop = asyncio.Event()

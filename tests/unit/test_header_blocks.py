@@ -38,6 +38,11 @@ def test_what_does_not_demand_it_passes(version, demand):
 
 
 @BOTH
+def test_a_comment_among_header_blocks_demands_nothing(version):
+    check_understood(envelope("<!-- a --><h:b/>", version), set())
+
+
+@BOTH
 def test_what_is_understood_passes_by_its_whole_name(version):
     check_understood(envelope('<h:a e:mustUnderstand="1"/>', version), {"{urn:h}a"})
     with pytest.raises(NotUnderstood):

@@ -41,7 +41,7 @@ def test_what_is_not_expressed_is_told_with_its_operations(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([str(WAREHOUSE)], "name what to write: --client FILE."),
+        ([str(WAREHOUSE)], "name what to write: --client FILE, --service FILE, or both."),
         (["nowhere.wsdl", "--client", "c.py"], "nowhere.wsdl is not there"),
         ([str(WAREHOUSE), "--client", "c.py", "--port", "x"], "name one of WarehouseSoap11, "),
         ([str(WAREHOUSE), "--client", "mine.py"], "mine.py was not written by gateway stubs"),

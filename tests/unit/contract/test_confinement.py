@@ -522,18 +522,18 @@ class Verified:
 def test_tls_is_verified_with_the_authority_and_the_name_that_are_set(
     site, folder, wsdl, get, tmp_path
 ):
-    authority = Authority(tmp_path)
+    authority = Authority.make(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.issue("orders.internal.example"))
     site.server.socket = context.wrap_socket(site.server.socket, server_side=True)
     site.pages["/a"] = (200, {}, wsdl(get))
     url, hosts = f"https://{site.host}/a", frozenset({site.host})
-    right = Verified(authority.certificate, "orders.internal.example")
+    right = Verified(authority.file, "orders.internal.example")
     assert load(url, folder=folder, hosts=hosts, access=access(site.host, tls=right)).operations
     for wrong in (
         None,
-        Verified(authority.certificate),
-        Verified(authority.certificate, "x.example"),
+        Verified(authority.file),
+        Verified(authority.file, "x.example"),
     ):
         with pytest.raises(ContractError, match=r"is not trusted; name its authority"):
             load(url, folder=folder, hosts=hosts, access=access(site.host, tls=wrong))
