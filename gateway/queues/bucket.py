@@ -18,6 +18,8 @@ Name = tuple[str, str]
 """Sender and id: together they name a request."""
 
 VERSION = 1
+RINGS = "gateway-rings"
+"""Metadata of a request whose client rings the doorbell itself."""
 METADATA_LIMIT = 2048
 """Bytes of the names and values of user metadata (S3 user guide, "Working with metadata")."""
 PROPERTIES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from gateway.errors import IdTaken, QueueUnavailable
 from gateway.message import Message, check_identity, digest, id_time
@@ -27,14 +28,15 @@ class BucketClient:
         self._registers = registers
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
-    async def send(self, message: Message) -> bool:
+    async def send(self, message: Message, extra: Mapping[str, str] | None = None) -> bool:
         """Put a request into the bucket; tell whether it may be new to the gateways.
 
-        Raises Refused, IdTaken, QueueUnavailable.
+        ``extra`` is metadata of its object beside the message's own. Raises Refused, IdTaken,
+        QueueUnavailable.
         """
         check_identity(message, self._store.clock())
         name, own = (message.sender, message.id), digest(message).hex()
-        metadata = to_metadata(message)
+        metadata = {**to_metadata(message), **(extra or {})}
         known = self._sent.get(name) or await self._answered(name)
         if known and known != own:
             raise IdTaken

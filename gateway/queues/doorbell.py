@@ -7,15 +7,16 @@ does; and what neither told of is found by a sweep once a minute.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.errors import QueueUnavailable
 from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
-from gateway.queues.bucket import Keys, check_format
+from gateway.queues.bucket import RINGS, Keys, check_format
 from gateway.queues.bucket_client import BucketClient
 from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.bucket_quarantine import BucketQuarantine
@@ -70,7 +71,8 @@ class DoorbellQueue:
         return cls(store, keys, Bell(client, address.doorbell, options.lease), options)
 
     async def send(self, message: Message) -> None:
-        if await self._client.send(message):
+        rings = await self._bell.is_within_reach()
+        if await self._client.send(message, {RINGS: "1"} if rings else None) and rings:
             await self._bell.ring(self._keys.request((message.sender, message.id)))
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
@@ -116,20 +118,33 @@ class Bell:
             self._pump = self._pump or SqsPump(self._client, url, self._lease)
         return self._pump
 
+    async def is_within_reach(self) -> bool:
+        """Tell whether a ring is worth a try: a client with rights to S3 alone has none."""
+        if time.monotonic() < self._silent_until:
+            return False
+        with self._failing("the doorbell is not there"):
+            async with asyncio.timeout(RING_LIMIT):
+                await self.pump()
+        return self._pump is not None
+
     async def ring(self, key: str) -> None:
         """Tell that a request waits. It is in the bucket: without the ring it is found later."""
-        if time.monotonic() < self._silent_until:
-            return
-        try:
+        with self._failing(f"{key} is in the bucket, and its bell was not rung"):
             async with asyncio.timeout(RING_LIMIT):
                 pump = await self.pump()
                 await pump.send(Outgoing(body=ring(key)))
+
+    @contextlib.contextmanager
+    def _failing(self, what: str) -> Iterator[None]:
+        """Be silent for a while after a failure: a ring only makes things faster."""
+        try:
+            yield
         except (NotAllowed, QueueMissing) as error:
             log.info("requests are left to S3's notification and the sweep: %s", error)
             self._silent_until = time.monotonic() + NOT_ALLOWED
         except (QueueUnavailable, TimeoutError) as error:
             reason = str(error) or f"no answer in {RING_LIMIT:g} s"
-            log.warning("%s is in the bucket, and its bell was not rung: %s", key, reason)
+            log.warning("%s: %s", what, reason)
             self._silent_until = time.monotonic() + DOWN
 
     async def aclose(self) -> None:
@@ -142,8 +157,7 @@ class _Gateway:
     """The half of a queue that a gateway has, and a client does without."""
 
     def __init__(self, store: S3Store, keys: Keys, pump: SqsPump, options: QueueOptions) -> None:
-        # One that is over the limit by less is refused with the fault that says so.
-        porter = Porter(store, keys, pump, 2 * options.limit, self._tend)
+        porter = Porter(store, keys, pump, options, self._tend)
         self._pump = pump
         self._sweep = Sweep(store, keys, lambda: porter.known.at_work)
         self._intake = Intake(pump, store.clock, options.lease, porter.open)

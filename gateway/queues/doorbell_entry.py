@@ -10,9 +10,10 @@ from weakref import WeakValueDictionary
 
 from gateway.errors import QueueError
 from gateway.message import Message, Unreadable
-from gateway.queues.bucket import Keys, Name, encoded, from_object
+from gateway.queues.bucket import RINGS, Keys, Name, encoded, from_object
 from gateway.queues.doorbell_messages import Ring, Stray, Sweeping, Trial, parse, ring
 from gateway.queues.leased import Entry, Ledger
+from gateway.queues.options import QueueOptions
 from gateway.queues.registers import REASON_LIMIT, Claim, Register, Registers
 from gateway.queues.s3_delivery import Removal
 from gateway.queues.s3_store import S3Store, Stored
@@ -25,28 +26,32 @@ REMEMBERED = 10_000
 """Requests taken out of the bucket that are remembered: a second ring for one may be late."""
 TOGETHER = 0.05
 """Seconds that a request which was read waits for those that were received with it."""
+LATER = 2 / 3
+"""The part of a lease for which a notification is put off where the client rings as well: by then
+whoever took the request for that ring has answered it, or has written a claim."""
 NO_KEY = "its key is not requests/ID.CLIENT"
 
 
 class Porter:
-    """Makes entries of what is received; ``limit`` is the most that is read of a request."""
+    """Makes entries of what is received."""
 
     def __init__(
         self,
         store: S3Store,
         keys: Keys,
         pump: SqsPump,
-        limit: int,
+        options: QueueOptions,
         sweep: Callable[[Received], Awaitable[None]],
     ) -> None:
-        self.store = store
         self.pump = pump
-        self.reading = Reading(store, limit)
+        # One that is over the limit by less is refused with the fault that says so.
+        self.reading = Reading(store, 2 * options.limit)
         self.registers = Registers(store, keys)
         self.removal = Removal(store, keys)
+        self.known = Known()
         self._keys = keys
         self._sweep = sweep
-        self.known = Known()
+        self._later = LATER * options.lease
 
     async def open(self, received: Received) -> Entry | None:
         """Return the request that a message stands for.
@@ -54,8 +59,8 @@ class Porter:
         None where it stands for none, and is dealt with. Raises QueueUnavailable.
         """
         match parse(received.body):
-            case Ring(keys=(key,), swept=swept):
-                return await self._request(received, key, swept)
+            case Ring(keys=(key,)) as rung:
+                return await self._request(received, key, rung)
             case Ring(keys=keys):
                 await self._split(received, keys)
             case Sweeping():
@@ -66,7 +71,7 @@ class Porter:
                 return self._stray(received, reason)
         return None
 
-    async def _request(self, received: Received, key: str, swept: bool) -> Entry | None:
+    async def _request(self, received: Received, key: str, rung: Ring) -> Entry | None:
         if not key.startswith(self._keys.requests):
             # A notification for the whole bucket tells of replies as well.
             log.info("%s is no request: its message is dropped", key)
@@ -80,19 +85,38 @@ class Porter:
             # The message that it is held by comes back, should this process die.
             await self.dismiss(received)
             return None
-        entry = RequestEntry(self, received, key, name, swept or key in self.known.removed)
+        if rung.is_by_store and await self._is_rung_for(received, key):
+            return None
+        entry = RequestEntry(self, received, key, name, rung.swept or key in self.known.removed)
         self.known.at_work[key] = entry
         return entry
+
+    async def _is_rung_for(self, received: Received, key: str) -> bool:
+        """Tell whether a notification is of no use at once, and put it off.
+
+        A client that rings itself has its request carried out for that: two who receive at the
+        same time would do it twice. Once more received, the message is one whose ring was lost.
+        """
+        if received.count > 1:
+            return False
+        stored = await self.reading.store.head(key)
+        if stored is None:
+            await self.dismiss(received)
+            return True
+        if RINGS in stored.metadata:
+            await self.pump.hold(received.handle, self._later)
+            return True
+        return False
 
     async def _split(self, received: Received, keys: tuple[str, ...]) -> None:
         """Give each request a message of its own, to be held by."""
         for key in keys:
-            await self.pump.send(Outgoing(body=ring(key)))
+            await self.pump.send(Outgoing(body=ring(key, by_store=True)))
         await self.dismiss(received)
 
     def _stray(self, received: Received, reason: str) -> Entry:
         async def put_aside(told: str) -> None:
-            await self.store.put(
+            await self.reading.store.put(
                 self._keys.quarantine(received.id),
                 received.body.encode("utf-8", "replace"),
                 metadata={"gateway-reason": encoded(told)[:REASON_LIMIT]},
@@ -137,7 +161,7 @@ class Reading:
     """
 
     def __init__(self, store: S3Store, limit: int) -> None:
-        self._store = store
+        self.store = store
         self._limit = limit
         self._begun: list[asyncio.Task[Stored | None]] = []
 
@@ -145,7 +169,7 @@ class Reading:
         """Read a request; None where it is gone. Raises QueueUnavailable."""
         if not self._begun:
             asyncio.get_running_loop().call_soon(self._close)
-        begun, reading = self._begun, asyncio.create_task(self._store.get(key, self._limit))
+        begun, reading = self._begun, asyncio.create_task(self.store.get(key, self._limit))
         begun.append(reading)
         await asyncio.sleep(0)
         await asyncio.wait(begun, timeout=TOGETHER)

@@ -17,6 +17,8 @@ class Ring:
 
     keys: tuple[str, ...]
     swept: bool = False
+    is_by_store: bool = False
+    """It is a notification of S3: the client may have rung as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Stray:
     reason: str
 
 
-def ring(key: str, *, swept: bool = False) -> str:
+def ring(key: str, *, swept: bool = False, by_store: bool = False) -> str:
     """Return the body of a message that says that a request waits."""
-    return json.dumps({"gateway": "ring", "key": key, **({"swept": True} if swept else {})})
+    said = {"gateway": "ring", "key": key, "swept": swept, "by-store": by_store}
+    return json.dumps({name: value for name, value in said.items() if value})
 
 
 def parse(body: str) -> Ring | Sweeping | Trial | Stray:
@@ -52,7 +55,8 @@ def parse(body: str) -> Ring | Sweeping | Trial | Stray:
     if said.get("gateway") == "sweep":
         return Sweeping()
     if said.get("gateway") == "ring" and isinstance(said.get("key"), str):
-        return Ring((said["key"],), swept=said.get("swept") is True)
+        swept, by_store = (said.get(name) is True for name in ("swept", "by-store"))
+        return Ring((said["key"],), swept=swept, is_by_store=by_store)
     if said.get("Event") == "s3:TestEvent":
         return Trial()
     return _notification(said)
@@ -65,4 +69,6 @@ def _notification(said: dict[str, Any]) -> Ring | Stray:
         keys = [unquote_plus(record["s3"]["object"]["key"]) for record in said["Records"]]
     except (KeyError, TypeError, AttributeError, IndexError):
         keys = []
-    return Ring(tuple(keys)) if keys else Stray("it is neither a ring nor a notification of S3")
+    if not keys:
+        return Stray("it is neither a ring nor a notification of S3")
+    return Ring(tuple(keys), is_by_store=True)

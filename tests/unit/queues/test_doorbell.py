@@ -132,7 +132,11 @@ def event(*keys: str) -> str:
     [
         (ring("p/requests/a"), Ring(("p/requests/a",))),
         (ring("p/requests/a", swept=True), Ring(("p/requests/a",), swept=True)),
-        (event("p%2Frequests%2Fa+b%2B", "c%20d"), Ring(("p/requests/a b+", "c d"))),
+        (
+            event("p%2Frequests%2Fa+b%2B", "c%20d"),
+            Ring(("p/requests/a b+", "c d"), is_by_store=True),
+        ),
+        (ring("p/requests/a", by_store=True), Ring(("p/requests/a",), is_by_store=True)),
         ('{"Service":"Amazon S3","Event":"s3:TestEvent"}', Trial()),
         (doorbell_sweep.TOKEN, Sweeping()),
     ],
@@ -180,6 +184,39 @@ async def test_a_notification_of_several_requests_brings_each(place, mute, queue
     for one in taken:
         await one.answer(None)
     assert place.messages() == 0
+
+
+async def test_a_request_that_its_client_and_s3_ring_for_is_carried_out_by_one(place, queue):
+    async with opened(place) as other:
+        await queue.send(sent := request())
+        delivery = await take(queue)
+        place.post(event(place.keys.request(("alice", sent.id))))
+        assert list(await other.receive(1, 0.5)) == []
+        await delivery.answer(reply())
+        # It comes back after a part of the lease, finds the reply, and goes.
+        assert list(await other.receive(1, 2.5)) == []
+        assert (place.messages(), place.objects("requests")) == (0, [])
+
+
+async def test_a_notification_stands_in_for_a_ring_that_was_lost(place, queue, monkeypatch):
+    async with opened(place) as other:
+        monkeypatch.setattr(queue._bell, "ring", lost)
+        await queue.send(sent := request())
+        place.post(event(place.keys.request(("alice", sent.id))))
+        assert list(await other.receive(1, 0.3)) == []
+        delivery = await take(other)
+        assert delivery.message == sent
+        await delivery.answer(reply())
+
+
+async def test_a_notification_of_a_request_that_is_gone_is_dropped(place, queue):
+    place.post(event(place.keys.request(("alice", new_id()))))
+    assert list(await queue.receive(1, 0.5)) == []
+    assert place.messages() == 0
+
+
+async def lost(key: str) -> None:
+    """Stand for a ring that never arrives."""
 
 
 async def test_a_sender_whose_doorbell_is_gone_has_sent_all_the_same(place, queue):
