@@ -185,8 +185,8 @@ class Listener:
         except web.HTTPException as error:
             return fault_response(Refused(str(error.text)), message, status=error.status)
         call = await admit(listed.gate, message)
-        self._front.quotas.spend(message.sender, len(message.body))
-        await self._remote.send(message)
+        with self._front.quotas.spent(message.sender, len(message.body)):
+            await self._remote.send(message)
         if call.operation.one_way:
             return web.Response(status=202)
         return await self._reply(request, message)

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.errors import OverQuota, TransientError
+from gateway.errors import OverQuota, QueueError, TransientError
 from gateway.message import Clock
 
 DAY = 86400.0
@@ -132,14 +132,15 @@ class Quotas:
 
     @contextlib.contextmanager
     def spent(self, client: str, size: int) -> Iterator[None]:
-        """Count a request while it is carried out; one that comes back is not used up.
+        """Count a request while it is sent or carried out; one that comes back is not used up.
 
-        Raises OverQuota.
+        It comes back as well where the queue did not take it, or has it given to another. Raises
+        OverQuota.
         """
         self.spend(client, size)
         try:
             yield
-        except TransientError:
+        except (TransientError, QueueError):
             self._count(client, -1, -size)
             raise
 

@@ -20,6 +20,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from gateway.credentials import Credentials, changing, credential
+from gateway.errors import QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
 from gateway.listener_door import is_own
 from gateway.message import Message
@@ -246,6 +247,21 @@ async def test_a_daily_quota_that_is_used_up_is_refused(tmp_path: Path, quota: d
             await front.post(body, Authorization=bearer(front.secrets["billing"]))
         ).status == 200
         assert len(front.taken) == 2
+
+
+async def test_what_the_queue_did_not_take_is_of_no_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def full(message: Message) -> None:
+        raise QueueUnavailable("the disk is full")
+
+    async with fronted(tmp_path, {"shop": {"allow": ["*"], "daily": 1}}) as front:
+        said = bearer(front.secrets["shop"])
+        with monkeypatch.context() as patched:
+            patched.setattr(front.queue, "send", full)
+            assert (await front.post(Authorization=said)).status == 503
+        assert (await front.post(Authorization=said)).status == 200
+        assert (await front.post(Authorization=said)).status == 429
 
 
 # Browsers

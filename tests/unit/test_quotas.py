@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import OverQuota, Unreached
+from gateway.errors import LeaseLost, OverQuota, QueueUnavailable, Unreached
 from gateway.quotas import DAY, Quota, Quotas, Share, Shares
 
 
@@ -86,11 +86,12 @@ def test_a_quota_of_bytes_counts_what_was_taken_and_not_what_was_refused(clock):
     quotas.spend("shop", 40)
 
 
-def test_what_comes_back_to_be_tried_again_is_not_used_up(clock):
+@pytest.mark.parametrize("error", [Unreached("away"), QueueUnavailable("away"), LeaseLost("gone")])
+def test_what_comes_back_to_be_tried_again_is_not_used_up(clock, error):
     quotas = Quotas({"shop": Quota(requests=1, bytes=100)}, clock)
     for _ in range(3):
-        with pytest.raises(Unreached), quotas.spent("shop", 100):
-            raise Unreached("away")
+        with pytest.raises(type(error)), quotas.spent("shop", 100):
+            raise error
     with quotas.spent("shop", 100):
         pass
     with pytest.raises(OverQuota), quotas.spent("shop", 1):
