@@ -244,6 +244,10 @@ class QueueUnavailable(QueueError):
     """The queue cannot take or give anything right now; it may again later. Nothing was changed."""
 
 
+class QueueAway(QueueUnavailable):
+    """What the queue is kept by cannot be reached, or fails: nothing is wrong with the settings."""
+
+
 class QueueBroken(QueueError):
     """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end."""
 

@@ -23,7 +23,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from yarl import URL
 
-from gateway.errors import QueueUnavailable
+from gateway.errors import QueueAway
 from gateway.queues.aws import Account
 from gateway.queues.server_clock import ServerClock
 
@@ -43,7 +43,7 @@ _CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
 _JSON_TYPE = re.compile(rb'"__type"\s*:\s*"(?:[^"#]*#)?([^"]{1,100})"')
 
 
-class Unsure(QueueUnavailable):
+class Unsure(QueueAway):
     """The request may have been carried out, or not: its answer was lost, or was an error."""
 
 
@@ -148,10 +148,14 @@ class SignedHttp:
             ) as response:
                 answer = await _read(response, request.limit)
         except aiohttp.ClientConnectorError as error:
-            raise QueueUnavailable(f"{_host(request.url)} cannot be reached: {error}") from error
+            reason = error.os_error.strerror or error.os_error
+            raise QueueAway(
+                f"{_place(request.url)} cannot be reached ({reason}): start what listens there, or "
+                "correct its address"
+            ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise Unsure(f"{_host(request.url)} gave no answer: {reason}") from error
+            raise Unsure(f"{_place(request.url)} gave no answer: {reason}") from error
         self.clock.note(answer.headers.get("date", ""))
         return answer
 
@@ -223,5 +227,5 @@ def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _host(url: str) -> str:
-    return URL(url).host or url
+def _place(url: str) -> str:
+    return URL(url).authority or url

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from gateway.errors import ConfigurationError, QueueUnavailable, Refused
+from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused
 from gateway.message import Message, Unreadable, from_properties, to_properties
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.aws_http import Unsure
@@ -132,12 +132,14 @@ async def check_format(store: S3Store, keys: Keys, mode: str) -> None:
     """Read what a queue bucket says of itself; write it where it says nothing yet.
 
     Who may not write leaves it unwritten. Raises ConfigurationError for a version or a mode that
-    is another, and where the bucket cannot be used.
+    is another, and where the bucket cannot be used; QueueAway where its store is not there.
     """
     try:
         found = await store.get(keys.format)
         if found is None:
             found = await _write_format(store, keys, mode)
+    except QueueAway:
+        raise
     except QueueUnavailable as error:
         raise ConfigurationError(f"queue: {error}") from error
     try:

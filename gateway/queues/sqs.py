@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from zlib import crc32
 
-from gateway.errors import ConfigurationError, IdTaken, QueueUnavailable
+from gateway.errors import ConfigurationError, IdTaken, QueueAway, QueueUnavailable
 from gateway.message import Clock, Message, check_identity, digest
 from gateway.queue import Collected, Delivery, Quarantine, QueueStatus
 from gateway.queues.aws_address import SqsAddress
@@ -103,6 +103,8 @@ class SqsQueue:
             failing.push_async_callback(client.aclose)
             try:
                 url = await client.queue_url(address.queue)
+            except QueueAway:
+                raise
             except QueueUnavailable as error:
                 raise ConfigurationError(f"queue: {error}") from error
             bucket = None
