@@ -59,7 +59,7 @@ def does(outcome):
 
 async def written(endpoint, sent: Message) -> list[dict[str, object]]:
     """Have one request settled; return the lines that were written of it."""
-    queue, lines = MemoryQueue(), []
+    queue, lines = MemoryQueue(lease=QUICK.lease), []
     async with running(queue, endpoint, lines.append):
         await queue.send(sent)
         await queue.collect("alice", sent.id, 30)
@@ -99,7 +99,7 @@ async def test_one_line_tells_what_became_of_a_request(outcome, verdict, code):
 
 
 async def test_what_could_not_be_read_has_a_line_without_size_and_hash(monkeypatch):
-    queue, lines = MemoryQueue(), []
+    queue, lines = MemoryQueue(lease=QUICK.lease), []
     receive = queue.receive
 
     async def unreadable(limit, wait, shares=None):
@@ -145,7 +145,7 @@ async def test_the_line_is_written_before_the_answer_is_stored():
 
 
 async def test_nothing_is_answered_while_its_line_cannot_be_written(caplog):
-    queue, lines = MemoryQueue(), []
+    queue, lines = MemoryQueue(lease=QUICK.lease), []
     is_full = True
 
     def write(line):
