@@ -6,7 +6,14 @@ import asyncio
 import time
 
 from gateway.endpoint import Endpoint
-from gateway.errors import Declined, LeftAlone, Unreached
+from gateway.errors import (
+    BackendFailed,
+    Declined,
+    LeftAlone,
+    OutcomeUnknown,
+    Unanswered,
+    Unreached,
+)
 from gateway.message import Clock, Message
 
 IN_PLACE = (0.2, 1.0)
@@ -53,6 +60,9 @@ class Attendance:
             reply = await self._insist(message)
         except (Unreached, Declined) as error:
             error.retry_after = max(self._rest(), error.retry_after or 0.0)
+            raise
+        except (BackendFailed, Unanswered, OutcomeUnknown):
+            self._away_since = None  # no good answer, but somebody is there
             raise
         self._away_since = None
         return reply

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 OPEN = {"/healthz"}
 """What may be asked without saying who asks: it tells nothing."""
 WHO = "Say who you are: with a bearer token, with basic credentials, or with a client certificate."
+UNKNOWN = "Nobody is known by these credentials, or by this certificate: ask for a new secret."
 CHALLENGE = 'Basic realm="SOAP services", charset="UTF-8", Bearer realm="SOAP services"'
 
 
@@ -102,6 +103,11 @@ def names_of(certificate: Mapping[str, Any]) -> set[str]:
     return names | {value for kind, value in beside if kind in ("DNS", "URI", "email")}
 
 
+def _not_let_in(request: web.Request) -> Refused:
+    has_said = "Authorization" in request.headers or _certificate(request)
+    return Refused(UNKNOWN if has_said else WHO)
+
+
 def recognised(recogniser: Recogniser, clients: Mapping[str, Any]) -> Middleware:
     """Return what lets nobody in who is no client, and notes which one it is."""
 
@@ -115,7 +121,7 @@ def recognised(recogniser: Recogniser, clients: Mapping[str, Any]) -> Middleware
                 raise Unrecognised(f"{client} has a secret, and no table in the settings")
         except Unrecognised as error:
             log.warning("%s not let in: %s", message_of(request).id, error)
-            return refusal(request, Refused(WHO), 401, {"WWW-Authenticate": CHALLENGE})
+            return refusal(request, _not_let_in(request), 401, {"WWW-Authenticate": CHALLENGE})
         request[CLIENT] = client
         return await handler(request)
 

@@ -22,8 +22,8 @@ from gateway import assembly
 from gateway.backend import Call
 from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
-from gateway.client import QueueTransport
-from gateway.contract import Contract
+from gateway.client import QueueTransport, ReplyPending
+from gateway.contract import Contract, Operation
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.message import Message
 from gateway.settings import Settings, read
@@ -51,6 +51,7 @@ def call(
     The exit status is 0 for a reply, 1 for a fault or none in time.
     """
     settings = read(config)
+    _check_client(settings)
     contract = _contract(settings, name)
     if envelope is not None and operation:
         raise ConfigurationError(
@@ -58,12 +59,19 @@ def call(
         )
     if envelope is not None:
         outcome = _send_file(settings, name, contract, envelope)
-    elif operation:
-        outcome = _call(settings, name, contract, operation, parse_arguments(arguments or ()))
     else:
-        raise ConfigurationError(f"name an operation: {_listed(contract)}; or an --envelope.")
+        outcome = _call(settings, name, contract, operation, parse_arguments(arguments or ()))
     _show(outcome, as_json)
     raise typer.Exit("fault" in outcome)
+
+
+def _check_client(settings: Settings) -> None:
+    """Refuse a call in the name of nobody: the gateway would, without a word about the name."""
+    if settings.clients and settings.client not in settings.clients:
+        raise ConfigurationError(
+            f"client: you would call as {settings.client!r}, and there is no table "
+            f"[clients.{settings.client}]: set client to one of {', '.join(settings.clients)}."
+        )
 
 
 def _contract(settings: Settings, name: str) -> Contract:
@@ -78,13 +86,20 @@ def _listed(contract: Contract) -> str:
     return ", ".join(sorted({operation.name for operation in contract.operations}))
 
 
+def _operation(name: str, contract: Contract, operation: str | None) -> Operation:
+    if not operation:
+        raise ConfigurationError(f"name an operation: {_listed(contract)}; or an --envelope.")
+    bound = next((one for one in contract.operations if one.name == operation), None)
+    if bound is None:
+        raise ConfigurationError(f"{name} has no operation {operation!r}: {_listed(contract)}.")
+    return bound
+
+
 def _call(
     settings: Settings, name: str, contract: Contract, operation: str, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the reply or the fault as plain values."""
-    bound = next((one for one in contract.operations if one.name == operation), None)
-    if bound is None:
-        raise ConfigurationError(f"{name} has no operation {operation!r}: {_listed(contract)}.")
+    bound = _operation(name, contract, operation)
     with zeep.Client(
         f"{HERE}{name}?wsdl", transport=_transport(settings, name, contract)
     ) as client:
@@ -97,10 +112,22 @@ def _call(
             reason = str(error).partition(" Signature:")[0].rstrip(".")
             wanted = service[operation].__doc__
             raise ConfigurationError(f"{reason}. It takes: {wanted}") from error
+        except ReplyPending as error:
+            raise GatewayError(_pending(settings, name, str(error), error.id)) from error
         except requests.RequestException as error:
             raise GatewayError(str(error)) from error
     kind = "accepted" if bound.one_way else "reply"
     return {kind: zeep.helpers.serialize_object(reply, dict)}
+
+
+def _pending(settings: Settings, name: str, told: str, id: str) -> str:
+    """Return what to do where no reply came in time."""
+    url = settings.listener.url or f"http://{settings.listener.bind}"
+    return (
+        f"{told}: do not send it again. Its id is {id}, and its reply is kept for two days: the "
+        f"listener has it at {url}/{name}/replies/{id}. (gateway status tells whether anybody "
+        "works on the queue.)"
+    )
 
 
 def _transport(settings: Settings, name: str, contract: Contract) -> QueueTransport:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import io
 import logging
+import os
 import random
 import re
 import time
@@ -148,10 +149,9 @@ class SignedHttp:
             ) as response:
                 answer = await _read(response, request.limit)
         except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or error.os_error
             raise QueueAway(
-                f"{_place(request.url)} cannot be reached ({reason}): start what listens there, or "
-                "correct its address"
+                f"{_place(request.url)} cannot be reached ({_said(error.os_error)}): start what "
+                "listens there, or correct its address"
             ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
@@ -225,6 +225,12 @@ async def pause(attempt: int) -> None:
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _said(error: OSError) -> str:
+    # The loop's own text has the address once more; errors of names have negative numbers.
+    is_plain = error.errno is not None and error.errno > 0
+    return os.strerror(error.errno) if is_plain else error.strerror or str(error)
 
 
 def _place(url: str) -> str:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.errors import QueueUnavailable
+from gateway.errors import QueueBroken, QueueUnavailable
 from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
@@ -83,7 +83,7 @@ class DoorbellQueue:
     ) -> Sequence[Delivery]:
         async with self._bell.opening:
             if self._gateway is None:
-                pump = await self._bell.pump()
+                pump = await self._bell.required()
                 await check_conditions(self._store, self._keys)
                 self._gateway = _Gateway(self._store, self._keys, pump, self._options)
         return await self._gateway.receive(limit, wait)
@@ -117,6 +117,13 @@ class Bell:
             # Another may have asked at the same time: there is one pump for all.
             self._pump = self._pump or SqsPump(self._client, url, self._lease)
         return self._pump
+
+    async def required(self) -> SqsPump:
+        """Return the traffic, to whoever cannot do without. Raises QueueBroken as well."""
+        try:
+            return await self.pump()
+        except (NotAllowed, QueueMissing) as error:
+            raise QueueBroken(f"the doorbell cannot be used: {error}") from error
 
     async def is_within_reach(self) -> bool:
         """Tell whether a ring is worth a try: a client with rights to S3 alone has none."""

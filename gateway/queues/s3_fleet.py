@@ -50,6 +50,8 @@ class Fleet:
         """Let the others know at once."""
         if self._beating is not None:
             self._beating.cancel()
+            # A sign that is on its way must not arrive after the others were told.
+            await asyncio.wait([self._beating])
             with contextlib.suppress(QueueUnavailable):
                 await self._store.delete(self._own)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from gateway.errors import QueueUnavailable
+from gateway.errors import QueueAway, QueueUnavailable
 from gateway.queues.aws import Account, Endpoint
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.aws_http import ATTEMPTS, Answer, Request, SignedHttp, Unsure, pause
@@ -223,7 +223,8 @@ def _error(bucket: str, answer: Answer, verb: str, key: str) -> QueueUnavailable
             f"allow {_ACTIONS[verb]} on it (gateway policy shows the whole policy)"
         )
         return kind(f"{place} may not be {_DONE[verb]} ({said}): {cure}")
-    return QueueUnavailable(f"{place} could not be {_DONE[verb]}: the store answered {said}")
+    kind = QueueAway if answer.status >= 500 else QueueUnavailable
+    return kind(f"{place} could not be {_DONE[verb]}: the store answered {said}")
 
 
 _DONE = {"PUT": "written", "GET": "read", "HEAD": "read", "LIST": "listed", "DELETE": "removed"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from deployment import await_health, end, free_port, log_of, start
 
 ROOT = Path(__file__).parents[2]
 ORDER = "WH-100001"
+WAREHOUSE = ROOT / "wsdl" / "warehouse.wsdl"
 
 
 def gateway(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -365,3 +367,30 @@ def test_a_hosted_module_with_a_mistake_is_told_in_a_line(folder):
     )
     assert done.returncode == 2
     assert "SyntaxError" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "listen"])
+def test_a_store_that_is_down_is_told_as_such_and_another_start_may_help(tmp_path, command):
+    down = "s3://our-queue?endpoint_url=http://127.0.0.1:9&region=eu-west-1"
+    write(tmp_path, f'queue = "{down}"\n[services.warehouse]\nwsdl = "{WAREHOUSE}"\n')
+    known = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    done = gateway(command, cwd=tmp_path, env={**os.environ, **known})
+    assert done.returncode == 1
+    assert "127.0.0.1:9 cannot be reached (Connection refused): start what listens" in done.stderr
+
+
+def test_whoever_calls_as_none_of_the_clients_is_told_before_anything_is_sent(tmp_path):
+    settings = f'queue = "sqlite:///q.db"\n[services.warehouse]\nwsdl = "{WAREHOUSE}"\n'
+    (tmp_path / "gateway.toml").write_text(f'{settings}[clients.shop]\nallow = ["*"]\n')
+    done = gateway("call", "warehouse", "GetOrder", "orderId=WH-1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "you would call as 'local'" in done.stderr
+    assert "set client to one of shop" in done.stderr
+
+
+def test_a_call_whose_reply_does_not_come_in_time_says_where_it_will_be(tmp_path):
+    settings = f'queue = "sqlite:///q.db"\n[services.warehouse]\nwsdl = "{WAREHOUSE}"\n'
+    (tmp_path / "gateway.toml").write_text(f"{settings}[listener]\nwait = 0.2\n")
+    done = gateway("call", "warehouse", "GetOrder", "orderId=WH-100001", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"/warehouse/replies/[0-9A-Z]{26}", done.stderr)
