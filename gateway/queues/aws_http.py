@@ -229,8 +229,9 @@ def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _said(error: OSError) -> str:
     # The loop's own text has the address once more; errors of names have negative numbers.
-    is_plain = error.errno is not None and error.errno > 0
-    return os.strerror(error.errno) if is_plain else error.strerror or str(error)
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _place(url: str) -> str:

@@ -161,12 +161,20 @@ async def test_the_gateway_asks_again_whoever_writes_into_the_queue(
 
 
 def test_a_call_from_the_command_line_has_the_rights_of_its_client(guarded: Guarded):
-    done = gateway(
-        *("call", "-c", guarded.folder / "gateway.toml", "--json"),
-        *("warehouse", "GetOrder", "orderId=WH-100001"),
-    )
+    own = guarded.folder / "shop.toml"
+    own.write_text('client = "shop"\n' + (guarded.folder / "gateway.toml").read_text())
+    call = ("call", "-c", own, "--json", "warehouse")
+    done = gateway(*call, "GetOrder", "orderId=WH-100001")
+    assert json.loads(done.stdout)["reply"]["orderId"] == "WH-100001"
+    done = gateway(*call, "GetLabel", "orderId=WH-100001")
     assert done.returncode == 1
     assert "may not call" in json.loads(done.stdout)["fault"]["message"]
+
+
+def test_a_call_in_the_name_of_nobody_is_refused_before_it_is_sent(guarded: Guarded):
+    done = gateway("call", "-c", guarded.folder / "gateway.toml", "warehouse", "GetOrder")
+    assert done.returncode == 2
+    assert "set client to one of shop, back-office" in done.stderr
 
 
 def test_no_secret_is_in_the_log_of_the_gateway(guarded: Guarded):
