@@ -65,7 +65,8 @@ def _fetch(
 ) -> Mapping[str, bytes]:
     """Return the documents of the contract, by the names of their files."""
     is_web = is_http(wsdl)
-    location = wsdl if is_web else str(Path(wsdl).absolute())
+    # The folder as it is, not as a link names it: what is read must be below it.
+    location = wsdl if is_web else str(Path(wsdl).absolute().parent.resolve() / Path(wsdl).name)
     own = {urlsplit(wsdl).netloc} if is_web else set()
     try:
         return fetch(
