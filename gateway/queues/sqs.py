@@ -36,7 +36,7 @@ from gateway.queues.sqs_status import sqs_status
 log = logging.getLogger(__name__)
 
 MODE = "replies"
-LANES = 16
+LANES = 64
 """Message groups of a client in a FIFO queue: of each, SQS hands out no more until it is settled.
 
 With one, the gateways would work for a client one after another; with one for each request, a
