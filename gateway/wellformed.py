@@ -38,9 +38,6 @@ class XmlLimits:
 USUAL = XmlLimits()
 
 
-USUAL = XmlLimits()
-
-
 def check_wellformed(data: bytes, charset: str, limits: XmlLimits) -> None:
     """Refuse what is not well-formed, what SOAP forbids, and what is over a limit.
 

@@ -217,7 +217,7 @@ def dead_letter_attributes(queue: DesiredQueue) -> dict[str, str]:
         "MaximumMessageSize": str(LARGEST),
     }
     if queue.is_fifo:
-        # Each client is a group of its own: order and doubles matter inside it alone.
+        # Each client has groups of its own: order and doubles matter inside of one alone.
         attributes |= {
             "FifoQueue": "true",
             "DeduplicationScope": "messageGroup",
