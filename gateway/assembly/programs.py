@@ -44,9 +44,9 @@ async def up(settings: Settings, stop: asyncio.Event) -> None:
         opened_audit(settings, queue) as audit,
         gateway(settings, loaded, queue, audit) as daemon,
     ):
+        front = listener(settings, loaded, queue, audit)  # before anything is taken: it may refuse
         _say_ready(loaded)
         draining = asyncio.create_task(daemon.run(drained))
-        front = listener(settings, loaded, queue, audit)
         listening = asyncio.create_task(front.run(stop))
         await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
