@@ -15,6 +15,7 @@ from gateway.errors import Refused
 from gateway.header_blocks import check_understood
 from gateway.message import Message
 from gateway.multipart import parameter
+from gateway.reasons import Check
 from gateway.soap import Envelope, parse
 from gateway.wellformed import USUAL, XmlLimits
 
@@ -59,12 +60,22 @@ class Gate:
         check_parts(envelope, self._limits.header_blocks)
         check_understood(envelope, self._understands)
         operation = self._contract.find(envelope, action(message, envelope))
-        self.rights.check(message.sender, operation.name)
+        call = Call(message=message, envelope=envelope, operation=operation)
+        try:
+            self._check_call(call)
+        except Refused as error:
+            error.operation = operation.name
+            raise
+        return call
+
+    def _check_call(self, call: Call) -> None:
+        """Check what depends on the operation."""
+        envelope, operation = call.envelope, call.operation
+        self.rights.check(call.message.sender, operation.name)
         check_payload(envelope, operation)
         self._check_references(envelope, operation)
         check_addressing(envelope)
         self._contract.validate(operation, envelope)
-        return Call(message=message, envelope=envelope, operation=operation)
 
     def _check_references(self, envelope: Envelope, operation: Operation) -> None:
         check_includes(envelope)
@@ -89,5 +100,8 @@ def action(message: Message, envelope: Envelope) -> str:
     types += [parameter(one, name) for one in types for name in ("type", "start-info")]
     stated = {message.soap_action, *(parameter(one, "action") for one in types)} - {""}
     if len(stated) > 1:
-        raise Refused("SOAPAction and the action of the content type disagree: keep one of them.")
+        raise Refused(
+            "SOAPAction and the action of the content type disagree: keep one of them.",
+            check=Check.ACTION,
+        )
     return stated.pop() if stated else ""

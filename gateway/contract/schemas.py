@@ -13,6 +13,7 @@ from lxml import etree
 from gateway.contract.operations import Operation
 from gateway.contract.schema_set import SchemaSet
 from gateway.errors import Refused
+from gateway.reasons import Check
 from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
 
 _STEP = re.compile(r"(?:[^/\[]*:)?([^/\[:]+)(?:\[(\d+)\])?")
@@ -40,7 +41,9 @@ class Schemas:
         """
         payloads = [child for child in envelope.body if isinstance(child.tag, str)]
         if [child.tag for child in payloads] != list(operation.children):
-            raise Refused(f"{_REFUSED}: it must hold {_listed(operation.children)}.")
+            raise Refused(
+                f"{_REFUSED}: it must hold {_listed(operation.children)}.", check=Check.SCHEMA
+            )
         if next(envelope.body.iter(XOP_INCLUDE), None) is not None:
             payloads = _without_includes(envelope)
         for payload in payloads:
@@ -56,10 +59,10 @@ class Schemas:
         except etree.XMLSchemaError as error:
             # libxml2 gives up on patterns that take too long, such as ([a-z]{1,50}){1,50}.
             raise Refused(
-                f"{_REFUSED}: a value is too long to match against its pattern."
+                f"{_REFUSED}: a value is too long to match against its pattern.", check=Check.SCHEMA
             ) from error
         place = _place(payload, errors[0].path or "", self._names)
-        raise Refused(f"{_REFUSED}: see element {place}.")
+        raise Refused(f"{_REFUSED}: see element {place}.", check=Check.SCHEMA)
 
 
 def _listed(names: Iterable[str]) -> str:
