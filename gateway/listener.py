@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from gateway.audit.record import nowhere
+from gateway.audit.tally import Tally
 from gateway.errors import (
     ConfigurationError,
     FaultCode,
@@ -82,6 +84,8 @@ class Front:
     quotas: Quotas = NO_QUOTAS
     tls: ssl.SSLContext | None = None
     rereads: Sequence[Reread] = ()
+    tally: Tally = field(default_factory=lambda: Tally(nowhere))
+    """Counts what is refused before it is a call."""
 
 
 class Listener:
@@ -110,8 +114,9 @@ class Listener:
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=settings.grace)
         await runner.setup()
         place = (settings.host, settings.port)
-        site = Site(runner, place, settings.limits, self._front.tls)
-        rereading = asyncio.ensure_future(keep_fresh(self._front.rereads))
+        site = Site(runner, place, settings.limits, self._front.tls, self._front.tally)
+        keeping = (keep_fresh(self._front.rereads), self._front.tally.keep())
+        beside = [asyncio.ensure_future(one) for one in keeping]
         try:
             await site.start()
             log.info("listening on %s", site.name)
@@ -129,8 +134,10 @@ class Listener:
                 f"({error.strerror}): stop what listens there, or choose another port."
             ) from error
         finally:
-            rereading.cancel()
+            for one in beside:
+                one.cancel()
             await runner.cleanup()
+            self._front.tally.write()
         if self._broken.done():
             raise self._broken.result()
 

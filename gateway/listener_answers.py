@@ -53,7 +53,9 @@ def refusal(
     """Return a refusal that its asker understands: a fault for a call, else a line of text."""
     if request.method == "POST":
         return fault_response(error, message_of(request), status=status, headers=headers)
-    return web.Response(text=f"{error.text}\n", status=status, headers=headers)
+    response = web.Response(text=f"{error.text}\n", status=status, headers=headers)
+    response[REFUSED] = (error, message_of(request))
+    return response
 
 
 def fault_response(
