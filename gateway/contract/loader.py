@@ -17,7 +17,7 @@ from gateway.contract.kept import keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.schema_set import Wrapper, schema_set
-from gateway.contract.schemas import Schemas
+from gateway.contract.schemas import Schemas, is_standard
 from gateway.contract.zeep_model import Declared, declared, read_model
 from gateway.errors import ContractError
 from gateway.soap import Element
@@ -98,7 +98,7 @@ def _load(
     named = {f"operation {operation.name} {gap}": None for operation, gap in gaps.items() if gap}
     return Contract(
         operations=operations,
-        notes=(*notes, *reasons, *named),
+        notes=(*notes, *reasons, *named, *_unknown_headers(found, schemas)),
         schemas=schemas,
         unchecked=frozenset(operation for operation, gap in gaps.items() if gap),
         documents=documents,
@@ -133,6 +133,18 @@ def _gap(operation: Operation, schemas: Schemas | None) -> str:
     if schemas and not schemas.elements.issuperset(operation.children):
         return "takes an element that no schema declares: its messages are not checked"
     return ""
+
+
+def _unknown_headers(found: Iterable[Declared], schemas: Schemas | None) -> list[str]:
+    """Return a line for each header that is declared, and by no schema."""
+    if schemas is None:
+        return []
+    names = {name: None for one in found for name in sorted(one.operation.headers)}
+    unknown = [name for name in names if not is_standard(name) and name not in schemas.elements]
+    return [
+        f"no schema declares the header {name.rpartition('}')[2]}: it is not checked"
+        for name in unknown
+    ]
 
 
 def _skipped_ports(roots: Iterable[Element], found: Iterable[Declared]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from lxml import etree
@@ -14,10 +14,18 @@ from gateway.contract.operations import Operation
 from gateway.contract.schema_set import SchemaSet
 from gateway.errors import Refused
 from gateway.reasons import Check
-from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
+from gateway.soap import WS_ADDRESSING, XOP_INCLUDE, Element, Envelope, SoapVersion, is_alone
 
 _STEP = re.compile(r"(?:[^/\[]*:)?([^/\[:]+)(?:\[(\d+)\])?")
 _REFUSED = "The Body does not follow the contract"
+_HEADER_REFUSED = "A header block does not follow the contract"
+_WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-"
+_OTHERS = (*WS_ADDRESSING, f"{_WSS}secext-1.0.xsd")
+"""Namespaces of headers that have checks and rules of their own, wider than their schemas."""
+
+
+_MARKS = {SoapVersion.V11.namespace, SoapVersion.V12.namespace, f"{_WSS}utility-1.0.xsd"}
+"""Namespaces of attributes that any header block may have: of SOAP, and the Id of signed ones."""
 
 
 class Schemas:
@@ -49,7 +57,22 @@ class Schemas:
         for payload in payloads:
             self._check(payload)
 
-    def _check(self, payload: Element) -> None:
+    def checks(self, headers: Iterable[str]) -> frozenset[str]:
+        """Return the names of the header blocks, of some, that ``validate_header`` can check."""
+        return frozenset(one for one in headers if one in self.elements and not is_standard(one))
+
+    def validate_header(self, header: Element, names: Collection[str]) -> None:
+        """Check the header blocks of these names, for whatever role they are. Raises Refused.
+
+        What SOAP itself lets every block have, such as mustUnderstand, is in no schema.
+        """
+        for block in header.iterchildren("*"):
+            if block.tag in names:
+                self._check(_bare(block), _HEADER_REFUSED, Check.HEADER_SCHEMA)
+
+    def _check(
+        self, payload: Element, refused: str = _REFUSED, check: Check = Check.SCHEMA
+    ) -> None:
         try:
             # The element in its tree, not a copy: prefixes of the Envelope count in xsi:type.
             with self._lock:
@@ -59,10 +82,10 @@ class Schemas:
         except etree.XMLSchemaError as error:
             # libxml2 gives up on patterns that take too long, such as ([a-z]{1,50}){1,50}.
             raise Refused(
-                f"{_REFUSED}: a value is too long to match against its pattern.", check=Check.SCHEMA
+                f"{refused}: a value is too long to match against its pattern.", check=check
             ) from error
         place = _place(payload, errors[0].path or "", self._names)
-        raise Refused(f"{_REFUSED}: see element {place}.", check=Check.SCHEMA)
+        raise Refused(f"{refused}: see element {place}.", check=check)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -77,13 +100,38 @@ def _without_includes(envelope: Envelope) -> list[Element]:
     The whole envelope is copied, so that its namespace declarations stay in scope.
     """
     body = next(copy.deepcopy(envelope.root).iterchildren(envelope.body.tag))
-    for include in list(body.iter(XOP_INCLUDE)):
+    _empty_includes(body)
+    return [child for child in body if isinstance(child.tag, str)]
+
+
+def _empty_includes(top: Element) -> None:
+    for include in list(top.iter(XOP_INCLUDE)):
         parent = include.getparent()
         # Beside anything else it stands for no content; the schema then refuses it as it is.
         if parent is not None and is_alone(include):
             parent.remove(include)
             parent.text = ""
-    return [child for child in body if isinstance(child.tag, str)]
+
+
+def is_standard(name: str) -> bool:
+    """Tell whether a header block is of WS-Addressing or WS-Security."""
+    return etree.QName(name).namespace in _OTHERS
+
+
+def _bare(block: Element) -> Element:
+    """Return a header block without what its schema need not know; a copy, where there is any."""
+    marks = [name for name in block.attrib if etree.QName(name).namespace in _MARKS]
+    if not marks and next(block.iter(XOP_INCLUDE), None) is None:
+        return block
+    # Below an element that has all prefixes in scope: they count in xsi:type.
+    scope: Any = block.nsmap  # the stubs know no default namespace
+    around = etree.Element("around", nsmap=scope)
+    copied = copy.deepcopy(block)
+    around.append(copied)
+    for name in marks:
+        del copied.attrib[name]
+    _empty_includes(copied)
+    return copied
 
 
 def _place(payload: Element, path: str, names: frozenset[str]) -> str:
