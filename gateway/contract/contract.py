@@ -36,7 +36,6 @@ class Contract:
         self.headers = frozenset().union(*(one.headers for one in operations.all))
         self._index = operations
         self._schemas = schemas
-        self._checked_headers = schemas.checks(self.headers) if schemas else frozenset()
         self._unchecked = unchecked
         self._documents = documents
         self._places = places([*hidden, *publish.named_places(documents.values())])
@@ -59,12 +58,8 @@ class Contract:
         Operations that the notes call not checked pass, and so does what the Header holds that the
         contract does not declare.
         """
-        if self._schemas is None or operation in self._unchecked:
-            return
-        self._schemas.validate(operation, envelope)
-        if self._checked_headers and envelope.header is not None:
-            # Those of other operations, too: nobody knows what the service looks at.
-            self._schemas.validate_header(envelope.header, self._checked_headers)
+        if self._schemas is not None and operation not in self._unchecked:
+            self._schemas.validate(operation, envelope)
 
     def addresses(self) -> tuple[str, ...]:
         """Return the addresses that the WSDL gives its ports, in document order, each once."""

@@ -17,7 +17,7 @@ from gateway.contract.kept import keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.schema_set import Wrapper, schema_set
-from gateway.contract.schemas import Schemas, is_standard
+from gateway.contract.schemas import Schemas
 from gateway.contract.zeep_model import Declared, declared, read_model
 from gateway.errors import ContractError
 from gateway.soap import Element
@@ -121,7 +121,7 @@ def _schemas(
         if one.wrapped is not None
     ]
     try:
-        return Schemas(schema_set(documents, wrappers)), []
+        return Schemas(schema_set(documents, wrappers), _headers(found)), []
     except ContractError as error:
         return None, [f"the schemas do not compile: {error}; messages are not checked"]
 
@@ -137,14 +137,13 @@ def _gap(operation: Operation, schemas: Schemas | None) -> str:
 
 def _unknown_headers(found: Iterable[Declared], schemas: Schemas | None) -> list[str]:
     """Return a line for each header that is declared, and by no schema."""
-    if schemas is None:
-        return []
-    names = {name: None for one in found for name in sorted(one.operation.headers)}
-    unknown = [name for name in names if not is_standard(name) and name not in schemas.elements]
-    return [
-        f"no schema declares the header {name.rpartition('}')[2]}: it is not checked"
-        for name in unknown
-    ]
+    unknown = schemas.unknown(_headers(found)) if schemas else []
+    names = [name.rpartition("}")[2] for name in unknown]
+    return [f"no schema declares the header {name}: it is not checked" for name in names]
+
+
+def _headers(found: Iterable[Declared]) -> frozenset[str]:
+    return frozenset().union(*(one.operation.headers for one in found))
 
 
 def _skipped_ports(roots: Iterable[Element], found: Iterable[Declared]) -> list[str]:

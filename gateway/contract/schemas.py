@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from lxml import etree
@@ -35,19 +35,21 @@ class Schemas:
     thread would cost up to 50 MB and half a second each, for the largest contracts.
     """
 
-    def __init__(self, documents: SchemaSet) -> None:
-        """Compile. Raises ContractError."""
+    def __init__(self, documents: SchemaSet, headers: Iterable[str] = ()) -> None:
+        """Compile. ``headers`` names the blocks that are checked as well. Raises ContractError."""
         self.elements = documents.elements
+        self._headers = {one for one in headers if one in self.elements and not is_standard(one)}
         self._names = documents.names
         self._schema = documents.compile()
         self._lock = threading.Lock()
 
     def validate(self, operation: Operation, envelope: Envelope) -> None:
-        """Check that the Body holds what the operation takes, and nothing else. Raises Refused.
+        """Check that the Body holds what the operation takes, and nothing else; then the Header.
 
         An xop:Include (MTOM) counts as empty text: its bytes are in another part of the message.
+        Raises Refused.
         """
-        payloads = [child for child in envelope.body if isinstance(child.tag, str)]
+        payloads = list(envelope.body.iterchildren("*"))
         if [child.tag for child in payloads] != list(operation.children):
             raise Refused(
                 f"{_REFUSED}: it must hold {_listed(operation.children)}.", check=Check.SCHEMA
@@ -56,18 +58,19 @@ class Schemas:
             payloads = _without_includes(envelope)
         for payload in payloads:
             self._check(payload)
+        self._check_header(() if envelope.header is None else envelope.header)
 
-    def checks(self, headers: Iterable[str]) -> frozenset[str]:
-        """Return the names of the header blocks, of some, that ``validate_header`` can check."""
-        return frozenset(one for one in headers if one in self.elements and not is_standard(one))
+    def unknown(self, headers: Iterable[str]) -> list[str]:
+        """Return the names of header blocks that no schema declares, though one should."""
+        return sorted(one for one in headers if one not in self.elements and not is_standard(one))
 
-    def validate_header(self, header: Element, names: Collection[str]) -> None:
-        """Check the header blocks of these names, for whatever role they are. Raises Refused.
+    def _check_header(self, header: Iterable[Element]) -> None:
+        """Check the blocks that the contract declares, for whatever role they are.
 
-        What SOAP itself lets every block have, such as mustUnderstand, is in no schema.
+        Those of other operations, too: nobody knows what the service looks at.
         """
-        for block in header.iterchildren("*"):
-            if block.tag in names:
+        for block in header if self._headers else ():
+            if block.tag in self._headers:
                 self._check(_bare(block), _HEADER_REFUSED, Check.HEADER_SCHEMA)
 
     def _check(
@@ -119,7 +122,10 @@ def is_standard(name: str) -> bool:
 
 
 def _bare(block: Element) -> Element:
-    """Return a header block without what its schema need not know; a copy, where there is any."""
+    """Return a header block without what its schema need not know; a copy, where there is any.
+
+    What SOAP itself lets every block have, such as mustUnderstand, is in no schema.
+    """
     marks = [name for name in block.attrib if etree.QName(name).namespace in _MARKS]
     if not marks and next(block.iter(XOP_INCLUDE), None) is None:
         return block
