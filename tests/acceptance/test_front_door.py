@@ -594,6 +594,23 @@ def test_no_other_name_is_the_listeners(name: str):
     assert is_own(name, {"gateway"}) is expected
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("SOAPAction", ('"urn:example:warehouse/GetOrder"', '"urn:example:warehouse/PlaceOrder"')),
+        ("SOAPAction", ('"urn:example:warehouse/GetOrder"',) * 2),
+        ("Content-Encoding", ("identity", "gzip")),
+    ],
+)
+async def test_a_header_that_says_two_things_is_refused(front: Front, name: str, values):
+    said = b"".join(f"{name}: {value}\r\n".encode() for value in values)
+    end = b"Connection: close\r\n\r\n" + GET_ORDER
+    answer = answer_of(await front.exchange(HEAD + LENGTH + said + end))
+    assert answer.status == 400
+    assert f"Send the header {name} once.".encode() in answer.body
+    assert front.taken == []
+
+
 # The audit log
 
 
