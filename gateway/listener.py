@@ -40,7 +40,7 @@ from gateway.listener_door import let_read
 from gateway.listener_health import Health
 from gateway.listener_pages import Listed, Pages
 from gateway.listener_tls import Reread, keep_fresh
-from gateway.message import Message
+from gateway.message import Message, is_id
 from gateway.queue import Collected, State
 from gateway.quotas import NO_QUOTAS, Quotas
 from gateway.reasons import Check
@@ -243,6 +243,8 @@ class Listener:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
         wait = _wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
         id, client = request.match_info["id"], request.get(CLIENT, "")
+        if not is_id(id):
+            return state_response(State.UNKNOWN, {})
         try:
             return collected_response(await self._remote.collect(id, wait, client))
         except QueueError as error:

@@ -26,6 +26,7 @@ from gateway.contract import Contract
 from gateway.credentials import Credentials, changing, credential
 from gateway.errors import QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
+from gateway.listener_connections import BROKEN
 from gateway.listener_door import is_own
 from gateway.message import Message
 from gateway.queue import Collected
@@ -649,6 +650,23 @@ async def test_however_often_strangers_ask_for_its_health_the_queue_is_looked_at
     await asyncio.sleep(1.1)
     await front.get("/healthz")
     assert len(looked) >= 2
+
+
+@pytest.mark.parametrize(
+    "id",
+    ["..%2Fbilling%2F01M8ASPQH784MZ2XQRY0375BWX", "%00", "a", "a" * 2000, "a" * 16 + "%0A", "é"],
+)
+async def test_a_reply_of_what_is_no_id_is_looked_for_in_no_queue(
+    guarded: Front, monkeypatch: pytest.MonkeyPatch, id: str
+):
+    async def asked(sender: str, id: str, wait: float) -> Collected:
+        raise QueueUnavailable(f"{id} is an odd name")
+
+    monkeypatch.setattr(guarded.queue, "collect", asked)
+    said = bearer(guarded.secrets["shop"])
+    path = f"/warehouse/replies/{id}".encode().decode("latin-1")
+    answer = await guarded.get(path, Authorization=said)
+    assert (answer.status, answer.body) in ((404, b'{"state": "unknown"}'), (400, BROKEN.encode()))
 
 
 # The audit log
