@@ -20,6 +20,8 @@ Name = tuple[str, str]
 VERSION = 1
 RINGS = "gateway-rings"
 """Metadata of a request whose client rings the doorbell itself."""
+AHEAD = "gateway-ahead"
+"""Metadata of a request that was claimed without its ring: who receives that looks first."""
 METADATA_LIMIT = 2048
 """Bytes of the names and values of user metadata (S3 user guide, "Working with metadata")."""
 PROPERTIES = (
@@ -76,6 +78,11 @@ class Keys:
         """Return who sent the request of a key, and its id; None for a key of no request."""
         found = _OWN.fullmatch(key.removeprefix(self.requests))
         return (found[2], found[1]) if found and key.startswith(self.requests) else None
+
+    def client(self, key: str) -> str:
+        """Return who sent the request of a key; empty for a key of no request."""
+        name = self.name(key)
+        return name[0] if name is not None else ""
 
 
 def to_metadata(message: Message) -> dict[str, str]:

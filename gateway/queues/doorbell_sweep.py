@@ -101,12 +101,17 @@ class Sweep:
         now = self._monotonic()
         self._rung = {k: at for k, at in self._rung.items() if k in found and now - at < RING_AGAIN}
         forgotten = [key for key in late if key not in self._rung]
-        await asyncio.gather(
-            *(pump.send(Outgoing(body=ring(key, swept=True))) for key in forgotten)
-        )
+        rings = [
+            (Outgoing(body=ring(key, swept=True)), self._keys.client(key)) for key in forgotten
+        ]
+        await asyncio.gather(*(pump.groups.send(*one) for one in rings))
         self._rung |= dict.fromkeys(forgotten, now)
         if forgotten:
             log.info("%d requests had waited for long: their bells are rung", len(forgotten))
+
+    async def _ring(self, pump: SqsPump, key: str) -> None:
+        outgoing = Outgoing(body=ring(key, swept=True))
+        await pump.groups.send(outgoing, self._keys.client(key))
 
     def _is_late(self, key: str) -> bool:
         if key in self._at_work():

@@ -60,7 +60,8 @@ class Backlog:
     turns: Turns = field(default_factory=Turns)
     shares: Mapping[str, int] = field(default_factory=dict)
     """How many requests of a client may be taken now, at most."""
-    _held: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    """Requests that this process has, by their keys."""
     _finished: dict[str, float] = field(default_factory=dict)
 
     def note(
@@ -118,16 +119,16 @@ class Backlog:
 
     def hold(self, key: str) -> None:
         """Note that this process has a request, and that nobody here is to try it."""
-        self._held.add(key)
+        self.held.add(key)
         self.turns.note(client_of(key))
 
     def drop(self, key: str) -> None:
         """Note that this process has a request no longer."""
-        self._held.discard(key)
+        self.held.discard(key)
 
     def finish(self, key: str) -> None:
         """Note that a request is answered and removed."""
-        self._held.discard(key)
+        self.held.discard(key)
         self._finished[key] = self.monotonic()
         self.candidates.pop(key, None)
 
@@ -146,7 +147,7 @@ class Backlog:
         return self._is_open(candidate.key) and due <= now and not is_stale
 
     def _is_open(self, key: str) -> bool:
-        return key not in self._held and key not in self._finished
+        return key not in self.held and key not in self._finished
 
     def _due(self, candidate: Candidate) -> float:
         if candidate.is_tried:
