@@ -7,7 +7,9 @@ from collections.abc import Mapping
 WRITE = 5.0
 READ = 0.4
 SQS = 0.5
-"""Of a standard queue 0.40, and 0.10 for messages in groups; of a FIFO queue the same in one."""
+"""Where messages are in groups: 0.40 of a standard queue, and 0.10 for the groups; FIFO the same."""
+SQS_ALONE = 0.4
+"""Where there are none, as in an empty standard queue."""
 PRICES = {
     "PUT": WRITE,
     "POST": WRITE,
@@ -22,6 +24,6 @@ FLOOR = 2 * WRITE + 2 * READ
 MONTH = 30 * 24 * 3600.0
 
 
-def dollars(counts: Mapping[str, float]) -> float:
+def dollars(counts: Mapping[str, float], sqs: float = SQS) -> float:
     """Return what so many requests of each kind cost, in millionths of a dollar."""
-    return sum(PRICES.get(kind, SQS) * number for kind, number in counts.items())
+    return sum(PRICES.get(kind, sqs) * number for kind, number in counts.items())

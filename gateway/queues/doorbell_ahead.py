@@ -8,6 +8,7 @@ and be claimed there as on plain S3: in turns with those that the queue hands ou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from bisect import bisect_left
@@ -26,6 +27,7 @@ from gateway.queues.registers import Registers
 from gateway.queues.s3_backlog import Candidate, client_of
 from gateway.queues.s3_store import Listed, S3Store
 from gateway.queues.s3_taking import Taker
+from gateway.queues.unasked import Unasked
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Ahead:
         self._crowd = known.crowd
         self._backlog = known.ahead
         self._taking = _Taking(Taker(store, keys, registers, known.ahead, options), store)
+        self._unasked = Unasked(lambda: self._taking.count > 0, self._taking.return_ready)
         self._waiting = Waiting(store, keys, options, known.at_work)
         self._look: asyncio.Task[None] | None = None
         self._credit = 1
@@ -79,6 +82,10 @@ class Ahead:
 
     async def receive(self, limit: int, shares: Mapping[str, int]) -> Sequence[Delivery]:
         """Return requests whose turn it is, each claimed; mostly there are none."""
+        with self._unasked.asking():
+            return await self._receive(limit, shares)
+
+    async def _receive(self, limit: int, shares: Mapping[str, int]) -> Sequence[Delivery]:
         noisy = self._crowd.noisy()
         if noisy:
             self._begin_look(noisy)
@@ -119,6 +126,7 @@ class Ahead:
         if self._look is not None:
             self._look.cancel()
             await asyncio.gather(self._look, return_exceptions=True)
+        await self._unasked.aclose()
         await self._taking.aclose()
 
 
@@ -210,6 +218,13 @@ class _Taking:
         if self._tasks and len(self._ready) < limit:
             await asyncio.wait(self._tasks, timeout=TOGETHER)
         return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
+
+    async def return_ready(self) -> None:
+        """Let others have what was not handed out."""
+        while self._ready:
+            # Where that fails, it is taken over when its lease has ended.
+            with contextlib.suppress(QueueError):
+                await self._ready.popleft().retry(0.0, counts=False)
 
     async def _take(self, candidate: Candidate) -> None:
         delivery = None

@@ -19,6 +19,7 @@ from gateway.queues.registers import Claim, Register, RegisterState, new_token
 from gateway.queues.s3_delivery import request_digest
 from gateway.queues.sqs_client import Received
 from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.unasked import Unasked
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,20 @@ class Intake:
         self._pump = pump
         self._open = open_entry
         self._lease = lease
-        self._shelf = Shelf()
+        self._shelf = shelf = Shelf()
+        self._unasked = Unasked(shelf.is_left, self._return_ready)
         self._triage = _Triage(pump, clock, lease, self._shelf)
 
     async def receive(
         self, limit: int, wait: float, shares: Mapping[str, int]
     ) -> Sequence[Delivery]:
         """Do what ``Queue.receive`` does."""
+        with self._unasked.asking():
+            return await self._hand_out(limit, wait, shares)
+
+    async def _hand_out(
+        self, limit: int, wait: float, shares: Mapping[str, int]
+    ) -> Sequence[Delivery]:
         until, shelf = time.monotonic() + wait, self._shelf
         asked, shelf.shares = False, shares
         while True:
@@ -64,7 +72,7 @@ class Intake:
                 return taken
             # What is ready now is over the shares.
             while shelf.ready:
-                shelf.begin(self._wait_for_share(shelf.ready.pop(0)))
+                shelf.begin(self._triage.wait_for_share(shelf.ready.pop(0)))
             left = until - time.monotonic()
             if asked and left <= 0 and not shelf.taking:
                 return []
@@ -118,17 +126,18 @@ class Intake:
         register = None if is_first else await entry.ledger.look(entry.name)
         await self._triage.consider(entry, register, "")
 
-    async def _wait_for_share(self, delivery: LeasedDelivery) -> None:
-        async def resume() -> None:
-            delivery.standing.held = time.monotonic()
-            self._shelf.offer(delivery)
-
-        entry = delivery.entry
-        await self._triage.park(entry, self._lease, resume, entry.name[0])
+    async def _return_ready(self) -> None:
+        """Let others have what was looked at, and not handed out."""
+        shelf = self._shelf
+        ready, shelf.ready = shelf.ready, []
+        for one in ready:
+            shelf.deliveries.discard(one)
+        await asyncio.gather(*(_tolerant(one.give_back(), one.entry.received) for one in ready))
 
     async def give_back(self) -> None:
         """Give back what was received and not settled: others have it at once."""
         shelf = self._shelf
+        await self._unasked.aclose()
         if shelf.taking:
             await asyncio.wait(shelf.taking, timeout=LAST_LOOK)
         for task in shelf.taking:
@@ -223,6 +232,16 @@ class _Triage:
             self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
 
         await self.park(entry, delay, resume)
+
+    async def wait_for_share(self, delivery: LeasedDelivery) -> None:
+        """Keep a request that is ready until its client has a share for it."""
+
+        async def resume() -> None:
+            delivery.standing.held = time.monotonic()
+            self._shelf.offer(delivery)
+
+        entry = delivery.entry
+        await self.park(entry, self._lease, resume, entry.name[0])
 
     async def park(
         self, entry: Entry, delay: float, resume: Resume, client: str | None = None

@@ -83,6 +83,10 @@ class Shelf:
             self._turns.note(client)
         return [one for _, one in dealt]
 
+    def is_left(self) -> bool:
+        """Tell whether there is something to be handed out, or will be."""
+        return bool(self.ready) or any(not task.done() for task in self.taking)
+
     def park(self, parked: Parked) -> None:
         self.parked.append(parked)
         self.changed.set()

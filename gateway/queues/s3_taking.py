@@ -72,8 +72,7 @@ class Taker:
         return delivery
 
     async def _take(self, candidate: Candidate, name: Name) -> Delivery | None:
-        is_for_others = candidate.place > 0 or candidate.is_tried
-        if candidate.etag is None and is_for_others and not await self._is_free(candidate, name):
+        if self._is_doubtful(candidate) and not await self._is_free(candidate, name):
             return None
         claim = Claim(
             token=new_token(),
@@ -92,6 +91,12 @@ class Taker:
                 await self._desk.registers.release(name, given_back, etag, 0.0)
             raise
 
+    def _is_doubtful(self, candidate: Candidate) -> bool:
+        """Tell whether a look at the register costs less than a claim that may fail."""
+        if candidate.etag is None:
+            return candidate.place > 0 or candidate.is_tried
+        return time.monotonic() < candidate.lapses
+
     async def _is_free(self, candidate: Candidate, name: Name) -> bool:
         """Tell whether a request may be claimed now; if not, note when to try again."""
         register = await self._desk.registers.look(name)
@@ -105,8 +110,9 @@ class Taker:
             seen = Seen(register.etag, register.attempt, register.interrupted)
         else:
             # A claim is the mark of a beginning, too: who takes it over cannot know better.
-            delay = register.lease + MARGIN
             seen = Seen(register.etag, register.attempt, interrupted=True)
+            self._backlog.watch(candidate, seen, register.lease + MARGIN, is_claim=True)
+            return False
         self._backlog.watch(candidate, seen, delay)
         return delay == 0
 

@@ -361,6 +361,33 @@ async def test_the_status_counts_what_is_in_quarantine_apart(queue):
     assert found.quarantined in ((1,) if found.is_exact else (1, None))
 
 
+@pytest.fixture(params=["sqlite", *kinds.KINDS])
+async def pair(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Queue, Queue]]:
+    """One queue, opened twice."""
+    kind = request.param
+    address = LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
+    one, other = [await open_queue(address, tmp_path, QueueOptions()) for _ in range(2)]
+    yield one, other
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_what_a_gateway_that_stops_was_about_to_take_is_soon_there_for_others(pair):
+    """It finishes what it has begun first, and that may take long: it is not closed yet."""
+    one, other = pair
+    for n in range(0, 30, 2):
+        await one.send(request())
+        receiving = asyncio.create_task(one.receive(1, SOON))
+        await asyncio.sleep(n / 1000)
+        receiving.cancel()
+        (outcome,) = await asyncio.gather(receiving, return_exceptions=True)
+        deliveries = outcome if isinstance(outcome, list) else await other.receive(1, 2 * SOON)
+        assert len(deliveries) == 1
+        await deliveries[0].answer(None)
+
+
 # Clients take turns
 
 

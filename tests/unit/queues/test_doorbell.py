@@ -58,6 +58,13 @@ class Place:
             found = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
         return sum(int(found["Attributes"][name]) for name in names)
 
+    def delayed(self) -> int:
+        """Return how many messages come later: tokens, since requests have no reason to."""
+        name = "ApproximateNumberOfMessagesDelayed"
+        with contextlib.closing(servers.client(self._cloud, "sqs")) as sqs:
+            found = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return int(found["Attributes"][name])
+
     def groups(self) -> list[str]:
         """Return the message groups of what is in the queue."""
         with contextlib.closing(servers.client(self._cloud, "sqs")) as sqs:
@@ -428,6 +435,26 @@ async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, qu
     assert delivery.message == sent
     await delivery.answer(reply())
     assert place.messages() == 1  # the token waits for the next sweep
+
+
+async def test_a_new_queue_has_its_token_soon_although_requests_wait_in_it(
+    place, mute, queue, monkeypatch
+):
+    monkeypatch.setattr(doorbell_sweep, "FIRST_AT_REST", (0.3, 0.3))
+    place.post(ring("orders/requests/gone"))
+    await queue.receive(1, 0)
+    assert place.delayed() == 0  # it may be what waits there
+    await asyncio.sleep(0.4)
+    await queue.receive(1, 0)
+    assert place.delayed() == 1
+
+
+async def test_a_gateway_that_joins_others_leaves_them_time_to_show_the_token(place, queue):
+    await queue.receive(1, 0)
+    async with opened(place) as other:
+        await other.receive(1, 0)
+        await other.receive(1, 0)
+    assert place.delayed() == 1
 
 
 async def test_of_two_tokens_one_is_removed(place, queue):
