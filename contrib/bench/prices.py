@@ -7,7 +7,7 @@ from collections.abc import Mapping
 WRITE = 5.0
 READ = 0.4
 SQS = 0.5
-"""Where messages are in groups: 0.40 of a standard queue, and 0.10 for the groups; FIFO the same."""
+"""Where messages are in groups: of a standard queue 0.40, 0.10 more for these; of FIFO the same."""
 SQS_ALONE = 0.4
 """Where there are none, as in an empty standard queue."""
 PRICES = {
