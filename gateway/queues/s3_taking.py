@@ -24,6 +24,7 @@ from gateway.queues.s3_delivery import (
     S3Delivery,
     request_digest,
 )
+from gateway.queues.s3_renewal import renewed
 from gateway.queues.s3_store import S3Store
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Taker:
         except QueueUnavailable:
             with contextlib.suppress(LeaseLost, QueueUnavailable):
                 given_back = replace(claim, attempt=candidate.attempt)
-                await self._desk.registers.release(name, given_back, etag, 0.0)
+                await self._desk.registers.release(name, given_back, hold.etag, 0.0)
             raise
 
     def _is_doubtful(self, candidate: Candidate) -> bool:
@@ -134,7 +135,8 @@ class Taker:
         return request_digest(from_object(stored, ("", ""))) != register.digest
 
     async def _begin(self, candidate: Candidate, name: Name, hold: Hold) -> Delivery | None:
-        stored = await self._store.get(candidate.key, self._limit)
+        async with renewed(self._desk.registers, name, hold):
+            stored = await self._store.get(candidate.key, self._limit)
         if stored is None:
             # Its register stays: whoever removed the request by hand meant nobody to answer it.
             log.warning("%s is gone", candidate.key)
