@@ -24,6 +24,7 @@ from gateway.queues.doorbell_ahead import Ahead
 from gateway.queues.doorbell_entry import Porter
 from gateway.queues.doorbell_messages import ring
 from gateway.queues.doorbell_sweep import Sweep
+from gateway.queues.leased import HIDDEN
 from gateway.queues.leased_intake import Intake
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Registers
@@ -117,7 +118,7 @@ class Bell:
         if self._pump is None:
             url = await self._client.queue_url(self._queue)
             # Another may have asked at the same time: there is one pump for all.
-            self._pump = self._pump or SqsPump(self._client, url, self._lease)
+            self._pump = self._pump or SqsPump(self._client, url, HIDDEN * self._lease)
         return self._pump
 
     async def required(self) -> SqsPump:

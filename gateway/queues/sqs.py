@@ -17,7 +17,7 @@ from gateway.queues.bucket import Keys, Name, check_format
 from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.joined_quarantine import JoinedQuarantine
-from gateway.queues.leased import Entry
+from gateway.queues.leased import HIDDEN, Entry
 from gateway.queues.leased_intake import Intake
 from gateway.queues.offload import Payloads
 from gateway.queues.options import QueueOptions
@@ -64,7 +64,7 @@ class SqsQueue:
         self, client: SqsClient, url: str, bucket: _Bucket | None, options: QueueOptions
     ) -> None:
         self.clock: Clock = client.clock
-        pump = SqsPump(client, url, options.lease)
+        pump = SqsPump(client, url, HIDDEN * options.lease)
         payloads = Payloads(bucket.store, bucket.keys, options.limit) if bucket else None
         requests = _Requests(client, url, bucket, options)
         counter = Counter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from faults import FaultProxy, delayed, kind
 from gateway.errors import LeaseLost
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import doorbell_ahead, doorbell_crowd, doorbell_sweep
+from gateway.queues import doorbell_ahead, doorbell_crowd, doorbell_sweep, leased_intake
 from gateway.queues.aws_address import parse_bucket
 from gateway.queues.bucket import Keys
 from gateway.queues.doorbell import DoorbellQueue
@@ -314,6 +315,32 @@ async def test_work_that_was_begun_is_taken_over_when_its_gateway_is_gone(place)
         with pytest.raises(LeaseLost):
             await lost.answer(reply(b"zombie"))
         assert (await other.collect("alice", sent.id, 0)).reply.body == b"right"
+
+
+async def test_work_of_a_dead_gateway_is_taken_over_in_less_than_two_leases(place):
+    lease, hidden = 30.0, []
+
+    async def told(call, forward):
+        said = json.loads(call.body)
+        hidden.extend(one["VisibilityTimeout"] for one in said.get("Entries", [said]))
+        return await forward()
+
+    async with FaultProxy(place.endpoint) as proxy:
+        access = replace(place.address.access, sqs_endpoint_url=proxy.url)
+        queue = await DoorbellQueue.open(
+            replace(place.address, access=access), QueueOptions(lease=lease)
+        )
+        for action in ("ReceiveMessage", "ChangeMessageVisibilityBatch"):
+            proxy.inject(told, kind(action), times=math.inf)
+        await queue.send(request())
+        delivery = await take(queue)
+        await delivery.extend(lease)
+        delivery.standing.held -= lease  # as if it had been held for long
+        await delivery.extend(lease)
+        await delivery.answer(None)
+        await queue.aclose()
+    assert len(hidden) > 1
+    assert max(hidden) + lease + leased_intake.MARGIN < 2 * lease - 1
 
 
 async def test_a_swept_ring_for_a_request_at_work_elsewhere_does_no_harm(place, queue):
