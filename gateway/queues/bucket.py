@@ -155,7 +155,7 @@ async def check_format(store: S3Store, keys: Keys, mode: str) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"queue: s3://{store.bucket}/{keys.format} is not one of this program: use another "
-            "prefix."
+            "prefix, or correct endpoint_url where no S3 answers."
         ) from error
     if version != VERSION:
         raise ConfigurationError(
