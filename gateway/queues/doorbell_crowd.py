@@ -26,20 +26,24 @@ class Crowd:
         self.received = 0
         """Rings so far."""
         self._last: deque[tuple[str, bool]] = deque(maxlen=WINDOW)
+        self._late = 0
 
     def note(self, key: str, waited: float) -> None:
         """Note a ring, and how many seconds it was in the queue."""
+        is_late = waited >= LATE
+        forgotten = self._last[0][1] if len(self._last) == WINDOW else False
         self.received += 1
-        self._last.append((key, waited >= LATE))
+        self._late += is_late - forgotten
+        self._last.append((key, is_late))
 
     def noisy(self) -> frozenset[str]:
         """Return the clients whose requests others wait behind; empty where nobody waits for long.
 
         Empty also where so many clients fill the queue that none of them is to blame.
         """
-        late = Counter(client_of(key) for key, is_late in self._last if is_late)
-        if late.total() < max(FEW, MOST * len(self._last)):
+        if self._late < max(FEW, MOST * len(self._last)):
             return frozenset()
+        late = Counter(client_of(key) for key, is_late in self._last if is_late)
         noisy = {one: n for one, n in late.items() if n >= NOISY * late.total()}
         return frozenset(noisy if sum(noisy.values()) >= MOST * late.total() else ())
 
