@@ -339,7 +339,7 @@ async def test_a_proxy_of_the_environment_is_used_and_its_exceptions_are_kept(
 
     async def proxy(request: web.Request) -> web.Response:
         asked.append(str(request.url))
-        return web.Response(status=404)
+        return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>")
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", proxy)
