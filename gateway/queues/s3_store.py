@@ -163,6 +163,10 @@ class S3Store:
             metadata = _metadata(answer.headers)
             size = int(answer.headers.get("content-length", len(answer.body)))
             return Stored(answer.body, etag, metadata, content_type, answer.is_cut, size)
+        # An answer to HEAD has no body, and so no code.
+        if method == "GET" and answer.is_foreign:
+            text = f"what answers at {self._root} is no S3 ({answer.status}): correct endpoint_url"
+            raise QueueUnavailable(text)
         if answer.status == 404 and answer.code != "NoSuchBucket":
             return None
         raise _error(self.bucket, answer, method, key)
