@@ -25,6 +25,7 @@ LAYERS = [
         "gateway.places",
         "gateway.secret",
         "gateway.wellformed",
+        "gateway.wording",
     },
     {"gateway.soapjms"},
     {"gateway.message"},
@@ -46,7 +47,7 @@ LAYERS = [
         "gateway.audit",
         "gateway.quotas",
     },
-    {"gateway.admission", "gateway.backends"},
+    {"gateway.admission", "gateway.backends", "gateway.client_calls"},
     {
         "gateway.service",
         "gateway.daemon",
