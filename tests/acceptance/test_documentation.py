@@ -25,7 +25,7 @@ from types import NoneType
 import pytest
 import servers
 import typer.main
-from deployment import ROOT, free_port
+from deployment import CORPUS, ROOT, free_port
 from test_other_languages import LANGUAGES, go_without, is_installed
 
 from gateway.cli.application import app
@@ -60,7 +60,6 @@ CONTINUES = [
     )
 ]
 """Pages that begin where the first tutorial ends."""
-CORPUS = next((up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT)
 WEB = {
     "http://b2b.wsdot.wa.gov/ferries/schedule/Default.asmx?WSDL": CORPUS / "gowsdl" / "ferry.wsdl",
 }
