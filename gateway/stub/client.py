@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from zeep.transports import Transport
 
@@ -18,7 +19,8 @@ Queued = TypeVar("Queued", QueueTransport, AsyncQueueTransport)
 Itself = TypeVar("Itself")
 
 
-class Options(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Options:
     """How a client calls."""
 
     service: str
@@ -56,13 +58,7 @@ class Client:
         folder: Path | None = None,
         transport: Transport | None = None,
     ) -> None:
-        options = Options(
-            service=service or self._service,
-            client=client,
-            timeout=timeout,
-            folder=folder,
-            transport=transport,
-        )
+        options = Options(service or self._service, client, timeout, folder, transport)
         self._address = address
         self._transport = _transport(QueueTransport, address, options)
 
@@ -110,13 +106,7 @@ class AsyncClient:
         folder: Path | None = None,
         transport: Transport | None = None,
     ) -> None:
-        options = Options(
-            service=service or self._service,
-            client=client,
-            timeout=timeout,
-            folder=folder,
-            transport=transport,
-        )
+        options = Options(service or self._service, client, timeout, folder, transport)
         self._address = address
         self._transport = _transport(AsyncQueueTransport, address, options)
 
@@ -152,17 +142,17 @@ class AsyncClient:
 
 def _transport(queued: type[Queued], address: str, options: Options) -> Queued | Transport:
     """Return what carries the envelopes of a client to an address."""
-    timeout = options["timeout"]
+    timeout = options.timeout
     if not address.lower().startswith(("http://", "https://")):
         return queued(
             address,
-            options["service"],
-            client=options["client"],
-            folder=options["folder"],
+            options.service,
+            client=options.client,
+            folder=options.folder,
             operation_timeout=timeout,
         )
-    if options["transport"] is not None:
-        return options["transport"]
+    if options.transport is not None:
+        return options.transport
     transport = Transport(timeout=timeout, operation_timeout=timeout)
     transport.session.max_redirects = 0  # the POST would arrive as a GET, or somewhere else
     return transport

@@ -63,7 +63,7 @@ WRONG = {
     "new shop --wsdl ftp://host/a": "--wsdl: 'ftp://host/a' is neither a path nor an HTTP address",
     "new shop --wsdl=": "--wsdl: '' is neither a path nor an HTTP address",
     "new shop --wsdl empty": "this is not well-formed XML",
-    "new shop --wsdl place": "cannot be read (Is a directory)",
+    "new shop --wsdl place": "cannot be read (it is a folder); name the file in it",
     "stubs warehouse.wsdl --client c.py --service-name a/b": "'a/b' is no name of a service",
     "client add shop --secret-file text": "text is there already, and stays as it is",
     "client add shop --secret-file nowhere/a": "cannot be written: No such file or directory.",
@@ -107,6 +107,14 @@ def test_a_secret_is_written_for_its_owner_alone_and_not_shown(folder):
 def test_a_secret_that_cannot_be_written_lets_nobody_in(folder):
     gateway(folder, "client", "add", "shop", "--secret-file", "nowhere/secret")
     assert not gateway(folder, "client", "list").stdout
+
+
+def test_a_file_of_credentials_that_is_none_is_told_and_kept(folder):
+    (folder / "credentials.txt").write_bytes(bytes(range(128, 256)))
+    done = gateway(folder, "client", "add", "shop")
+    assert done.returncode == 2
+    assert "credentials.txt: is no file of credentials" in done.stderr
+    assert (folder / "credentials.txt").read_bytes() == bytes(range(128, 256))
 
 
 @pytest.mark.parametrize("command", [("status",), ("status", "--json"), ("check",), ("--version",)])
