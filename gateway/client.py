@@ -14,6 +14,7 @@ import concurrent.futures
 import contextlib
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,14 +23,11 @@ import requests
 from lxml import etree
 from zeep.exceptions import TransportError
 from zeep.transports import Transport
-from zeep.wsdl.utils import etree_to_string
 
-from gateway.contract import one_way_bodies
-from gateway.errors import ConfigurationError, NoReplyYet, QueueError, Refused
-from gateway.message import ID_WINDOW, Message
-from gateway.queue import Queue
-from gateway.queues.address import open_queue
-from gateway.remote import Remote, RemoteSettings
+from gateway.client_calls import Calls, ReplyPending
+from gateway.message import ID_WINDOW
+
+__all__ = ["AsyncQueueTransport", "QueueTransport", "ReplyPending"]
 
 T = TypeVar("T")
 
@@ -37,14 +35,6 @@ PUBLISHED = "http://published.invalid/"
 """Where zeep finds the contract in the queue's bucket: a name that no resolver knows (RFC 2606)."""
 ENTRY = "service.wsdl"
 NO_GET = "operations of an HTTP GET binding cannot travel over a queue"
-
-
-class ReplyPending(requests.ReadTimeout):
-    """The wait ran out. The request is still carried out; ``id`` names it."""
-
-    def __init__(self, text: str, *, id: str) -> None:
-        super().__init__(text)
-        self.id = id
 
 
 class AsyncQueueTransport(Transport):
@@ -71,7 +61,7 @@ class AsyncQueueTransport(Transport):
     ) -> None:
         super().__init__(operation_timeout=operation_timeout, **options)
         self._read = read or _documents(queue, service, super().load)
-        self._calls = _Calls(
+        self._calls = Calls(
             queue, service, client=client, folder=folder or Path.cwd(), lifetime=lifetime
         )
 
@@ -123,7 +113,7 @@ class QueueTransport(Transport):
     ) -> None:
         super().__init__(operation_timeout=operation_timeout, **options)
         self._read = read or _documents(queue, service, super().load)
-        self._calls = _Calls(
+        self._calls = Calls(
             queue, service, client=client, folder=folder or Path.cwd(), lifetime=lifetime
         )
         self._running: set[concurrent.futures.Future[Any]] = set()
@@ -132,6 +122,10 @@ class QueueTransport(Transport):
             target=self._loop.run_forever, name="queue-transport", daemon=True
         )
         self._thread.start()
+        # Whoever never closes it hears nothing from the libraries below of what is still open.
+        self._release = weakref.finalize(
+            self, _release, self.session, self._calls, self._running, self._loop, self._thread
+        )
 
     @property
     def wsdl(self) -> str:
@@ -158,15 +152,7 @@ class QueueTransport(Transport):
 
     def close(self) -> None:
         """Release the queue; calls under way in other threads fail."""
-        if self._loop.is_closed():
-            return
-        self.session.close()
-        for call in list(self._running):
-            call.cancel()
-        self._run(self._calls.aclose())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._release()
 
     def __enter__(self) -> QueueTransport:
         return self
@@ -188,81 +174,24 @@ class QueueTransport(Transport):
             self._running.discard(running)
 
 
-class _Calls:
-    """Calls to one service through one queue: what both transports are made of."""
-
-    def __init__(
-        self, address: str, service: str, *, client: str, folder: Path, lifetime: float
-    ) -> None:
-        self._address = address
-        self._service = service
-        self._client = client
-        self._folder = folder
-        self._lifetime = lifetime
-        self._documents: list[bytes] = []
-        self._one_way: frozenset[str] | None = None
-        self._opening: asyncio.Task[Queue] | None = None
-
-    def note(self, document: bytes) -> bytes:
-        """Keep a document of the contract: zeep does not tell a transport what is one-way."""
-        self._documents.append(document)
-        self._one_way = None
-        return document
-
-    async def post_xml(
-        self, envelope: etree._Element, headers: Mapping[str, str], wait: float | None
-    ) -> requests.Response:
-        message = etree_to_string(envelope)
-        return await self._exchange(message, headers, wait, self._is_one_way(envelope))
-
-    async def post(
-        self, message: bytes, headers: Mapping[str, str], wait: float | None, one_way: bool
-    ) -> requests.Response:
-        return await self._exchange(message, headers, wait, one_way)
-
-    async def aclose(self) -> None:
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            with contextlib.suppress(ConfigurationError):  # it was never opened
-                await (await opening).aclose()
-
-    def _is_one_way(self, envelope: etree._Element) -> bool:
-        if self._one_way is None:
-            contracts = [document for document in self._documents if b"definitions" in document]
-            self._one_way = one_way_bodies(contracts)
-        return any(child.tag in self._one_way for child in envelope.iterfind("{*}Body/*"))
-
-    async def _exchange(
-        self, body: bytes, headers: Mapping[str, str], wait: float | None, one_way: bool
-    ) -> requests.Response:
-        message = Message(
-            body=body,
-            content_type=headers.get("Content-Type", "text/xml; charset=utf-8"),
-            soap_action=(headers.get("SOAPAction") or "").strip('"'),
-            target_service=self._service,
-        )
-        try:
-            remote = Remote(await self._queue(), self._settings(wait))
-            if one_way:
-                await remote.send(message)
-                return _response(None)
-            return _response(await remote(message))
-        except NoReplyYet as error:
-            raise ReplyPending(str(error), id=error.id) from error
-        except Refused as error:
-            raise TransportError(error.text) from error
-        except QueueError as error:
-            raise requests.ConnectionError(str(error)) from error
-
-    def _settings(self, wait: float | None) -> RemoteSettings:
-        wait = self._lifetime if wait is None else wait
-        return RemoteSettings(wait=wait, lifetime=self._lifetime, sender=self._client)
-
-    async def _queue(self) -> Queue:
-        """Return the open queue: the first call opens it, others wait for that."""
-        if self._opening is None or (self._opening.done() and self._opening.exception()):
-            self._opening = asyncio.ensure_future(open_queue(self._address, self._folder))
-        return await asyncio.shield(self._opening)
+def _release(
+    session: requests.Session,
+    calls: Calls,
+    running: set[concurrent.futures.Future[Any]],
+    loop: asyncio.AbstractEventLoop,
+    thread: threading.Thread,
+) -> None:
+    """Close all that a transport holds open, and end its thread."""
+    if threading.current_thread() is thread:
+        return  # a collection of garbage in that thread, which cannot wait for itself
+    session.close()
+    for call in list(running):
+        call.cancel()
+    with contextlib.suppress(RuntimeError):  # at the interpreter's end no thread can be started
+        asyncio.run_coroutine_threadsafe(calls.aclose(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 def _documents(
@@ -282,13 +211,3 @@ def _documents(
         return bucket()(url.removeprefix(PUBLISHED)) if is_published else otherwise(url)
 
     return read
-
-
-def _response(reply: Message | None) -> requests.Response:
-    """Return a reply as zeep reads it: 202 without content is a one-way call that was taken."""
-    response = requests.Response()
-    response.status_code = 202 if reply is None else 500 if reply.is_fault else 200
-    response._content = b"" if reply is None else reply.body
-    response.headers["Content-Type"] = "text/xml" if reply is None else reply.content_type
-    response.encoding = "utf-8"
-    return response

@@ -80,8 +80,12 @@ def read_credentials(path: Path) -> list[Credential]:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{path}: is no file of credentials: gateway client add makes one."
+        ) from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigurationError(
             f"{path}: others than its owner may write to it, and let anybody in: chmod 600 {path}"

@@ -107,6 +107,10 @@ class OutOfBounds(ContractError):
     """A contract leads to a document on a host, or in a folder, that was not named for it."""
 
 
+INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
+"""What a caller is told of a mistake in the gateway itself, and no more."""
+
+
 class FaultError(GatewayError):
     """The request ends here, and its caller gets a fault with this code and text.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import ssl
 import time
@@ -132,7 +133,8 @@ class Listener:
         except OSError as error:
             raise ConfigurationError(
                 f"listener.bind: {settings.host}:{settings.port} cannot be listened on "
-                f"({error.strerror}): stop what listens there, or choose another port."
+                f"({os.strerror(error.errno or 0)}): stop what listens there, or choose another "
+                "port."
             ) from error
         finally:
             for one in beside:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import FaultError, Refused
+from gateway.errors import INTERNAL, FaultError, Refused
 from gateway.listener_answers import message_of, refusal
 from gateway.reasons import Check
 
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 ONCE = {"SOAPAction": Check.SOAP_ACTION, "Content-Encoding": Check.CONTENT_ENCODING}
 """Headers that a call has once, of those that the HTTP library takes twice."""
-INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
 ORIGIN = web.RequestKey("ORIGIN", str)
 """Under this key a request has the origin that may read its answer."""
 MAY_SEND = "Authorization, Content-Type, Prefer, SOAPAction"

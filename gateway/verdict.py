@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gateway.endpoint import Endpoint, before_effect
 from gateway.errors import (
+    INTERNAL,
     Declined,
     FaultError,
     GatewayError,
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 LONGEST_DELAY = 30.0
 """Seconds that a request is given back for, at most: what is healed is noticed that soon."""
 
-INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
 EXHAUSTED = "The service behind the gateway did not answer, however often it was asked."
 TOO_OFTEN = "The request was delivered too often without an answer."
 

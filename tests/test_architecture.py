@@ -26,6 +26,7 @@ LAYERS = [
         "gateway.places",
         "gateway.secret",
         "gateway.wellformed",
+        "gateway.wording",
     },
     {"gateway.soapjms"},
     {"gateway.message"},
@@ -47,7 +48,7 @@ LAYERS = [
         "gateway.audit",
         "gateway.quotas",
     },
-    {"gateway.admission", "gateway.backends"},
+    {"gateway.admission", "gateway.backends", "gateway.client_calls"},
     {
         "gateway.service",
         "gateway.daemon",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 
@@ -12,6 +11,7 @@ from gateway.errors import ConfigurationError
 from gateway.message import Clock
 from gateway.quotas import Quota, Quotas, Share, Shares
 from gateway.settings import ClientTable, Settings
+from gateway.wording import meant
 
 BURST = 10.0
 """Seconds of its rate that a client may use at once, where nothing else is set."""
@@ -81,10 +81,9 @@ def _allowed(settings: Settings, client: str, known: Iterable[str]) -> set[str]:
     for pattern in settings.clients[client].allow:
         found = {one for one in known if _matches(pattern, one)}
         if not found:
-            close = difflib.get_close_matches(pattern, known, n=1) or sorted(known)[:8]
             raise ConfigurationError(
                 f"clients.{client}.allow: no operation is called {pattern!r}: "
-                f"did you mean {' or '.join(close)}?"
+                f"{meant(pattern, known)}"
             )
         allowed |= found
     return allowed

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from gateway.assembly.secrets import access
 from gateway.backends.hosted import HostedBackend, load_service
-from gateway.contract import Contract, from_documents, from_names, load
+from gateway.contract import Contract, Copies, from_documents, from_names, load
 from gateway.errors import ConfigurationError
 from gateway.queues.address import keepsakes
 from gateway.settings import Settings, is_http
@@ -92,7 +92,8 @@ def _from_wsdl(settings: Settings, name: str, wsdl: str) -> Contract:
     folder, copies, location = settings.folder, None, wsdl
     if is_http(wsdl):
         hosts.add(urlsplit(wsdl).netloc)
-        copies = keepsakes(settings.queue, folder)
+        kept = keepsakes(settings.queue, folder)
+        copies = Copies(kept, name) if kept else None
     else:
         path = (folder / wsdl).resolve()
         folder = folder if path.is_relative_to(folder) else path.parent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 from collections.abc import AsyncIterator, Mapping
 
 from gateway.admission import Gate, Limits
@@ -32,6 +31,7 @@ from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import Settings
 from gateway.wellformed import XmlLimits
+from gateway.wording import meant
 
 
 def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:
@@ -47,10 +47,9 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
     repeatable = frozenset(table.repeatable or ())
     names = {operation.name for operation in contract.operations}
     for operation in repeatable - names:
-        close = difflib.get_close_matches(operation, names, n=1) or sorted(names)[:8]
         raise ConfigurationError(
             f"services.{name}.repeatable: the contract has no operation {operation!r}: "
-            f"did you mean {' or '.join(close)}?"
+            f"{meant(operation, names)}"
         )
     return Policy(repeatable=repeatable, timeout=table.timeout)
 

@@ -10,6 +10,7 @@ import typer
 from gateway.audit.verify import Finding, Verification
 from gateway.audit.verify import verify as verified
 from gateway.cli.quarantine_entries import plain
+from gateway.errors import ConfigurationError
 
 app = typer.Typer(help="The audit log: look whether it was changed.")
 
@@ -29,6 +30,8 @@ def verify(
     ] = "",
 ) -> None:
     """Follow the chain of hashes through the lines, and say where it breaks."""
+    for path in files:
+        _check_is_log(path)
     found = verified(files, holds.strip().lower())
     for finding in found.findings:
         typer.echo(_line(finding), err=finding.is_break)
@@ -43,10 +46,26 @@ def verify(
         raise typer.Exit(1)
 
 
+def _check_is_log(path: Path) -> None:
+    """Raise ConfigurationError for a file without a line that was ever one of a log."""
+    try:
+        with path.open("rb") as lines:
+            is_log = path.stat().st_size == 0 or any(line.startswith(b"{") for line in lines)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+    if not is_log:
+        raise ConfigurationError(
+            f"{path} is no audit log, nor was it one: name the file that audit.file names."
+        )
+
+
 def _line(finding: Finding) -> str:
     mark = "" if finding.is_break else "note: "
     return f"{mark}{finding.path}, line {finding.line} {finding.text}"
 
 
 def _summary(found: Verification) -> str:
-    return f"{found.lines} lines: {'every chain is whole' if found.is_whole else 'NOT WHOLE'}"
+    if not found.lines:
+        return "no lines: nothing was written yet, or all of it is gone"
+    lines = "1 line" if found.lines == 1 else f"{found.lines} lines"
+    return f"{lines}: {'every chain is whole' if found.is_whole else 'NOT WHOLE'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,20 +15,22 @@ import typer
 import zeep
 import zeep.exceptions
 import zeep.helpers
+import zeep.xsd
 from lxml import etree
-from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
 from gateway.backend import Call
+from gateway.cli import call_arguments, streams
 from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
 from gateway.client import QueueTransport, ReplyPending
 from gateway.contract import Contract, Operation
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, Refused
 from gateway.message import Message
 from gateway.settings import Settings, read
 from gateway.soap import SoapVersion, parse
+from gateway.wording import meant
 
 HERE = "http://queue.invalid/"
 """Stands for the queue in a contract: a name that no resolver knows (RFC 2606)."""
@@ -77,21 +80,21 @@ def _check_client(settings: Settings) -> None:
 def _contract(settings: Settings, name: str) -> Contract:
     if name not in settings.services:
         raise ConfigurationError(
-            f"there is no service {name!r} in the settings: {', '.join(settings.services)}."
+            f"there is no service {name!r} in the settings: {meant(name, settings.services)}"
         )
     return assembly.load_service_contract(settings, name).contract
 
 
-def _listed(contract: Contract) -> str:
-    return ", ".join(sorted({operation.name for operation in contract.operations}))
-
-
-def _operation(name: str, contract: Contract, operation: str | None) -> Operation:
+def _operation(name: str, contract: Contract, operation: str) -> Operation:
+    names = {one.name for one in contract.operations}
     if not operation:
-        raise ConfigurationError(f"name an operation: {_listed(contract)}; or an --envelope.")
+        raise ConfigurationError(
+            f"name an operation: {', '.join(sorted(names))}; or an --envelope."
+        )
     bound = next((one for one in contract.operations if one.name == operation), None)
     if bound is None:
-        raise ConfigurationError(f"{name} has no operation {operation!r}: {_listed(contract)}.")
+        told = f"{name} has no operation {operation!r}: {meant(operation, names)}"
+        raise ConfigurationError(f"{told} (gateway call {name} lists them)")
     return bound
 
 
@@ -104,20 +107,21 @@ def _call(
         f"{HERE}{name}?wsdl", transport=_transport(settings, name, contract)
     ) as client:
         service = client.bind(bound.service, bound.port)
+        kind = call_arguments.kind_of(service, operation)
+        call_arguments.check(operation, kind, arguments)
         try:
             reply = service[operation](**arguments)
         except zeep.exceptions.Fault as fault:
             return {"fault": _fault(fault)}
         except (zeep.exceptions.Error, TypeError, ValueError) as error:
-            reason = str(error).partition(" Signature:")[0].rstrip(".")
-            wanted = service[operation].__doc__
-            raise ConfigurationError(f"{reason}. It takes: {wanted}") from error
+            reason = call_arguments.reason(error, operation, kind)
+            raise ConfigurationError(reason) from error
         except ReplyPending as error:
             raise GatewayError(_pending(settings, name, str(error), error.id)) from error
         except requests.RequestException as error:
             raise GatewayError(str(error)) from error
-    kind = "accepted" if bound.one_way else "reply"
-    return {kind: zeep.helpers.serialize_object(reply, dict)}
+    outcome = "accepted" if bound.one_way else "reply"
+    return {outcome: zeep.helpers.serialize_object(reply, dict)}
 
 
 def _pending(settings: Settings, name: str, told: str, id: str) -> str:
@@ -162,8 +166,11 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
         body = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
-    message = _message(settings, name, body)
-    call = assembly.gate(settings, name, contract).admit(message)
+    try:
+        message = _message(settings, name, body)
+        call = assembly.gate(settings, name, contract).admit(message)
+    except Refused as error:
+        raise GatewayError(f"{path}: {error}") from error
     message = replace(message, soap_action=_action(call))
 
     async def exchange() -> Message | None:
@@ -196,11 +203,11 @@ def _show(outcome: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(outcome, default=_plain))
         return
-    console = Console(soft_wrap=True)
+    console = streams.console()
     for kind, value in outcome.items():
         color = "red" if kind == "fault" else "green"
         shown = "the operation is one-way" if kind == "accepted" else escape(_shown(value))
-        console.print(f"[bold {color}]{kind}[/]", shown, sep="\n", highlight=False)
+        console.print(f"[bold {color}]{kind}[/]", shown, sep="\n")
 
 
 def _shown(value: Any) -> str:
@@ -216,5 +223,11 @@ def _shown(value: Any) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return what JSON has no type for: bytes in base64, dates in ISO 8601, decimals as written."""
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    """Return what JSON has no type for: bytes in base64, times in ISO 8601, decimals as written."""
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case dt.date() | dt.time():  # a datetime is a date, too
+            return value.isoformat()
+    is_duration = isinstance(value, tuple(zeep.xsd.Duration.accepted_types))
+    return str(zeep.xsd.Duration().xmlvalue(value) if is_duration else value)

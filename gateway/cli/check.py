@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
+from gateway.cli import streams
 from gateway.cli.check_backend import Finding, backend_findings, secret_findings
 from gateway.cli.provision import desired_by
 from gateway.cli.running import ConfigOption, run
@@ -25,8 +26,8 @@ from gateway.settings import Settings, read
 def check(config: ConfigOption = Path("gateway.toml")) -> None:
     """Try settings, queue, contracts and backends; show a tick or the cure for each."""
     settings = read(config)
-    console = Console(soft_wrap=True)
-    console.print(f"[green]✓[/] settings  {escape(str(config))}", highlight=False)
+    console = streams.console()
+    console.print(f"[green]✓[/] settings  {escape(str(config))}")
     if run(_show(settings, console)):
         raise typer.Exit(1)
 
@@ -37,17 +38,14 @@ async def _show(settings: Settings, console: Console) -> int:
     async for finding in _findings(settings):
         mark = "[red]✗[/]" if finding.cure else "[yellow]![/]" if finding.is_note else "[green]✓[/]"
         text = escape(finding.cure or finding.text)
-        console.print(f"{mark} {escape(finding.subject)}  {text}", highlight=False)
+        console.print(f"{mark} {escape(finding.subject)}  {text}")
         failed += bool(finding.cure)
     return failed
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
-    queue = await _queue(settings)
-    yield queue
-    if not queue.cure and settings.queue.startswith(("s3:", "sqs:")):
-        for finding in await asyncio.to_thread(_permissions, settings):
-            yield finding
+    async for finding in _queue_findings(settings):
+        yield finding
     for name in settings.services:
         async for finding in _service(settings, name):
             yield finding
@@ -81,6 +79,18 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
             if table.certificate is not None:
                 text = "its certificate is not looked at: that needs listener.tls.client_ca"
                 yield Finding(f"client    {name}:", text, is_note=True)
+
+
+async def _queue_findings(settings: Settings) -> AsyncIterator[Finding]:
+    """Tell what is wrong with the queue; that it opens, only where nothing is wrong with it."""
+    queue = await _queue(settings)
+    found: list[Finding] = []
+    if not queue.cure and settings.queue.startswith(("s3:", "sqs:")):
+        found = await asyncio.to_thread(_permissions, settings)
+    if not any(one.cure for one in found):
+        yield queue
+    for finding in found:
+        yield finding
 
 
 async def _queue(settings: Settings) -> Finding:

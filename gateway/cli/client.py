@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from gateway.assembly import credentials_path
 from gateway.cli.running import ConfigOption
 from gateway.credentials import changing, credential, new_secret, read_credentials
 from gateway.errors import ConfigurationError
-from gateway.settings import Settings, read
+from gateway.settings import NAMED, Settings, is_name, read
 
 app = typer.Typer(help="Make and take away the secrets that clients come to the listener with.")
 
@@ -22,27 +22,53 @@ NameArgument = Annotated[str, typer.Argument(help="The client's name, as in [cli
 
 
 @app.command()
-def add(name: NameArgument, config: ConfigOption = DEFAULT) -> None:
+def add(
+    name: NameArgument,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(help="Write the secret to this new file, for you alone, and do not show it."),
+    ] = None,
+    config: ConfigOption = DEFAULT,
+) -> None:
     """Make a secret, and show it, once. Kept is only its hash.
 
     The client sends it as a bearer token, or as the password of basic credentials with its name.
     """
     settings = read(config)
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-        raise ConfigurationError(
-            f"{name!r} is no name of a client: it has 1 to 64 letters, digits, '_' or '-'."
-        )
+    if not is_name(name):
+        raise ConfigurationError(f"{name!r} is no name of a client: it has {NAMED}.")
     secret = new_secret()
     path = credentials_path(settings)
     with changing(path) as known:
         known.append(credential(name, secret))
-    _say(f"Its hash is in {path}. The secret, which is shown only now:")
-    typer.echo(secret)
+        if secret_file is not None:  # before its hash: one without the other lets nobody in
+            _write(secret_file, secret)
+    if secret_file is None:
+        _say(f"Its hash is in {path}. The secret, which is shown only now:")
+        typer.echo(secret)
+    else:
+        _say(f"Its hash is in {path}. The secret, which only you can read, is in {secret_file}.")
     if name not in settings.clients:
         _say(
             f"{config} has no table for it, so it may call nothing yet. Add:\n"
             f'\n[clients.{name}]\nallow = ["{next(iter(settings.services))}.*"]\n'
         )
+
+
+def _write(path: Path, secret: str) -> None:
+    """Write a secret where nobody else can read it, nor could a moment before."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(file, "w", encoding="ascii") as opened:
+            opened.write(f"{secret}\n")
+    except FileExistsError as error:
+        raise ConfigurationError(
+            f"--secret-file: {path} is there already, and stays as it is: name another file."
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"--secret-file: {path} cannot be written: {error.strerror}."
+        ) from error
 
 
 @app.command("list")

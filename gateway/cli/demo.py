@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gateway.cli import streams
 from gateway.client import QueueTransport
 from gateway.errors import GatewayError
 
@@ -67,13 +68,15 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Make the calls, then end: 0 when all were right.")
     ] = False,
-    port: Annotated[int, typer.Option(help="Where the listener listens, if it is free.")] = PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where the listener listens, if it is free.")
+    ] = PORT,
 ) -> None:
     """Start a legacy SOAP service, a queue, a gateway and a listener; call it all the way.
 
     Then everything stays up for you to call, until Ctrl-C.
     """
-    console = Console(soft_wrap=True)
+    console = streams.console()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-demo-")))
@@ -290,6 +293,5 @@ print(zeep.Client('{listener}?wsdl').service.GetOrder('{ORDER}'))"
 gateway call warehouse GetOrder orderId={ORDER} -c {settings}
 """,
         markup=False,
-        highlight=False,
     )
     console.print(f"All files are in {folder} until you stop this with Ctrl-C.")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
+from gateway.cli import streams
 from gateway.cli.running import ConfigOption
 from gateway.contract.operations import Operation
 from gateway.errors import ConfigurationError
@@ -22,6 +22,7 @@ from gateway.provision.grants import grant as sign
 from gateway.queues.aws_address import BucketAddress, parse_bucket
 from gateway.settings import Settings, read
 from gateway.soap import SoapVersion
+from gateway.wording import meant
 
 DEFAULT_TYPE = "text/xml; charset=utf-8"
 
@@ -53,7 +54,7 @@ def _check_rights(settings: Settings, client: str, service: str, operation: str)
     if settings.clients and client not in settings.clients:
         raise ConfigurationError(
             f"there is no client {client!r} in the settings, so its request would be refused: "
-            f"{', '.join(settings.clients)}."
+            f"{meant(client, settings.clients)}"
         )
     if not assembly.may_call(settings, client, service, operation):
         what = f"{service}.{operation}" if operation else f"anything of {service}"
@@ -75,7 +76,7 @@ def _service(settings: Settings, name: str) -> str:
     known = list(settings.services)
     if name and name not in known:
         raise ConfigurationError(
-            f"there is no service {name!r} in the settings: {', '.join(known)}."
+            f"there is no service {name!r} in the settings: {meant(name, known)}"
         )
     if not name and len(known) > 1:
         raise ConfigurationError(f"name the service: {', '.join(known)}.")
@@ -99,11 +100,11 @@ def _request(
 
 def _operation(settings: Settings, service: str, name: str) -> Operation:
     contract = assembly.load_service_contract(settings, service).contract
-    names = sorted({one.name for one in contract.operations})
     for one in contract.operations:
         if one.name == name:
             return one
-    raise ConfigurationError(f"{service} has no operation {name!r}: {', '.join(names)}.")
+    names = {one.name for one in contract.operations}
+    raise ConfigurationError(f"{service} has no operation {name!r}: {meant(name, names)}")
 
 
 def _type(operation: Operation) -> str:
@@ -116,11 +117,11 @@ def _show(granted: Grant, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(granted)))
         return
-    console = Console(soft_wrap=True)
+    console = streams.console()
     lines = [
         f"[bold]{granted.method}[/] {escape(granted.url)}",
         *(f"  {key}: {escape(value)}" for key, value in granted.headers.items()),
         f"once, within {granted.expires} seconds; then, for {granted.reply_expires} seconds,",
         f"[bold]GET[/] {escape(granted.reply_url)}",
     ]
-    console.print("\n".join(lines), highlight=False)
+    console.print("\n".join(lines))

@@ -9,10 +9,9 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from gateway.cli import new_folder
+from gateway.cli import new_folder, streams
 from gateway.contract import Contract, fetch, from_documents
 from gateway.errors import ContractError, OutOfBounds
 from gateway.queues.address import check_kind
@@ -44,6 +43,7 @@ def new(
     """Make a folder for a service: settings, contract, and what to call it with."""
     target = Path.cwd() / name
     new_folder.check_name(name, target.parent)
+    new_folder.check_wsdl(wsdl)
     check_kind(queue)
     with _progress() as say:
         documents = _fetch(wsdl, name, contract_folder, contract_host or (), say)
@@ -85,19 +85,19 @@ def _fetch(
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Show what is being done, to a terminal alone; large contracts take some seconds."""
-    console = Console(stderr=True)
+    console = streams.console(stderr=True)
     with console.status("beginning") as status:
         yield lambda text: status.update(escape(text))
 
 
 def _show(name: str, contract: Contract, model: Model, files: Mapping[str, bytes]) -> None:
-    console = Console(soft_wrap=True)
+    console = streams.console()
     for path in sorted(files):
-        console.print(f"[green]made[/]  {escape(f'{name}/{path}')}", highlight=False)
+        console.print(f"[green]made[/]  {escape(f'{name}/{path}')}")
     for note in (*model.notes, *describing.gaps(model, as_list=False)):
-        console.print(f"[yellow]![/] {escape(note)}", highlight=False)
+        console.print(f"[yellow]![/] {escape(note)}")
     count = len({one.name for one in contract.operations})
     told = f"{count} operation{'s' if count != 1 else ''}"
-    console.print(f"\n{escape(name)} has {told}. Next:\n", highlight=False)
+    console.print(f"\n{escape(name)} has {told}. Next:\n")
     for command in (f"cd {name}", "gateway check", "gateway up"):
-        console.print(f"  {escape(command)}", highlight=False)
+        console.print(f"  {escape(command)}")

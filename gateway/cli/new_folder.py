@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gateway.errors import ConfigurationError, ContractError
+from gateway.settings import is_http
 from gateway.stubs import describing
 from gateway.stubs.client import ClientOptions, render
 from gateway.stubs.model import Model
@@ -45,6 +46,14 @@ def check_name(name: str, folder: Path) -> None:
     if os.path.lexists(folder / name):
         raise ConfigurationError(
             f"{name} is there already, and stays as it is: choose another name, or move it away."
+        )
+
+
+def check_wsdl(place: str) -> None:
+    """Raise ConfigurationError where a WSDL is neither said to be a file nor at an address."""
+    if not place or ("://" in place and not is_http(place)):
+        raise ConfigurationError(
+            f"--wsdl: {place!r} is neither a path nor an HTTP address: name the WSDL's."
         )
 
 

@@ -17,7 +17,7 @@ from gateway.provision.connection import partition_of, region_of
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
 from gateway.provision.policies import client_policy, gateway_policy, operator_policy, queue_arn
-from gateway.settings import read
+from gateway.settings import NAMED, is_name, read
 
 
 class Role(StrEnum):
@@ -62,10 +62,8 @@ def policy(
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-        raise ConfigurationError(
-            "name the client, 1 to 64 letters, digits, '_' or '-': gateway policy client shop."
-        )
+    if not is_name(name):
+        raise ConfigurationError(f"name the client, {NAMED}: gateway policy client shop.")
     return name
 
 

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from gateway.cli import streams
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
 from gateway.provision.desired import Desired, ProvisionSettings, desire
@@ -52,7 +53,7 @@ def provision(
         make = terraform if output is Template.TERRAFORM else cloudformation
         typer.echo(json.dumps(make(desired), indent=2))
         return
-    console = Console(soft_wrap=True)
+    console = streams.console()
     steps = look(pieces(desired))
     _show(steps, console)
     if not any(step.is_change for step in steps):
@@ -76,7 +77,7 @@ def _show(steps: Sequence[Step], console: Console) -> None:
     for step in steps:
         action = f"[{_COLORS[step.action]}]{step.action:7}[/]"
         subject = escape(f"{step.piece.subject:{width}}")
-        console.print(f"{action} {subject}  {escape(step.text)}", highlight=False)
+        console.print(f"{action} {subject}  {escape(step.text)}")
 
 
 def _ask() -> None:
@@ -94,5 +95,5 @@ def _carry_out(steps: Sequence[Step], console: Console) -> list[Step]:
             tried.append(done)
             mark = "[yellow]![/]" if done.action is Action.SKIP else "[green]✓[/]"
             subject = escape(step.piece.subject.strip())
-            console.print(f"{mark} {subject}  {escape(done.text)}", highlight=False)
+            console.print(f"{mark} {subject}  {escape(done.text)}")
     return tried

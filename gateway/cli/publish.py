@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 
 from gateway import assembly
+from gateway.cli import streams
 from gateway.cli.provision import desired_by
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
@@ -24,13 +24,13 @@ def publish(config: ConfigOption = Path("gateway.toml")) -> None:
         raise ConfigurationError(
             f"queue: {settings.queue!r} has no bucket: add ?replies=s3://BUCKET/PREFIX to it."
         )
-    console = Console(soft_wrap=True)
+    console = streams.console()
     for name, loaded in assembly.load_contracts(settings).items():
         files = relative(loaded.contract.publish(HERE), _address(settings, name))
         for one in write(bucket, name, files):
             mark = "[green]written[/]" if one.is_new else "[dim]kept   [/]"
             place = escape(f"s3://{bucket.bucket}/{one.key}")
-            console.print(f"{mark} {place}", highlight=False)
+            console.print(f"{mark} {place}")
 
 
 def _address(settings: Settings, name: str) -> str:

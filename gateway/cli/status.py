@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
 from gateway import assembly
+from gateway.cli import streams
 from gateway.cli.running import ConfigOption, run
 from gateway.queue import QueueStatus
 from gateway.queues.address import open_queue
@@ -67,7 +67,7 @@ async def _look(settings: Settings, show: Show, pause: float | None) -> None:
 @contextlib.contextmanager
 def _display(address: str, watch: bool, as_json: bool) -> Iterator[Show]:
     """Give what shows each look: in place at a terminal, else line after line."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = streams.console()
     if as_json:
         yield lambda found: typer.echo(_as_json(found))
     elif not watch:

@@ -12,10 +12,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from gateway.cli import streams
 from gateway.cli.options import with_options
 from gateway.contract import Contract, load
 from gateway.errors import ConfigurationError, ContractError
 from gateway.provision.publishing import HERE, relative
+from gateway.settings import NAMED, is_name
 from gateway.stub.embedded import pack
 from gateway.stubs import describing
 from gateway.stubs.changes import Changes, diff
@@ -65,7 +67,7 @@ def stubs(
 ) -> None:
     """Write a typed client for a service, or a service to fill in, from its WSDL."""
     _check(wanted)
-    console = Console(stderr=True, soft_wrap=True)
+    console = streams.console(stderr=True)
     with console.status(f"reading {escape(wsdl)}"):
         contract = load_wsdl(wsdl, wanted.host or ())
         model = read(contract, wanted.port)
@@ -90,6 +92,10 @@ def stubs(
 def _check(wanted: Wanted) -> None:
     if wanted.client is None and wanted.service is None:
         raise ConfigurationError("name what to write: --client FILE, --service FILE, or both.")
+    if wanted.service_name and not is_name(wanted.service_name):
+        raise ConfigurationError(
+            f"--service-name: {wanted.service_name!r} is no name of a service: it has {NAMED}."
+        )
 
 
 def _fill(files: ServiceFiles, model: Model, force: bool, console: Console) -> None:
@@ -133,7 +139,7 @@ def _show_changes(told: Changes, files: ServiceFiles, console: Console) -> None:
         else "",
     ]
     for line in filter(None, lines):
-        console.print(f"[yellow]![/] {escape(line)}", highlight=False)
+        console.print(f"[yellow]![/] {escape(line)}")
 
 
 def load_wsdl(location: str, hosts: Iterable[str]) -> Contract:
@@ -162,7 +168,7 @@ def _show(written: Written, model: Model) -> None:
     count = len(model.operations)
     told = f"{count} operation{'s' if count != 1 else ''} of port {model.port.name}"
     line = f"[green]{written}[/]  {escape(str(written.path))}  {escape(told)}"
-    Console(soft_wrap=True).print(line, highlight=False)
+    streams.console().print(line)
 
 
 def _show_notes(model: Model, known: Iterable[tuple[str, str]], console: Console) -> None:
@@ -170,4 +176,4 @@ def _show_notes(model: Model, known: Iterable[tuple[str, str]], console: Console
     others = [name for _, name in known if name != model.port.name]
     notes = [f"other ports, to be chosen with --port: {', '.join(others)}"] if others else []
     for note in (*notes, *model.notes, *describing.gaps(model, as_list=False)):
-        console.print(f"[yellow]![/] {escape(note)}", highlight=False)
+        console.print(f"[yellow]![/] {escape(note)}")

@@ -3,6 +3,7 @@
 from gateway.contract.bindings import one_way_bodies
 from gateway.contract.contract import Contract
 from gateway.contract.fetching import Access
+from gateway.contract.kept import Copies
 from gateway.contract.loader import from_documents, from_names, load
 from gateway.contract.operations import Operation
 from gateway.contract.saving import fetch
@@ -10,6 +11,7 @@ from gateway.contract.saving import fetch
 __all__ = [
     "Access",
     "Contract",
+    "Copies",
     "Operation",
     "fetch",
     "from_documents",

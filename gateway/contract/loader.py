@@ -13,7 +13,7 @@ from gateway.contract.contract import Contract
 from gateway.contract.documents import Document, collect
 from gateway.contract.expansion import check_expansion
 from gateway.contract.fetching import Access, allowing, from_web
-from gateway.contract.kept import keeping
+from gateway.contract.kept import Copies, keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.schema_set import Wrapper, schema_set
@@ -29,7 +29,7 @@ def load(
     folder: Path,
     hosts: frozenset[str] = frozenset(),
     access: Access | None = None,
-    copies: Path | None = None,
+    copies: Copies | None = None,
     hidden: Iterable[str] = (),
     check_schemas: bool = True,
 ) -> Contract:
@@ -37,9 +37,9 @@ def load(
 
     ``location`` is a path, absolute or relative to ``folder``, or a URL on one of ``hosts``, each
     "name" or "name:port"; ``access`` is how one of them is asked. Only files below the folder and
-    documents of the hosts are read, and no redirect is followed. What a host served is kept in the
-    folder ``copies``, and used from there when it does not answer; the public schemas that
-    contracts import come from the catalogue. ``hidden`` are addresses that it must not publish,
+    documents of the hosts are read, and no redirect is followed. What a host served is kept among
+    the ``copies``, and used from there when it does not answer; the public schemas that contracts
+    import come from the catalogue. ``hidden`` are addresses that it must not publish,
     beside those in its documents.
     Blocks, for seconds with a WSDL of megabytes. Raises ContractError: one line with the file, the
     line where it is known, and the cure.

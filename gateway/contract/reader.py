@@ -135,4 +135,6 @@ def _whole(file: BinaryIO, path: str) -> bytes:
 def _told(error: OSError) -> str:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return "is not there, or is no file; save it there"
+    if isinstance(error, IsADirectoryError):
+        return "cannot be read (it is a folder); name the file in it"
     return f"cannot be read ({error.strerror}); give access to it"

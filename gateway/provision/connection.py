@@ -184,6 +184,9 @@ def _line(error: ClientError, permission: str, resource: str) -> str:
         )
     if code in _EXPIRED:
         return f"the credentials have expired ({code}): sign in again."
+    if code == "NoSuchBucket":
+        bucket = resource.rpartition(":")[2].partition("/")[0]
+        return f"there is no bucket {bucket} ({code}): correct its name, or run gateway provision."
     if code in _MISSING:
         return f"there is no {resource} ({code}): gateway provision makes it."
     if code in _WRONG_SECRET:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message, check_identity
-from gateway.provision.connection import connect
+from gateway.provision.connection import connect, status_of
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import Keys, object_type, to_metadata
 
@@ -34,9 +36,10 @@ class Grant:
 def grant(
     address: BucketAddress, request: Message, length: int, expires: int, reply_expires: int
 ) -> Grant:
-    """Sign for one request, of which all but the body is given; nothing is sent.
+    """Sign for one request, of which all but the body is given.
 
-    Raises ConfigurationError, for instance where there are no credentials to sign with.
+    Raises ConfigurationError, for instance where there are no credentials to sign with, or no
+    bucket; it is asked for nothing else.
     """
     try:
         check_identity(request, time.time())
@@ -44,6 +47,7 @@ def grant(
     except Refused as error:
         raise ConfigurationError(str(error)) from error
     keys, s3 = Keys(address), connect(address.access, "s3").client
+    _check_bucket(s3, address.bucket)
     name = (request.sender, request.id)
     content_type = object_type(request.content_type)
     fields = {
@@ -75,3 +79,18 @@ def grant(
         reply_url=reply_url,
         reply_expires=reply_expires,
     )
+
+
+def _check_bucket(s3: Any, name: str) -> None:
+    """Raise ConfigurationError where a bucket is known not to be there.
+
+    Whoever may sign need not be allowed to look, nor be on a network just now.
+    """
+    with contextlib.suppress(BotoCoreError):
+        try:
+            s3.head_bucket(Bucket=name)
+        except ClientError as error:
+            if status_of(error) == 404:
+                raise ConfigurationError(
+                    f"queue: there is no bucket {name}: correct its name, or run gateway provision."
+                ) from error

@@ -3,6 +3,16 @@
 from gateway.settings.clients import ClientTable
 from gateway.settings.reading import from_values, read
 from gateway.settings.tables import ServiceTable, Settings
-from gateway.settings.values import Table, is_http
+from gateway.settings.values import NAMED, Table, is_http, is_name
 
-__all__ = ["ClientTable", "ServiceTable", "Settings", "Table", "from_values", "is_http", "read"]
+__all__ = [
+    "NAMED",
+    "ClientTable",
+    "ServiceTable",
+    "Settings",
+    "Table",
+    "from_values",
+    "is_http",
+    "is_name",
+    "read",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,8 @@ from pydantic_core import ErrorDetails
 
 from gateway.errors import ConfigurationError
 from gateway.settings.tables import Settings
-from gateway.settings.values import Table
+from gateway.settings.values import NAMED, Table
+from gateway.wording import meant, plainly
 
 EXAMPLE = """\
 queue = "sqlite:///queue.db"
@@ -32,8 +32,10 @@ def read(path: Path) -> Settings:
             f"{path}: there is no such file: name yours with -c, or make one of these lines:\n"
             f"{EXAMPLE}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is no text in UTF-8: name another with -c.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: is not valid TOML: {error}.") from error
     return from_values(values, path.resolve().parent, str(path))
@@ -58,17 +60,15 @@ def _explain(error: ErrorDetails) -> str:
         case "missing":
             return f"{key}: is missing: {_MISSING.get(path[-1], 'add it')}."
         case "extra_forbidden":
-            known = _known_keys(path[:-1])
-            close = difflib.get_close_matches(path[-1], known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}."
+            hint = meant(path[-1], _known_keys(path[:-1]))
             return f"{key}: is not a key of this file: {hint}"
         case "string_pattern_mismatch":
-            return f"{key}: a name has 1 to 64 letters, digits, '_' or '-'."
+            return f"{key}: a name has {NAMED}."
         case "gateway":
             return f"{key}: {error['msg']}."
         case "model_type" | "dict_type":
             return f"{key}: must be a table, [{key}]{_given(path, error['input'])}."
-    return f"{key}: {error['msg'][0].lower()}{error['msg'][1:]}{_given(path, error['input'])}."
+    return f"{key}: {plainly(error['msg'])}{_given(path, error['input'])}."
 
 
 _MISSING = {

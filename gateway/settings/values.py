@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -11,12 +12,19 @@ from pydantic_core import PydanticCustomError
 Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+NAMED = "1 to 64 letters, digits, '_' or '-'"
+"""What the name of a service or a client is."""
 
 
 class Table(BaseModel):
     """A table of the file: no key more than those that are known, no value of another type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text may name a service or a client."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text) is not None
 
 
 def is_http(address: str) -> bool:

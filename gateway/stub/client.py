@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, TypeVar
 
 from zeep.transports import Transport
 
@@ -15,28 +16,28 @@ from gateway.stub.exchange import Outgoing, request, result
 from gateway.stub.layout import Layout
 
 Queued = TypeVar("Queued", QueueTransport, AsyncQueueTransport)
+Itself = TypeVar("Itself")
 
 
-class Options(TypedDict, total=False):
+@dataclass(frozen=True, slots=True)
+class Options:
     """How a client calls."""
 
     service: str
-    """In a queue: the name under which the gateway serves it."""
     client: str
-    """In a queue: the name of the caller."""
     timeout: float
-    """The longest wait for a reply, in seconds."""
-    folder: Path
-    """What a relative path to a queue's file begins at; else the current folder."""
-    transport: Transport
-    """For HTTP: one of zeep's own, with its certificates, passwords and proxies."""
+    folder: Path | None
+    transport: Transport | None
 
 
 class Client:
     """Calls one service. Threads may share it; close it with ``close``, or by leaving ``with``.
 
     ``address`` is that of a queue, as in ``gateway.toml``, or an ``http://`` or ``https://`` one of
-    a listener, or of the service itself.
+    a listener, or of the service itself. In a queue ``service`` is the name under which the
+    gateway serves it, ``client`` that of the caller, and a relative path to a queue's file begins
+    at ``folder``, or at the current one; ``timeout`` is the longest wait for a reply, in seconds.
+    For HTTP ``transport`` may be one of zeep's own, with its certificates, passwords and proxies.
 
     A call raises SoapFault or what is declared below it, UnwritableValue before anything is sent,
     UnreadableReply, and what the transports raise: ``gateway.client.ReplyPending`` when the wait
@@ -47,9 +48,19 @@ class Client:
     _service: ClassVar[str]
     _embedded: ClassVar[Embedded | None] = None
 
-    def __init__(self, address: str, **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        service: str | None = None,
+        client: str = "local",
+        timeout: float = 60.0,
+        folder: Path | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        options = Options(service or self._service, client, timeout, folder, transport)
         self._address = address
-        self._transport = _transport(QueueTransport, address, self._service, options)
+        self._transport = _transport(QueueTransport, address, options)
 
     @classmethod
     def wsdl(cls) -> Mapping[str, bytes]:
@@ -62,7 +73,7 @@ class Client:
             self._transport.close()
         self._transport.session.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Itself) -> Itself:  # not Self: jedi completes by this one
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -85,9 +96,19 @@ class AsyncClient:
     _service: ClassVar[str]
     _embedded: ClassVar[Embedded | None] = None
 
-    def __init__(self, address: str, **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        service: str | None = None,
+        client: str = "local",
+        timeout: float = 60.0,
+        folder: Path | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        options = Options(service or self._service, client, timeout, folder, transport)
         self._address = address
-        self._transport = _transport(AsyncQueueTransport, address, self._service, options)
+        self._transport = _transport(AsyncQueueTransport, address, options)
 
     @classmethod
     def wsdl(cls) -> Mapping[str, bytes]:
@@ -100,7 +121,7 @@ class AsyncClient:
             await self._transport.aclose()
         self._transport.session.close()
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self: Itself) -> Itself:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -119,23 +140,21 @@ class AsyncClient:
         return result(self._layout, operation, response)
 
 
-def _transport(
-    queued: type[Queued], address: str, service: str, options: Options
-) -> Queued | Transport:
+def _transport(queued: type[Queued], address: str, options: Options) -> Queued | Transport:
     """Return what carries the envelopes of a client to an address."""
-    timeout = options.get("timeout", 60.0)
+    timeout = options.timeout
     if not address.lower().startswith(("http://", "https://")):
         return queued(
             address,
-            options.get("service", service),
-            client=options.get("client", "local"),
-            folder=options.get("folder"),
+            options.service,
+            client=options.client,
+            folder=options.folder,
             operation_timeout=timeout,
         )
-    transport = options.get("transport")
-    if transport is None:
-        transport = Transport(timeout=timeout, operation_timeout=timeout)
-        transport.session.max_redirects = 0  # the POST would arrive as a GET, or somewhere else
+    if options.transport is not None:
+        return options.transport
+    transport = Transport(timeout=timeout, operation_timeout=timeout)
+    transport.session.max_redirects = 0  # the POST would arrive as a GET, or somewhere else
     return transport
 
 

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable
 
 _BEFORE_WORD = re.compile(r"([A-Z]+)([A-Z][a-z])")
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""A character that XML names cannot have, as .NET writes it: a blank is _x0020_."""
 _AFTER_LOWER = re.compile(r"([a-z0-9])([A-Z])")
 
 RESERVED = frozenset(
@@ -105,5 +107,6 @@ def _words(name: str) -> str:
 
 def _plain(name: str) -> str:
     """Return a name with nothing in it that an identifier must not have (NFKC, as Python does)."""
-    folded = unicodedata.normalize("NFKC", name)
+    meant = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
+    folded = unicodedata.normalize("NFKC", meant)
     return "".join(one if f"a{one}".isidentifier() else "_" for one in folded)

@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+CORPUS = next(
+    (up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT / "none"
+)
+"""Real WSDLs, where somebody has put them beside this; what needs them skips elsewhere."""
 STARTING = 30.0
 """Seconds that a process may take to start, at most."""
 

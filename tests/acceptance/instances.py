@@ -21,11 +21,12 @@ DIRECTIONS = ("input", "output")
 class Instances:
     """Makes what may stand in the Body of each operation, and in its headers and faults."""
 
-    def __init__(self, contract: Contract, random: Random) -> None:
+    def __init__(self, contract: Contract, random: Random, *, mixed: bool = True) -> None:
+        """``mixed``: with text between elements, where the contract allows it."""
         self.contract = contract
         documents = contract.documents
         schemas = list(schemas_of(contract))
-        self.sampler = Sampler(schemas, random, full=True)
+        self.sampler = Sampler(schemas, random, full=True, mixed=mixed)
         self._roots = [linked(one, bare=True) for one in documents.values() if not one.is_schema]
         # The gateway compiles the wrappers of rpc requests; here those of the replies count too.
         self._schema = schema_set(documents, self._wrappers()).compile()

@@ -107,8 +107,8 @@ class Sampler:
 
     What it cannot make (patterns, abstract types, identity constraints) raises LookupError.
     A ``full`` one makes these too, but for identity constraints, and then: derived types by
-    xsi:type, members of substitution groups, elements and attributes of wildcards, mixed content.
-    ``derived`` alone is for derived types alone.
+    xsi:type, members of substitution groups, elements and attributes of wildcards, and, unless
+    ``mixed`` is False, mixed content.
     """
 
     def __init__(
@@ -116,13 +116,13 @@ class Sampler:
         schemas: Iterable[Element],
         random: Random,
         *,
-        derived: bool = False,
         full: bool = False,
+        mixed: bool = True,
     ) -> None:
         """The same state of ``random`` makes the same instances."""
         self._random = random
         self._full = full
-        self._derived = derived or full
+        self._mixed = full and mixed
         self._declared: Declared = {
             (etree.QName(node).localname, _name_in(schema, node)): node
             for schema in schemas
@@ -144,12 +144,12 @@ class Sampler:
         return Sample(root, (*root, *growth.required))
 
     def _begun(self, name: str) -> tuple[_Growth, Element]:
-        if not self._derived:
+        if not self._full:
             return _Growth(self._declared, self._random, None, False), etree.Element(name)
         spaces = sorted({etree.QName(one).namespace or "" for _, one in self._declared} - {"", XML})
         prefixes = {f"s{at}": uri for at, uri in enumerate(spaces)}
         root = etree.Element(name, nsmap={"xsi": XSI, "xsd": XS, **prefixes})
-        return _Growth(self._declared, self._random, Kin(self._declared), self._full), root
+        return _Growth(self._declared, self._random, Kin(self._declared), self._mixed), root
 
 
 class Kin:
@@ -186,9 +186,10 @@ def _is_abstract(node: Element) -> bool:
 class _Growth:
     """One instance, while it grows."""
 
-    def __init__(self, declared: Declared, random: Random, kin: Kin | None, is_full: bool) -> None:
+    def __init__(self, declared: Declared, random: Random, kin: Kin | None, mixed: bool) -> None:
         self.required: list[Element] = []
-        self._is_full = is_full
+        self._is_full = kin is not None
+        self._mixed = mixed
         self._declared = declared
         self._random = random
         self._kin = kin
@@ -273,7 +274,7 @@ class _Growth:
             self._content(at, base, depth)
         for particle in (kind if derivation is None else derivation).iterchildren(*_PARTICLES):
             self._particle(at, particle, depth, True)
-        if self._is_full and kind.get("mixed") in ("true", "1"):
+        if self._mixed and kind.get("mixed") in ("true", "1"):
             at.text = self._random.choice(TEXTS)
             for child in at:
                 child.tail = self._random.choice(TEXTS)
@@ -325,7 +326,7 @@ class _Growth:
     def _element(self, parent: Element, node: Element, depth: int) -> Element:
         self._left -= 1
         name = _name(node, "ref")
-        if name and self._is_full and self._kin and (members := self._kin.elements(name)):
+        if name and self._kin and (members := self._kin.elements(name)):
             itself = [] if _is_abstract(self._declared["element", name]) else [name]
             name = self._random.choice([*itself, *members])
         made = etree.SubElement(parent, name or _tag(node))

@@ -6,12 +6,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from deployment import CORPUS
 from lxml import etree
 
 from gateway.contract import load
 from gateway.errors import ContractError
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 GATEWAY = "http://gateway.example/published"
 
 REFUSED = {

@@ -25,7 +25,8 @@ from types import NoneType
 import pytest
 import servers
 import typer.main
-from deployment import ROOT, free_port
+from deployment import CORPUS, ROOT, free_port
+from test_other_languages import LANGUAGES, go_without, is_installed
 
 from gateway.cli.application import app
 from gateway.errors import AddressingCode, FaultCode
@@ -39,6 +40,7 @@ ALONE = (
     DOCS / "tutorial" / "host-a-service.md",
     DOCS / "tutorial" / "from-a-wsdl.md",
     DOCS / "how-to" / "be-a-service.md",
+    DOCS / "how-to" / "wrap-a-public-contract.md",
     DOCS / "how-to" / "s3-on-premises.md",
     DOCS / "how-to" / "several-machines.md",
 )
@@ -58,16 +60,20 @@ CONTINUES = [
     )
 ]
 """Pages that begin where the first tutorial ends."""
+WEB = {
+    "http://b2b.wsdot.wa.gov/ferries/schedule/Default.asmx?WSDL": CORPUS / "gowsdl" / "ferry.wsdl",
+}
+"""Documents that a page has its reader fetch, and the copies that the tests read instead."""
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 PORTS = ("8123", "8800", "9000")
 PATIENCE = 30.0
 
 STEP = re.compile(
     r"^```(?P<kind>\w+)(?P<running> running)?(?:=(?P<port>\d+))?\n(?P<text>.*?)^```$"
-    r"|^<!-- (?P<mark>stop|needs|cloud): (?P<of>.*?) -->$",
+    r"|^<!-- (?P<mark>stop|needs|cloud|web): (?P<of>.*?) -->$",
     re.MULTILINE | re.DOTALL,
 )
-FILE_NAME = re.compile(r"(?:#|<!--) ([\w/.-]+\.\w+)(?: -->)?$")
+FILE_NAME = re.compile(r"(?:#|<!--|<\?php //) ([\w/.-]+\.\w+)(?: -->)?$")
 LOOSE = {
     r"\.\.\.": r".*?",
     r"\b01[0-9A-Z]{24}\b": r"01[0-9A-Z]{24}",
@@ -193,6 +199,7 @@ class Reader:
         self._folder = folder
         self._ports = {port: str(free_port()) for port in PORTS}
         self._running: list[Terminal] = []
+        self._web: dict[str, str] = {}
         self._clouds = contextlib.ExitStack()
         programs = (Path(sys.executable).parent, servers.MINIO.parent, os.environ["PATH"])
         self._environment = {
@@ -217,7 +224,9 @@ class Reader:
             if step.kind == "stop":
                 self._stop(self._local(step.text))
             elif step.kind == "needs":
-                servers.require(step.text)
+                self._require(step.text)
+            elif step.kind == "web":
+                self._store(step.text)
             elif step.kind == "cloud":
                 self._enter(step.text)
             elif step.kind == "console":
@@ -233,6 +242,21 @@ class Reader:
             self._running.pop().press_ctrl_c()
         self._clouds.close()
 
+    def _require(self, name: str) -> None:
+        """Skip, or fail in CI, where a server or a client's language is not installed."""
+        if name in servers.SERVERS:
+            servers.require(name)
+        else:
+            (language,) = (one for one in LANGUAGES if one.folder == name)
+            if not is_installed(language):
+                go_without(name, language.optional)
+
+    def _store(self, address: str) -> None:
+        """Have a stored copy of a document of the web read in the document's place."""
+        if not WEB[address].exists():
+            pytest.skip(f"no copy of {address} is beside this, and tests fetch nothing")
+        self._web[address] = str(WEB[address])
+
     def _enter(self, name: str) -> None:
         """Start a server, and have every command find it, as if it were AWS."""
         servers.require(name)
@@ -242,8 +266,8 @@ class Reader:
         self._environment |= servers.environment(cloud)
 
     def _local(self, text: str) -> str:
-        for port, free in self._ports.items():
-            text = text.replace(port, free)
+        for told, here in (*self._ports.items(), *self._web.items()):
+            text = text.replace(told, here)
         return text
 
     def _write(self, path: Path, text: str) -> None:

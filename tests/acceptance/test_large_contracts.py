@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 from aiohttp import web
+from deployment import CORPUS
 from lxml import etree
 from sampler import Sample, Sampler
 
@@ -31,7 +32,6 @@ from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.soap import Element, SoapVersion
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 DOCUMENT = ["gowsdl/ec2.wsdl", "gowsdl/vboxweb.wsdl", "wasabi/workday.wsdl", "wasabi/economic.wsdl"]
 RPC = ["wasabi/savon295.wsdl", "wasabi/symbolic_endpoint.wsdl"]
 REBOUND = "gowsdl/ec2.wsdl, bound as rpc/literal"

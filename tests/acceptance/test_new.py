@@ -12,10 +12,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from deployment import CORPUS
 
 ROOT = Path(__file__).parents[2]
 WAREHOUSE = ROOT / "wsdl" / "warehouse.wsdl"
-CORPUS = next((up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT)
 EPCIS = CORPUS / "gowsdl" / "epcis" / "EPCglobal-epcis-query-1_2.wsdl"
 
 

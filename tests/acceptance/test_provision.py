@@ -454,7 +454,47 @@ def test_every_permission_of_a_gateway_is_tried_and_nothing_is_left(site, examin
 def test_a_bucket_and_a_queue_that_are_missing_are_told_with_the_cure(examined):
     findings = examined()
     assert len(findings) == 2
-    assert all("gateway provision makes it" in one.cure for one in findings)
+    assert all("gateway provision" in one.cure for one in findings)
+
+
+def test_a_wrong_doorbell_is_told_and_the_queue_has_no_tick_before_it(site):
+    site.succeed("provision", "--yes")
+    site.configure(f"s3://{site.bucket}/orders?doorbell=no-such-bell")
+    told = site.run("check").stdout
+    assert "no-such-bell" in told.partition("✗")[2]
+    assert "✓ queue     s3://" not in told
+
+
+@pytest.mark.parametrize("command", [("publish",), ("grant", "shop", "--length", "10")])
+def test_a_bucket_that_is_missing_is_told_by_its_name(site, command):
+    site.configure(f"s3://{site.bucket}/orders")
+    done = site.run(*command)
+    assert done.returncode == 2
+    assert f"there is no bucket {site.bucket}" in done.stderr
+    assert "correct its name, or run gateway provision" in done.stderr
+
+
+def test_a_transport_that_nobody_closes_ends_without_a_word(site):
+    site.configure(f"s3://{site.bucket}/orders")
+    site.succeed("provision", "--yes")
+    program = (
+        "import zeep; from gateway.client import QueueTransport\n"
+        f"way = QueueTransport('s3://{site.bucket}/orders', 'warehouse', operation_timeout=0.2)\n"
+        "client = zeep.Client('warehouse.wsdl', transport=way)\n"
+        "try: client.service.GetOrder('WH-100001')\n"
+        "except Exception as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        cwd=site.folder,
+        env={"PATH": os.environ["PATH"], **environment(site.cloud)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "the request is pending" in done.stdout
+    assert done.stderr == ""
 
 
 def test_a_refused_permission_is_told_with_the_line_of_policy(tmp_path, minio_cloud, monkeypatch):

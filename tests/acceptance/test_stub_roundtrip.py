@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from deployment import CORPUS, ROOT
 from roundtrip import RoundTrip
 
-ROOT = Path(__file__).parents[2]
 OWN = [*(ROOT / "wsdl").glob("*.wsdl"), *(ROOT / "tests" / "golden" / "stubs").glob("*.wsdl")]
-CORPUS = ROOT.parent / "shared" / "corpus"
 REAL = ("gowsdl/ec2.wsdl", "gowsdl/chromedata.wsdl", "wasabi/marketo.wsdl", "gowsdl/ferry.wsdl")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from deployment import ROOT
+from deployment import CORPUS, ROOT
 from stub_trip import RoundTrip, converted, tried, unlike
 
 from gateway.contract import load
@@ -27,7 +27,6 @@ CONTRACTS = {
     "calculator": (ROOT / "tests" / "golden" / "stubs" / "calculator.wsdl", ""),
     "warehouse": (ROOT / "wsdl" / "warehouse.wsdl", ""),
 }
-CORPUS = next((up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT)
 REAL = {
     "ferry": (CORPUS / "gowsdl" / "ferry.wsdl", "WSF_x0020_ScheduleSoap"),
     "marketo": (CORPUS / "wasabi" / "marketo.wsdl", ""),

@@ -116,6 +116,18 @@ def test_a_queue_that_cannot_be_opened_is_told(wsdl, tmp_path):
     transport.close()
 
 
+def test_a_transport_whose_queue_could_not_be_opened_can_be_closed(wsdl, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    down = "s3://orders/p?endpoint_url=http://127.0.0.1:9&region=eu-west-1"
+    transport = QueueTransport(down, "warehouse")
+    client = zeep.Client(wsdl, transport=transport)
+    with pytest.raises(requests.ConnectionError):
+        client.service.GetOrder("WH-100001")
+    transport.close()
+    transport.close()
+
+
 def test_threads_may_share_a_client(client):
     ids = [f"WH-10000{1 + n % 5}" for n in range(40)]
     with ThreadPoolExecutor(8) as pool:

@@ -62,16 +62,16 @@ QUEUE = 'queue = "memory:"\n'
         ),
         (
             QUEUE + "zzz = 1\n" + SERVICE,
-            "zzz: is not a key of this file: known here: queue, client,",
+            "zzz: is not a key of this file: there is audit, client,",
         ),
         (QUEUE + 'folder = "/"\n' + SERVICE, "folder: is not a key of this file"),
         (
             QUEUE + SERVICE + "timeout = 0",
-            "services.orders.timeout: input should be greater than 0, not 0.",
+            "services.orders.timeout: must be greater than 0, not 0.",
         ),
         (
             QUEUE + SERVICE + 'timeout = "5"',
-            "services.orders.timeout: input should be a valid number, not '5'.",
+            "services.orders.timeout: must be a number, not '5'.",
         ),
         (
             QUEUE + SERVICE + 'repeatable = "all"',
@@ -137,8 +137,13 @@ def test_a_folder_is_no_file(tmp_path):
 
 def test_a_file_that_is_not_text_is_told(tmp_path):
     (tmp_path / "gateway.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="is no text in UTF-8"):
         read(tmp_path / "gateway.toml")
+
+
+def test_a_folder_in_the_place_of_the_file_is_told_in_plain_words(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cannot be read: Is a directory\.$"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 
-from gateway.contract import Access, documents, fetching, from_documents, load
+from gateway.contract import Access, Copies, documents, fetching, from_documents, load
 from gateway.errors import ConfigurationError, ContractError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -448,7 +448,7 @@ def test_a_hostile_server_is_given_up(folder, raw_server, monkeypatch, handle, s
 
 def test_a_copy_is_no_way_around_the_hosts(site, folder, wsdl, get, tmp_path):
     site.pages["/a"] = (200, {}, wsdl(get))
-    named, copies = frozenset({site.host}), tmp_path / "copies"
+    named, copies = frozenset({site.host}), Copies(tmp_path / "copies", "a")
     load(f"{site.url}/a", folder=folder, hosts=named, copies=copies)
     site.pages.clear()
     assert load(f"{site.url}/a", folder=folder, hosts=named, copies=copies).operations

@@ -25,6 +25,9 @@ from gateway.stubs.naming import RESERVED, RESERVED_CLASSES, Names, member, pasc
         ("_", "value"),
         ("型", "型_"),
         ("ﬁnal", "final"),
+        ("order_x0020_Id", "order_id"),
+        ("_x0032_nd_line", "n2nd_line"),
+        ("_xD800_", "value"),
     ],
 )
 def test_a_field_is_called_as_python_does(name, expected):
@@ -37,6 +40,7 @@ def test_a_field_is_called_as_python_does(name, expected):
         ("order", "Order"),
         ("Odd-Names", "OddNames"),
         ("get_order", "GetOrder"),
+        ("WSF_x0020_Schedule", "WSFSchedule"),
         ("Exception", "Exception_"),
         ("none", "None_"),
         ("Record", "Record_"),

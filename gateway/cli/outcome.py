@@ -1,0 +1,61 @@
+"""How a command ends: its exit status, and a line for what went wrong."""
+
+from __future__ import annotations
+
+import typer
+from rich.markup import escape
+
+from gateway.cli import streams
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.wording import plainly
+
+FAILED = 1
+USAGE = 2
+"""The exit status for what a person must change: settings, a file, an argument."""
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""What click raises for wrong arguments: it is a package of its own, or a part of typer."""
+
+
+def of(app: typer.Typer) -> int:
+    """Run the command that the arguments name; return the exit status."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except GatewayError as error:
+        return _told(error)
+    except typer.Abort:
+        _tell("nothing was done")
+        return FAILED
+    except USAGE_ERROR as error:
+        return _usage(error)
+    except OSError as error:
+        return _of_a_file(error)
+
+
+def _told(error: GatewayError) -> int:
+    _tell(str(error))
+    return USAGE if isinstance(error, ConfigurationError) else FAILED
+
+
+def _usage(error: Exception) -> int:
+    """Tell what is wrong with the arguments; nothing where the help was shown in their place."""
+    if type(error).__name__ != "NoArgsIsHelpError":
+        text = plainly(getattr(error, "format_message", error.__str__)()).rstrip(".")
+        command = getattr(getattr(error, "ctx", None), "command_path", "gateway")
+        _tell(f"{text[0].lower()}{text[1:]} ({command} --help shows what there is)")
+    return USAGE
+
+
+def _of_a_file(error: OSError) -> int:
+    """Tell of a file that could not be used; what has no name is where the output goes."""
+    if error.filename is not None:
+        _tell(f"{error.filename}: {error.strerror}")
+        return FAILED
+    streams.discard()
+    _tell(f"the output cannot be written: {error.strerror or error}")
+    return FAILED
+
+
+def _tell(told: str) -> None:
+    text = escape(f"error: {told}").replace("error:", "[bold red]error:[/]")
+    streams.console(stderr=True).print(text)

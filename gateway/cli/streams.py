@@ -1,0 +1,53 @@
+"""The standard streams: they are there, and they take what is printed."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import sys
+from io import TextIOWrapper
+
+from rich.console import Console
+
+SIGNS = {"✓": "ok", "✗": "NO"}
+"""What stands for signs in an encoding that has none of them."""
+
+
+def prepare() -> None:
+    """Open what was closed, and have every character printed in some way.
+
+    A file that is opened later would else take the number of a closed stream, and be written to.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    codecs.register_error("gateway.signs", _signs)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="gateway.signs")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return what prints for a person: whatever a text holds, it is printed as it is."""
+    return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
+
+
+def discard() -> None:
+    """Throw away what is still to be printed: where it goes takes no more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os.close(nowhere)
+
+
+def _signs(error: UnicodeError) -> tuple[str, int]:
+    """Replace what an encoding has not, as ``codecs.register_error`` asks for it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    shown = (SIGNS.get(one) or one.encode("ascii", "backslashreplace").decode() for one in lost)
+    return "".join(shown), error.end

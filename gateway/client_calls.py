@@ -1,0 +1,115 @@
+"""Calls to one service through one queue: what both zeep transports are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+from lxml import etree
+from zeep.exceptions import TransportError
+from zeep.wsdl.utils import etree_to_string
+
+from gateway.contract import one_way_bodies
+from gateway.errors import ConfigurationError, NoReplyYet, QueueError, Refused
+from gateway.message import Message
+from gateway.queue import Queue
+from gateway.queues.address import open_queue
+from gateway.remote import Remote, RemoteSettings
+
+
+class ReplyPending(requests.ReadTimeout):
+    """The wait ran out. The request is still carried out; ``id`` names it."""
+
+    def __init__(self, text: str, *, id: str) -> None:
+        super().__init__(text)
+        self.id = id
+
+
+class Calls:
+    """One service behind one queue, which the first call opens."""
+
+    def __init__(
+        self, address: str, service: str, *, client: str, folder: Path, lifetime: float
+    ) -> None:
+        self._address = address
+        self._service = service
+        self._client = client
+        self._folder = folder
+        self._lifetime = lifetime
+        self._documents: list[bytes] = []
+        self._one_way: frozenset[str] | None = None
+        self._opening: asyncio.Task[Queue] | None = None
+
+    def note(self, document: bytes) -> bytes:
+        """Keep a document of the contract: zeep does not tell a transport what is one-way."""
+        self._documents.append(document)
+        self._one_way = None
+        return document
+
+    async def post_xml(
+        self, envelope: etree._Element, headers: Mapping[str, str], wait: float | None
+    ) -> requests.Response:
+        message = etree_to_string(envelope)
+        return await self._exchange(message, headers, wait, self._is_one_way(envelope))
+
+    async def post(
+        self, message: bytes, headers: Mapping[str, str], wait: float | None, one_way: bool
+    ) -> requests.Response:
+        return await self._exchange(message, headers, wait, one_way)
+
+    async def aclose(self) -> None:
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            with contextlib.suppress(ConfigurationError, QueueError):  # it was never opened
+                await (await opening).aclose()
+
+    def _is_one_way(self, envelope: etree._Element) -> bool:
+        if self._one_way is None:
+            contracts = [document for document in self._documents if b"definitions" in document]
+            self._one_way = one_way_bodies(contracts)
+        return any(child.tag in self._one_way for child in envelope.iterfind("{*}Body/*"))
+
+    async def _exchange(
+        self, body: bytes, headers: Mapping[str, str], wait: float | None, one_way: bool
+    ) -> requests.Response:
+        message = Message(
+            body=body,
+            content_type=headers.get("Content-Type", "text/xml; charset=utf-8"),
+            soap_action=(headers.get("SOAPAction") or "").strip('"'),
+            target_service=self._service,
+        )
+        try:
+            remote = Remote(await self._queue(), self._settings(wait))
+            if one_way:
+                await remote.send(message)
+                return _response(None)
+            return _response(await remote(message))
+        except NoReplyYet as error:
+            raise ReplyPending(str(error), id=error.id) from error
+        except Refused as error:
+            raise TransportError(error.text) from error
+        except QueueError as error:
+            raise requests.ConnectionError(str(error)) from error
+
+    def _settings(self, wait: float | None) -> RemoteSettings:
+        wait = self._lifetime if wait is None else wait
+        return RemoteSettings(wait=wait, lifetime=self._lifetime, sender=self._client)
+
+    async def _queue(self) -> Queue:
+        """Return the open queue: the first call opens it, others wait for that."""
+        if self._opening is None or (self._opening.done() and self._opening.exception()):
+            self._opening = asyncio.ensure_future(open_queue(self._address, self._folder))
+        return await asyncio.shield(self._opening)
+
+
+def _response(reply: Message | None) -> requests.Response:
+    """Return a reply as zeep reads it: 202 without content is a one-way call that was taken."""
+    response = requests.Response()
+    response.status_code = 202 if reply is None else 500 if reply.is_fault else 200
+    response._content = b"" if reply is None else reply.body
+    response.headers["Content-Type"] = "text/xml" if reply is None else reply.content_type
+    response.encoding = "utf-8"
+    return response
