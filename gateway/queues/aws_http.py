@@ -1,7 +1,7 @@
-"""Signed requests to AWS's services over HTTP. Home of the HTTP client and of the signer.
+"""Signed requests to AWS's services over HTTP. Home of the HTTP client.
 
-The signer is botocore's. Its client is not used for messages: it costs five times the CPU for an
-object, hides the status 409, and a long poll in a thread of its own cannot be cancelled.
+Botocore's is not used for messages: it costs five times the CPU for an object, hides the status
+409, and a long poll in a thread of its own cannot be cancelled.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import aiohttp
-from botocore.auth import S3SigV4Auth, SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from yarl import URL
 
 from gateway.errors import QueueAway
 from gateway.queues.aws import Account
+from gateway.queues.aws_signature import Signer
 from gateway.queues.server_clock import ServerClock
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ CONNECT = 5.0
 TIMEOUT = 30.0
 ATTEMPTS = 5
 LONGEST_PAUSE = 5.0
+SENT_WHOLE = 64 << 10
+"""Bytes of a body that leave in one piece, at most: a larger one takes turns with others."""
 
 THROTTLED = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestThrottled"})
 """The codes of S3 and SQS for a request that was not looked at: it may be sent again as it is."""
@@ -59,11 +61,13 @@ class Request:
     timeout: float = TIMEOUT
     limit: int | None = None
     """Bytes of a body that are read, at most; a longer one is left."""
+    fails_late: bool = False
+    """An error may come after the status of success (S3 API, CopyObject)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; the names of headers in lower case."""
+    """What came back; headers are found by their names in any case."""
 
     status: int
     headers: Mapping[str, str]
@@ -73,7 +77,12 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The service's own code of an error; empty where the answer has none."""
+        """The service's own code of an error; empty where the answer is none.
+
+        What was read from a bucket or a queue may look like one: it is anybody's.
+        """
+        if self.status < 300:
+            return ""
         found = _CODE.search(self.body) or _JSON_TYPE.search(self.body)
         return found[1].decode("ascii", "replace") if found else ""
 
@@ -93,8 +102,8 @@ class SignedHttp:
     def __init__(self, account: Account, service: str, connections: int) -> None:
         self.clock = ServerClock()
         self._account = account
-        self._service = service
-        self._proxies = _Proxies()
+        self._signer = Signer(service, account.region)
+        self._place = _Places().of
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=account.tls()),
             auto_decompress=False,
@@ -140,19 +149,17 @@ class SignedHttp:
 
     async def _exchange(self, request: Request, credentials: ReadOnlyCredentials) -> Answer:
         headers = self._signed(request, credentials)
-        limit = aiohttp.ClientTimeout(total=request.timeout, sock_connect=CONNECT)
         try:
             async with self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=headers,
-                # As a file: aiohttp warns of large bodies that are bytes.
-                data=io.BytesIO(request.body) if request.body else None,
-                timeout=limit,
+                data=_data(request.body),
+                timeout=_limit(request.timeout),
                 allow_redirects=False,
-                proxy=self._proxies.of(request.url),
+                proxy=self._place(request.url).proxy,
             ) as response:
-                answer = await _read(response, request.limit)
+                answer = await _read(response, request)
         except aiohttp.ClientConnectorError as error:
             raise QueueAway(
                 f"{_place(request.url)} cannot be reached ({_said(error.os_error)}): start what "
@@ -169,67 +176,72 @@ class SignedHttp:
 
     def _signed(self, request: Request, credentials: ReadOnlyCredentials) -> dict[str, str]:
         """Return the headers with those of Signature Version 4, dated by the server's clock."""
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock()))
         signed = {
+            "Host": self._place(request.url).host,
             **request.headers,
-            "X-Amz-Date": moment,
+            "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock())),
             "X-Amz-Content-SHA256": hashlib.sha256(request.body).hexdigest(),
         }
         if credentials.token:
             signed["X-Amz-Security-Token"] = credentials.token
-        to_sign = AWSRequest(request.method, request.url, headers=signed)
-        to_sign.context["timestamp"] = moment
-        # S3 signs a path as it is sent; the other services normalise it first.
-        kind = S3SigV4Auth if self._service == "s3" else SigV4Auth
-        signer = kind(credentials, self._service, self._account.region)
-        canonical = signer.canonical_request(to_sign)
-        signature = signer.signature(signer.string_to_sign(to_sign, canonical), to_sign)
-        # What is signed last, before the hash of the body (Signature Version 4, "Create a canonical
-        # request"). Botocore would go through all headers once more to tell.
-        names = canonical.rsplit("\n", 2)[1]
-        signed["Authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={signer.scope(to_sign)}, SignedHeaders={names}, "
-            f"Signature={signature}"
+        signed["Authorization"] = self._signer.authorization(
+            request.method, request.url, signed, credentials
         )
         return signed
 
 
-class _Proxies:
-    """The proxies of the environment, as boto3 finds them, each looked for once.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where requests go: the name that they say, and the proxy on the way, if there is one."""
+
+    host: str
+    proxy: str | None
+
+
+class _Places:
+    """The places that were asked for. Proxies are those of the environment, as boto3 finds them.
 
     Left to aiohttp they are looked for in a thread, for each request: half of what that costs.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, str | None] = {}
+        self._known: dict[str, _Place] = {}
 
-    def of(self, url: str) -> str | None:
-        """Return the proxy to a URL; None where there is none, or the host is to go without."""
+    def of(self, url: str) -> _Place:
+        """Return the place of a URL."""
         scheme, _, rest = url.partition("://")
-        place = f"{scheme}://{rest.partition('/')[0]}"
-        if place not in self._known:
-            host = URL(place).host or ""
-            is_direct = urllib.request.proxy_bypass(host)
+        origin = f"{scheme}://{rest.partition('/')[0]}"
+        if origin not in self._known:
+            place = URL(origin)
+            is_direct = urllib.request.proxy_bypass(place.host or "")
             proxy = None if is_direct else urllib.request.getproxies().get(scheme)
-            self._known[place] = proxy
-        return self._known[place]
+            self._known[origin] = _Place(place.host_port_subcomponent or "", proxy)
+        return self._known[origin]
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int | None) -> Answer:
-    size = response.content_length or 0
-    is_cut = limit is not None and response.status == 200 and size > limit
+@lru_cache(maxsize=64)
+def _limit(timeout: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT)
+
+
+def _data(body: bytes) -> bytes | io.BytesIO | None:
+    """Return a body as aiohttp is to send it: it warns of a large one that is not a file."""
+    return (body if len(body) <= SENT_WHOLE else io.BytesIO(body)) or None
+
+
+async def _read(response: aiohttp.ClientResponse, request: Request) -> Answer:
+    status, size = response.status, response.content_length or 0
+    is_cut = request.limit is not None and status == 200 and size > request.limit
     body = b"" if is_cut else await response.read()
-    return Answer(response.status, _lowered(response.headers), body, is_cut)
+    if request.fails_late and status == 200 and _CODE.search(body):
+        status = 500
+    return Answer(status, response.headers, body, is_cut)
 
 
 async def pause(attempt: int) -> None:
     """Wait before the next attempt: twice as long each time, and never all at once."""
     longest = min(LONGEST_PAUSE, 0.1 * 2**attempt)
     await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # no secret
-
-
-def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _said(error: OSError) -> str:

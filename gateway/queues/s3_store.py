@@ -150,9 +150,9 @@ class S3Store:
             "x-amz-copy-source": quote(f"/{self.bucket}/{source}", safe="/-_.~"),
             "x-amz-metadata-directive": "REPLACE",
         }
-        answer = await self._http.insist(Request("PUT", self._root + _path(key), headers))
-        # A copy that fails half-way has the status of success (S3 API, CopyObject).
-        if answer.status != 200 or answer.code:
+        request = Request("PUT", self._root + _path(key), headers, fails_late=True)
+        answer = await self._http.insist(request)
+        if answer.status != 200:
             raise _error(self.bucket, answer, "PUT", key)
 
     async def _read(self, method: str, key: str, limit: int | None) -> Stored | None:
@@ -249,9 +249,8 @@ _CURES = {
 
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name.removeprefix(META): value for name, value in headers.items() if name.startswith(META)
-    }
+    lowered = [(name.lower(), value) for name, value in headers.items()]
+    return {name.removeprefix(META): value for name, value in lowered if name.startswith(META)}
 
 
 def _listed(item: bytes) -> Listed:

@@ -10,7 +10,7 @@ import clouds
 import pytest
 import servers
 from aiohttp import web
-from faults import FaultProxy, delayed, denied, kind
+from faults import Call, FaultProxy, Forward, delayed, denied, kind
 
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
@@ -23,7 +23,7 @@ from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Claim, Registers, new_token
 from gateway.queues.s3 import S3Queue
-from gateway.queues.s3_store import S3Store
+from gateway.queues.s3_store import S3Store, Stored
 
 SOON = 5.0
 LEASE = 1.0
@@ -65,6 +65,10 @@ async def gateways(address):
 def address_of(store: S3Store) -> str:
     """Return the endpoint of a store, for a proxy to stand before it."""
     return store._root.rpartition("/")[0]
+
+
+def behind(proxy: FaultProxy, address: BucketAddress) -> BucketAddress:
+    return parse_bucket(f"s3://{address.bucket}/orders?endpoint_url={proxy.url}")
 
 
 async def take(queue: S3Queue):
@@ -154,7 +158,7 @@ async def test_a_client_with_pages_of_requests_hides_no_other(gateways, monkeypa
 async def test_a_request_that_the_store_is_slow_to_give_holds_up_no_later_one(store, address):
     async with FaultProxy(address_of(store)) as proxy:
         slow = proxy.inject(delayed(4 * SOON), kind("GET", "/requests/"))
-        place = parse_bucket(f"s3://{address.bucket}/orders?endpoint_url={proxy.url}")
+        place = behind(proxy, address)
         queue = await S3Queue.open(place, QueueOptions())
         await queue.send(request())
         taking = asyncio.create_task(queue.receive(2, 4 * SOON))
@@ -230,7 +234,7 @@ async def test_a_stranger_s_object_that_may_not_be_put_aside_is_left_and_the_loo
     await store.put("orders/requests/notes.txt", b"hello")
     async with FaultProxy(address_of(store)) as proxy:
         proxy.inject(denied, kind("PUT", "/quarantine/"))
-        place = parse_bucket(f"s3://{address.bucket}/orders?endpoint_url={proxy.url}")
+        place = behind(proxy, address)
         queue = await S3Queue.open(place, QueueOptions())
         await (await take(queue)).quarantine("not a request", None)
         assert list(await queue.receive(1, 0.5)) == []
@@ -355,3 +359,28 @@ async def test_a_proxy_of_the_environment_is_used_and_its_exceptions_are_kept(
     assert len(asked) == 1
     await through.aclose()
     await runner.cleanup()
+
+
+async def test_a_message_that_looks_like_an_error_of_the_store_is_read_at_once(store, address):
+    await store.put("a-key", b"<Code>SlowDown</Code>")
+    async with FaultProxy(address_of(store)) as proxy:
+        through = await S3Store.open(behind(proxy, address), 4)
+        assert (await through.get("a-key")).body == b"<Code>SlowDown</Code>"
+        await through.aclose()
+        assert proxy.counts == {"GET": 1}
+
+
+async def test_a_copy_that_failed_though_its_status_says_not_is_made_again(store, address):
+    """CopyObject: an error may come after the status 200."""
+
+    async def failed_late(_: Call, __: Forward) -> web.Response:
+        return web.Response(body=b"<Error><Code>InternalError</Code></Error>")
+
+    await store.put("a-key", b"body")
+    async with FaultProxy(address_of(store)) as proxy:
+        through = await S3Store.open(behind(proxy, address), 4)
+        rule = proxy.inject(failed_late, kind("PUT"))
+        await through.copy("a-key", "a-copy", Stored(b"", ""))
+        await through.aclose()
+        assert rule.hits == 1
+    assert (await store.get("a-copy")).body == b"body"
