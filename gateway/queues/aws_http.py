@@ -233,9 +233,12 @@ async def _read(response: aiohttp.ClientResponse, request: Request) -> Answer:
     status, size = response.status, response.content_length or 0
     is_cut = request.limit is not None and status == 200 and size > request.limit
     body = b"" if is_cut else await response.read()
-    if request.fails_late and status == 200 and _CODE.search(body):
-        status = 500
+    status = 500 if _is_late_failure(request, status, body) else status
     return Answer(status, response.headers, body, is_cut)
+
+
+def _is_late_failure(request: Request, status: int, body: bytes) -> bool:
+    return request.fails_late and status == 200 and _CODE.search(body) is not None
 
 
 async def pause(attempt: int) -> None:
