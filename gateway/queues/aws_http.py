@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import re
+import ssl
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -103,7 +104,7 @@ class SignedHttp:
         self.clock = ServerClock()
         self._account = account
         self._signer = Signer(service, account.region)
-        self._place = _Places().of
+        self._place_of = _Places().of
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=account.tls()),
             auto_decompress=False,
@@ -157,17 +158,17 @@ class SignedHttp:
                 data=_data(request.body),
                 timeout=_limit(request.timeout),
                 allow_redirects=False,
-                proxy=self._place(request.url).proxy,
+                proxy=self._place_of(request.url).proxy,
             ) as response:
                 answer = await _read(response, request)
         except aiohttp.ClientConnectorError as error:
             raise QueueAway(
-                f"{_place(request.url)} cannot be reached ({_said(error.os_error)}): start what "
-                "listens there, or correct its address"
+                f"{_authority(request.url)} cannot be reached ({_said(error.os_error)}): start "
+                "what listens there, or correct its address"
             ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise Unsure(f"{_place(request.url)} gave no answer: {reason}") from error
+            raise Unsure(f"{_authority(request.url)} gave no answer: {reason}") from error
         self.clock.note(answer.headers.get("date", ""))
         return answer
 
@@ -177,7 +178,7 @@ class SignedHttp:
     def _signed(self, request: Request, credentials: ReadOnlyCredentials) -> dict[str, str]:
         """Return the headers with those of Signature Version 4, dated by the server's clock."""
         signed = {
-            "Host": self._place(request.url).host,
+            "Host": self._place_of(request.url).host,
             **request.headers,
             "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock())),
             "X-Amz-Content-SHA256": hashlib.sha256(request.body).hexdigest(),
@@ -248,11 +249,17 @@ async def pause(attempt: int) -> None:
 
 
 def _said(error: OSError) -> str:
+    # To OpenSSL all errors have the number 1, which is another one of the system's.
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = error.verify_message
+        return f"its certificate is not trusted: {why}; AWS_CA_BUNDLE names a file of whom to trust"
+    if isinstance(error, ssl.SSLError):
+        return "it does not speak TLS as it should"
     # The loop's own text has the address once more; errors of names have negative numbers.
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error)
 
 
-def _place(url: str) -> str:
+def _authority(url: str) -> str:
     return URL(url).authority or url

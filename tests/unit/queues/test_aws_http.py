@@ -1,0 +1,76 @@
+"""What is told of a store that no request can be sent to."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+
+from gateway.errors import QueueAway
+from gateway.queues.aws import Account
+from gateway.queues.aws_address import AwsAccess
+from gateway.queues.aws_http import Request, SignedHttp
+
+
+@pytest.fixture(autouse=True)
+def _account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+
+async def _refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    writer.close()
+
+
+@asynccontextmanager
+async def _http() -> AsyncIterator[SignedHttp]:
+    account = await Account.open(AwsAccess(region="eu-west-1"))
+    http = SignedHttp(account, "s3", 2)
+    try:
+        yield http
+    finally:
+        await http.aclose()
+
+
+async def test_a_store_that_speaks_no_tls_is_told_of():
+    server = await asyncio.start_server(_refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, _http() as http:
+        with pytest.raises(QueueAway, match=r"cannot be reached \(it does not speak TLS"):
+            await http.send(Request("GET", f"https://127.0.0.1:{port}/"))
+
+
+async def test_a_store_is_trusted_by_the_authority_that_is_named_and_by_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    authority = Authority.make(tmp_path)
+    certificate, key = authority.issue("127.0.0.1")
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(_answer, "127.0.0.1", 0, ssl=theirs)
+    request = Request("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    async with server:
+        async with _http() as http:
+            with pytest.raises(QueueAway, match=r"not trusted: .*; AWS_CA_BUNDLE"):
+                await http.send(request)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
+        async with _http() as http:
+            assert (await http.send(request)).body == b"ok"
