@@ -6,7 +6,7 @@ import json
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from gateway.provision.connection import partition_of, region_of
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
 from gateway.provision.policies import client_policy, gateway_policy, operator_policy, queue_arn
-from gateway.settings import NAMED, is_name, read
+from gateway.settings import NAMED, Settings, is_name, read
 
 
 class Role(StrEnum):
@@ -49,16 +49,21 @@ def policy(
     arns = _arns(desired, account)
     if name and role is not Role.CLIENT:
         raise ConfigurationError(f"the role {role} has no name: leave {name!r} out.")
-    if role is Role.GATEWAY:
-        document = gateway_policy(desired, arns, settings.sqs.reply_queues)
-    elif role is Role.OPERATOR:
-        document = operator_policy(desired, arns)
-    elif role is Role.LISTENER:
-        # Whose calls it passes on, it writes and reads in their names.
-        document = client_policy(desired, arns, *(settings.clients or [settings.client]))
-    else:
-        document = client_policy(desired, arns, _checked(name))
-    typer.echo(json.dumps(document, indent=2))
+    typer.echo(json.dumps(_document(role, name, settings, desired, arns), indent=2))
+
+
+def _document(
+    role: Role, name: str, settings: Settings, desired: Desired, arns: Arns
+) -> dict[str, Any]:
+    match role:
+        case Role.GATEWAY:
+            return gateway_policy(desired, arns, settings.sqs.reply_queues)
+        case Role.OPERATOR:
+            return operator_policy(desired, arns)
+        case Role.LISTENER:
+            # Whose calls it passes on, it writes and reads in their names.
+            return client_policy(desired, arns, *(settings.clients or [settings.client]))
+    return client_policy(desired, arns, _checked(name))
 
 
 def _checked(name: str) -> str:
