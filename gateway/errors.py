@@ -159,6 +159,23 @@ class WrongAddressing(Refused):
         self.subcodes: tuple[str, ...] = (code,) if is_own else ("InvalidAddressingHeader", code)
 
 
+class NotSecured(Refused):
+    """WS-Security that the service asks for is missing, or does not hold.
+
+    One text and one code for all of it, of WS-Security 1.1.1, section 12: which part it was is told
+    to the operator alone, by ``reason``.
+    """
+
+    subcode = "InvalidSecurity"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "The WS-Security header is missing or was not accepted: send the one that the operator "
+            "of the gateway asks for, made anew for each request.",
+            reason=f"WS-Security: {reason}",
+        )
+
+
 class IdTaken(Refused):
     """The id was used before by the same sender, for other bytes."""
 

@@ -9,6 +9,8 @@ from gateway.admission.references import check_arrays, check_includes, check_mul
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
+from gateway.admission.wss import CallerSecurity
+from gateway.admission.wss_header import SECURITY
 from gateway.backend import Call
 from gateway.contract import Contract, Operation
 from gateway.errors import Refused
@@ -34,7 +36,7 @@ class Gate:
     """Admits the requests of one contract, from those who have the right.
 
     ``understands`` names header blocks, as ``{namespace}local``, that the service takes although
-    its contract does not say so.
+    its contract does not say so. ``security`` verifies what callers have to show besides.
     """
 
     def __init__(
@@ -44,14 +46,20 @@ class Gate:
         rights: Rights = EVERYBODY,
         *,
         understands: frozenset[str] = frozenset(),
+        security: CallerSecurity | None = None,
     ) -> None:
         self.rights = rights
         self._contract = contract
         self._limits = limits
-        self._understands = contract.headers | understands
+        self._security = security
+        verified = frozenset() if security is None else frozenset({SECURITY})
+        self._understands = contract.headers | understands | verified
 
     def admit(self, message: Message) -> Call:
-        """Return a request with all that was learned about it. Raises Refused."""
+        """Return a request with all that was learned about it. Raises Refused.
+
+        A Security header that was verified is no longer in it.
+        """
         check_size(message, self._limits.request)
         check_headers(message)
         envelope = parse(message, self._limits.xml)
@@ -63,6 +71,8 @@ class Gate:
         check_payload(envelope, operation)
         self._check_references(envelope, operation)
         check_addressing(envelope)
+        if self._security is not None:
+            message = self._security.secured(message, envelope)
         self._contract.validate(operation, envelope)
         return Call(message=message, envelope=envelope, operation=operation)
 

@@ -54,6 +54,7 @@ CONTINUES = [
         "long-calls",
         "clients",
         "log-in-to-the-backend",
+        "ask-for-ws-security",
         "several-processes",  # the last: it stops what the others use
     )
 ]
