@@ -100,7 +100,7 @@ class CallerSecurity:
         found = _listed(header.username is not None, header.signature is not None)
         are_enough = bool(found) and found <= wanted if self._demands.either else found == wanted
         if not are_enough:
-            raise NotSecured(f"it shows {_told(found)}, and {_told(wanted)} is asked for")
+            raise NotSecured(f"it shows {_told(found)}; asked for: {_told(wanted)}")
         if header.token is not None and header.signature is None:
             raise NotSecured("a BinarySecurityToken is there, and no signature")
 

@@ -50,6 +50,11 @@ class Keys:
     def text(self) -> bytes:
         return base64.b64encode(ssl.PEM_cert_to_DER_cert(self.certificate.read_text()))
 
+    def signature(self, data: bytes, algorithm: str = "RSA_SHA256") -> bytes:
+        """Return the signature of the SignedInfo of a message, in base64."""
+        info = etree.fromstring(data).find(f".//{{{DS}}}SignedInfo")
+        return base64.b64encode(self.sign(_canonical(info), algorithm))
+
     def sign(self, data: bytes, algorithm: str = "RSA_SHA256") -> bytes:
         context = xmlsec.SignatureContext()
         context.key = xmlsec.Key.from_file(str(self.key), xmlsec.KeyFormat.PEM)

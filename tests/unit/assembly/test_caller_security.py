@@ -1,0 +1,151 @@
+"""What the settings make of WS-Security that callers have to show."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import attacks
+import pytest
+import wsse
+
+from gateway import assembly
+from gateway.assembly.caller_security import caller_security
+from gateway.assembly.posture import Role, posture
+from gateway.cli.check_backend import secret_findings
+from gateway.errors import ConfigurationError, NotSecured
+from gateway.message import Message
+from gateway.settings import from_values
+
+WSDL = str(Path(__file__).resolve().parents[3] / "wsdl" / "warehouse.wsdl")
+SIGNED, USER = ((attacks.CORPUS / f"wss-{name}.xml").read_bytes() for name in ("signed", "user"))
+
+
+def configured(folder: Path, clients: dict[str, object] | None = None, **services: object):
+    """Return settings; each service is named with its table ``wss``."""
+    made = {name: {"wsdl": WSDL, "wss": table} for name, table in services.items()}
+    values = {"queue": "memory:", "services": made, "clients": clients or {}}
+    return from_values(values, folder, "gateway.toml")
+
+
+def gates(settings):
+    security = caller_security(settings, time.time)
+    loaded = assembly.load_contracts(settings)
+    rights = assembly.rights(settings, loaded)
+    return {
+        name: assembly.gate(settings, name, one.contract, rights[name], security[name])
+        for name, one in loaded.items()
+    }
+
+
+def sent(template: bytes, sender: str) -> Message:
+    return Message(body=wsse.made(template), content_type="text/xml", sender=sender)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "secret").write_text(wsse.SECRET)
+    for name in (wsse.SIGNER, "mallory"):
+        content = wsse.keys(name).certificate.read_bytes()
+        (tmp_path / f"{name}.pem").write_bytes(content)
+    return tmp_path
+
+
+BOTH = {
+    "users": {"joe": "file:secret", "ann": "file:secret"},
+    "certificates": ["mallory.pem", "signer.pem"],
+    "either": True,
+}
+
+
+def test_a_client_has_to_show_what_is_its_own(folder):
+    clients = {
+        "joes": {"allow": ["*"], "wss_user": "joe"},
+        "anns": {"allow": ["*"], "wss_user": "ann"},
+        "signers": {"allow": ["*"], "wss_certificate": "signer.pem"},
+        "others": {"allow": ["*"], "wss_certificate": "mallory.pem"},
+        "free": {"allow": ["*"]},
+    }
+    gate = gates(configured(folder, clients, orders=BOTH))["orders"]
+    for client, template in (("joes", USER), ("signers", SIGNED), ("free", USER), ("free", SIGNED)):
+        assert gate.admit(sent(template, client))
+    for client, template, cause in (
+        ("anns", USER, "has to show the user 'ann'"),
+        ("signers", USER, "sign with another certificate"),
+        ("others", SIGNED, "sign with another certificate"),
+        ("joes", SIGNED, "has to show the user 'joe'"),
+    ):
+        with pytest.raises(NotSecured) as caught:
+            gate.admit(sent(template, client))
+        assert cause in caught.value.reason
+
+
+def test_what_was_shown_to_one_service_is_of_no_use_at_another(folder):
+    both = gates(configured(folder, orders=BOTH, billing=BOTH))
+    one = sent(USER, "alice")
+    assert both["orders"].admit(one)
+    again = Message(body=one.body, content_type="text/xml", sender="alice")
+    with pytest.raises(NotSecured, match="not accepted") as caught:
+        both["billing"].admit(again)
+    assert "a replay" in caught.value.reason
+
+
+def test_a_service_that_asks_for_nothing_has_no_verifier(folder):
+    assert caller_security(configured(folder, orders=None), time.time) == {"orders": None}
+
+
+@pytest.mark.parametrize(("key", "value"), [("wss_user", "jo"), ("wss_certificate", "sign.pem")])
+def test_a_client_that_has_to_show_what_nobody_knows_stops_the_start(folder, key, value):
+    settings = configured(folder, {"shop": {"allow": ["*"], key: value}}, orders=BOTH)
+    with pytest.raises(ConfigurationError, match=rf"^clients\.shop\.{key}: '{value}' is named by"):
+        caller_security(settings, time.time)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({}, "has neither users nor certificates: add one of them"),
+        ({"users": {"joe": "hunter2"}}, "users.joe: must say where the secret is"),
+        ({"users": {" joe": "env:X"}}, "with no blanks around it"),
+        ({"users": {"joe": "env:X"}, "either": True}, "only one to choose from"),
+        ({"users": {"joe": "env:X"}, "password_types": ["plain"]}, 'a list of "digest" and "text"'),
+        ({"users": {"joe": "env:X"}, "password_types": []}, 'a list of "digest" and "text"'),
+        ({"certificates": "signer.pem"}, 'a list of files in PEM, like ["shop.pem"]'),
+        ({"users": {"joe": "env:X"}, "window": 0.0}, "window: "),
+        ({"users": {"joe": "env:X"}, "pasword": "hunter2"}, "pasword: is not a key of this file"),
+        ({"users": {"joe": ["hunter2"]}}, "users.joe: must say where the secret is"),
+    ],
+)
+def test_a_mistake_is_told_with_its_key_and_no_secret(tmp_path, table, said):
+    with pytest.raises(ConfigurationError) as caught:
+        configured(tmp_path, orders=table)
+    assert "services.orders.wss" in str(caught.value)
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_that_is_not_there_is_told_with_its_key(tmp_path):
+    settings = configured(tmp_path, orders={"users": {"joe": "file:missing"}})
+    with pytest.raises(ConfigurationError, match=r"services\.orders\.wss\.users\.joe: .*missing"):
+        caller_security(settings, time.time)
+
+
+def test_each_password_is_looked_for_and_never_shown(folder):
+    table = {"users": {"joe": "file:secret", "ann": "file:missing"}}
+    found = list(secret_findings(configured(folder, orders=table), "orders"))
+    assert [one.subject.split()[-1] for one in found] == [
+        "services.orders.wss.users.joe:",
+        "services.orders.wss.users.ann:",
+    ]
+    assert [bool(one.cure) for one in found] == [False, True]
+    assert wsse.SECRET not in str(found)
+
+
+def test_the_posture_says_who_asks_and_what_is_not_safe(folder):
+    role = Role(serves=True)
+    lines = "\n".join(posture(configured(folder, orders={**BOTH, "unsafe_sha1": True}), role))
+    assert "schema; WS-Security of orders" in lines
+    assert "callers' WS-Security" not in lines
+    assert "UNSAFE, as the settings say: services.orders.wss.unsafe_sha1" in lines
+    lines = "\n".join(posture(configured(folder, orders=None), role))
+    assert "callers' WS-Security" in lines.partition("off: ")[2]
