@@ -10,7 +10,6 @@ from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
 from gateway.admission.wss import CallerSecurity
-from gateway.admission.wss_header import SECURITY
 from gateway.backend import Call
 from gateway.contract import Contract, Operation
 from gateway.errors import Refused
@@ -52,8 +51,7 @@ class Gate:
         self._contract = contract
         self._limits = limits
         self._security = security
-        verified = frozenset() if security is None else frozenset({SECURITY})
-        self._understands = contract.headers | understands | verified
+        self._understands = contract.headers | understands
 
     def admit(self, message: Message) -> Call:
         """Return a request with all that was learned about it. Raises Refused.

@@ -18,12 +18,11 @@ from gateway.admission.wss_keys import Signers
 from gateway.admission.wss_replay import Memory
 from gateway.errors import NotSecured, Refused
 from gateway.message import Clock, Message
+from gateway.multipart import has_attachments
 from gateway.secret import Secret
-from gateway.soap import XOP_INCLUDE, Envelope
+from gateway.soap import Envelope
 
-ATTACHED = (
-    "The signature of a message with xop:Include cannot be verified: send it without attachments."
-)
+ATTACHED = "A signature does not cover attachments: send the message without any, or unsigned."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,8 @@ class CallerSecurity:
     def _verify(self, message: Message, envelope: Envelope, header: SecurityHeader) -> None:
         arrived = self._clock() if message.arrived is None else message.arrived
         self._check_shown(header)
+        if header.signature is not None and has_attachments(message.body, message.content_type):
+            raise Refused(ATTACHED)
         user, told_by_user = self._user(header, arrived)
         signer, told_by_signature = self._signature(envelope, header, arrived)
         if header.timestamp is not None:
@@ -119,8 +120,6 @@ class CallerSecurity:
     ) -> tuple[Path | None, list[bytes]]:
         if header.signature is None or self._signers is None:
             return None, []
-        if next(envelope.body.iter(XOP_INCLUDE), None) is not None:
-            raise Refused(ATTACHED)
         algorithms = self._demands.algorithms
         signed = wss_signature.verified(envelope, header, self._signers, arrived, algorithms)
         return signed.signer.file, [signed.token]

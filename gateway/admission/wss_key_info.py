@@ -9,22 +9,22 @@ from collections.abc import Callable
 
 from gateway.admission.wss_header import (
     DS,
+    ID,
     X509_PROFILE,
     SecurityHeader,
     decoded,
     only,
-    referred,
     text,
 )
 from gateway.admission.wss_keys import Matches
 from gateway.errors import NotSecured
-from gateway.soap import WSSE, Element, Envelope
+from gateway.soap import WSSE, Element
 
 _V3 = f"{X509_PROFILE}#X509v3"
 _DATA, _REFERENCE = f"{{{DS}}}X509Data", f"{{{WSSE}}}SecurityTokenReference"
 
 
-def named(info: Element, header: SecurityHeader, envelope: Envelope) -> Matches:
+def named(info: Element, header: SecurityHeader) -> Matches:
     """Return what tells whether a certificate is the one that a KeyInfo names. Raises NotSecured.
 
     A token of the header must be what is named: one that nobody looked at is not let through.
@@ -33,7 +33,7 @@ def named(info: Element, header: SecurityHeader, envelope: Envelope) -> Matches:
     if hint.tag == _REFERENCE:
         (hint,) = only(hint, _child(hint))
     if hint.tag == f"{{{WSSE}}}Reference":
-        return _of_token(hint, header, envelope)
+        return _of_token(hint, header)
     if header.token is not None:
         raise NotSecured("a BinarySecurityToken is there that the signature does not name")
     read = _READERS.get(str(hint.tag))
@@ -47,9 +47,9 @@ def _child(parent: Element) -> str:
     return str(parent[0].tag) if len(parent) else ""
 
 
-def _of_token(reference: Element, header: SecurityHeader, envelope: Envelope) -> Matches:
-    token = referred(envelope, reference.get("URI", ""))
-    if token is not header.token:
+def _of_token(reference: Element, header: SecurityHeader) -> Matches:
+    token = header.token
+    if token is None or not token.get(ID) or reference.get("URI") != f"#{token.get(ID)}":
         raise NotSecured("the KeyInfo leads to no BinarySecurityToken of this header")
     if {reference.get("ValueType", _V3), token.get("ValueType", "")} != {_V3}:
         raise NotSecured("the BinarySecurityToken is no X.509 version 3 certificate")

@@ -83,7 +83,7 @@ def verified(
     method, references = _signed_info(info)
     algorithm = _accepted(method, algorithms.methods)
     data = _canonical(info, info[0])
-    candidates = signers.matching(named(key, header, envelope), now)
+    candidates = signers.matching(named(key, header), now)
     signer = _signer(candidates, data, algorithm, decoded(value))
     # Only now, for who signed is known: the work of it is not everybody's to have done.
     covered = [_covered(one, envelope, algorithms) for one in references]
@@ -125,7 +125,7 @@ def _covered(reference: Element, envelope: Envelope, algorithms: Algorithms) -> 
     check_plain(element, "what is signed")
     made = hashlib.new(digest, _canonical(element, transform), usedforsecurity=False).digest()
     if not hmac.compare_digest(made, decoded(value)):
-        raise NotSecured(f"{local(element)} is not what was signed")
+        raise NotSecured("an element is not what was signed")
     return element
 
 

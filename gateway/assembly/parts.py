@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from gateway.admission import Gate, Limits
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.wss import CallerSecurity
+from gateway.admission.wss_header import SECURITY
 from gateway.assembly.caller_security import caller_security
 from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
@@ -66,6 +67,9 @@ def gate(
 ) -> Gate:
     """Build what a service's requests have to pass."""
     understands = frozenset(settings.services[name].understands)
+    if settings.services[name].wss is not None:
+        # Where it is not verified, as by gateway call of a file, it is by whom that is sent to.
+        understands |= {SECURITY}
     return Gate(contract, limits(settings), allowed, understands=understands, security=security)
 
 

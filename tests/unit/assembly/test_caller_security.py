@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import attacks
 import pytest
 import wsse
+from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway import assembly
+from gateway.assembly import parts
 from gateway.assembly.caller_security import caller_security
 from gateway.assembly.posture import Role, posture
+from gateway.audit.record import nowhere
 from gateway.cli.check_backend import secret_findings
 from gateway.errors import ConfigurationError, NotSecured
 from gateway.message import Message
+from gateway.queue import AdministeredQueue, State
 from gateway.settings import from_values
 
 WSDL = str(Path(__file__).resolve().parents[3] / "wsdl" / "warehouse.wsdl")
@@ -149,3 +158,104 @@ def test_the_posture_says_who_asks_and_what_is_not_safe(folder):
     assert "UNSAFE, as the settings say: services.orders.wss.unsafe_sha1" in lines
     lines = "\n".join(posture(configured(folder, orders=None), role))
     assert "callers' WS-Security" in lines.partition("off: ")[2]
+
+
+# On the whole way, in one process
+
+QUOTES = """
+from spyne import ServiceBase, Unicode, rpc
+
+class Quotes(ServiceBase):
+    __namespace__ = "urn:quotes"
+
+    @rpc(Unicode, _returns=Unicode)
+    def Quote(ctx, symbol):
+        return f"{symbol} 1"
+"""
+QUOTE = b'<q:Quote xmlns:q="urn:quotes"><q:symbol>AB</q:symbol></q:Quote>'
+
+
+@contextlib.asynccontextmanager
+async def serving(settings) -> AsyncIterator[AdministeredQueue]:
+    """Have a gateway drain a queue in memory; yield the queue."""
+    loaded = assembly.load_contracts(settings)
+    async with (
+        assembly.opened_queue(settings) as queue,
+        parts.gateway(settings, loaded, queue, nowhere) as gateway,
+    ):
+        stop = asyncio.Event()
+        running = asyncio.ensure_future(gateway.run(stop))
+        try:
+            yield queue
+        finally:
+            stop.set()
+            await running
+
+
+async def answered(queue: AdministeredQueue, message: Message) -> bytes:
+    collected = await queue.collect(message.sender, message.id, 20)
+    assert collected.state is State.REPLY
+    return collected.reply.body
+
+
+async def test_a_hosted_service_gets_what_was_verified_without_its_header(folder):
+    (folder / "secured_quotes.py").write_text(QUOTES)
+    service = {"host": "secured_quotes:Quotes", "wss": BOTH}
+    values = {"queue": "memory:", "services": {"quotes": service}}
+    async with serving(from_values(values, folder, "it")) as queue:
+        payload = USER[USER.index(b"<t:GetOrder>") : USER.index(b"</e:Body>")]
+        for template, expected in (
+            (USER.replace(payload, QUOTE), b"AB 1"),
+            (USER.replace(payload, QUOTE).replace(b"@@nonce@@", b""), b"InvalidSecurity"),
+        ):
+            message = Message(
+                body=wsse.made(template),
+                content_type="text/xml",
+                sender="local",
+                target_service="quotes",
+            )
+            await queue.send(message)
+            assert expected in await answered(queue, message)
+
+
+async def test_a_request_that_is_tried_again_is_no_replay_of_itself(folder):
+    """The service is away at first: the request goes back into the queue, and comes again."""
+    seen: list[bytes] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(await request.read())
+        reply = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/>'
+        return web.Response(body=reply + b"</e:Envelope>", content_type="text/xml")
+
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        service = {"wsdl": WSDL, "forward": f"http://127.0.0.1:{port}/", "wss": BOTH}
+        values = {"queue": "memory:", "services": {"orders": service}}
+        settings = from_values(values, folder, "it")
+        message = Message(
+            body=wsse.made(SIGNED),
+            content_type="text/xml",
+            sender="local",
+            target_service="orders",
+        )
+        async with serving(settings) as queue:
+            await queue.send(message)
+            assert (await queue.collect("local", message.id, 0.7)).state is not State.REPLY
+            reserved.close()
+            runner = web.AppRunner(_application(answer), access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            try:
+                assert b"Body" in await answered(queue, message)
+            finally:
+                await runner.cleanup()
+    (body,) = seen
+    begin, end = message.body.index(b"<w:Security"), message.body.index(b"</w:Security>") + 13
+    assert body == message.body[:begin] + message.body[end:]
+
+
+def _application(answer: Handler) -> web.Application:
+    application = web.Application()
+    application.router.add_post("/", answer)
+    return application
