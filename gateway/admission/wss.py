@@ -83,6 +83,10 @@ class CallerSecurity:
         parent.remove(header.block)
         return replace(message, body=body)
 
+    def expired(self, now: float) -> list[str]:
+        """Return the names of the files with a certificate that nobody can sign with any more."""
+        return [] if self._signers is None else self._signers.expired(now)
+
     def _verify(self, message: Message, envelope: Envelope, header: SecurityHeader) -> None:
         arrived = self._clock() if message.arrived is None else message.arrived
         self._check_shown(header)

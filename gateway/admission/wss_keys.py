@@ -59,6 +59,10 @@ class Signers:
             raise NotSecured(f"the certificate in {found[0].file.name} is not valid at this time")
         yield from valid
 
+    def expired(self, now: float) -> list[str]:
+        """Return the names of the files with a certificate that is not valid at a time."""
+        return [one.file.name for one in self._current() if not one.certificate.is_valid(now)]
+
     def _current(self) -> Sequence[Signer]:
         if self._changed():
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -26,24 +27,27 @@ def caller_security(settings: Settings, clock: Clock) -> dict[str, CallerSecurit
     return {name: _security(settings, name, memory, clock) for name in settings.services}
 
 
-def check_caller_security(settings: Settings, name: str) -> str:
+def check_caller_security(settings: Settings, name: str) -> tuple[str, list[str]]:
     """Try what a service asks its callers for; return what that is, empty for nothing.
 
-    Raises ConfigurationError.
+    And what an operator should know of it. Raises ConfigurationError.
     """
-    table = settings.services[name].wss
-    if table is None:
-        return ""
+    if settings.services[name].wss is None:
+        return "", []
     demands = _demands(settings, name)
-    _made(name, demands, Memory(), lambda: 0.0)
-    asked = []
+    made = _made(name, demands, Memory(), time.time)
+    notes = [f"a certificate in {file} is not valid now" for file in made.expired(time.time())]
+    return _asked(demands), notes
+
+
+def _asked(demands: Demands) -> str:
+    asked, count = [], len(demands.users)
     if demands.users:
-        types, count = " or ".join(table.password_types), len(demands.users)
-        users = "1 user" if count == 1 else f"{count} users"
-        asked.append(f"a UsernameToken (password as {types}; {users})")
+        types, users = " or ".join(sorted(demands.kinds)), "users" if count > 1 else "user"
+        asked.append(f"a UsernameToken (password as {types}; {count} {users})")
     if demands.files:
-        asked.append(f"a signature ({', '.join(table.certificates)})")
-    return (" or " if table.either else " and ").join(asked)
+        asked.append(f"a signature ({', '.join(file.name for file in demands.files)})")
+    return (" or " if demands.either else " and ").join(asked)
 
 
 def _security(settings: Settings, name: str, memory: Memory, clock: Clock) -> CallerSecurity | None:

@@ -7,6 +7,7 @@ that many of them can share one commit.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def add(connection: sqlite3.Connection, message: Message, clock: Clock) -> int |
     """
     name = (message.sender, message.id)
     now = clock()
-    properties = json.dumps({**to_properties(message), _ARRIVED: now})
+    properties = json.dumps({**to_properties(message), _ARRIVED: repr(now)})
     row = (*name, digest(message), properties, bodies.in_row(message.body), now)
     added = connection.execute(
         "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
@@ -164,7 +165,16 @@ def _claim(
         sender=sender,
         interrupted=bool(interrupted),
     )
-    return Claim(seq, epoch, attempt, taken(message, known.get(_ARRIVED)))
+    return Claim(seq, epoch, attempt, taken(message, _arrival(known)))
+
+
+def _arrival(properties: Mapping[str, str]) -> float | None:
+    """Return when a request was added, where that was written down as it should be."""
+    try:
+        time = float(properties.get(_ARRIVED, "nan"))
+    except ValueError:
+        return None
+    return time if math.isfinite(time) else None
 
 
 def start(connection: sqlite3.Connection, owner: str, claim: Claim) -> None:

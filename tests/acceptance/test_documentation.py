@@ -28,8 +28,9 @@ import typer.main
 from deployment import ROOT, free_port
 
 from gateway.cli.application import app
-from gateway.errors import AddressingCode, FaultCode
+from gateway.errors import AddressingCode, FaultCode, NotSecured
 from gateway.settings import Settings, Table, from_values
+from gateway.soap import WSSE
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -486,6 +487,12 @@ def options_of(command: object) -> set[str]:
 def test_every_code_of_ws_addressing_is_in_the_reference():
     text = sections(DOCS / "reference" / "faults.md")["Codes of WS-Addressing"]
     assert {cells[0].strip("`") for cells in rows(text)} == {code.value for code in AddressingCode}
+
+
+def test_the_code_of_ws_security_is_in_the_reference():
+    text = sections(DOCS / "reference" / "faults.md")["The code of WS-Security"]
+    assert f"`{NotSecured.subcode}`" in text
+    assert f"`{WSSE}`" in text
 
 
 def test_every_fault_code_of_the_gateway_is_in_the_reference():

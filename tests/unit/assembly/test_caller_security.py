@@ -150,6 +150,15 @@ def test_each_password_is_looked_for_and_never_shown(folder):
     assert wsse.SECRET not in str(found)
 
 
+def test_a_certificate_that_is_no_longer_valid_is_noted(folder):
+    authority = wsse.Authority.make(folder)
+    old = authority.certify("old", days=-1)
+    settings = configured(folder, orders={"certificates": ["signer.pem", old.name]})
+    asked, notes = assembly.check_caller_security(settings, "orders")
+    assert asked == "a signature (signer.pem, old-whole.pem)"
+    assert notes == ["a certificate in old-whole.pem is not valid now"]
+
+
 def test_the_posture_says_who_asks_and_what_is_not_safe(folder):
     role = Role(serves=True)
     lines = "\n".join(posture(configured(folder, orders={**BOTH, "unsafe_sha1": True}), role))
