@@ -1,4 +1,4 @@
-"""Callers with WS-Security, made by zeep and by WSS4J, on the whole way from them to the service.
+"""Callers with WS-Security, of zeep, WSS4J and node, on the whole way from them to the service.
 
 Listener and gateway are two processes: what one has seen, the other one has not.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import os
 import re
 import shutil
 import subprocess
@@ -209,6 +210,18 @@ def test_what_wss4j_makes_is_served_once(place, secured, kind):
 def test_what_wss4j_signed_and_somebody_changed_is_refused(place, secured):
     status, reply = post(place, secured("direct").replace(b"WH-100002", b"WH-100001"))
     assert (status, b"InvalidSecurity" in reply) == (500, True)
+
+
+@pytest.mark.parametrize("kind", ["digest", "text", "signature"])
+def test_node_is_served_with_what_it_shows(place, kind):
+    folder, keys = ROOT / "contrib" / "clients" / "node", wsse.keys(wsse.SIGNER)
+    if not (folder / "node_modules" / "soap").is_dir() or not shutil.which("node"):
+        reason = "node is not here, or its package soap: contrib/clients/install.sh"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    wsdl = f"{place.listener}/warehouse?wsdl"
+    command = ["node", "secured.mjs", wsdl, kind, wsse.SECRET, keys.key, keys.certificate]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.stdout == "WH-100002", done.stderr + log_of(place.settings).read_text("utf-8")
 
 
 def test_a_request_may_wait_in_the_queue_for_longer_than_the_window(tmp_path):
