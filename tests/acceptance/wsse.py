@@ -6,10 +6,12 @@ digest of whichever element, by whichever key.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import hmac
 import re
+import shutil
 import ssl
 import tempfile
 import time
@@ -65,6 +67,7 @@ class Keys:
 def keys(name: str) -> Keys:
     """Return the keys of somebody; of ``signer`` the settings know the certificate."""
     folder = Path(tempfile.mkdtemp(prefix="wsse-"))
+    atexit.register(shutil.rmtree, folder)
     return Keys(*Authority.make(folder).issue(name, rsa=True))
 
 
