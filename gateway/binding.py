@@ -12,6 +12,7 @@ from gateway.contract import Contract
 from gateway.endpoint import Endpoint
 from gateway.errors import BindingViolation, Forbidden, Refused
 from gateway.message import Message
+from gateway.reasons import Check
 from gateway.service import INLINE
 from gateway.soap import Envelope, parse
 from gateway.soapjms import GZIP_RATIO, decoded, is_packed, mistyped, sniff_content_type
@@ -57,7 +58,7 @@ def known(endpoint: Endpoint, clients: Collection[str]) -> Endpoint:
 
     async def answer(message: Message) -> Message | None:
         if message.sender not in clients:
-            raise Forbidden(f"{message.sender!r} is no client of the settings")
+            raise Forbidden(f"{message.sender!r} is no client of the settings", check=Check.CLIENT)
         return await endpoint(message)
 
     return answer
@@ -92,7 +93,7 @@ def by_operation(
         stated = action(message, envelope)
         found = [name for name, one in contracts.items() if _takes(one, envelope, stated)]
         if len(found) != 1:
-            raise Refused(SEVERAL if found else NOBODY)
+            raise Refused(SEVERAL if found else NOBODY, check=Check.SERVICE)
         return found[0]
 
     return find

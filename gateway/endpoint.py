@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 from gateway.errors import Refused
 from gateway.message import Message
+from gateway.reasons import Check
 
 Endpoint = Callable[[Message], Awaitable[Message | None]]
 """Answers a request; None where the operation is one-way and has no reply."""
@@ -31,7 +32,8 @@ def _nobody(service: str, operation: str) -> None:
 
 
 admitted: ContextVar[Callable[[str, str], None]] = ContextVar("admitted", default=_nobody)
-"""Who is told the service and the operation of a request, as soon as both are known.
+"""Who is told the service and the operation of a request, as soon as both are known, or it is
+refused (then the operation may be empty).
 
 The driver sets it, in its own task, for the record that it keeps of each request.
 """
@@ -48,5 +50,5 @@ class Router:
         if endpoint is None and not message.target_service and len(self._endpoints) == 1:
             (endpoint,) = self._endpoints.values()
         if endpoint is None:
-            raise Refused("No service of that name is served here.")
+            raise Refused("No service of that name is served here.", check=Check.SERVICE)
         return await endpoint(message)

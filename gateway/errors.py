@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gateway.reasons import JMS_CURES, Check
+
 
 class FaultCode(StrEnum):
     """The fault codes a caller can meet, in SOAP 1.1's words (section 4.4.1).
@@ -45,44 +47,6 @@ class JmsSubcode(StrEnum):
     UNSUPPORTED_LOOKUP_VARIANT = "unsupportedLookupVariant"
 
 
-_JMS_CURES = {
-    JmsSubcode.CONTENT_TYPE_MISMATCH: (
-        "SOAPJMS_contentType must be text/xml, application/soap+xml or multipart/related, and its"
-        " charset that of the XML declaration."
-    ),
-    JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED: (
-        "Send the message as it is, without SOAPJMS_contentEncoding; or as bytes, packed whole"
-        " with gzip."
-    ),
-    JmsSubcode.MALFORMED_REQUEST_URI: (
-        "SOAPJMS_requestURI must be a JMS URI, such as jms:queue:NAME or jms:jndi:NAME."
-    ),
-    JmsSubcode.MISMATCHED_SOAP_ACTION: (
-        "SOAPJMS_soapAction and the action of the content type disagree: write the same in both."
-    ),
-    JmsSubcode.MISSING_CONTENT_TYPE: (
-        "Say in SOAPJMS_contentType what the message is: text/xml for SOAP 1.1,"
-        " application/soap+xml for SOAP 1.2."
-    ),
-    JmsSubcode.MISSING_SOAP_ACTION: (
-        "Write the action of the content type in SOAPJMS_soapAction as well."
-    ),
-    JmsSubcode.MISSING_REQUEST_URI: (
-        "Write the URI that the message is sent to in SOAPJMS_requestURI, such as jms:queue:NAME."
-    ),
-    JmsSubcode.TARGET_SERVICE_NOT_ALLOWED_IN_REQUEST_URI: (
-        "Take targetService out of SOAPJMS_requestURI: it belongs in SOAPJMS_targetService."
-    ),
-    JmsSubcode.UNRECOGNIZED_BINDING_VERSION: 'SOAPJMS_bindingVersion must be "1.0".',
-    JmsSubcode.UNSUPPORTED_JMS_MESSAGE_FORMAT: (
-        "Send the envelope in a BytesMessage or a TextMessage."
-    ),
-    JmsSubcode.UNSUPPORTED_LOOKUP_VARIANT: (
-        "The lookup variant of a JMS URI must be jndi, queue or topic."
-    ),
-}
-
-
 class GatewayError(Exception):
     """Whatever the gateway itself reports; anything else that is raised is a bug."""
 
@@ -109,18 +73,41 @@ class FaultError(GatewayError):
     """The request ends here, and its caller gets a fault with this code and text.
 
     The text is read by strangers: it says what to change, and never holds a parser's message, a
-    path, a host, or the value that was refused. ``reason`` is for the operator's log alone.
+    path, a host, or the value that was refused. ``reason`` is for the operator's log alone, and so
+    is the check that failed.
     """
 
     code = FaultCode.SERVER
+    check: Check | None = None
+    operation = ""
+    """The operation that the request is for, once the gate knew."""
     retry_after: float | None = None
     """In how many seconds it is worth to try again, where that is known."""
 
-    def __init__(self, text: str, *, code: FaultCode | None = None, reason: str = "") -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        code: FaultCode | None = None,
+        check: Check | None = None,
+        reason: str = "",
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.code = code or type(self).code
+        self.check = check or type(self).check
         self.reason = reason
+
+    @property
+    def reason_code(self) -> str:
+        """The fault's code and the check that failed: ``Client.schema``."""
+        return f"{self.code}.{self.check}" if self.check else str(self.code)
+
+
+def told(error: FaultError, reason: str = "") -> str:
+    """Return what an operator is told of a fault, its reason code first; nothing of a message."""
+    reason = reason or error.reason
+    return f"{error.reason_code}: {error.text}" + (f" ({reason})" if reason else "")
 
 
 class Refused(FaultError):
@@ -132,8 +119,10 @@ class Refused(FaultError):
 class BindingViolation(Refused):
     """The request breaks a rule of SOAP over JMS; its fault names the rule by the subcode."""
 
+    check = Check.SOAPJMS
+
     def __init__(self, subcode: JmsSubcode) -> None:
-        super().__init__(_JMS_CURES[subcode], reason=subcode)
+        super().__init__(JMS_CURES[subcode], reason=subcode)
         self.subcode = subcode
 
 
@@ -154,8 +143,8 @@ class WrongAddressing(Refused):
     """A header of WS-Addressing cannot be followed; its fault has a code of that standard."""
 
     def __init__(self, code: AddressingCode, text: str) -> None:
-        super().__init__(text, reason=code)
         is_own = code is AddressingCode.ACTION_NOT_SUPPORTED
+        super().__init__(text, check=Check.ACTION if is_own else Check.ADDRESSING, reason=code)
         self.subcodes: tuple[str, ...] = (code,) if is_own else ("InvalidAddressingHeader", code)
 
 
@@ -166,6 +155,7 @@ class NotSecured(Refused):
     to the operator alone, by ``reason``.
     """
 
+    check = Check.WS_SECURITY
     subcode = "InvalidSecurity"
 
     def __init__(self, reason: str) -> None:
@@ -179,6 +169,8 @@ class NotSecured(Refused):
 class IdTaken(Refused):
     """The id was used before by the same sender, for other bytes."""
 
+    check = Check.ID_TAKEN
+
     def __init__(self) -> None:
         super().__init__("The message id was used before, for another message: use a new one.")
 
@@ -186,9 +178,12 @@ class IdTaken(Refused):
 class Forbidden(Refused):
     """The client may not call this. Its operator has to allow it."""
 
-    def __init__(self, reason: str) -> None:
+    check = Check.FORBIDDEN
+
+    def __init__(self, reason: str, *, check: Check | None = None) -> None:
         super().__init__(
             "This client may not call this operation: ask the operator of the gateway for it.",
+            check=check,
             reason=reason,
         )
 
@@ -197,9 +192,10 @@ class OverQuota(FaultError):
     """The client has used up what it may have, and is told when there is more."""
 
     code = FaultCode.BUSY
+    check = Check.QUOTA
 
-    def __init__(self, retry_after: float, *, reason: str) -> None:
-        super().__init__("This client's quota is used up: try later.", reason=reason)
+    def __init__(self, retry_after: float, *, reason: str, check: Check | None = None) -> None:
+        super().__init__("This client's quota is used up: try later.", check=check, reason=reason)
         self.retry_after = retry_after
 
 

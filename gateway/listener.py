@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from gateway.audit.record import nowhere
+from gateway.audit.tally import Tally
 from gateway.errors import (
     ConfigurationError,
     FaultCode,
@@ -26,9 +28,11 @@ from gateway.errors import (
 from gateway.listener_answers import (
     BODY,
     CLIENT,
+    OPERATION,
     collected_response,
     fault_response,
     message_of,
+    refused_response,
     state_response,
 )
 from gateway.listener_connections import ConnectionLimits, Site
@@ -38,6 +42,7 @@ from gateway.listener_tls import Reread, keep_fresh
 from gateway.message import Message, new_id
 from gateway.queue import Collected, State
 from gateway.quotas import NO_QUOTAS, Quotas
+from gateway.reasons import Check
 from gateway.remote import Remote
 from gateway.service import admit
 
@@ -79,6 +84,8 @@ class Front:
     quotas: Quotas = NO_QUOTAS
     tls: ssl.SSLContext | None = None
     rereads: Sequence[Reread] = ()
+    tally: Tally = field(default_factory=lambda: Tally(nowhere))
+    """Counts what is refused before it is a call."""
 
 
 class Listener:
@@ -107,8 +114,9 @@ class Listener:
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=settings.grace)
         await runner.setup()
         place = (settings.host, settings.port)
-        site = Site(runner, place, settings.limits, self._front.tls)
-        rereading = asyncio.ensure_future(keep_fresh(self._front.rereads))
+        site = Site(runner, place, settings.limits, self._front.tls, self._front.tally)
+        keeping = (keep_fresh(self._front.rereads), self._front.tally.keep())
+        beside = [asyncio.ensure_future(one) for one in keeping]
         try:
             await site.start()
             log.info("listening on %s", site.name)
@@ -126,8 +134,10 @@ class Listener:
                 f"({error.strerror}): stop what listens there, or choose another port."
             ) from error
         finally:
-            rereading.cancel()
+            for one in beside:
+                one.cancel()
             await runner.cleanup()
+            self._front.tally.write()
         if self._broken.done():
             raise self._broken.result()
 
@@ -156,9 +166,7 @@ class Listener:
         try:
             response = await self._call(request, message)
         except FaultError as error:
-            if error.reason:
-                log.warning("%s refused: %s", message.id, error.reason)
-            response = fault_response(error, message)
+            response = refused_response(error, message)
         except QueueError as error:
             log.error("%s not accepted: %s", message.id, error)
             self._note(error)
@@ -174,17 +182,23 @@ class Listener:
     async def _call(self, request: web.Request, message: Message) -> web.Response:
         listed = self._services.get(message.target_service)
         if listed is None:
-            unknown = Refused("There is no service of that name: GET / lists them.")
-            return fault_response(unknown, message, status=404)
+            unknown = Refused(
+                "There is no service of that name: GET / lists them.", check=Check.SERVICE
+            )
+            return refused_response(unknown, message, 404)
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            encoded = Refused("Send the message without a content encoding.")
-            return fault_response(encoded, message, status=415)
+            encoded = Refused(
+                "Send the message without a content encoding.", check=Check.CONTENT_ENCODING
+            )
+            return refused_response(encoded, message, 415)
         try:
             message = replace(message, body=await _body(request, self._settings))
             request[BODY] = message.body
         except web.HTTPException as error:
-            return fault_response(Refused(str(error.text)), message, status=error.status)
+            check = Check.SIZE if error.status == 413 else Check.BODY
+            return refused_response(Refused(str(error.text), check=check), message, error.status)
         call = await admit(listed.gate, message)
+        request[OPERATION] = call.operation.name
         with self._front.quotas.spent(message.sender, len(message.body)):
             await self._remote.send(message)
         if call.operation.one_way:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 
 from aiohttp import web
 
-from gateway.errors import FaultCode, FaultError, Forbidden, OverQuota
+from gateway.errors import FaultCode, FaultError, Forbidden, OverQuota, told
 from gateway.glimpse import glimpse
 from gateway.message import Message, new_id
 from gateway.queue import Collected, State
 from gateway.soap import SoapVersion, fault
 
+log = logging.getLogger(__name__)
+
 CLIENT = web.RequestKey("CLIENT", str)
 """Under this key a request has the name of the client that was recognised."""
 BODY = web.RequestKey("BODY", bytes)
 """Under this key a request has its body, once it was read."""
-REFUSED: web.ResponseKey[tuple[FaultCode, Message]] = web.ResponseKey("REFUSED", tuple)
-"""Under this key a response that the listener refused a call with has the code and the message."""
+OPERATION = web.RequestKey("OPERATION", str)
+"""Under this key a request has the operation that it was admitted to."""
+REFUSED: web.ResponseKey[tuple[FaultError, Message]] = web.ResponseKey("REFUSED", tuple)
+"""Under this key a response that the listener refused a call with has the error and the message."""
 _ID = web.RequestKey("_ID", str)
 
 
@@ -48,7 +53,9 @@ def refusal(
     """Return a refusal that its asker understands: a fault for a call, else a line of text."""
     if request.method == "POST":
         return fault_response(error, message_of(request), status=status, headers=headers)
-    return web.Response(text=f"{error.text}\n", status=status, headers=headers)
+    response = web.Response(text=f"{error.text}\n", status=status, headers=headers)
+    response[REFUSED] = (error, message_of(request))
+    return response
 
 
 def fault_response(
@@ -65,8 +72,14 @@ def fault_response(
     status = status or _own_status(error)
     response = reply_response(fault(error, message), status=status, headers=whole)
     if error.code is not FaultCode.TIMEOUT:  # a reply that is only late
-        response[REFUSED] = (error.code, message)
+        response[REFUSED] = (error, message)
     return response
+
+
+def refused_response(error: FaultError, message: Message, status: int = 0) -> web.Response:
+    """Refuse a call that has come as far as its service; the log has the reason."""
+    log.warning("%s refused: %s", message.id, told(error))
+    return fault_response(error, message, status=status)
 
 
 def _own_status(error: FaultError) -> int:

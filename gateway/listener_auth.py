@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.credentials import Credentials
 from gateway.errors import Refused
 from gateway.listener_answers import CLIENT, message_of, refusal
+from gateway.reasons import Check
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def names_of(certificate: Mapping[str, Any]) -> set[str]:
 
 def _not_let_in(request: web.Request) -> Refused:
     has_said = "Authorization" in request.headers or _certificate(request)
-    return Refused(UNKNOWN if has_said else WHO)
+    return Refused(UNKNOWN if has_said else WHO, check=Check.CREDENTIALS)
 
 
 def recognised(recogniser: Recogniser, clients: Mapping[str, Any]) -> Middleware:

@@ -11,6 +11,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.audit.tally import Tally, What
+
 log = logging.getLogger(__name__)
 
 KEPT = 75.0
@@ -32,6 +34,22 @@ class ConnectionLimits:
     """Seconds in which an answer must have been read."""
 
 
+@dataclass(slots=True)
+class _Opening:
+    """A connection that was accepted: whether it is made, which with TLS takes a handshake.
+
+    Apart from the connection, so that one that is gone is not kept until it is looked at.
+    """
+
+    tally: Tally
+    is_made: bool = False
+
+    def look(self) -> None:
+        """Note a handshake that failed, or did not end: of either, no protocol is ever told."""
+        if not self.is_made:
+            self.tally.note(What.TLS)
+
+
 class Connection(RequestHandler):
     """A connection that ends when its first request does not come in time.
 
@@ -39,19 +57,28 @@ class Connection(RequestHandler):
     logged, without a word of them: they may be half a secret.
     """
 
-    __slots__ = ("_limits",)
+    __slots__ = ("_limits", "_opening")
 
-    def __init__(self, server: web.Server, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(
+        self, server: web.Server, limits: ConnectionLimits, opening: _Opening, **options: Any
+    ) -> None:
         super().__init__(server, **options)
         self._limits = limits
+        self._opening = opening
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._opening.is_made = True
         asyncio.get_running_loop().call_later(self._limits.head, self._end_unless_begun)
 
     def _end_unless_begun(self) -> None:
         if self._request_count == 0:
+            if self.transport is not None:
+                self._note(What.SLOW_HEAD)
             self.force_close()
+
+    def _note(self, what: What) -> None:
+        self._opening.tally.note(what, _peer(self.transport))
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -62,6 +89,7 @@ class Connection(RequestHandler):
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
             log.warning("an answer was not read in %g s: given up", self._limits.reply)
+            self._note(What.SLOW_READER)
             if isinstance(self.transport, asyncio.Transport):
                 self.transport.abort()  # closing would wait until the rest is read
             return resp, True
@@ -75,6 +103,8 @@ class Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer what the library could not read, or what failed outside of every handler."""
         log.warning("a request was broken off: %s", "malformed" if status == 400 else status)
+        if status == 400:
+            self._note(What.MALFORMED)
         text = BROKEN if status == 400 else "The listener failed.\n"
         response = web.Response(status=status, text=text)
         response.headers["Server"] = ""
@@ -85,9 +115,20 @@ class Connection(RequestHandler):
 class _Full(asyncio.Protocol):
     """A connection too many."""
 
+    def __init__(self, opening: _Opening) -> None:
+        self._opening = opening
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
+        self._opening.is_made = True
+        self._opening.tally.note(What.TOO_MANY, _peer(transport))
         transport.abort()
+
+
+def _peer(transport: asyncio.BaseTransport | None) -> str:
+    """Return the address that a connection is from, as far as it is known."""
+    place = None if transport is None else transport.get_extra_info("peername")
+    return str(place[0]) if isinstance(place, tuple) else ""
 
 
 class Site(web.BaseSite):
@@ -99,10 +140,12 @@ class Site(web.BaseSite):
         place: tuple[str, int],
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None,
+        tally: Tally,
     ) -> None:
         super().__init__(runner, ssl_context=tls)
         self._place = place
         self._limits = limits
+        self._tally = tally
         self._full = False
 
     @property
@@ -121,6 +164,13 @@ class Site(web.BaseSite):
         )
         self._place = (host, self._server.sockets[0].getsockname()[1])
 
+    def _opening(self) -> _Opening:
+        opening = _Opening(self._tally)
+        if self._ssl_context is not None:
+            later = self._limits.head + 1.0  # when the handshake is given up, and a moment
+            asyncio.get_running_loop().call_later(later, opening.look)
+        return opening
+
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None
@@ -128,11 +178,13 @@ class Site(web.BaseSite):
         if is_full and not self._full:
             log.warning("all %d connections are in use", self._limits.connections)
         self._full = is_full
+        opening = self._opening()
         if is_full:
-            return _Full()
+            return _Full(opening)
         return Connection(
             server,
             self._limits,
+            opening,
             loop=asyncio.get_running_loop(),
             access_log=None,
             auto_decompress=False,

@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import FaultError, Refused
 from gateway.listener_answers import message_of, refusal
+from gateway.reasons import Check
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +74,12 @@ def _misdirected(request: web.Request, hosts: Collection[str]) -> web.Response |
         return None  # HTTP 1.0 had no such header; no browser speaks it
     found = _HOST.fullmatch(stated[0]) if len(stated) == 1 else None
     if found is None:
-        return refusal(request, Refused("The Host header names no host."), 400)
+        return refusal(request, Refused("The Host header names no host.", check=Check.HOST), 400)
     if is_own(found[1], hosts):
         return None
     log.warning("not answered: its Host is none of this listener; listener.hosts has them")
     text = "This listener does not go by the name in the Host header. Its operator can add it."
-    return refusal(request, Refused(text), 421)
+    return refusal(request, Refused(text, check=Check.HOST), 421)
 
 
 def is_own(host: str, hosts: Collection[str]) -> bool:
@@ -105,7 +106,7 @@ def _cross_site(request: web.Request, settings: DoorSettings) -> web.Response | 
     if urlsplit(origin).netloc in here - {""} and origin.startswith(("http://", "https://")):
         return None
     text = "Pages of this origin may not call here. The operator can add it to listener.origins."
-    return refusal(request, Refused(text), 403)
+    return refusal(request, Refused(text, check=Check.ORIGIN), 403)
 
 
 def _preflight(request: web.Request) -> web.Response:

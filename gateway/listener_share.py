@@ -7,9 +7,10 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import OverQuota
+from gateway.errors import OverQuota, told
 from gateway.listener_answers import CLIENT, fault_response, message_of
 from gateway.quotas import Shares
+from gateway.reasons import Check
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,9 @@ def in_share(shares: Shares) -> Middleware:
             return await handler(request)
         if not shares.begin(client):
             message = message_of(request)
-            log.warning("%s refused: %s is over its share", message.id, client)
-            error = OverQuota(max(1.0, shares.wait(client)), reason="over its share")
+            over = f"{client} is over its share"
+            error = OverQuota(max(1.0, shares.wait(client)), reason=over, check=Check.SHARE)
+            log.warning("%s refused: %s", message.id, told(error))
             return fault_response(error, message)
         try:
             return await handler(request)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.errors import JmsSubcode, Refused
+from gateway.reasons import Check
 from gateway.soapjms import BINDING_VERSION, sniff_content_type, violation
 
 Clock = Callable[[], float]
@@ -116,12 +117,18 @@ def check_identity(message: Message, now: float) -> None:
     ``now`` is the queue's clock. Raises Refused.
     """
     if not _CLIENT.fullmatch(message.sender):
-        raise Refused("The client's name must be 1 to 64 letters, digits, '_' or '-'.")
+        raise Refused(
+            "The client's name must be 1 to 64 letters, digits, '_' or '-'.", check=Check.CLIENT
+        )
     if not _FOREIGN_ID.fullmatch(message.id):
-        raise Refused("The message id must be 16 to 64 letters, digits, '_' or '-'.")
+        raise Refused(
+            "The message id must be 16 to 64 letters, digits, '_' or '-'.", check=Check.ID
+        )
     made = id_time(message.id)
     if made is not None and abs(now - made) > ID_WINDOW:
-        raise Refused("The message id is more than 24 hours old or ahead: use a new one.")
+        raise Refused(
+            "The message id is more than 24 hours old or ahead: use a new one.", check=Check.ID
+        )
 
 
 def to_properties(message: Message) -> dict[str, str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gateway.errors import Refused
+from gateway.reasons import Check
 
 SEEN = 1024
 """Content types whose parameters are remembered: callers send the same few over and over."""
@@ -94,14 +95,22 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
     start = parameter(content_type, "start").strip("<>")
     ids = [one.id for one in sections if one.id]
     if len(sections) > PARTS or len(ids) != len(set(ids)):
-        raise Refused("The multipart message has too many parts, or two with one Content-ID.")
+        raise Refused(
+            "The multipart message has too many parts, or two with one Content-ID.",
+            check=Check.MULTIPART,
+        )
     root = next((one for one in sections if not start or one.id == start), None)
     if root is None:
-        raise Refused("The start of the multipart message names none of its parts.")
+        raise Refused(
+            "The start of the multipart message names none of its parts.", check=Check.MULTIPART
+        )
     others = {one.id: _content(body, one) for one in sections if one is not root and one.id}
     kind = root.headers.get("content-type", "text/xml")
     if not is_plain(kind):
-        raise Refused("A parameter of the root part's content type is there twice, or in parts.")
+        raise Refused(
+            "A parameter of the root part's content type is there twice, or in parts.",
+            check=Check.MULTIPART,
+        )
     return Part(_content(body, root), kind), others
 
 
@@ -131,7 +140,7 @@ def _sections(body: bytes, content_type: str) -> Iterator[_Section]:
         begin = end
         if is_last:
             return
-    raise Refused(NO_PARTS)
+    raise Refused(NO_PARTS, check=Check.MULTIPART)
 
 
 def _delimiters(body: bytes, boundary: str) -> Iterator[tuple[int, int, bool]]:
@@ -146,19 +155,24 @@ def _delimiters(body: bytes, boundary: str) -> Iterator[tuple[int, int, bool]]:
         if end is not None and before in (b"", b"\r\n"):
             yield max(0, at - 2), end.end(), bool(end[1])
         elif not before or before[-1:] in b"\r\n":
-            raise Refused("A line of a part begins as the boundary does: choose another boundary.")
+            raise Refused(
+                "A line of a part begins as the boundary does: choose another boundary.",
+                check=Check.MULTIPART,
+            )
         at = body.find(mark, at + len(mark))
 
 
 def _section(body: bytes, begin: int, end: int) -> _Section:
     head = body.find(b"\r\n\r\n", begin, min(end, begin + HEAD))
     if head < 0:
-        raise Refused("The headers of a part have no end, or are too long.")
+        raise Refused("The headers of a part have no end, or are too long.", check=Check.MULTIPART)
     headers: dict[str, str] = {}
     for line in _FOLD.sub(b" ", body[begin:head]).split(b"\r\n")[1:]:
         name, colon, value = line.decode("latin-1").partition(":")
         if not colon or name.lower() in headers or "\n" in value or "\r" in value:
-            raise Refused("A header of a part cannot be read, or is there twice.")
+            raise Refused(
+                "A header of a part cannot be read, or is there twice.", check=Check.MULTIPART
+            )
         headers[name.lower()] = value.strip()
     return _Section(headers, head + 4, end)
 
@@ -174,4 +188,4 @@ def _content(body: bytes, section: _Section) -> bytes:
         case "base64":
             with contextlib.suppress(binascii.Error):
                 return binascii.a2b_base64(content)
-    raise Refused("The transfer encoding of a part cannot be read.")
+    raise Refused("The transfer encoding of a part cannot be read.", check=Check.MULTIPART)

@@ -17,6 +17,7 @@ from gateway.errors import (
     FaultError,
     GatewayError,
     OutcomeUnknown,
+    Refused,
     Unanswered,
 )
 from gateway.message import Clock, Message, echoed
@@ -71,8 +72,7 @@ class Service:
         Raises FaultError and its kinds (a fault for the caller), TransientError (it may be tried
         again), each marked where the operation is one-way, and what ``before_effect`` raises.
         """
-        call = await admit(self._gate, message)
-        admitted.get()(message.target_service, call.operation.name)
+        call = await self._admitted(message)
         try:
             self._check_deadline(message)
             with self._quotas.spent(message.sender, len(message.body)):
@@ -81,6 +81,17 @@ class Service:
             error.one_way = call.operation.one_way
             raise
         return None if call.operation.one_way else _addressed(reply, message)
+
+    async def _admitted(self, message: Message) -> Call:
+        """Admit a request; what it asks for is taken note of, also where it may not have it."""
+        note = admitted.get()
+        try:
+            call = await admit(self._gate, message)
+        except Refused as error:
+            note(message.target_service, error.operation)
+            raise
+        note(message.target_service, call.operation.name)
+        return call
 
     async def _carry_out(self, call: Call) -> Message | None:
         if self._policy.is_repeatable(call.operation.name):

@@ -29,6 +29,7 @@ from gateway.errors import (
 )
 from gateway.message import Message, echoed
 from gateway.multipart import is_multipart, media_type, parameter, split
+from gateway.reasons import Check
 from gateway.soapjms import MEDIA_TYPES, SOAP_11, SOAP_12, sniff_content_type
 from gateway.wellformed import NOT_WELL_FORMED, USUAL, XmlLimits, check_wellformed
 
@@ -135,7 +136,9 @@ def parse(message: Message, limits: XmlLimits = USUAL) -> Envelope:
 
 def _check_root_part(content_type: str) -> None:
     if media_type(content_type) not in ROOT_TYPES:
-        raise Refused(f"The root part must be one of {', '.join(ROOT_TYPES)}.")
+        raise Refused(
+            f"The root part must be one of {', '.join(ROOT_TYPES)}.", check=Check.CONTENT_TYPE
+        )
 
 
 def _parse_xml(data: bytes) -> Element:
@@ -144,7 +147,9 @@ def _parse_xml(data: bytes) -> Element:
     except (etree.XMLSyntaxError, ValueError) as error:
         # The parser's own words stay out, of the log too: they quote the message.
         line, column = getattr(error, "position", (0, 0))
-        raise Refused(NOT_WELL_FORMED, reason=f"line {line}, column {column}") from error
+        raise Refused(
+            NOT_WELL_FORMED, check=Check.XML, reason=f"line {line}, column {column}"
+        ) from error
 
 
 def _version(root: Element) -> SoapVersion:
@@ -154,6 +159,7 @@ def _version(root: Element) -> SoapVersion:
     raise Refused(
         "The root element must be the Envelope of SOAP 1.1 or SOAP 1.2.",
         code=FaultCode.VERSION_MISMATCH,
+        check=Check.ENVELOPE,
     )
 
 
@@ -163,7 +169,10 @@ def _envelope(root: Element, attachments: Mapping[str, bytes]) -> Envelope:
     children = [child for child in root if isinstance(child.tag, str)]
     names = [child.tag for child in children]
     if names not in ([body_tag], [header_tag, body_tag]):
-        raise Refused("The Envelope must hold at most one Header, then one Body, and nothing else.")
+        raise Refused(
+            "The Envelope must hold at most one Header, then one Body, and nothing else.",
+            check=Check.ENVELOPE,
+        )
     *headers, body = children
     return Envelope(
         root=root,
@@ -178,7 +187,7 @@ def _envelope(root: Element, attachments: Mapping[str, bytes]) -> Envelope:
 def _payload(body: Element, version: SoapVersion) -> Element | None:
     payload = next((child for child in body if isinstance(child.tag, str)), None)
     if payload is not None and payload.tag == f"{{{version.namespace}}}Fault":
-        raise Refused("A Fault is not a request.")
+        raise Refused("A Fault is not a request.", check=Check.ENVELOPE)
     return payload
 
 

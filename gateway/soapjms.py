@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from gateway.errors import BindingViolation, JmsSubcode, Refused
 from gateway.jms_uri import MalformedJmsUri, parse_jms_uri
 from gateway.multipart import media_type, parameter
+from gateway.reasons import Check
 
 BINDING_VERSION = "1.0"  # SOAP/JMS 1.0, section 2.2.3: the only one there is
 SOAP_11 = ("http://schemas.xmlsoap.org/soap/envelope/", "text/xml")
@@ -95,9 +96,14 @@ def decoded(body: bytes, encoding: str, limit: int, ratio: int = GZIP_RATIO) -> 
     except zlib.error as error:
         raise BindingViolation(JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED) from error
     if len(data) > limit:
-        raise Refused(f"The message, unpacked, is larger than the {limit} bytes accepted.")
+        raise Refused(
+            f"The message, unpacked, is larger than the {limit} bytes accepted.", check=Check.SIZE
+        )
     if len(data) > most:
-        raise Refused(f"The message is packed to less than 1/{ratio}: send it as it is.")
+        raise Refused(
+            f"The message is packed to less than 1/{ratio}: send it as it is.",
+            check=Check.CONTENT_ENCODING,
+        )
     if not unpacker.eof or unpacker.unused_data:  # cut off, or followed by something else
         raise BindingViolation(JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED)
     return data

@@ -19,6 +19,7 @@ from gateway.errors import (
     Refused,
     TransientError,
     Unreached,
+    told,
 )
 from gateway.message import Message, Unreadable
 from gateway.queue import Delivery
@@ -141,5 +142,4 @@ def _refusal(error: FaultError, message: Message) -> Quarantine:
     # Of causes, only our own speak: a library's may quote the message, or name a host.
     cause = error.__cause__ if isinstance(error.__cause__, GatewayError) else ""
     reason = error.reason or str(cause)
-    told = f"{error.code}: {error.text}" + (f" ({reason})" if reason else "")
-    return Quarantine(told, reply)
+    return Quarantine(told(error, reason), reply)

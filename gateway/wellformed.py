@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from xml.parsers import expat
 
 from gateway.errors import Refused
+from gateway.reasons import Check
 
 NOT_WELL_FORMED = "The message is not well-formed XML."
 DISAGREE = "Byte order mark, XML declaration and charset of the content type disagree on UTF-8/16."
@@ -51,7 +52,7 @@ def check_wellformed(data: bytes, charset: str, limits: XmlLimits) -> None:
         _parser(watch).Parse(data, True)
     except expat.ExpatError as error:
         place = f"line {error.lineno}, column {error.offset}"
-        raise Refused(NOT_WELL_FORMED, reason=place) from error
+        raise Refused(NOT_WELL_FORMED, check=Check.XML, reason=place) from error
     _check_charset(charset.upper(), watch)
 
 
@@ -80,19 +81,23 @@ class _Watch:
     def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         # Not 1.1: there, other characters are XML, and the service behind may know that version.
         if version != "1.0":
-            raise Refused("The message must be XML of version 1.0.")
+            raise Refused("The message must be XML of version 1.0.", check=Check.XML)
         declared = (encoding or self.encoding).upper()
         if declared not in ENCODINGS:
-            raise Refused("The message must be encoded in UTF-8 or UTF-16.")
+            raise Refused("The message must be encoded in UTF-8 or UTF-16.", check=Check.ENCODING)
         if self.mark and not declared.startswith("UTF-16"):
-            raise Refused(DISAGREE)
+            raise Refused(DISAGREE, check=Check.ENCODING)
         self.encoding = declared
 
     def document_type(self, *rest: object) -> None:
-        raise Refused("A SOAP message must not contain a document type declaration.")
+        raise Refused(
+            "A SOAP message must not contain a document type declaration.", check=Check.DOCTYPE
+        )
 
     def instruction(self, *rest: object) -> None:
-        raise Refused("A SOAP message must not contain a processing instruction.")
+        raise Refused(
+            "A SOAP message must not contain a processing instruction.", check=Check.INSTRUCTION
+        )
 
     def comment(self, text: str) -> None:
         self._comments += 1
@@ -131,13 +136,13 @@ def _check_attributes(attributes: list[str], limits: XmlLimits) -> None:
 
 
 def _beyond(limit: str) -> Refused:
-    return Refused(f"No more than {limit} are accepted.")
+    return Refused(f"No more than {limit} are accepted.", check=Check.XML_LIMIT)
 
 
 def _check_charset(charset: str, watch: _Watch) -> None:
     """Refuse a charset of which the document is not (RFC 7303, section 3)."""
     # Six letters: UTF-16, UTF-16LE and UTF-16BE go together, unless bytes say another order.
     if charset and charset[:6] != watch.encoding[:6]:
-        raise Refused(DISAGREE)
+        raise Refused(DISAGREE, check=Check.ENCODING)
     if watch.mark and charset[6:] and charset != watch.mark:
-        raise Refused(DISAGREE)
+        raise Refused(DISAGREE, check=Check.ENCODING)

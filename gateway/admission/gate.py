@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.admission.addressing import check_addressing
 from gateway.admission.references import check_arrays, check_includes, check_multi_references
@@ -16,6 +16,7 @@ from gateway.errors import Refused
 from gateway.header_blocks import check_understood
 from gateway.message import Message
 from gateway.multipart import parameter
+from gateway.reasons import Check
 from gateway.soap import Envelope, parse
 from gateway.wellformed import USUAL, XmlLimits
 
@@ -65,14 +66,24 @@ class Gate:
         check_parts(envelope, self._limits.header_blocks)
         check_understood(envelope, self._understands)
         operation = self._contract.find(envelope, action(message, envelope))
-        self.rights.check(message.sender, operation.name)
+        call = Call(message=message, envelope=envelope, operation=operation)
+        try:
+            return self._checked(call)
+        except Refused as error:
+            error.operation = operation.name
+            raise
+
+    def _checked(self, call: Call) -> Call:
+        """Check what depends on the operation; return what goes on. Raises Refused."""
+        envelope, operation = call.envelope, call.operation
+        self.rights.check(call.message.sender, operation.name)
         check_payload(envelope, operation)
         self._check_references(envelope, operation)
         check_addressing(envelope)
         if self._security is not None:
-            message = self._security.secured(message, envelope)
+            call = replace(call, message=self._security.secured(call.message, envelope))
         self._contract.validate(operation, envelope)
-        return Call(message=message, envelope=envelope, operation=operation)
+        return call
 
     def _check_references(self, envelope: Envelope, operation: Operation) -> None:
         check_includes(envelope)
@@ -97,5 +108,8 @@ def action(message: Message, envelope: Envelope) -> str:
     types += [parameter(one, name) for one in types for name in ("type", "start-info")]
     stated = {message.soap_action, *(parameter(one, "action") for one in types)} - {""}
     if len(stated) > 1:
-        raise Refused("SOAPAction and the action of the content type disagree: keep one of them.")
+        raise Refused(
+            "SOAPAction and the action of the content type disagree: keep one of them.",
+            check=Check.ACTION,
+        )
     return stated.pop() if stated else ""

@@ -15,6 +15,7 @@ from graphlib import CycleError, TopologicalSorter
 from urllib.parse import unquote
 
 from gateway.errors import Refused
+from gateway.reasons import Check
 from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
 
 _SOAP_ENCODING_12 = "{http://www.w3.org/2003/05/soap-encoding}"
@@ -43,7 +44,7 @@ def check_includes(envelope: Envelope) -> None:
     for include in envelope.root.iter(XOP_INCLUDE):
         name = _attachment(include.get("href", ""))
         if name not in left or not is_alone(include):
-            raise Refused(ATTACHED)
+            raise Refused(ATTACHED, check=Check.REFERENCES)
         left.remove(name)
 
 
@@ -56,7 +57,10 @@ def check_arrays(envelope: Envelope, elements: int) -> None:
     for element in envelope.body.iter("*"):
         for name in _SIZES:
             if name in element.attrib and _members(element.get(name, "")) > elements:
-                raise Refused(f"No more than {elements} members of an array are accepted.")
+                raise Refused(
+                    f"No more than {elements} members of an array are accepted.",
+                    check=Check.REFERENCES,
+                )
 
 
 def _members(stated: str) -> int:
@@ -81,7 +85,9 @@ def check_multi_references(envelope: Envelope, *, chain: int, elements: int, siz
     try:
         order = list(TopologicalSorter(_graph(nodes)).static_order())
     except CycleError:
-        raise Refused("References must not lead in a circle.") from None  # it names the ids
+        raise Refused(
+            "References must not lead in a circle.", check=Check.REFERENCES
+        ) from None  # it names the ids
     _check_growth(nodes, order, chain=chain, elements=elements, size=size)
 
 
@@ -101,7 +107,10 @@ def _nodes(body: Element) -> dict[str, _Node]:
     nodes = {_TOP: _Node()}
     pending = [(child, _TOP) for child in body.iterchildren("*")]
     if any(_id(child) is None for child, _ in pending[1:]):
-        raise Refused("What stands beside the Body's first element must be a multi-reference.")
+        raise Refused(
+            "What stands beside the Body's first element must be a multi-reference.",
+            check=Check.REFERENCES,
+        )
     while pending:
         element, owner = pending.pop()
         owner = _owner(element, owner, nodes)
@@ -116,7 +125,9 @@ def _owner(element: Element, outer: str, nodes: dict[str, _Node]) -> str:
     if name is None:
         return outer
     if name in nodes:  # the Body's is the empty one
-        raise Refused("An id must not be empty, and must not be there twice.")
+        raise Refused(
+            "An id must not be empty, and must not be there twice.", check=Check.REFERENCES
+        )
     nodes[outer].inner.append(name)
     nodes[name] = _Node()
     return name
@@ -143,7 +154,7 @@ def _check_targets(nodes: Mapping[str, _Node], attachments: Collection[str]) -> 
     for node in nodes.values():
         outside = {one for one in node.references if one not in known}
         if not all(_attachment(one) in attachments for one in outside):
-            raise Refused(OUTSIDE)
+            raise Refused(OUTSIDE, check=Check.REFERENCES)
         node.references = [one[1:] for one in node.references if one in known]
 
 
@@ -172,6 +183,12 @@ def _check_growth(
         behind += [longest[one] + 1 for one in node.references]
         longest[name] = max(behind, default=0)
     if max(longest.values()) > chain:
-        raise Refused(f"No more than {chain} references one behind another are accepted.")
+        raise Refused(
+            f"No more than {chain} references one behind another are accepted.",
+            check=Check.REFERENCES,
+        )
     if nodes[_TOP].elements > elements or nodes[_TOP].characters > size:
-        raise Refused("With its references followed, the message is larger than is accepted.")
+        raise Refused(
+            "With its references followed, the message is larger than is accepted.",
+            check=Check.REFERENCES,
+        )

@@ -6,6 +6,7 @@ from gateway.contract.operations import Operation
 from gateway.errors import FaultCode, Refused
 from gateway.message import Message
 from gateway.multipart import is_multipart, media_type
+from gateway.reasons import Check
 from gateway.soap import Element, Envelope
 
 ONE = "The Body must hold exactly one element."
@@ -24,6 +25,7 @@ def check_version(envelope: Envelope, message: Message) -> None:
             "The content type and the envelope are of different versions of SOAP: "
             "text/xml goes with 1.1, application/soap+xml with 1.2.",
             code=FaultCode.VERSION_MISMATCH,
+            check=Check.CONTENT_TYPE,
         )
 
 
@@ -31,9 +33,13 @@ def check_parts(envelope: Envelope, header_blocks: int) -> None:
     """Refuse text where SOAP has only elements, and more header blocks than so many."""
     header = () if envelope.header is None else (envelope.header,)
     if any(_elements(one) > header_blocks for one in header):
-        raise Refused(f"No more than {header_blocks} header blocks are accepted.")
+        raise Refused(
+            f"No more than {header_blocks} header blocks are accepted.", check=Check.HEADER_BLOCKS
+        )
     if any(_has_text(parent) for parent in (envelope.root, *header, envelope.body)):
-        raise Refused("Between the parts of an envelope there must be no text.")
+        raise Refused(
+            "Between the parts of an envelope there must be no text.", check=Check.ENVELOPE
+        )
 
 
 def _elements(parent: Element) -> int:
@@ -54,4 +60,4 @@ def check_payload(envelope: Envelope, operation: Operation) -> None:
         return
     most = max(1, len(operation.children))
     if _elements(envelope.body) > most:
-        raise Refused(ONE if most == 1 else SEVERAL)
+        raise Refused(ONE if most == 1 else SEVERAL, check=Check.PAYLOAD)

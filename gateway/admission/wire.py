@@ -7,6 +7,7 @@ import re
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.multipart import is_plain, media_type
+from gateway.reasons import Check
 from gateway.soapjms import MEDIA_TYPES
 
 # What goes into a header of a request to the backend: nothing that could end that header.
@@ -17,16 +18,25 @@ _ACTION = re.compile(r"[\x21\x23-\x7e]{0,1024}")
 def check_size(message: Message, limit: int) -> None:
     """Refuse a body of more than ``limit`` bytes."""
     if len(message.body) > limit:
-        raise Refused(f"The message is larger than the {limit} bytes that are accepted.")
+        raise Refused(
+            f"The message is larger than the {limit} bytes that are accepted.", check=Check.SIZE
+        )
 
 
 def check_headers(message: Message) -> None:
     """Refuse a content type that is not one of SOAP's, and an action that no header can hold."""
     if media_type(message.content_type) not in MEDIA_TYPES:
-        raise Refused(f"The content type must be one of {', '.join(MEDIA_TYPES)}.")
+        raise Refused(
+            f"The content type must be one of {', '.join(MEDIA_TYPES)}.", check=Check.CONTENT_TYPE
+        )
     if not _HEADER_VALUE.fullmatch(message.content_type):
-        raise Refused("The content type holds characters that a header cannot hold.")
+        raise Refused(
+            "The content type holds characters that a header cannot hold.", check=Check.CONTENT_TYPE
+        )
     if not is_plain(message.content_type):
-        raise Refused("A parameter of the content type is there twice or in parts: write it once.")
+        raise Refused(
+            "A parameter of the content type is there twice or in parts: write it once.",
+            check=Check.CONTENT_TYPE,
+        )
     if not _ACTION.fullmatch(message.soap_action):
-        raise Refused("The SOAP action must be a URI.")
+        raise Refused("The SOAP action must be a URI.", check=Check.SOAP_ACTION)

@@ -19,6 +19,7 @@ from gateway.admission.wss_replay import Memory
 from gateway.errors import NotSecured, Refused
 from gateway.message import Clock, Message
 from gateway.multipart import has_attachments
+from gateway.reasons import Check
 from gateway.secret import Secret
 from gateway.soap import Envelope
 
@@ -91,7 +92,7 @@ class CallerSecurity:
         arrived = self._clock() if message.arrived is None else message.arrived
         self._check_shown(header)
         if header.signature is not None and has_attachments(message.body, message.content_type):
-            raise Refused(ATTACHED)
+            raise Refused(ATTACHED, check=Check.WS_SECURITY)
         user, told_by_user = self._user(header, arrived)
         signer, told_by_signature = self._signature(envelope, header, arrived)
         if header.timestamp is not None:

@@ -7,6 +7,7 @@ from xml.parsers import expat
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.multipart import is_multipart, root_span, split
+from gateway.reasons import Check
 
 PACKED = "The envelope's part must not be packed: send it as 8bit or binary."
 _BLOCK = 3
@@ -23,7 +24,7 @@ def without_block(message: Message, number: int) -> bytes:
     if is_multipart(content_type):
         begin, end = root_span(body, content_type) or (0, 0)
         if split(body, content_type)[0].body != body[begin:end]:
-            raise Refused(PACKED)
+            raise Refused(PACKED, check=Check.MULTIPART)
     first, last = _Block(number).span(body[begin:end])
     return body[: begin + first] + body[begin + last :]
 

@@ -8,6 +8,7 @@ from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.parts import (
     gate,
     limits,
+    opened_audit,
     opened_queue,
     policy,
     queue_options,
@@ -33,6 +34,7 @@ __all__ = [
     "load_contracts",
     "load_service_contract",
     "may_call",
+    "opened_audit",
     "opened_queue",
     "policy",
     "queue_options",

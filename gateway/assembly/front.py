@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from gateway.assembly.clients import quotas, shares
 from gateway.audit.record import Write, nowhere
+from gateway.audit.tally import Tally
 from gateway.credentials import Credentials, read_credentials
 from gateway.errors import ConfigurationError
 from gateway.listener import Front
@@ -29,11 +30,11 @@ def front(settings: Settings, clock: Clock, audit: Write) -> Front:
     ``audit`` writes down what is refused.
     """
     check_exposure(settings)
-    middlewares, rereads = [door(_door(settings))], []
+    middlewares, rereads, tally = [door(_door(settings))], [], Tally(audit)
     if audit is not nowhere:
         # Where clients are told apart, one that was not recognised is nobody.
         nobody = "" if settings.clients else settings.client
-        middlewares.insert(0, audited(audit, nobody))
+        middlewares.insert(0, audited(audit, tally, nobody))
     if settings.clients:
         recogniser, reread = _recogniser(settings)
         middlewares.append(recognised(recogniser, settings.clients))
@@ -49,6 +50,7 @@ def front(settings: Settings, clock: Clock, audit: Write) -> Front:
         quotas=quotas(settings, clock),
         tls=tls,
         rereads=rereads,
+        tally=tally,
     )
 
 

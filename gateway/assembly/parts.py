@@ -18,7 +18,7 @@ from gateway.assembly.forwarding import forward_backend
 from gateway.assembly.front import front
 from gateway.attendance import Attendance
 from gateway.audit import AuditLog, Write
-from gateway.audit.record import nowhere
+from gateway.audit.record import Aside, nowhere
 from gateway.backend import Backend
 from gateway.binding import by_operation, checked, known, routed
 from gateway.contract import Contract
@@ -30,7 +30,7 @@ from gateway.listener_connections import ConnectionLimits
 from gateway.listener_pages import Listed
 from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.address import open_queue
-from gateway.queues.options import Bounds, QueueOptions
+from gateway.queues.options import Bounds, PutAside, QueueOptions, untold
 from gateway.remote import Remote, RemoteSettings
 from gateway.service import Policy, Service
 from gateway.settings import Settings
@@ -161,7 +161,7 @@ def remote(settings: Settings, queue: Queue) -> Remote:
     return Remote(queue, RemoteSettings(wait=wait, lifetime=lifetime, sender=settings.client))
 
 
-def queue_options(settings: Settings) -> QueueOptions:
+def queue_options(settings: Settings, put_aside: PutAside = untold) -> QueueOptions:
     """Return what a queue is told beside its address."""
     return QueueOptions(
         lease=settings.gateway.lease,
@@ -170,14 +170,18 @@ def queue_options(settings: Settings) -> QueueOptions:
         senders=settings.sqs.senders,
         reply_queues=settings.sqs.reply_queues,
         limit=settings.limits.request,
+        put_aside=put_aside,
         quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
     )
 
 
 @contextlib.asynccontextmanager
-async def opened_queue(settings: Settings) -> AsyncIterator[AdministeredQueue]:
+async def opened_queue(
+    settings: Settings, put_aside: PutAside = untold
+) -> AsyncIterator[AdministeredQueue]:
     """Open the queue, and close it in the end. Raises ConfigurationError."""
-    queue = await open_queue(settings.queue, settings.folder, queue_options(settings))
+    options = queue_options(settings, put_aside)
+    queue = await open_queue(settings.queue, settings.folder, options)
     try:
         yield queue
     finally:
@@ -185,15 +189,31 @@ async def opened_queue(settings: Settings) -> AsyncIterator[AdministeredQueue]:
 
 
 @contextlib.asynccontextmanager
-async def opened_audit(settings: Settings, queue: Queue) -> AsyncIterator[Write]:
+async def opened_places(settings: Settings) -> AsyncIterator[tuple[AdministeredQueue, Write]]:
+    """Open the queue, and the audit log that goes with it. Raises ConfigurationError."""
+    aside = Aside()
+    async with (
+        opened_queue(settings, aside) as queue,
+        opened_audit(settings, queue) as audit,
+    ):
+        aside.write = audit
+        yield queue, audit
+
+
+@contextlib.asynccontextmanager
+async def opened_audit(settings: Settings, queue: Queue, whose: str = "") -> AsyncIterator[Write]:
     """Open the audit log, if there is to be one, and close it in the end.
 
-    Raises ConfigurationError.
+    ``whose`` is part of the file's name: of somebody's who is not the user of the gateways, whose
+    files none of theirs may be. Raises ConfigurationError.
     """
     if settings.audit.file is None:
         yield nowhere
         return
-    log = await AuditLog.open(settings.folder / settings.audit.file, queue.clock)
+    path = settings.folder / settings.audit.file
+    log = await AuditLog.open(
+        path.with_stem(f"{path.stem}-{whose}") if whose else path, queue.clock
+    )
     try:
         yield log.write
     finally:

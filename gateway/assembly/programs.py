@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from gateway.assembly.contracts import Loaded, load_contracts
-from gateway.assembly.parts import gateway, listener, opened_audit, opened_queue
+from gateway.assembly.parts import gateway, listener, opened_places
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -17,8 +17,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Drain the queue until told to stop. Raises ConfigurationError, QueueBroken."""
     loaded = load_contracts(settings)
     async with (
-        opened_queue(settings) as queue,
-        opened_audit(settings, queue) as audit,
+        opened_places(settings) as (queue, audit),
         gateway(settings, loaded, queue, audit) as daemon,
     ):
         _say_ready(loaded)
@@ -28,7 +27,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def listen(settings: Settings, stop: asyncio.Event) -> None:
     """Offer the services over HTTP until told to stop. Raises ConfigurationError."""
     loaded = load_contracts(settings)
-    async with opened_queue(settings) as queue, opened_audit(settings, queue) as audit:
+    async with opened_places(settings) as (queue, audit):
         await listener(settings, loaded, queue, audit).run(stop)
 
 
@@ -40,8 +39,7 @@ async def up(settings: Settings, stop: asyncio.Event) -> None:
     loaded = load_contracts(settings)
     drained = asyncio.Event()
     async with (
-        opened_queue(settings) as queue,
-        opened_audit(settings, queue) as audit,
+        opened_places(settings) as (queue, audit),
         gateway(settings, loaded, queue, audit) as daemon,
     ):
         front = listener(settings, loaded, queue, audit)  # before anything is taken: it may refuse

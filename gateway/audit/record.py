@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from gateway.message import Message, Unreadable, digest
+from gateway.queue import reason_code
 
 Values = Mapping[str, str | int | float | None]
 Write = Callable[[Values], None]
@@ -73,6 +74,22 @@ class Record:
                 "ms": round(1000 * (time.monotonic() - self._began), 1),
             }
         )
+
+
+class Aside:
+    """Writes the line of a request that a queue puts aside by itself, without a delivery.
+
+    A queue is open before the audit log is, which goes by its clock: until then ``write`` is
+    nowhere, and nothing is taken.
+    """
+
+    def __init__(self) -> None:
+        self.write: Write = nowhere
+
+    def __call__(self, message: Message | Unreadable, reason: str) -> None:
+        """Write the line. Raises QueueUnavailable."""
+        record = Record(self.write, message, attempts=0)
+        record.settle(Outcome.QUARANTINED, reason_code(reason))
 
 
 def described(message: Message | Unreadable, service: str, operation: str) -> Values:

@@ -29,6 +29,7 @@ from gateway.contract.operations import Operation
 from gateway.errors import BackendFailed, Refused
 from gateway.header_blocks import check_understood
 from gateway.message import Message
+from gateway.reasons import Check
 from gateway.served import Answer
 from gateway.soap import Envelope, SoapVersion, fault
 
@@ -111,7 +112,9 @@ def answer(binding: Binding, call: Call) -> Message | None:
         reply = _carry_out(binding, method, request, call)
     except _UnreadableError as error:
         # Only where no schema was asked before. spyne's own words repeat the value.
-        raise Refused("A value is not of the type that the contract gives it.") from error
+        raise Refused(
+            "A value is not of the type that the contract gives it.", check=Check.SCHEMA
+        ) from error
     except BaseException:
         # Whatever user code raises, sys.exit() and a MemoryError too, ends this call and no other.
         log.exception("%s: the operation %s failed", call.message.id, call.operation.name)
@@ -144,7 +147,7 @@ def _addressed(binding: Binding, call: Call) -> tuple[Envelope, Method]:
 
 def _empty_name(binding: Binding, call: Call) -> str:
     if call.operation.body is not None:
-        raise Refused("The Body is empty.")
+        raise Refused("The Body is empty.", check=Check.PAYLOAD)
     found = (key for key, m in binding.methods.items() if m.operation_name == call.operation.name)
     return next((body for _, body in found), "")
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from gateway.errors import Refused
+from gateway.reasons import Check
 from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
@@ -25,7 +26,7 @@ def own_copy(envelope: Envelope) -> Envelope:
     header, body = root.find(_soap(envelope, "Header")), root.find(_soap(envelope, "Body"))
     assert body is not None  # checked when it was parsed
     if len(body) > 1:
-        raise Refused("The Body must hold one element, and nothing beside it.")
+        raise Refused("The Body must hold one element, and nothing beside it.", check=Check.PAYLOAD)
     _straighten(root, header)
     return replace(
         envelope,
@@ -52,7 +53,10 @@ def _inline_attachments(root: Element, attachments: Mapping[str, bytes]) -> None
         content = left.pop(unquote(name), None) if scheme == "cid" else None
         parent = include.getparent()
         if content is None or parent is None or not is_alone(include):
-            raise Refused("An xop:Include must be alone, and name a part that no other one names.")
+            raise Refused(
+                "An xop:Include must be alone, and name a part that no other one names.",
+                check=Check.REFERENCES,
+            )
         parent.remove(include)
         parent.text = base64.b64encode(content).decode("ascii")
 

@@ -25,6 +25,7 @@ from zeep.wsse.utils import get_security_header, get_timestamp
 from gateway.backend import Call
 from gateway.errors import ConfigurationError, FaultError, Refused
 from gateway.multipart import is_multipart, parameter, root_span, split
+from gateway.reasons import Check
 from gateway.secret import Secret, changes
 from gateway.soap import XOP_INCLUDE, Element, SoapVersion, parser
 
@@ -78,7 +79,7 @@ class Security:
         if is_multipart(content_type):
             begin, end = root_span(body, content_type) or (0, 0)
             if split(body, content_type)[0].body != body[begin:end]:
-                raise Refused(PACKED)
+                raise Refused(PACKED, check=Check.CONTENT_ENCODING)
         encoding = parameter(call.envelope.content_type, "charset") or "utf-8"
         envelope = self._with_header(body[begin:end], call.envelope.version, encoding)
         return body[:begin] + envelope + body[end:]
@@ -111,7 +112,7 @@ class Security:
         body = root.find(f"{{{version.namespace}}}Body")
         assert body is not None  # it was admitted
         if next(body.iter(XOP_INCLUDE), None) is not None:
-            raise Refused(ATTACHED)
+            raise Refused(ATTACHED, check=Check.MULTIPART)
         body.attrib.pop(_ID, "")
         if self._settings.lifetime:
             header.append(_timestamp(self._settings.lifetime))

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from gateway import assembly
+from gateway.cli.quarantine_acts import Deed, do_each, written_down
 from gateway.cli.quarantine_entries import Filter, Shown, chosen, plain, seconds
 from gateway.cli.running import ConfigOption, run
-from gateway.errors import ConfigurationError, EntryGone, Refused
+from gateway.errors import ConfigurationError
 from gateway.message import Message
 from gateway.queue import Quarantine, Quarantined
 from gateway.settings import Settings, read
@@ -89,14 +90,16 @@ def send_again(
     repaired = None if envelope is None else _repaired(envelope, wanted, settings)
 
     async def send(quarantine: Quarantine, entry: Quarantined) -> str:
-        new = await quarantine.send_again(entry, repaired, settings.lifetime)
+        return await quarantine.send_again(entry, repaired, settings.lifetime)
+
+    def say(entry: Quarantined, new: str | None) -> str:
         told = {"id": entry.id, "sender": entry.sender, "sent_again": new}
         return json.dumps(told) if as_json else f"{plain(entry.id)} sent again as {new}"
 
-    async def send_all(quarantine: Quarantine, now: float) -> None:
-        await _each(quarantine, await chosen(quarantine, wanted, sender), send)
+    async def choose(quarantine: Quarantine) -> list[Quarantined]:
+        return await chosen(quarantine, wanted, sender)
 
-    _with_quarantine(settings, send_all)
+    _do_with_each(settings, choose, Deed("send-again", "sent-again", send, say, repaired))
 
 
 @app.command()
@@ -111,17 +114,19 @@ def drop(
     if all_ == bool(ids):
         raise ConfigurationError("name the ids to drop, or all of them with --all.")
 
-    async def remove(quarantine: Quarantine, entry: Quarantined) -> str:
+    async def remove(quarantine: Quarantine, entry: Quarantined) -> None:
         await quarantine.drop(entry)
+
+    def say(entry: Quarantined, _: str | None) -> str:
         return f"{plain(entry.id)} dropped"
 
-    async def remove_all(quarantine: Quarantine, now: float) -> None:
+    async def choose(quarantine: Quarantine) -> list[Quarantined]:
         found = await chosen(quarantine, None if all_ else _named(ids), sender)
         if found and not yes:
             _ask(len(found))
-        await _each(quarantine, found, remove)
+        return found
 
-    _with_quarantine(read(config), remove_all)
+    _do_with_each(read(config), choose, Deed("drop", "dropped", remove, say))
 
 
 def _with_quarantine(
@@ -132,6 +137,23 @@ def _with_quarantine(
     async def main() -> None:
         async with assembly.opened_queue(settings) as queue:
             await do(queue.quarantine, queue.clock())
+
+    run(main())
+
+
+def _do_with_each(
+    settings: Settings,
+    choose: Callable[[Quarantine], Awaitable[Sequence[Quarantined]]],
+    deed: Deed,
+) -> None:
+    """Do something with each entry that is chosen, and write it into the audit log."""
+
+    async def main() -> None:
+        async with assembly.opened_queue(settings) as queue:
+            entries = await choose(queue.quarantine)
+            if entries:
+                async with written_down(settings, queue) as write:
+                    await do_each(queue.quarantine, entries, deed, write)
 
     run(main())
 
@@ -158,23 +180,6 @@ def _repaired(path: Path, ids: Sequence[str], settings: Settings) -> bytes:
             f"{settings.limits.request}."
         )
     return envelope
-
-
-async def _each(
-    quarantine: Quarantine,
-    entries: Sequence[Quarantined],
-    do: Callable[[Quarantine, Quarantined], Awaitable[str]],
-) -> None:
-    """Do something with each entry, and say so; one that cannot be done holds up no other."""
-    failed = False
-    for entry in entries:
-        try:
-            typer.echo(await do(quarantine, entry))
-        except (Refused, EntryGone) as error:
-            failed = True
-            typer.echo(f"error: {plain(entry.id)}: {error}", err=True)
-    if failed:
-        raise typer.Exit(1)
 
 
 def _ask(count: int) -> None:

@@ -53,9 +53,10 @@ class Contract:
         return self._index.find(envelope, soap_action)
 
     def validate(self, operation: Operation, envelope: Envelope) -> None:
-        """Check the Body of a request against the contract's schemas. Raises Refused.
+        """Check Body and Header of a request against the contract's schemas. Raises Refused.
 
-        Operations that the notes call not checked pass.
+        Operations that the notes call not checked pass, and so does what the Header holds that the
+        contract does not declare.
         """
         if self._schemas is not None and operation not in self._unchecked:
             self._schemas.validate(operation, envelope)

@@ -98,7 +98,7 @@ def _load(
     named = {f"operation {operation.name} {gap}": None for operation, gap in gaps.items() if gap}
     return Contract(
         operations=operations,
-        notes=(*notes, *reasons, *named),
+        notes=(*notes, *reasons, *named, *_unknown_headers(found, schemas)),
         schemas=schemas,
         unchecked=frozenset(operation for operation, gap in gaps.items() if gap),
         documents=documents,
@@ -121,7 +121,7 @@ def _schemas(
         if one.wrapped is not None
     ]
     try:
-        return Schemas(schema_set(documents, wrappers)), []
+        return Schemas(schema_set(documents, wrappers), _headers(found)), []
     except ContractError as error:
         return None, [f"the schemas do not compile: {error}; messages are not checked"]
 
@@ -133,6 +133,17 @@ def _gap(operation: Operation, schemas: Schemas | None) -> str:
     if schemas and not schemas.elements.issuperset(operation.children):
         return "takes an element that no schema declares: its messages are not checked"
     return ""
+
+
+def _unknown_headers(found: Iterable[Declared], schemas: Schemas | None) -> list[str]:
+    """Return a line for each header that is declared, and by no schema."""
+    unknown = schemas.unknown(_headers(found)) if schemas else []
+    names = [name.rpartition("}")[2] for name in unknown]
+    return [f"no schema declares the header {name}: it is not checked" for name in names]
+
+
+def _headers(found: Iterable[Declared]) -> frozenset[str]:
+    return frozenset().union(*(one.operation.headers for one in found))
 
 
 def _skipped_ports(roots: Iterable[Element], found: Iterable[Declared]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.errors import AddressingCode, FaultCode, Refused, WrongAddressing
+from gateway.reasons import Check
 from gateway.soap import WS_ADDRESSING, Envelope, SoapVersion
 
 _ACTION_HEADERS = tuple(f"{{{namespace}}}Action" for namespace in WS_ADDRESSING)
@@ -68,7 +69,8 @@ class Operations:
         first = candidates[0]
         if len(candidates) > 1 and any(other.name != first.name for other in candidates):
             raise Refused(
-                "Several operations take this Body: name one of them with its SOAPAction."
+                "Several operations take this Body: name one of them with its SOAPAction.",
+                check=Check.ACTION,
             )
         return first
 
@@ -80,7 +82,9 @@ class Operations:
         if action:
             candidates = [one for one in candidates if self._agrees(one, action)]
         if not candidates:
-            raise Refused("The SOAPAction names another operation than the Body.")
+            raise Refused(
+                "The SOAPAction names another operation than the Body.", check=Check.ACTION
+            )
         for action in _addressing_actions(envelope):
             candidates = [one for one in candidates if self._agrees(one, action)]
         if not candidates:
@@ -91,9 +95,13 @@ class Operations:
     def _unknown(self, version: SoapVersion, empty: bool) -> Refused:
         if version not in self._versions:
             spoken = " or ".join(sorted(_NAMES[version] for version in self._versions))
-            return Refused(f"This service speaks {spoken}.", code=FaultCode.VERSION_MISMATCH)
+            return Refused(
+                f"This service speaks {spoken}.",
+                code=FaultCode.VERSION_MISMATCH,
+                check=Check.OPERATION,
+            )
         what = "an empty Body" if empty else "the Body's first element; see its name and namespace"
-        return Refused(f"The contract has no operation for {what}.")
+        return Refused(f"The contract has no operation for {what}.", check=Check.OPERATION)
 
     def _agrees(self, operation: Operation, action: str) -> bool:
         if action in (operation.soap_action, operation.addressing_action):
@@ -114,6 +122,6 @@ def _addressing_actions(envelope: Envelope) -> Iterator[str]:
     header = () if envelope.header is None else envelope.header
     for stated in (block for block in header if block.tag in _ACTION_HEADERS):
         if len(stated):
-            raise Refused("A wsa:Action must hold text, and nothing else.")
+            raise Refused("A wsa:Action must hold text, and nothing else.", check=Check.ACTION)
         if stated.text and stated.text.strip():
             yield stated.text.strip()

@@ -13,10 +13,19 @@ from lxml import etree
 from gateway.contract.operations import Operation
 from gateway.contract.schema_set import SchemaSet
 from gateway.errors import Refused
-from gateway.soap import XOP_INCLUDE, Element, Envelope, is_alone
+from gateway.reasons import Check
+from gateway.soap import WS_ADDRESSING, XOP_INCLUDE, Element, Envelope, SoapVersion, is_alone
 
 _STEP = re.compile(r"(?:[^/\[]*:)?([^/\[:]+)(?:\[(\d+)\])?")
 _REFUSED = "The Body does not follow the contract"
+_HEADER_REFUSED = "A header block does not follow the contract"
+_WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-"
+_OTHERS = (*WS_ADDRESSING, f"{_WSS}secext-1.0.xsd")
+"""Namespaces of headers that have checks and rules of their own, wider than their schemas."""
+
+
+_MARKS = {SoapVersion.V11.namespace, SoapVersion.V12.namespace, f"{_WSS}utility-1.0.xsd"}
+"""Namespaces of attributes that any header block may have: of SOAP, and the Id of signed ones."""
 
 
 class Schemas:
@@ -26,27 +35,47 @@ class Schemas:
     thread would cost up to 50 MB and half a second each, for the largest contracts.
     """
 
-    def __init__(self, documents: SchemaSet) -> None:
-        """Compile. Raises ContractError."""
+    def __init__(self, documents: SchemaSet, headers: Iterable[str] = ()) -> None:
+        """Compile. ``headers`` names the blocks that are checked as well. Raises ContractError."""
         self.elements = documents.elements
+        self._headers = {one for one in headers if one in self.elements and not is_standard(one)}
         self._names = documents.names
         self._schema = documents.compile()
         self._lock = threading.Lock()
 
     def validate(self, operation: Operation, envelope: Envelope) -> None:
-        """Check that the Body holds what the operation takes, and nothing else. Raises Refused.
+        """Check that the Body holds what the operation takes, and nothing else; then the Header.
 
         An xop:Include (MTOM) counts as empty text: its bytes are in another part of the message.
+        Raises Refused.
         """
-        payloads = [child for child in envelope.body if isinstance(child.tag, str)]
+        payloads = list(envelope.body.iterchildren("*"))
         if [child.tag for child in payloads] != list(operation.children):
-            raise Refused(f"{_REFUSED}: it must hold {_listed(operation.children)}.")
+            raise Refused(
+                f"{_REFUSED}: it must hold {_listed(operation.children)}.", check=Check.SCHEMA
+            )
         if next(envelope.body.iter(XOP_INCLUDE), None) is not None:
             payloads = _without_includes(envelope)
         for payload in payloads:
             self._check(payload)
+        self._check_header(() if envelope.header is None else envelope.header)
 
-    def _check(self, payload: Element) -> None:
+    def unknown(self, headers: Iterable[str]) -> list[str]:
+        """Return the names of header blocks that no schema declares, though one should."""
+        return sorted(one for one in headers if one not in self.elements and not is_standard(one))
+
+    def _check_header(self, header: Iterable[Element]) -> None:
+        """Check the blocks that the contract declares, for whatever role they are.
+
+        Those of other operations, too: nobody knows what the service looks at.
+        """
+        for block in header if self._headers else ():
+            if block.tag in self._headers:
+                self._check(_bare(block), _HEADER_REFUSED, Check.HEADER_SCHEMA)
+
+    def _check(
+        self, payload: Element, refused: str = _REFUSED, check: Check = Check.SCHEMA
+    ) -> None:
         try:
             # The element in its tree, not a copy: prefixes of the Envelope count in xsi:type.
             with self._lock:
@@ -56,10 +85,10 @@ class Schemas:
         except etree.XMLSchemaError as error:
             # libxml2 gives up on patterns that take too long, such as ([a-z]{1,50}){1,50}.
             raise Refused(
-                f"{_REFUSED}: a value is too long to match against its pattern."
+                f"{refused}: a value is too long to match against its pattern.", check=check
             ) from error
         place = _place(payload, errors[0].path or "", self._names)
-        raise Refused(f"{_REFUSED}: see element {place}.")
+        raise Refused(f"{refused}: see element {place}.", check=check)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -74,13 +103,41 @@ def _without_includes(envelope: Envelope) -> list[Element]:
     The whole envelope is copied, so that its namespace declarations stay in scope.
     """
     body = next(copy.deepcopy(envelope.root).iterchildren(envelope.body.tag))
-    for include in list(body.iter(XOP_INCLUDE)):
+    _empty_includes(body)
+    return [child for child in body if isinstance(child.tag, str)]
+
+
+def _empty_includes(top: Element) -> None:
+    for include in list(top.iter(XOP_INCLUDE)):
         parent = include.getparent()
         # Beside anything else it stands for no content; the schema then refuses it as it is.
         if parent is not None and is_alone(include):
             parent.remove(include)
             parent.text = ""
-    return [child for child in body if isinstance(child.tag, str)]
+
+
+def is_standard(name: str) -> bool:
+    """Tell whether a header block is of WS-Addressing or WS-Security."""
+    return etree.QName(name).namespace in _OTHERS
+
+
+def _bare(block: Element) -> Element:
+    """Return a header block without what its schema need not know; a copy, where there is any.
+
+    What SOAP itself lets every block have, such as mustUnderstand, is in no schema.
+    """
+    marks = [name for name in block.attrib if etree.QName(name).namespace in _MARKS]
+    if not marks and next(block.iter(XOP_INCLUDE), None) is None:
+        return block
+    # Below an element that has all prefixes in scope: they count in xsi:type.
+    scope: Any = block.nsmap  # the stubs know no default namespace
+    around = etree.Element("around", nsmap=scope)
+    copied = copy.deepcopy(block)
+    around.append(copied)
+    for name in marks:
+        del copied.attrib[name]
+    _empty_includes(copied)
+    return copied
 
 
 def _place(payload: Element, path: str, names: frozenset[str]) -> str:

@@ -167,7 +167,7 @@ class _Gateway:
         porter = Porter(store, keys, pump, options, self._tend)
         self._pump = pump
         self._sweep = Sweep(store, keys, lambda: porter.known.at_work)
-        self._intake = Intake(pump, store.clock, options.lease, porter.open)
+        self._intake = Intake(pump, store.clock, options, porter.open)
         self._sweeping: set[asyncio.Task[None]] = set()
 
     async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:

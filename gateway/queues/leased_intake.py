@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.errors import LeaseLost, QueueUnavailable
-from gateway.message import Clock
+from gateway.message import Clock, Message, Unreadable
 from gateway.queue import Delivery
 from gateway.queues.leased import Desk, Entry, LeasedDelivery, Standing
+from gateway.queues.options import QueueOptions
 from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.registers import Claim, Register, RegisterState, new_token
 from gateway.queues.s3_delivery import request_digest
@@ -46,17 +47,19 @@ class _Parked:
 
 
 class Intake:
-    """Hands out the requests of one SQS queue, each held by its visibility for ``lease`` seconds.
+    """Hands out the requests of one SQS queue, each held by its visibility for a lease.
 
     From the second receipt of a message on, its ledger is looked at first. A claim of another is
     taken over once it has stood still for its whole lease, by this process's own clock.
     """
 
-    def __init__(self, pump: SqsPump, clock: Clock, lease: float, open_entry: Open) -> None:
+    def __init__(
+        self, pump: SqsPump, clock: Clock, options: QueueOptions, open_entry: Open
+    ) -> None:
         self._pump = pump
         self._open = open_entry
         self._shelf = _Shelf()
-        self._triage = _Triage(pump, clock, lease, self._shelf)
+        self._triage = _Triage(pump, clock, options, self._shelf)
 
     async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
         """Do what ``Queue.receive`` does."""
@@ -126,10 +129,11 @@ class Intake:
 class _Triage:
     """Decides on each request: to be handed out, waited with, or finished."""
 
-    def __init__(self, pump: SqsPump, clock: Clock, lease: float, shelf: _Shelf) -> None:
+    def __init__(self, pump: SqsPump, clock: Clock, options: QueueOptions, shelf: _Shelf) -> None:
         self._pump = pump
         self._clock = clock
-        self._lease = lease
+        self._lease = options.lease
+        self._put_aside = options.put_aside
         self._shelf = shelf
         self._desk = Desk(pump, clock, self._put_off, shelf.deliveries.discard)
 
@@ -175,8 +179,8 @@ class _Triage:
     async def _finish(self, entry: Entry, register: Register) -> None:
         """Remove a request that has its reply, and do what whoever answered it left undone."""
         message = await entry.read(interrupted=False)
-        stated = request_digest(message) if message is not None else ""
-        if stated and register.digest and stated != register.digest:
+        if message is not None and _is_other(message, register):
+            self._put_aside(message, ID_TAKEN)
             await entry.put_aside(message, ID_TAKEN)
         elif register.quarantined:
             await entry.put_aside(message, register.quarantined)
@@ -258,6 +262,12 @@ class _Shelf:
                 await self.changed.wait()
         except TimeoutError:
             pass
+
+
+def _is_other(message: Message | Unreadable, register: Register) -> bool:
+    """Tell whether a request has other bytes than the one that was answered under its id."""
+    stated = request_digest(message)
+    return bool(stated and register.digest) and stated != register.digest
 
 
 async def _tolerant(giving_back: Awaitable[None], received: Received) -> None:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from gateway.message import Message, Unreadable
+
+PutAside = Callable[[Message | Unreadable, str], None]
+"""Is told of a request, and of the reason, before a queue puts it aside by itself: no delivery
+tells of it. Raises QueueUnavailable where that cannot be written down: then it stays."""
+
+
+def untold(message: Message | Unreadable, reason: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,5 +42,6 @@ class QueueOptions:
     """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
     limit: int = 1 << 20
     """The largest request that is read out of a bucket, in bytes."""
+    put_aside: PutAside = untold
     quarantine: Bounds = Bounds()
     """Kept by the queues that have no rules of their own: in a bucket its lifecycle rule does."""

@@ -11,7 +11,7 @@ from gateway.queue import Quarantined
 from gateway.soapjms import sniff_content_type
 
 NO_SENDER = "Nobody knows who sent it, so it cannot be sent again: look at it, then drop it."
-ID_TAKEN = "Client: its id was used before, for another message"
+ID_TAKEN = "Client.id-taken: its id was used before, for another message"
 NO_REQUEST = (
     "It could not be read as a request: send it again with a repaired envelope, or drop it."
 )

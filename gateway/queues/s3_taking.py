@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.message import Message, Unreadable
 from gateway.queue import Delivery
 from gateway.queues.bucket import Keys, Name, from_object
 from gateway.queues.options import QueueOptions
@@ -50,6 +51,7 @@ class Taker:
         # One that is over the limit by less is refused with the fault that says so.
         self._limit = 2 * options.limit
         self._desk = Desk(registers, Removal(store, keys), store.clock)
+        self._put_aside = options.put_aside
         self._deliveries: dict[str, S3Delivery] = {}
 
     async def take(self, candidate: Candidate) -> Delivery | None:
@@ -98,7 +100,7 @@ class Taker:
         if register is None:
             return True
         if register.is_final:
-            await self._finish(candidate.key, register)
+            await self._finish(candidate.key, name, register)
             return False
         if register.state is RegisterState.RELEASED:
             delay = max(0.0, register.not_before - self._store.clock())
@@ -110,9 +112,11 @@ class Taker:
         self._backlog.watch(candidate, seen, delay)
         return delay == 0
 
-    async def _finish(self, key: str, register: Register) -> None:
+    async def _finish(self, key: str, name: Name, register: Register) -> None:
         """Remove a request that has its reply, and do what whoever answered it left undone."""
-        if await self._is_other(key, register):
+        other = await self._other(key, name, register)
+        if other is not None:
+            self._put_aside(other, ID_TAKEN)
             await self._desk.removal.put_aside(key, ID_TAKEN)
         elif register.quarantined:
             await self._desk.removal.put_aside(key, register.quarantined)
@@ -120,12 +124,13 @@ class Taker:
             await self._desk.removal.remove(key)
         self._backlog.finish(key)
 
-    async def _is_other(self, key: str, register: Register) -> bool:
-        """Tell whether a request has other bytes than the one that was answered under its id."""
+    async def _other(self, key: str, name: Name, register: Register) -> Message | Unreadable | None:
+        """Return a request that has other bytes than the one that was answered under its id."""
         stored = await self._store.get(key, self._limit) if register.digest else None
         if stored is None:
-            return False
-        return request_digest(from_object(stored, ("", ""))) != register.digest
+            return None
+        message = from_object(stored, name)
+        return message if request_digest(message) != register.digest else None
 
     async def _begin(self, candidate: Candidate, name: Name, hold: Hold) -> Delivery | None:
         stored = await self._store.get(candidate.key, self._limit)

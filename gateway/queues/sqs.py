@@ -79,7 +79,7 @@ class SqsQueue:
         )
         self._replies: Replies = BucketReplies(bucket.registers) if bucket else ReplyBox(client)
         self._sender = _Sender(pump, url, payloads)
-        self._intake = Intake(pump, self.clock, options.lease, partial(requests.entry, counter))
+        self._intake = Intake(pump, self.clock, options, partial(requests.entry, counter))
         self._bucket = bucket
         letters = SqsQuarantine(
             client, requests.letters, options.senders, self._sender.send, payloads

@@ -28,6 +28,8 @@ class Attack:
     attack: str
     verdict: str
     """Codes of its fault, by ``|``; ``passes`` for what is harmless, and reaches the service."""
+    reason: str = ""
+    """The reason code that its operator sees; empty for what passes."""
     says: str = ""
     """Words of the fault's text, a regular expression."""
     seen: str = ""

@@ -14,7 +14,7 @@ import deployment
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.parts import listener
-from gateway.audit.record import nowhere
+from gateway.audit.record import Write, nowhere
 from gateway.contract import load
 from gateway.credentials import changing, credential, new_secret
 from gateway.daemon import Gateway, GatewaySettings
@@ -120,6 +120,7 @@ async def fronted(
     clients: Mapping[str, Any] | None = None,
     answering: bool = True,
     services: tuple[str, ...] = ("warehouse",),
+    audit: Write = nowhere,
     **table: Any,
 ) -> AsyncIterator[Front]:
     """Run a listener with such a ``[listener]``; each of the clients has a secret."""
@@ -140,7 +141,7 @@ async def fronted(
     if answering:
         front.answering.set()
     loaded = {name: Loaded(contract, None) for name in services}
-    door = listener(settings, loaded, queue, nowhere)
+    door = listener(settings, loaded, queue, audit)
     gateway = Gateway(queue, front.answer, GatewaySettings(grace=0.2))
     running = [asyncio.create_task(one.run(stop)) for one in (door, gateway)]
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import io
 import os
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import attacks
+import fuzz_target
 import kinds
 import pytest
 import wsse
@@ -30,12 +32,15 @@ from deployment import ROOT
 from lxml import etree
 
 from gateway import assembly
+from gateway.admission import Gate, Limits
 from gateway.assembly import parts
 from gateway.audit.record import nowhere
+from gateway.errors import FaultError
 from gateway.message import Message, new_id
 from gateway.queue import State
 from gateway.settings import Settings, from_values
 from gateway.soap import SoapVersion
+from gateway.soapjms import decoded
 
 ANSWER = 2.0
 """Seconds in which each attack is answered."""
@@ -247,6 +252,32 @@ def memory(name: str) -> int:
 def test_every_file_is_in_the_table_and_every_row_has_its_file():
     assert attacks.files() == {attack.file for attack in ALL}
     assert len({attack.attack for attack in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.file)
+def test_an_operator_sees_which_check_an_attack_failed(attack: Attack) -> None:
+    assert reason_of(attack) == attack.reason
+
+
+@functools.cache
+def gates() -> dict[str, Gate]:
+    warehouse, legacy = fuzz_target.gates()
+    return {"warehouse": warehouse, "legacy": legacy, attacks.SECURED: wsse.gate()}
+
+
+def reason_of(attack: Attack) -> str:
+    """Return the reason code that the gate gives; empty where it lets a message in."""
+    gate = gates()[attack.service]
+    try:
+        body = decoded(attack.body, attack.encoding, Limits().request)
+        for _ in range(1 + attack.twice):
+            message = Message(
+                body=body, content_type=attack.content_type, soap_action=attack.soap_action
+            )
+            gate.admit(message)
+    except FaultError as error:
+        return error.reason_code
+    return ""
 
 
 ADMITTING = """

@@ -95,10 +95,11 @@ def test_each_call_has_its_line_and_no_line_has_its_content(site):
     assert (settled["service"], settled["operation"]) == ("warehouse", "GetOrder")
     assert (settled["verdict"], settled["client"], settled["attempts"]) == ("reply", "local", 1)
     assert settled["sha256"] == hashlib.sha256(good).hexdigest()
-    assert (by_gate["verdict"], by_gate["code"]) == ("refused", "Client")
+    assert (by_gate["verdict"], by_gate["code"]) == ("refused", "Client.schema")
+    assert by_gate["operation"] == "GetOrder"
     assert by_gate["sha256"] == hashlib.sha256(refused).hexdigest()
-    assert (unknown["service"], unknown["code"]) == ("nobody", "Client")
-    assert (large["size"], large["sha256"]) == ((1 << 20) + 1, None)
+    assert (unknown["service"], unknown["code"]) == ("nobody", "Client.service")
+    assert (large["size"], large["sha256"], large["code"]) == ((1 << 20) + 1, None, "Client.size")
     assert (nowhere["code"], nowhere["service"]) == ("HTTP 404", "no/such/place")
     text = (folder / "audit.jsonl").read_text()
     assert CANARY not in text

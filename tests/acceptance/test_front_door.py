@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import ipaddress
+import json
 import logging
 import random
 import re
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from gateway.audit.tally import LINES
 from gateway.credentials import Credentials, changing, credential
 from gateway.errors import QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
@@ -590,6 +592,67 @@ def test_no_other_name_is_the_listeners(name: str):
         is_address = False
     expected = is_address or name.lower().rstrip(".") in ("localhost", "gateway")
     assert is_own(name, {"gateway"}) is expected
+
+
+# The audit log
+
+
+def counted(lines: list[dict[str, object]]) -> list[tuple[object, ...]]:
+    return [(one["what"], one["peer"], one["count"]) for one in lines if one["event"] == "counted"]
+
+
+async def test_connections_that_are_refused_are_counted_in_the_audit_log(tmp_path: Path):
+    lines: list[dict[str, object]] = []
+    async with fronted(tmp_path, audit=lines.append, head_timeout=1, connections=3) as front:
+        for data in (b"\x16\x03\x01\x00\xa5", b"GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n"):
+            await front.exchange(data + b"\r\n\r\n")
+        silent = [asyncio.create_task(front.exchange(b"")) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        for _ in range(5):
+            await front.exchange(b"")
+        await asyncio.wait(silent)
+        assert (await front.post()).status == 200
+        assert lines == []
+    malformed, slow, full = sorted(counted(lines))
+    here = "127.0.0.1"
+    assert malformed == ("malformed", here, 2)
+    assert slow == ("slow-head", here, 3)
+    assert full == ("too-many", here, 5)
+
+
+async def test_a_flood_of_calls_of_nobody_does_not_fill_the_audit_log(tmp_path: Path):
+    lines: list[dict[str, object]] = []
+    async with fronted(tmp_path, SHOP, audit=lines.append) as front:
+        for _ in range(LINES + 7):
+            assert (await front.post(Authorization=bearer("wrong"))).status == 401
+        assert (await front.get("/warehouse/replies/X", Authorization="Basic x")).status == 401
+        good = bearer(front.secrets["shop"])
+        assert (await front.post(PLACE_ORDER, Authorization=good)).status == 403
+    *refused, of_shop = [one for one in lines if one["event"] == "refused"]
+    assert {(one["client"], one["code"]) for one in refused} == {("", "Client.credentials")}
+    assert len(refused) == LINES
+    # Of who is known, each call has its line, however many strangers there are.
+    assert (of_shop["client"], of_shop["code"]) == ("shop", "Client.forbidden")
+    assert of_shop["operation"] == "PlaceOrder"
+    assert counted(lines) == [("calls", "127.0.0.1", 8)]
+
+
+async def test_a_reply_that_is_asked_for_with_a_wrong_secret_is_in_the_audit_log(tmp_path: Path):
+    lines: list[dict[str, object]] = []
+    async with fronted(tmp_path, SHOP, audit=lines.append) as front:
+        await front.get("/warehouse/replies/X", Authorization=bearer("wrong"))
+        await front.get("/warehouse/replies/X", Host="evil.example")
+    assert [one["code"] for one in lines] == ["Client.credentials", "Client.host"]
+
+
+@pytest.mark.parametrize("clients", [{}, SHOP], ids=["everybody", "some"])
+async def test_a_line_is_bounded_whatever_a_caller_asks_for(tmp_path: Path, clients):
+    lines: list[dict[str, object]] = []
+    async with fronted(tmp_path, clients, audit=lines.append) as front:
+        for path in ("/" + "a" * 7000, "/warehouse/" + "a" * 7000):
+            await front.ask("POST", path, GET_ORDER, Host="127.0.0.1")
+    assert len(lines) == 2
+    assert all(len(json.dumps(one)) < 500 for one in lines)
 
 
 # The log

@@ -159,6 +159,25 @@ async def test_a_handshake_that_does_not_come_in_time_ends_the_connection(
             assert await front.exchange(b"\x16\x03\x01") == b""
 
 
+async def test_handshakes_that_fail_or_do_not_end_are_counted_in_the_audit_log(
+    tmp_path: Path, authority: Authority
+):
+    lines: list[dict[str, object]] = []
+    async with fronted(
+        tmp_path, CLIENTS, tls=own(authority), head_timeout=0.3, audit=lines.append
+    ) as front:
+        await front.exchange(b"")  # nothing comes
+        await front.exchange(b"GET / HTTP/1.1\r\n\r\n")  # no TLS
+        with pytest.raises(ssl.SSLError):
+            await front.post(tls=ssl.create_default_context())  # it does not trust ours
+        said = f"Bearer {front.secrets['shop']}"
+        assert (await front.post(tls=trusting(authority), Authorization=said)).status == 200
+        await asyncio.sleep(1.6)
+    ((what, count),) = [(one["what"], one["count"]) for one in lines]
+    # With the one by which the test saw that somebody listens.
+    assert (what, count) == ("tls", 4)
+
+
 async def test_a_new_certificate_is_in_use_soon_and_a_broken_one_is_not(
     tmp_path: Path, authority: Authority, caplog
 ):

@@ -202,7 +202,7 @@ async def test_a_gateway_killed_between_the_copy_and_the_removal_leaves_one_entr
             second.terminate()
             await second.wait()
         (entry,) = [one async for one in queue.quarantine.entries()]
-        assert (entry.id, entry.code) == (sent.id, "Client")
+        assert (entry.id, entry.code) == (sent.id, "Client.schema")
         assert (await queue.quarantine.read(entry)).body == REFUSED
         assert (await queue.collect("shop", sent.id, 10)).reply.body == fault.body
 

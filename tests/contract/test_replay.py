@@ -13,13 +13,14 @@ import kinds
 import pytest
 
 from gateway.admission import Gate, Limits
+from gateway.audit.record import Aside, Values
 from gateway.contract import Contract, load
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.errors import FaultCode, IdTaken
-from gateway.message import Message, new_id
+from gateway.message import Message, digest, new_id
 from gateway.queue import AdministeredQueue, State
 from gateway.queues.address import open_queue
-from gateway.queues.options import QueueOptions
+from gateway.queues.options import PutAside, QueueOptions, untold
 from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.sqlite import SqliteQueue
 from gateway.service import Policy, Service
@@ -29,7 +30,7 @@ ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
 SOON = 30.0
 KEPT = {"sqlite": "sqlite:///queue.db"}
 """Of the local ones, that which outlives who opened it."""
-Open = Callable[[], object]
+Open = Callable[..., object]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ async def opened(
     address = KEPT[kind] if kind in KEPT else kinds.address(kind, request, monkeypatch)
     async with contextlib.AsyncExitStack() as stack:
 
-        async def open() -> AdministeredQueue:
-            queue = await open_queue(address, tmp_path, QueueOptions())
+        async def open(put_aside: PutAside = untold) -> AdministeredQueue:
+            queue = await open_queue(address, tmp_path, QueueOptions(put_aside=put_aside))
             stack.push_async_callback(queue.aclose)
             return queue
 
@@ -214,7 +215,10 @@ async def test_another_message_under_the_id_of_a_refused_one_leaves_its_entry_as
     other = replace(request(), id=refused.id)
     with contextlib.suppress(IdTaken):
         await (await opened()).send(other)
-    again = await opened()
+    lines: list[Values] = []
+    aside = Aside()
+    aside.write = lines.append
+    again = await opened(aside)
     async with served(again, warehouse, backend):
         await asyncio.sleep(1.5)
     assert backend.calls == 0
@@ -223,6 +227,9 @@ async def test_another_message_under_the_id_of_a_refused_one_leaves_its_entry_as
     assert (await again.quarantine.read(first)).body == refused.body
     # The embedded queue does not take the other one at all.
     assert [one.reason for one in rest] == ([] if isinstance(again, SqliteQueue) else [ID_TAKEN])
+    # No gateway had it as a delivery: the queue itself has it written into the audit log.
+    told = [(one["client"], one["id"], one["code"], one["sha256"]) for one in lines]
+    assert told == [("alice", refused.id, "Client.id-taken", digest(other).hex()) for _ in rest]
 
 
 async def test_of_two_requests_under_one_id_that_wait_one_is_carried_out(opened, warehouse):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from gateway.admission import Gate, Limits
-from gateway.endpoint import before_effect
+from gateway.endpoint import admitted, before_effect
 from gateway.errors import (
     BackendFailed,
     Declined,
@@ -65,6 +66,21 @@ async def test_an_admitted_request_is_answered_and_names_what_it_answers(service
     (call,) = backend.calls
     assert call.operation.name == "GetOrder"
     assert call.message.body == request.body
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [("get_order_11", "GetOrder"), ("place_order_invalid_11", "PlaceOrder"), ("nonsense", "")],
+)
+async def test_the_record_of_a_request_has_its_operation_although_it_was_refused(
+    service, sample, name, operation
+):
+    told = []
+    admitted.set(lambda *what: told.append(what))
+    message = sample("get_order_11", body=b"<a/>") if name == "nonsense" else sample(name)
+    with contextlib.suppress(Refused):
+        await service(Recorder())(message)
+    assert told == [("warehouse", operation)]
 
 
 async def test_the_correlation_of_a_request_comes_back(service, sample):

@@ -12,8 +12,10 @@ from gateway import assembly
 from gateway.admission import Limits
 from gateway.backends.forward import ForwardSettings
 from gateway.backends.telltale import Telltales
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, Refused
 from gateway.places import places
+from gateway.queue import reason_code
+from gateway.reasons import Check
 from gateway.settings import Settings, from_values
 from gateway.settings.tables import LimitsTable
 from gateway.soapjms import GZIP_RATIO
@@ -54,6 +56,13 @@ def test_a_limit_may_be_what_the_page_says_and_no_more(name):
     for beyond in (least - 1, most + 1):
         with pytest.raises(ConfigurationError, match=f"limits.{name}: "):
             settings(**{name: beyond})
+
+
+def test_every_reason_code_is_on_the_page_and_can_be_read_back():
+    text = (PAGES / "admission.md").read_text("utf-8").partition("## Reason codes")[2]
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == list(Check)
+    for check in Check:
+        assert reason_code(f"{Refused('no', check=check).reason_code}: no") == f"Client.{check}"
 
 
 def test_the_settings_have_the_defaults_of_the_code():

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import pty
+import pwd
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 
+from gateway.audit.operator import operator
+from gateway.audit.verify import verify
+from gateway.cli.quarantine_acts import Deed, do_each
 from gateway.cli.quarantine_entries import Filter, plain, seconds
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message
-from gateway.queue import Quarantined
+from gateway.queue import Quarantine, Quarantined
+from gateway.queues.memory import MemoryQueue
 from gateway.queues.sqlite import SqliteQueue
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
+FORGED = {**os.environ, "LOGNAME": "somebody", "USER": "somebody", "SUDO_USER": "somebody"}
 SOAP = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'
 
 
@@ -241,3 +250,85 @@ def test_what_has_no_time_is_of_no_age():
 
 def test_control_characters_are_written_out():
     assert plain("a\x07b\u202ec\n") == "a\\x07b\\u202ec\\n"
+
+
+def audited(place: Place) -> list[dict[str, object]]:
+    """Return the lines of the operator's audit log, which is to be whole."""
+    name = f"audit-operator-{os.getuid()}.jsonl"
+    found = verify([place.folder / name])
+    assert (found.is_whole, found.findings) == (True, [])
+    return [json.loads(line) for line in (place.folder / name).read_text().splitlines()]
+
+
+@pytest.fixture
+def watched(place: Place) -> Place:
+    """A place with an audit log."""
+    with (place.folder / "gateway.toml").open("a") as settings:
+        settings.write('[audit]\nfile = "audit.jsonl"\n')
+    return place
+
+
+def test_an_operators_acts_are_in_the_audit_log_before_and_after(watched, tmp_path):
+    repaired = SOAP + b"\n"
+    (tmp_path / "repaired.xml").write_bytes(repaired)
+    watched.run("send-again", watched.ids[0], "--envelope", "repaired.xml", env=FORGED)
+    watched.run("drop", watched.ids[1], "--yes")
+    start, sends, sent, stop, *_, drops, dropped, _ = audited(watched)
+    assert (start["event"], stop["event"]) == ("start", "stop")
+    (waiting,) = watched.waiting()
+    for line in (sends, sent):
+        assert (line["event"], line["act"]) == ("operator", "send-again")
+        assert (line["operator"], line["uid"]) == (pwd.getpwuid(os.getuid()).pw_name, os.getuid())
+        assert (line["client"], line["service"], line["id"]) == ("shop", "orders", watched.ids[0])
+        assert (line["code"], line["size"]) == ("Client", len(SOAP))
+        assert line["sha256"] == hashlib.sha256(SOAP).hexdigest()
+        assert line["sent_sha256"] == hashlib.sha256(repaired).hexdigest()
+    assert (sends["verdict"], sent["verdict"]) == ("begun", "sent-again")
+    assert sent["new_id"] == waiting.id
+    assert [drops["verdict"], dropped["verdict"]] == ["begun", "dropped"]
+    assert (dropped["act"], dropped["id"], dropped["new_id"]) == ("drop", watched.ids[1], None)
+
+
+def test_what_an_operator_only_looks_at_leaves_no_audit_log(watched):
+    watched.run("list")
+    watched.run("show", watched.ids[0])
+    watched.run("drop", "NOBODY", "--yes")
+    assert list(watched.folder.glob("audit*")) == []
+
+
+def test_an_act_that_cannot_be_written_down_is_not_done(watched):
+    (watched.folder / "gateway.toml").write_text(
+        (watched.folder / "gateway.toml").read_text().replace("audit.jsonl", "none/audit.jsonl")
+    )
+    done = watched.run("drop", watched.ids[0], "--yes")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "audit-operator" in done.stderr
+    assert "cannot be written" in done.stderr
+    assert len(watched.listed()) == 3
+
+
+async def test_an_act_that_was_not_done_is_in_the_audit_log_as_such():
+    entry = Quarantined(id="A", sender="shop", reason="Client: no", since=None, size=1)
+    entry = replace(entry, is_request=False)
+
+    async def refuse(quarantine: Quarantine, entry: Quarantined) -> None:
+        raise Refused("It is nobody's.")
+
+    lines, deed = [], Deed("drop", "dropped", refuse, lambda *_: "")
+    queue = MemoryQueue()
+    with pytest.raises(typer.Exit):
+        await do_each(queue.quarantine, [entry], deed, lines.append)
+    assert [line["verdict"] for line in lines] == ["begun", "failed"]
+    assert [line["sha256"] for line in lines] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("kept", "login"), [("4294967295", None), ("0\n", "root"), ("12345678", "12345678"), ("", None)]
+)
+def test_who_had_logged_in_is_told_where_it_is_another_one(tmp_path, kept, login):
+    path = tmp_path / "loginuid"
+    path.write_text(kept)
+    own = operator(path)
+    assert (own.uid, own.name) == (os.getuid(), pwd.getpwuid(os.getuid()).pw_name)
+    assert own.login == (None if login == own.name else login)
+    assert operator(tmp_path / "none").login is None
