@@ -37,9 +37,10 @@ from gateway.listener_answers import (
 )
 from gateway.listener_connections import ConnectionLimits, Site
 from gateway.listener_door import let_read
+from gateway.listener_health import Health
 from gateway.listener_pages import Listed, Pages
 from gateway.listener_tls import Reread, keep_fresh
-from gateway.message import Message, new_id
+from gateway.message import Message, is_id
 from gateway.queue import Collected, State
 from gateway.quotas import NO_QUOTAS, Quotas
 from gateway.reasons import Check
@@ -151,7 +152,7 @@ class Listener:
         application.add_routes(
             [
                 web.get("/", pages.index),
-                web.get("/healthz", self._health),
+                web.get("/healthz", Health(self._remote, self._note).answer),
                 web.post(r"/{service:[^/]+}{slash:/?}", self._post),
                 web.get(r"/{service:[^/]+}{slash:/?}", pages.service),
                 web.get("/{service}/replies/{id}", self._collect),
@@ -242,6 +243,8 @@ class Listener:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
         wait = _wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
         id, client = request.match_info["id"], request.get(CLIENT, "")
+        if not is_id(id):
+            return state_response(State.UNKNOWN, {})
         try:
             return collected_response(await self._remote.collect(id, wait, client))
         except QueueError as error:
@@ -253,16 +256,6 @@ class Listener:
         """Let the listener end where the queue cannot be trusted any more."""
         if isinstance(error, QueueBroken) and not self._broken.done():
             self._broken.set_result(error)
-
-    async def _health(self, request: web.Request) -> web.Response:
-        """Tell whether the queue can be read: what this listener needs to be of use."""
-        try:
-            await self._remote.collect(new_id(), 0)
-        except QueueError as error:
-            log.error("not healthy: %s", error)
-            self._note(error)
-            return web.json_response({"status": "the queue cannot be read"}, status=503)
-        return web.json_response({"status": "ok"})
 
 
 async def _body(request: web.Request, settings: ListenerSettings) -> bytes:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -34,22 +37,6 @@ class ConnectionLimits:
     """Seconds in which an answer must have been read."""
 
 
-@dataclass(slots=True)
-class _Opening:
-    """A connection that was accepted: whether it is made, which with TLS takes a handshake.
-
-    Apart from the connection, so that one that is gone is not kept until it is looked at.
-    """
-
-    tally: Tally
-    is_made: bool = False
-
-    def look(self) -> None:
-        """Note a handshake that failed, or did not end: of either, no protocol is ever told."""
-        if not self.is_made:
-            self.tally.note(What.TLS)
-
-
 class Connection(RequestHandler):
     """A connection that ends when its first request does not come in time.
 
@@ -57,18 +44,20 @@ class Connection(RequestHandler):
     logged, without a word of them: they may be half a secret.
     """
 
-    __slots__ = ("_limits", "_opening")
+    __slots__ = ("_limits", "opened", "tally")
 
     def __init__(
-        self, server: web.Server, limits: ConnectionLimits, opening: _Opening, **options: Any
+        self, server: web.Server, limits: ConnectionLimits, tally: Tally, **options: Any
     ) -> None:
         super().__init__(server, **options)
         self._limits = limits
-        self._opening = opening
+        self.tally = tally
+        self.opened: Callable[[], None] = _nothing
+        """Is called when it is open: with TLS, after the handshake."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._opening.is_made = True
+        self.opened()
         asyncio.get_running_loop().call_later(self._limits.head, self._end_unless_begun)
 
     def _end_unless_begun(self) -> None:
@@ -78,7 +67,7 @@ class Connection(RequestHandler):
             self.force_close()
 
     def _note(self, what: What) -> None:
-        self._opening.tally.note(what, _peer(self.transport))
+        self.tally.note(what, _peer(self.transport))
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -112,16 +101,19 @@ class Connection(RequestHandler):
         return response
 
 
+def _nothing() -> None:
+    """What is done when a connection is open that had nothing before it."""
+
+
 class _Full(asyncio.Protocol):
     """A connection too many."""
 
-    def __init__(self, opening: _Opening) -> None:
-        self._opening = opening
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._opening.is_made = True
-        self._opening.tally.note(What.TOO_MANY, _peer(transport))
+        self._tally.note(What.TOO_MANY, _peer(transport))
         transport.abort()
 
 
@@ -129,6 +121,43 @@ def _peer(transport: asyncio.BaseTransport | None) -> str:
     """Return the address that a connection is from, as far as it is known."""
     place = None if transport is None else transport.get_extra_info("peername")
     return str(place[0]) if isinstance(place, tuple) else ""
+
+
+class _Tls(SSLProtocol):
+    """A connection that speaks TLS, beneath the one that speaks HTTP.
+
+    The server's own TLS tells nobody of a connection before its handshake is over: those that
+    never end theirs would be as many as they like. Of asyncio's, only what any protocol has is
+    used; it goes the same way with uvloop.
+    """
+
+    def __init__(
+        self, connection: Connection, context: ssl.SSLContext, head: float, under_way: set[_Tls]
+    ) -> None:
+        """``under_way`` holds those whose handshake is not over; one may take ``head`` seconds."""
+        super().__init__(
+            asyncio.get_running_loop(),
+            connection,
+            context,
+            None,  # type: ignore[arg-type]  # nobody waits for it
+            server_side=True,
+            ssl_handshake_timeout=head,  # type: ignore[arg-type]  # the stubs want whole seconds
+        )
+        self._connection = connection
+        self._under_way = under_way
+        self._peer = ""
+        under_way.add(self)
+        connection.opened = partial(under_way.discard, self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._peer = _peer(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self in self._under_way:
+            self._under_way.discard(self)
+            self._connection.tally.note(What.TLS, self._peer)
+        super().connection_lost(exc)
 
 
 class Site(web.BaseSite):
@@ -147,6 +176,7 @@ class Site(web.BaseSite):
         self._limits = limits
         self._tally = tally
         self._full = False
+        self._under_way: set[_Tls] = set()
 
     @property
     def name(self) -> str:
@@ -158,36 +188,30 @@ class Site(web.BaseSite):
         """Listen. Raises OSError."""
         await super().start()
         host, port = self._place
-        handshake = None if self._ssl_context is None else self._limits.head
-        self._server = await asyncio.get_running_loop().create_server(
-            self._connection, host, port, ssl=self._ssl_context, ssl_handshake_timeout=handshake
-        )
+        self._server = await asyncio.get_running_loop().create_server(self._connection, host, port)
         self._place = (host, self._server.sockets[0].getsockname()[1])
 
-    def _opening(self) -> _Opening:
-        opening = _Opening(self._tally)
-        if self._ssl_context is not None:
-            later = self._limits.head + 1.0  # when the handshake is given up, and a moment
-            asyncio.get_running_loop().call_later(later, opening.look)
-        return opening
-
-    def _connection(self) -> asyncio.Protocol:
+    def _connection(self) -> asyncio.BaseProtocol:
         server = self._runner.server
         assert server is not None
-        is_full = len(server.connections) >= self._limits.connections
+        count = len(server.connections) + len(self._under_way)
+        is_full = count >= self._limits.connections
         if is_full and not self._full:
             log.warning("all %d connections are in use", self._limits.connections)
         self._full = is_full
-        opening = self._opening()
-        if is_full:
-            return _Full(opening)
-        return Connection(
+        return _Full(self._tally) if is_full else self._opened(server)
+
+    def _opened(self, server: web.Server) -> asyncio.BaseProtocol:
+        connection = Connection(
             server,
             self._limits,
-            opening,
+            self._tally,
             loop=asyncio.get_running_loop(),
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=KEPT,
             lingering_time=LINGER,
         )
+        if self._ssl_context is None:
+            return connection
+        return _Tls(connection, self._ssl_context, self._limits.head, self._under_way)

@@ -24,6 +24,8 @@ from gateway.reasons import Check
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
+ONCE = {"SOAPAction": Check.SOAP_ACTION, "Content-Encoding": Check.CONTENT_ENCODING}
+"""Headers that a call has once, of those that the HTTP library takes twice."""
 INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
 ORIGIN = web.RequestKey("ORIGIN", str)
 """Under this key a request has the origin that may read its answer."""
@@ -46,7 +48,11 @@ def door(settings: DoorSettings) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        refused = _misdirected(request, settings.hosts) or _cross_site(request, settings)
+        refused = (
+            _misdirected(request, settings.hosts)
+            or _cross_site(request, settings)
+            or _twofold(request)
+        )
         if refused is not None:
             return refused
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
@@ -107,6 +113,14 @@ def _cross_site(request: web.Request, settings: DoorSettings) -> web.Response | 
         return None
     text = "Pages of this origin may not call here. The operator can add it to listener.origins."
     return refusal(request, Refused(text, check=Check.ORIGIN), 403)
+
+
+def _twofold(request: web.Request) -> web.Response | None:
+    """Refuse headers that say two things: who stands in front may have gone by the other one."""
+    for name, check in ONCE.items():
+        if len(request.headers.getall(name, ())) > 1:
+            return refusal(request, Refused(f"Send the header {name} once.", check=check), 400)
+    return None
 
 
 def _preflight(request: web.Request) -> web.Response:

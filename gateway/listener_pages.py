@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -40,12 +42,18 @@ class Listed:
     gate: Gate
 
 
+_HERE = f"http://{secrets.token_hex(16)}.invalid/"
+"""Stands in the documents for a service's address, which is another one for each caller."""
+
+
 class Pages:
     """Answers what is asked about services; ``url`` is the listener's own address, if it is set."""
 
     def __init__(self, services: Mapping[str, Listed], url: str) -> None:
         self._services = services
         self._url = url
+        self._publishing = asyncio.Lock()
+        self._documents: dict[str, Mapping[str, bytes]] = {}
 
     async def index(self, request: web.Request) -> web.Response:
         """List the services."""
@@ -63,10 +71,23 @@ class Pages:
             may = partial(listed.gate.rights.may, request.get(CLIENT, ""))
             allowed = [one for one in listed.contract.operations if may(one.name)]
             return _page(service_page(name, allowed, address))
-        document = listed.contract.publish(address).get(query)
+        document = (await self._published(name, listed)).get(query)
         if document is None:
             raise web.HTTPNotFound(text=f"{name} has no document {query!r}: try ?wsdl.\n")
+        written = html.escape(address).encode()
+        document = document.replace(_HERE.encode(), written)
         return web.Response(body=document, content_type="text/xml", charset="utf-8")
+
+    async def _published(self, name: str, listed: Listed) -> Mapping[str, bytes]:
+        """Return the documents of a service, with _HERE for its address; made once.
+
+        Those of megabytes take a second: whoever asks again and again is to hold up nobody.
+        """
+        async with self._publishing:
+            if name not in self._documents:
+                publish = listed.contract.publish
+                self._documents[name] = await asyncio.to_thread(publish, _HERE)
+        return self._documents[name]
 
     def _of_use(self, request: web.Request, name: str) -> Listed | None:
         """Return a service of which the client may call something; None where there is none."""

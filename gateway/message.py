@@ -110,6 +110,11 @@ def digest(message: Message) -> bytes:
     return hashlib.sha256(message.body).digest()
 
 
+def is_id(id: str) -> bool:
+    """Tell whether a request can have this id: what is none is part of no key, and of no log."""
+    return _FOREIGN_ID.fullmatch(id) is not None
+
+
 def check_identity(message: Message, now: float) -> None:
     """Refuse an id or a sender that no queue could hold, and an id from another time.
 
@@ -120,7 +125,7 @@ def check_identity(message: Message, now: float) -> None:
         raise Refused(
             "The client's name must be 1 to 64 letters, digits, '_' or '-'.", check=Check.CLIENT
         )
-    if not _FOREIGN_ID.fullmatch(message.id):
+    if not is_id(message.id):
         raise Refused(
             "The message id must be 16 to 64 letters, digits, '_' or '-'.", check=Check.ID
         )

@@ -109,8 +109,8 @@ class Queue(Protocol):
 
         Waits up to ``wait`` seconds for the first. ``shares`` says how many requests of a client
         there may be among them, at most; the others stay in the queue. SQS hands out what it
-        likes: there may be more then. Cancelling it loses nothing. Raises QueueUnavailable,
-        QueueBroken.
+        likes, so turns are taken among what it did. Cancelling it loses nothing. Raises
+        QueueUnavailable, QueueBroken.
         """
         ...
 

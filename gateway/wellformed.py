@@ -17,7 +17,12 @@ NOT_WELL_FORMED = "The message is not well-formed XML."
 DISAGREE = "Byte order mark, XML declaration and charset of the content type disagree on UTF-8/16."
 ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
 
-_MARKS = {codecs.BOM_UTF16_LE: "UTF-16LE", codecs.BOM_UTF16_BE: "UTF-16BE"}
+_MARKS = {
+    codecs.BOM_UTF16_LE: "UTF-16LE",
+    codecs.BOM_UTF16_BE: "UTF-16BE",
+    codecs.BOM_UTF8[:2]: "UTF-8",
+}
+"""By the first two bytes; what begins like the mark of UTF-8, and is not, is no XML."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +78,8 @@ class _Watch:
 
     def __init__(self, limits: XmlLimits, mark: str) -> None:
         self.mark = mark
-        """The encoding that the byte order mark of UTF-16 tells; empty where there is none."""
-        self.encoding = "UTF-16" if mark else "UTF-8"
+        """The encoding that the byte order mark tells; empty where there is none."""
+        self.encoding = mark[:6] or "UTF-8"
         self._limits = limits
         self._depth = self._elements = self._comments = 0
 
@@ -85,7 +90,7 @@ class _Watch:
         declared = (encoding or self.encoding).upper()
         if declared not in ENCODINGS:
             raise Refused("The message must be encoded in UTF-8 or UTF-16.", check=Check.ENCODING)
-        if self.mark and not declared.startswith("UTF-16"):
+        if not declared.startswith(self.mark[:6]):
             raise Refused(DISAGREE, check=Check.ENCODING)
         self.encoding = declared
 
@@ -141,8 +146,12 @@ def _beyond(limit: str) -> Refused:
 
 def _check_charset(charset: str, watch: _Watch) -> None:
     """Refuse a charset of which the document is not (RFC 7303, section 3)."""
+    if charset and not _agree(charset, watch):
+        raise Refused(DISAGREE, check=Check.ENCODING)
+
+
+def _agree(charset: str, watch: _Watch) -> bool:
+    # One that is made up is none: a service may take it for anything.
     # Six letters: UTF-16, UTF-16LE and UTF-16BE go together, unless bytes say another order.
-    if charset and charset[:6] != watch.encoding[:6]:
-        raise Refused(DISAGREE, check=Check.ENCODING)
-    if watch.mark and charset[6:] and charset != watch.mark:
-        raise Refused(DISAGREE, check=Check.ENCODING)
+    is_same = charset in ENCODINGS and charset[:6] == watch.encoding[:6]
+    return is_same and (not watch.mark or not charset[6:] or charset == watch.mark)

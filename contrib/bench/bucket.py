@@ -16,7 +16,7 @@ from bucket_calls import CALLERS, Effort, Run, Scaling, busy, idle, scaling
 from cloud import KINDS, cloud
 from processes import HERE
 
-WHOLE = Effort(calls=1000, alone=60, slow_rounds=12, idle=130.0)
+WHOLE = Effort(calls=1000, alone=60, slow_rounds=12, idle=260.0)
 QUICK = Effort(calls=250, alone=30, slow_rounds=8, idle=66.0)
 RESULTS = HERE / "results-bucket.md"
 

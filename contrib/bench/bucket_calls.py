@@ -13,7 +13,7 @@ from pathlib import Path
 from borrowed import Cloud
 from caller import Calls
 from cloud import CONCURRENCY, WARM_UP, Fleet, fleet, new_queue
-from prices import MONTH, dollars
+from prices import MONTH, SQS_ALONE, dollars
 
 GATEWAYS = 4
 CALLERS = 24
@@ -89,7 +89,7 @@ class Idle:
 
     def cost(self) -> float:
         """Return the dollars for a month."""
-        return dollars(self.monthly()) / 1e6
+        return dollars(self.monthly(), SQS_ALONE) / 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

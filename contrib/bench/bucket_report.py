@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from bucket_calls import GATEWAYS, Idle, Run, Scaling
 from cloud import CONCURRENCY, LATENCY
 from machine import percentile
-from prices import FLOOR, PRICES, SQS
+from prices import FLOOR, PRICES, SQS, SQS_ALONE
 from report import table, verdict
 
 COSTS = {
@@ -32,7 +32,8 @@ S3 = tuple(PRICES)
 def price_list() -> list[str]:
     """Return the prices that everything is reckoned with."""
     rows = [(kind, f"{price:.2f}") for kind, price in PRICES.items()]
-    return table(("request", "$ for a million"), [*rows, ("any of SQS", f"{SQS:.2f}")])
+    rows += [("any of SQS", f"{SQS:.2f}"), ("the same, idle", f"{SQS_ALONE:.2f}")]
+    return table(("request", "$ for a million"), rows)
 
 
 def request_table(runs: Iterable[Run]) -> list[str]:

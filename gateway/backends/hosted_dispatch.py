@@ -57,6 +57,18 @@ class Binding:
         return by_name or self.methods.get(("", body))
 
 
+UNREADABLE = (
+    Fault,
+    ArithmeticError,  # a duration that is longer than Python's
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What spyne raises where it cannot make a Python value of a request's."""
+
+
 class _UnreadableError(Exception):
     """spyne cannot make Python values of a request. Private: so user code does not raise it."""
 
@@ -179,7 +191,7 @@ def _read_arguments(ctx: MethodContext) -> None:
             ctx.in_object = served.read(ctx.in_body_doc, ctx.in_header_doc or ())
             return
         ctx.app.in_protocol.deserialize(ctx, message=ctx.app.in_protocol.REQUEST)
-    except (Fault, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise _UnreadableError from error
 
 

@@ -64,7 +64,7 @@ def _inline_attachments(root: Element, attachments: Mapping[str, bytes]) -> None
 def _straighten(root: Element, header: Element | None) -> None:
     """Say in spyne's way what it would misread.
 
-    It takes xsi:nil for true whatever it says. No schema is asked about header blocks, and there
+    It takes xsi:nil for true whatever it says. Where no schema was asked about header blocks,
     xsi:type could make spyne build any type of the service in the place of the declared one.
     """
     for element in root.iter():

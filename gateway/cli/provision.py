@@ -16,6 +16,7 @@ from rich.markup import escape
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
 from gateway.provision.desired import Desired, ProvisionSettings, desire
+from gateway.provision.lacking import remember
 from gateway.provision.pieces import Action, Step, carry_out, look
 from gateway.provision.plan import pieces
 from gateway.provision.templates import cloudformation, refuse_other_clouds
@@ -59,7 +60,7 @@ def provision(
         return
     if not yes:
         _ask()
-    _carry_out(steps, console)
+    remember(desired, _carry_out(steps, console))
 
 
 def desired_by(settings: Settings) -> Desired:
@@ -84,11 +85,14 @@ def _ask() -> None:
     typer.confirm("Carry this out?", abort=True)
 
 
-def _carry_out(steps: Sequence[Step], console: Console) -> None:
-    """Do what is to be done, a line for each; the first that fails ends it."""
+def _carry_out(steps: Sequence[Step], console: Console) -> list[Step]:
+    """Do what is to be done, a line for each, and return it; the first that fails ends it."""
+    tried = []
     for step in steps:
         done = carry_out(step)
         if step.is_change:
+            tried.append(done)
             mark = "[yellow]![/]" if done.action is Action.SKIP else "[green]✓[/]"
             subject = escape(step.piece.subject.strip())
             console.print(f"{mark} {subject}  {escape(done.text)}", highlight=False)
+    return tried

@@ -44,7 +44,8 @@ def _bucket(place: Place) -> Piece:
     return Piece(
         subject=f"bucket {place.address.bucket}",
         text=f"in {s3.region}" if s3.is_aws else f"at {s3.client.meta.endpoint_url}",
-        read=lambda: place.ask("s3:ListBucket", "head_bucket"),
+        # Not by HEAD: what is answered to that does not tell why it was refused.
+        read=lambda: place.ask("s3:ListBucket", "list_objects_v2", MaxKeys=1),
         merge=lambda found: found,
         write=lambda _: place.tell("s3:CreateBucket", "create_bucket", **fields),
         is_needed=True,

@@ -9,7 +9,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+from botocore.parsers import ResponseParserError
 
 from gateway.errors import ConfigurationError
 from gateway.queues.aws import ANY_REGION, session_of
@@ -17,6 +25,7 @@ from gateway.queues.aws_address import AwsAccess
 
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"})
 _UNKNOWN = frozenset({"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"})
+_WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _MISSING = frozenset(
     {"NoSuchBucket", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
@@ -126,11 +135,34 @@ def told(service: Service, permission: str, resource: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
+        if code_of(error).isdecimal():  # as boto3 does where it finds no error that it knows
+            raise ConfigurationError(_no_service(service, status_of(error))) from error
         if not service.is_aws and _is_unsupported(error):
             raise Unsupported(_message(error)) from error
         raise ConfigurationError(_line(error, permission, resource)) from error
+    except ResponseParserError as error:
+        raise ConfigurationError(_no_service(service, 200)) from error
     except BotoCoreError as error:
-        raise ConfigurationError(f"queue: {' '.join(str(error).split())}") from error
+        raise ConfigurationError(f"queue: {_cured(service, error)}") from error
+
+
+def _no_service(service: Service, status: int) -> str:
+    name, url = service.client.meta.service_model.service_id, service.client.meta.endpoint_url
+    return f"queue: what answers at {url} is no {name} (status {status}): correct endpoint_url."
+
+
+def _cured(service: Service, error: BotoCoreError) -> str:
+    """Return what happened before anything was answered, and what to do about it."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return (
+            "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            "?profile= in the address."
+        )
+    if isinstance(error, HTTPClientError | EndpointConnectionError):
+        where = service.client.meta.endpoint_url
+        return f"{where} cannot be reached: start what listens there, or correct endpoint_url."
+    return f"{text}."
 
 
 def _is_unsupported(error: ClientError) -> bool:
@@ -139,7 +171,9 @@ def _is_unsupported(error: ClientError) -> bool:
 
 def _line(error: ClientError, permission: str, resource: str) -> str:
     code = code_of(error)
-    if code in _DENIED or (status_of(error) == 403 and code not in _UNKNOWN | _EXPIRED):
+    if code in _DENIED or (
+        status_of(error) == 403 and code not in _UNKNOWN | _EXPIRED | _WRONG_SECRET
+    ):
         return (
             f"{permission} on {resource} was refused ({code}): allow whoever runs this "
             f'{{"Effect": "Allow", "Action": "{permission}", "Resource": "{resource}"}}.'
@@ -152,6 +186,8 @@ def _line(error: ClientError, permission: str, resource: str) -> str:
         return f"the credentials have expired ({code}): sign in again."
     if code in _MISSING:
         return f"there is no {resource} ({code}): gateway provision makes it."
+    if code in _WRONG_SECRET:
+        return f"the secret of the access key is wrong ({code}): check AWS_SECRET_ACCESS_KEY."
     if code in ("301", "PermanentRedirect", "AuthorizationHeaderMalformed"):
         return f"{resource} is in another region ({code}): set ?region= in the address to it."
     return f"{permission} on {resource} failed: {code}: {_message(error)}."

@@ -88,4 +88,4 @@ def carry_out(step: Step) -> Step:
 def _skipped(piece: Piece, error: Unsupported) -> Step:
     if piece.is_needed:
         raise ConfigurationError(f"{piece.subject}: this store cannot make it: {error}.") from error
-    return Step(piece, Action.SKIP, f"not supported by this store: skipped ({error})")
+    return Step(piece, Action.SKIP, f"this store does not have it: skipped ({error})")

@@ -15,7 +15,6 @@ from gateway.queues.aws_address import BucketAddress
 
 _NOT_THERE = frozenset(
     {
-        "404",
         "NoSuchBucket",
         "NoSuchBucketPolicy",
         "NoSuchCORSConfiguration",

@@ -7,6 +7,7 @@ from gateway.provision.closing_pieces import closing_pieces
 from gateway.provision.connection import connect
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
+from gateway.provision.lacking import left_out
 from gateway.provision.pieces import Piece
 from gateway.provision.place import Place
 from gateway.provision.queue_pieces import QueuePlace, queue_pieces
@@ -25,7 +26,7 @@ def pieces(desired: Desired) -> list[Piece]:
         desired.bucket,
         queue.arns if queue else Arns,
     )
-    return [*bucket_pieces(place), *between, *closing_pieces(place)]
+    return left_out(place, [*bucket_pieces(place), *between, *closing_pieces(place)])
 
 
 def _queue_place(desired: Desired) -> QueuePlace | None:

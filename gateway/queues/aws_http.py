@@ -78,6 +78,11 @@ class Answer:
         return found[1].decode("ascii", "replace") if found else ""
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it is of no such service, but of some web server that was asked in its place."""
+        return self.status in (400, 404, 405, 501) and not self.is_cut and not self.code
+
+    @property
     def is_throttled(self) -> bool:
         return self.status == 429 or self.code in THROTTLED
 

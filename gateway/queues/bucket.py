@@ -21,6 +21,8 @@ Name = tuple[str, str]
 VERSION = 1
 RINGS = "gateway-rings"
 """Metadata of a request whose client rings the doorbell itself."""
+AHEAD = "gateway-ahead"
+"""Metadata of a request that was claimed without its ring: who receives that looks first."""
 METADATA_LIMIT = 2048
 """Bytes of the names and values of user metadata (S3 user guide, "Working with metadata")."""
 PROPERTIES = (
@@ -77,6 +79,11 @@ class Keys:
         """Return who sent the request of a key, and its id; None for a key of no request."""
         found = _OWN.fullmatch(key.removeprefix(self.requests))
         return (found[2], found[1]) if found and key.startswith(self.requests) else None
+
+    def client(self, key: str) -> str:
+        """Return who sent the request of a key; empty for a key of no request."""
+        name = self.name(key)
+        return name[0] if name is not None else ""
 
 
 def to_metadata(message: Message) -> dict[str, str]:
@@ -160,7 +167,7 @@ async def check_format(store: S3Store, keys: Keys, mode: str) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"queue: s3://{store.bucket}/{keys.format} is not one of this program: use another "
-            "prefix."
+            "prefix, or correct endpoint_url where no S3 answers."
         ) from error
     if version != VERSION:
         raise ConfigurationError(

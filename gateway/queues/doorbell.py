@@ -20,12 +20,15 @@ from gateway.queues.bucket import RINGS, Keys, check_format
 from gateway.queues.bucket_client import BucketClient
 from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.bucket_quarantine import BucketQuarantine
+from gateway.queues.doorbell_ahead import Ahead
 from gateway.queues.doorbell_entry import Porter
 from gateway.queues.doorbell_messages import ring
 from gateway.queues.doorbell_sweep import Sweep
+from gateway.queues.leased import HIDDEN
 from gateway.queues.leased_intake import Intake
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Registers
+from gateway.queues.s3_backlog import client_of
 from gateway.queues.s3_store import S3Store
 from gateway.queues.sqs_client import NotAllowed, Outgoing, QueueMissing, Received, SqsClient
 from gateway.queues.sqs_pump import SqsPump
@@ -86,7 +89,7 @@ class DoorbellQueue:
                 pump = await self._bell.required()
                 await check_conditions(self._store, self._keys)
                 self._gateway = _Gateway(self._store, self._keys, pump, self._options)
-        return await self._gateway.receive(limit, wait)
+        return await self._gateway.receive(limit, wait, shares or {})
 
     async def status(self) -> QueueStatus:
         pump = await self._bell.pump()
@@ -115,7 +118,7 @@ class Bell:
         if self._pump is None:
             url = await self._client.queue_url(self._queue)
             # Another may have asked at the same time: there is one pump for all.
-            self._pump = self._pump or SqsPump(self._client, url, self._lease)
+            self._pump = self._pump or SqsPump(self._client, url, HIDDEN * self._lease)
         return self._pump
 
     async def required(self) -> SqsPump:
@@ -135,11 +138,14 @@ class Bell:
         return self._pump is not None
 
     async def ring(self, key: str) -> None:
-        """Tell that a request waits. It is in the bucket: without the ring it is found later."""
+        """Tell that a request waits. It is in the bucket: without the ring it is found later.
+
+        The rings of a client are a message group: a fair queue keeps them from those of others.
+        """
         with self._failing(f"{key} is in the bucket, and its bell was not rung"):
             async with asyncio.timeout(RING_LIMIT):
                 pump = await self.pump()
-                await pump.send(Outgoing(body=ring(key)))
+                await pump.groups.send(Outgoing(body=ring(key)), client_of(key))
 
     @contextlib.contextmanager
     def _failing(self, what: str) -> Iterator[None]:
@@ -167,12 +173,19 @@ class _Gateway:
         porter = Porter(store, keys, pump, options, self._tend)
         self._pump = pump
         self._sweep = Sweep(store, keys, lambda: porter.known.at_work)
+        self._ahead = Ahead(store, keys, porter.registers, options, porter.known)
         self._intake = Intake(pump, store.clock, options, porter.open)
         self._sweeping: set[asyncio.Task[None]] = set()
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int]
+    ) -> Sequence[Delivery]:
         await self._sweep.ensure(self._pump)
-        return await self._intake.receive(limit, wait)
+        if ahead := await self._ahead.receive(limit, shares):
+            return ahead
+        in_turn = await self._intake.receive(limit, self._ahead.patience(wait), shares)
+        self._ahead.note_in_turn(len(in_turn))
+        return in_turn
 
     async def _tend(self, token: Received) -> None:
         """Sweep in a task of its own: a long listing holds up no request."""
@@ -184,4 +197,5 @@ class _Gateway:
         for task in self._sweeping:
             task.cancel()
         await asyncio.gather(*self._sweeping, return_exceptions=True)
+        await self._ahead.aclose()
         await self._intake.give_back()

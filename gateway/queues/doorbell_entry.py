@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from gateway.errors import QueueError
 from gateway.message import Message, Unreadable
-from gateway.queues.bucket import RINGS, Keys, Name, encoded, from_object
+from gateway.queues.bucket import AHEAD, RINGS, Keys, Name, encoded, from_object
+from gateway.queues.doorbell_crowd import Crowd
 from gateway.queues.doorbell_messages import Ring, Stray, Sweeping, Trial, parse, ring
 from gateway.queues.leased import Entry, Ledger
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import REASON_LIMIT, Claim, Register, Registers
+from gateway.queues.s3_backlog import Backlog
 from gateway.queues.s3_delivery import Removal
 from gateway.queues.s3_store import S3Store, Stored
 from gateway.queues.sqs_client import Outgoing, Received
@@ -87,7 +90,12 @@ class Porter:
             return None
         if rung.is_by_store and await self._is_rung_for(received, key):
             return None
-        entry = RequestEntry(self, received, key, name, rung.swept or key in self.known.removed)
+        return self._entry(received, key, name, swept=rung.swept)
+
+    def _entry(self, received: Received, key: str, name: Name, *, swept: bool) -> Entry:
+        if received.count == 1 and not swept:
+            self.known.crowd.note(key, self.pump.client.clock() - received.sent)
+        entry = RequestEntry(self, received, key, name, swept or self.known.was_used(key))
         self.known.at_work[key] = entry
         return entry
 
@@ -111,7 +119,8 @@ class Porter:
     async def _split(self, received: Received, keys: tuple[str, ...]) -> None:
         """Give each request a message of its own, to be held by."""
         for key in keys:
-            await self.pump.send(Outgoing(body=ring(key, by_store=True)))
+            outgoing = Outgoing(body=ring(key, by_store=True))
+            await self.pump.groups.send(outgoing, self._keys.client(key))
         await self.dismiss(received)
 
     def _stray(self, received: Received, reason: str) -> Entry:
@@ -143,9 +152,16 @@ class Known:
     """The requests that this process knows, by their keys."""
 
     def __init__(self) -> None:
+        self.crowd = Crowd()
+        self.ahead = Backlog(time.monotonic)
+        """Those that may be claimed, or are, without their rings."""
         # An entry lives for as long as anybody may still settle its request.
         self.at_work: WeakValueDictionary[str, RequestEntry] = WeakValueDictionary()
         self.removed: OrderedDict[str, None] = OrderedDict()
+
+    def was_used(self, key: str) -> bool:
+        """Tell whether the register of a request is to be looked at, at the first receipt too."""
+        return key in self.removed or key in self.ahead.held
 
     def note_removed(self, key: str) -> None:
         self.at_work.pop(key, None)
@@ -194,7 +210,10 @@ class RequestEntry:
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
         stored = await self._porter.reading.get(self._key)
-        return None if stored is None else from_object(stored, self.name, interrupted=interrupted)
+        if stored is None:
+            return None
+        self.was_used = self.was_used or AHEAD in stored.metadata
+        return from_object(stored, self.name, interrupted=interrupted)
 
     async def remove(self) -> None:
         """Remove the request first: a message without one is found out, the other way not."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 
 from gateway.errors import QueueError
 from gateway.message import id_time
@@ -21,6 +21,7 @@ from gateway.queues.doorbell_messages import TOKEN, ring
 from gateway.queues.s3_store import S3Store
 from gateway.queues.sqs_client import Outgoing, Received
 from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.sqs_status import DELAYED, IN_FLIGHT, VISIBLE
 
 log = logging.getLogger(__name__)
 
@@ -28,22 +29,23 @@ PERIOD = 65.0
 """Seconds from one sweep to the next."""
 OLD = 60.0
 """Seconds after which a request should have been taken."""
-SURPLUS = 30.0
-"""Seconds in which a second token is one too many."""
+SURPLUS = 60.0
+"""Seconds in which a second token is one too many: the same, or its heir, comes later."""
 RECEIPTS = 3
 """Receipts after which the token is replaced: a redrive policy counts them."""
 MISSED = (300.0, 600.0)
 """Seconds without a token after which a gateway makes one; at random between the two."""
+FIRST_AT_REST = (5.0, 10.0)
+"""The same for one that begins, where no message is hidden: a token would be received soon."""
+FIRST_AT_WORK = (65.0, 130.0)
+"""The same where one is hidden, which may be the token. Others may see it meanwhile, so this makes
+one too many at times; then a gateway that meets both removes one."""
 SETTLING = 5
 """Seconds after which a gateway that begins has the first sweep: its work comes before it."""
 RING_AGAIN = 600.0
 FEW = 100
 """Requests that are rung for, however many messages there are in the queue."""
-_COUNTS = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
+_COUNTS = (VISIBLE, IN_FLIGHT, DELAYED)
 
 
 class Sweep:
@@ -69,12 +71,17 @@ class Sweep:
         """Make a token where there seems to be none."""
         if not self._token.may_be_missing():
             return
+        within = MISSED
         try:
-            if self._token.is_overdue() or await _messages(pump) == 0:
+            counts = await _messages(pump)
+            if self._token.is_overdue() or not sum(counts.values()):
                 await pump.send(Outgoing(body=TOKEN, delay=SETTLING))
+            else:
+                is_hidden = sum(counts.values()) > counts[VISIBLE]
+                within = FIRST_AT_WORK if is_hidden else FIRST_AT_REST
         except QueueError as error:
             log.warning("no token for the sweep could be sent: %s", error)
-        self._token.note_checked()
+        self._token.note_checked(within)
 
     async def tend(self, pump: SqsPump, received: Received) -> None:
         """Take the turn that a token gives, and pass it on."""
@@ -96,17 +103,23 @@ class Sweep:
         late = sorted(key for key in found if self._is_late(key))
         self._listed = found
         # Where the queue has a message for each, they wait for their turn, and are not forgotten.
-        if len(late) > FEW and await _messages(pump) >= len(found):
+        if len(late) > FEW and sum((await _messages(pump)).values()) >= len(found):
             return
-        now = self._monotonic()
-        self._rung = {k: at for k, at in self._rung.items() if k in found and now - at < RING_AGAIN}
-        forgotten = [key for key in late if key not in self._rung]
-        await asyncio.gather(
-            *(pump.send(Outgoing(body=ring(key, swept=True))) for key in forgotten)
-        )
-        self._rung |= dict.fromkeys(forgotten, now)
+        forgotten = self._not_rung(late, found)
+        await asyncio.gather(*(self._ring(pump, key) for key in forgotten))
+        self._rung |= dict.fromkeys(forgotten, self._monotonic())
         if forgotten:
             log.info("%d requests had waited for long: their bells are rung", len(forgotten))
+
+    def _not_rung(self, late: Sequence[str], found: Container[str]) -> list[str]:
+        """Return those that were not rung for lately. What is not ``found`` any more is over."""
+        since = self._monotonic() - RING_AGAIN
+        self._rung = {key: at for key, at in self._rung.items() if key in found and at > since}
+        return [key for key in late if key not in self._rung]
+
+    async def _ring(self, pump: SqsPump, key: str) -> None:
+        outgoing = Outgoing(body=ring(key, swept=True))
+        await pump.groups.send(outgoing, self._keys.client(key))
 
     def _is_late(self, key: str) -> bool:
         if key in self._at_work():
@@ -136,13 +149,14 @@ class _Token:
     def is_surplus(self, received: Received) -> bool:
         return received.id != self._id and self._monotonic() - self._seen < SURPLUS
 
-    def note_checked(self) -> None:
+    def note_checked(self, within: tuple[float, float]) -> None:
+        """Take none for missing before so many seconds."""
         self._is_new = False
-        self._due = self._monotonic() + random.uniform(*MISSED)  # noqa: S311  # no secret
+        self._due = self._monotonic() + random.uniform(*within)  # noqa: S311  # no secret
 
     def note_seen(self, received: Received) -> None:
         self._id, self._seen = received.id, self._monotonic()
-        self.note_checked()
+        self.note_checked(MISSED)
 
 
 async def _pass_on(pump: SqsPump, received: Received) -> None:
@@ -155,7 +169,10 @@ async def _pass_on(pump: SqsPump, received: Received) -> None:
     await pump.delete(received.handle)
 
 
-async def _messages(pump: SqsPump) -> int:
-    """Return about how many messages the queue has. Raises QueueUnavailable."""
+async def _messages(pump: SqsPump) -> dict[str, int]:
+    """Return about how many messages the queue has, by what is said of them.
+
+    Raises QueueUnavailable.
+    """
     said = await pump.client.attributes(pump.queue_url)
-    return sum(int(said[name]) for name in _COUNTS if said.get(name, "").isdecimal())
+    return {name: int(n) if (n := said.get(name, "")).isdecimal() else 0 for name in _COUNTS}

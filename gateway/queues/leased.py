@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+HIDDEN = 0.9
+"""The part of a lease for which SQS hides a message. Whoever receives it then watches its claim for
+a lease and a second, and both together are to be less than two leases."""
 RENEW_AFTER = 0.25
 """The part of a lease for which what was just written, or held, is not renewed."""
 
@@ -174,7 +177,9 @@ class LeasedDelivery:
             if standing.is_begun and is_fresh:
                 return
             if not is_fresh or lease > standing.claim.lease:
-                await self._guarded(self._desk.pump.hold(self.entry.received.handle, lease))
+                await self._guarded(
+                    self._desk.pump.hold(self.entry.received.handle, HIDDEN * lease)
+                )
                 standing.held = now
             claim = replace(standing.claim, lease=lease)
             write = self.entry.ledger.claim(self.entry.name, claim, standing.etag)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.message import Clock, Message, Unreadable
 from gateway.queue import Delivery
 from gateway.queues.leased import Desk, Entry, LeasedDelivery, Standing
+from gateway.queues.leased_shelf import Parked, Resume, Shelf
 from gateway.queues.options import QueueOptions
 from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.registers import Claim, Register, RegisterState, new_token
 from gateway.queues.s3_delivery import request_digest
 from gateway.queues.sqs_client import Received
 from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.unasked import Unasked
 
 log = logging.getLogger(__name__)
 
@@ -29,21 +30,13 @@ LAST_LOOK = 5.0
 """Seconds that what is being looked at may take at the end."""
 TOGETHER = 0.5
 """Seconds that nothing more is received, at most, for the sake of what is being looked at."""
+LOOK_AHEAD = 100
+"""Requests over the shares of their clients that this process keeps while it looks for others."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
 
 Open = Callable[[Received], Awaitable[Entry | None]]
 """Makes an entry of what was received; None where it was no request, and is dealt with."""
-Resume = Callable[[], Coroutine[None, None, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Parked:
-    """A message held invisible until a time of the monotonic clock; then ``resume`` is awaited."""
-
-    due: float
-    received: Received
-    resume: Resume
 
 
 class Intake:
@@ -58,18 +51,31 @@ class Intake:
     ) -> None:
         self._pump = pump
         self._open = open_entry
-        self._shelf = _Shelf()
-        self._triage = _Triage(pump, clock, options, self._shelf)
+        self._lease = options.lease
+        self._shelf = shelf = Shelf()
+        self._unasked = Unasked(shelf.is_left, self._return_ready)
+        self._triage = _Triage(pump, clock, options, shelf)
 
-    async def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int]
+    ) -> Sequence[Delivery]:
         """Do what ``Queue.receive`` does."""
+        with self._unasked.asking():
+            return await self._hand_out(limit, wait, shares)
+
+    async def _hand_out(
+        self, limit: int, wait: float, shares: Mapping[str, int]
+    ) -> Sequence[Delivery]:
         until, shelf = time.monotonic() + wait, self._shelf
-        asked = False
+        asked, shelf.shares = False, shares
         while True:
             shelf.begin_due(limit)
             shelf.reap()
-            if shelf.ready:
-                return [shelf.ready.popleft() for _ in range(min(limit, len(shelf.ready)))]
+            if taken := shelf.hand_out(limit):
+                return taken
+            # What is ready now is over the shares.
+            while shelf.ready:
+                shelf.begin(self._triage.wait_for_share(shelf.ready.pop(0)))
             left = until - time.monotonic()
             if asked and left <= 0 and not shelf.taking:
                 return []
@@ -80,7 +86,9 @@ class Intake:
         """Receive, until something has changed that is worth another look."""
         shelf = self._shelf
         room = limit - len(shelf.taking)
-        if room > 0:
+        if shelf.over_share() >= LOOK_AHEAD:
+            await shelf.wake(wait)
+        elif room > 0:
             await self._receive(room, wait)
         if shelf.taking and not shelf.ready:
             # What the store is slow to give holds up no other, as long as there is room.
@@ -109,13 +117,30 @@ class Intake:
     async def _take(self, received: Received) -> None:
         entry = await self._open(received)
         if entry is not None:
-            is_first = received.count == 1 and not entry.was_used
-            register = None if is_first else await entry.ledger.look(entry.name)
-            await self._triage.consider(entry, register, "")
+            await self._decide(entry)
+
+    async def _decide(self, entry: Entry) -> None:
+        """Decide on what was just received, or has waited for a share of its client."""
+        client, lease = entry.name[0], self._lease
+        if self._shelf.shares.get(client, 1) <= 0:
+            await self._triage.park(entry, lease, partial(self._decide, entry), client)
+            return
+        is_first = entry.received.count == 1 and not entry.was_used
+        register = None if is_first else await entry.ledger.look(entry.name)
+        await self._triage.consider(entry, register, "")
+
+    async def _return_ready(self) -> None:
+        """Let others have what was looked at, and not handed out."""
+        shelf = self._shelf
+        ready, shelf.ready = shelf.ready, []
+        for one in ready:
+            shelf.deliveries.discard(one)
+        await asyncio.gather(*(_tolerant(one.give_back(), one.entry.received) for one in ready))
 
     async def give_back(self) -> None:
         """Give back what was received and not settled: others have it at once."""
         shelf = self._shelf
+        await self._unasked.aclose()
         if shelf.taking:
             await asyncio.wait(shelf.taking, timeout=LAST_LOOK)
         for task in shelf.taking:
@@ -129,7 +154,7 @@ class Intake:
 class _Triage:
     """Decides on each request: to be handed out, waited with, or finished."""
 
-    def __init__(self, pump: SqsPump, clock: Clock, options: QueueOptions, shelf: _Shelf) -> None:
+    def __init__(self, pump: SqsPump, clock: Clock, options: QueueOptions, shelf: Shelf) -> None:
         self._pump = pump
         self._clock = clock
         self._lease = options.lease
@@ -153,7 +178,7 @@ class _Triage:
         else:
             delay = 0.0 if register.etag == watched else register.lease + MARGIN
         if delay > 0:
-            await self._park(entry, delay, partial(self._again, entry, register.etag))
+            await self.park(entry, delay, partial(self._again, entry, register.etag))
             return
         standing = self._standing(register.attempt + 1)
         interrupted = register.interrupted or not is_released
@@ -169,9 +194,16 @@ class _Triage:
         return Standing(claim, None, time.monotonic())
 
     async def _begin(self, entry: Entry, standing: Standing) -> None:
+        was_used = entry.was_used
         message = await entry.read(interrupted=standing.claim.interrupted)
+        # That it was used may come to light only by reading it.
+        is_news = entry.was_used and not was_used and standing.etag is None
+        register = await entry.ledger.look(entry.name) if is_news else None
         if message is None:
             await entry.remove()
+            return
+        if register is not None:
+            await self.consider(entry, register, "")
             return
         standing.claim = replace(standing.claim, digest=request_digest(message))
         self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
@@ -203,65 +235,23 @@ class _Triage:
             standing.held = time.monotonic()
             self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
 
-        await self._park(entry, delay, resume)
+        await self.park(entry, delay, resume)
 
-    async def _park(self, entry: Entry, delay: float, resume: Resume) -> None:
+    async def wait_for_share(self, delivery: LeasedDelivery) -> None:
+        """Keep a request that is ready until its client has a share for it."""
+
+        async def resume() -> None:
+            delivery.standing.held = time.monotonic()
+            self._shelf.offer(delivery)
+
+        entry = delivery.entry
+        await self.park(entry, self._lease, resume, entry.name[0])
+
+    async def park(
+        self, entry: Entry, delay: float, resume: Resume, client: str | None = None
+    ) -> None:
         await self._pump.hold(entry.received.handle, delay + self._lease)
-        self._shelf.park(_Parked(time.monotonic() + delay, entry.received, resume))
-
-
-class _Shelf:
-    """What was received: being looked at, ready to be handed out, at work, or put off."""
-
-    def __init__(self) -> None:
-        self.taking: set[asyncio.Task[None]] = set()
-        self.ready: deque[LeasedDelivery] = deque()
-        self.deliveries: set[LeasedDelivery] = set()
-        self.parked: list[_Parked] = []
-        self.changed = asyncio.Event()
-
-    def begin(self, taking: Coroutine[None, None, None]) -> None:
-        """Take a request in a task of its own, so that a cancelled receive loses none."""
-        task = asyncio.create_task(taking)
-        self.taking.add(task)
-        task.add_done_callback(lambda _: self.changed.set())
-
-    def reap(self) -> None:
-        """Forget the tasks that ended. Raises what one of them raised."""
-        for task in [one for one in self.taking if one.done()]:
-            self.taking.discard(task)
-            try:
-                task.result()
-            except LeaseLost as error:
-                log.debug("a request was taken by another: %s", error)
-
-    def begin_due(self, limit: int) -> None:
-        """Resume what was put off until now, no more than is asked for."""
-        room = limit - len(self.ready) - len(self.taking)
-        now = time.monotonic()
-        due = sorted((one for one in self.parked if one.due <= now), key=lambda one: one.due)
-        for one in due[: max(0, room)]:
-            self.parked.remove(one)
-            self.begin(one.resume())
-
-    def offer(self, delivery: LeasedDelivery) -> None:
-        """Have a request handed out to the next who receives."""
-        self.deliveries.add(delivery)
-        self.ready.append(delivery)
-
-    def park(self, parked: _Parked) -> None:
-        self.parked.append(parked)
-        self.changed.set()
-
-    async def wake(self, longest: float) -> None:
-        """Return when something changes, or is due."""
-        now = time.monotonic()
-        next_due = min((one.due for one in self.parked), default=now + longest)
-        try:
-            async with asyncio.timeout(min(longest, max(0.0, next_due - now))):
-                await self.changed.wait()
-        except TimeoutError:
-            pass
+        self._shelf.park(Parked(time.monotonic() + delay, entry.received, resume, client))
 
 
 def _is_other(message: Message | Unreadable, register: Register) -> bool:

@@ -14,6 +14,8 @@ PATIENCE = 0.5
 """Seconds that a request is left to each gateway before the next in its line may try."""
 LAST_PLACE = 3
 """From this place in line on, all may try at the same time."""
+LOOK_AGAIN = 5.0
+"""Seconds from one look at the claim of another to the next."""
 KNOWN = 256
 """Requests of a client that are remembered, of those to take first and of all others each: as many
 as there is work for until the next listing. Whoever has more than that holds up no other."""
@@ -38,6 +40,8 @@ class Candidate:
     due: float = 0.0
     """Not to be tried before: the claim of another has not run out, or a delay has not ended."""
     is_tried: bool = False
+    lapses: float = 0.0
+    """When the claim of another that it was seen with has stood still for long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class Backlog:
     turns: Turns = field(default_factory=Turns)
     shares: Mapping[str, int] = field(default_factory=dict)
     """How many requests of a client may be taken now, at most."""
-    _held: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    """Requests that this process has, by their keys."""
     _finished: dict[str, float] = field(default_factory=dict)
 
     def note(
@@ -118,24 +123,32 @@ class Backlog:
 
     def hold(self, key: str) -> None:
         """Note that this process has a request, and that nobody here is to try it."""
-        self._held.add(key)
+        self.held.add(key)
         self.turns.note(client_of(key))
 
     def drop(self, key: str) -> None:
         """Note that this process has a request no longer."""
-        self._held.discard(key)
+        self.held.discard(key)
 
     def finish(self, key: str) -> None:
         """Note that a request is answered and removed."""
-        self._held.discard(key)
+        self.held.discard(key)
         self._finished[key] = self.monotonic()
         self.candidates.pop(key, None)
 
-    def watch(self, candidate: Candidate, seen: Seen, delay: float) -> None:
-        """Leave a request alone for a while; the register it had then is known by its ETag."""
+    def watch(
+        self, candidate: Candidate, seen: Seen, delay: float, *, is_claim: bool = False
+    ) -> None:
+        """Leave a request alone for a while; the register it had then is known by its ETag.
+
+        The claim of another is looked at now and then meanwhile: it may be given back.
+        """
+        now = self.monotonic()
+        lapses = candidate.lapses if is_claim and candidate.etag == seen.etag else now + delay
         candidate.etag, candidate.attempt = seen.etag, seen.attempt
         candidate.interrupted = seen.interrupted
-        candidate.due = self.monotonic() + delay
+        candidate.lapses = lapses
+        candidate.due = min(lapses, now + LOOK_AGAIN) if is_claim else lapses
         candidate.is_tried = True
 
     def _is_due(self, candidate: Candidate, now: float) -> bool:
@@ -146,7 +159,7 @@ class Backlog:
         return self._is_open(candidate.key) and due <= now and not is_stale
 
     def _is_open(self, key: str) -> bool:
-        return key not in self._held and key not in self._finished
+        return key not in self.held and key not in self._finished
 
     def _due(self, candidate: Candidate) -> float:
         if candidate.is_tried:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 
+from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.queue import Delivery
 from gateway.queues.bucket import Keys
 from gateway.queues.bucket_probe import check_conditions
@@ -17,6 +18,7 @@ from gateway.queues.s3_backlog import Backlog, Candidate, client_of
 from gateway.queues.s3_fleet import Fleet
 from gateway.queues.s3_store import Listed, S3Store
 from gateway.queues.s3_taking import Taker
+from gateway.queues.unasked import Unasked
 
 BUSY_LOOK = 0.25
 """Seconds between two listings, at least, while there is work."""
@@ -45,6 +47,9 @@ class S3Intake:
         self._taker = Taker(store, keys, registers, self._backlog, options)
         self._lister = _Lister(store, keys, self._backlog)
         self._work = _Work()
+        self._unasked = Unasked(
+            lambda: bool(self._work.taking or self._work.ready), self._work.return_ready
+        )
 
     def hurry(self) -> None:
         """Look soon: a request was sent just now."""
@@ -55,6 +60,12 @@ class S3Intake:
         self, limit: int, wait: float, shares: Mapping[str, int] | None = None
     ) -> Sequence[Delivery]:
         """Do what ``Queue.receive`` does. Lists the bucket once, at least, if need be."""
+        with self._unasked.asking():
+            return await self._receive(limit, wait, shares or {})
+
+    async def _receive(
+        self, limit: int, wait: float, shares: Mapping[str, int]
+    ) -> Sequence[Delivery]:
         until = time.monotonic() + wait
         must_look, work = True, self._work
         while True:
@@ -63,7 +74,7 @@ class S3Intake:
             if work.ready:
                 return await work.handed_out(limit)
             work.raise_failure()
-            room = self._begin(limit, shares or {})
+            room = self._begin(limit, shares)
             if room and not work.listing and (must_look or self._is_worth_a_look()):
                 work.listing = work.start(self._lister.list(room))
                 must_look = False
@@ -105,6 +116,7 @@ class S3Intake:
     async def aclose(self) -> None:
         """Give back what was taken and not settled: others have it at once."""
         await self._work.end()
+        await self._unasked.aclose()
         await self._taker.give_back()
         await self._lister.leave()
 
@@ -144,6 +156,15 @@ class _Work:
         if self.taking and len(self.ready) < limit:
             await asyncio.wait(self.taking, timeout=TOGETHER)
         return [self.ready.pop(key) for key in sorted(self.ready)[:limit]]
+
+    async def return_ready(self) -> None:
+        """Let others have what is claimed, and was not handed out."""
+        self.reap()
+        while self.ready:
+            _, delivery = self.ready.popitem()
+            # Where that fails, it is taken over when its lease has ended.
+            with contextlib.suppress(LeaseLost, QueueUnavailable):
+                await delivery.retry(0.0, counts=False)
 
     def raise_failure(self) -> None:
         """Raise what a task raised, once."""

@@ -167,6 +167,10 @@ class S3Store:
             modified = answer.headers.get("last-modified", "")
             is_cut = answer.is_cut
             return Stored(answer.body, etag, metadata, content_type, is_cut, size, modified)
+        # An answer to HEAD has no body, and so no code.
+        if method == "GET" and answer.is_foreign:
+            text = f"what answers at {self._root} is no S3 ({answer.status}): correct endpoint_url"
+            raise QueueUnavailable(text)
         if answer.status == 404 and answer.code != "NoSuchBucket":
             return None
         raise _error(self.bucket, answer, method, key)

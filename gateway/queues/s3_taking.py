@@ -25,6 +25,7 @@ from gateway.queues.s3_delivery import (
     S3Delivery,
     request_digest,
 )
+from gateway.queues.s3_renewal import renewed
 from gateway.queues.s3_store import S3Store
 
 log = logging.getLogger(__name__)
@@ -74,8 +75,7 @@ class Taker:
         return delivery
 
     async def _take(self, candidate: Candidate, name: Name) -> Delivery | None:
-        is_for_others = candidate.place > 0 or candidate.is_tried
-        if candidate.etag is None and is_for_others and not await self._is_free(candidate, name):
+        if self._is_doubtful(candidate) and not await self._is_free(candidate, name):
             return None
         claim = Claim(
             token=new_token(),
@@ -91,8 +91,14 @@ class Taker:
         except QueueUnavailable:
             with contextlib.suppress(LeaseLost, QueueUnavailable):
                 given_back = replace(claim, attempt=candidate.attempt)
-                await self._desk.registers.release(name, given_back, etag, 0.0)
+                await self._desk.registers.release(name, given_back, hold.etag, 0.0)
             raise
+
+    def _is_doubtful(self, candidate: Candidate) -> bool:
+        """Tell whether a look at the register costs less than a claim that may fail."""
+        if candidate.etag is None:
+            return candidate.place > 0 or candidate.is_tried
+        return time.monotonic() < candidate.lapses
 
     async def _is_free(self, candidate: Candidate, name: Name) -> bool:
         """Tell whether a request may be claimed now; if not, note when to try again."""
@@ -107,8 +113,9 @@ class Taker:
             seen = Seen(register.etag, register.attempt, register.interrupted)
         else:
             # A claim is the mark of a beginning, too: who takes it over cannot know better.
-            delay = register.lease + MARGIN
             seen = Seen(register.etag, register.attempt, interrupted=True)
+            self._backlog.watch(candidate, seen, register.lease + MARGIN, is_claim=True)
+            return False
         self._backlog.watch(candidate, seen, delay)
         return delay == 0
 
@@ -133,7 +140,8 @@ class Taker:
         return message if request_digest(message) != register.digest else None
 
     async def _begin(self, candidate: Candidate, name: Name, hold: Hold) -> Delivery | None:
-        stored = await self._store.get(candidate.key, self._limit)
+        async with renewed(self._desk.registers, name, hold):
+            stored = await self._store.get(candidate.key, self._limit)
         if stored is None:
             # Its register stays: whoever removed the request by hand meant nobody to answer it.
             log.warning("%s is gone", candidate.key)

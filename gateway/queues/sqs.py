@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from gateway.queues.bucket import Keys, Name, check_format
 from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.joined_quarantine import JoinedQuarantine
-from gateway.queues.leased import Entry
+from gateway.queues.leased import HIDDEN, Entry
 from gateway.queues.leased_intake import Intake
 from gateway.queues.offload import Payloads
 from gateway.queues.options import QueueOptions
@@ -32,8 +31,6 @@ from gateway.queues.sqs_pump import SqsPump
 from gateway.queues.sqs_quarantine import SqsQuarantine
 from gateway.queues.sqs_replies import REMEMBERED, BucketReplies, Replies, ReplyBox
 from gateway.queues.sqs_status import sqs_status
-
-log = logging.getLogger(__name__)
 
 MODE = "replies"
 LANES = 64
@@ -67,7 +64,7 @@ class SqsQueue:
         self, client: SqsClient, url: str, bucket: _Bucket | None, options: QueueOptions
     ) -> None:
         self.clock: Clock = client.clock
-        pump = SqsPump(client, url, options.lease)
+        pump = SqsPump(client, url, HIDDEN * options.lease)
         payloads = Payloads(bucket.store, bucket.keys, options.limit) if bucket else None
         requests = _Requests(client, url, bucket, options)
         counter = Counter(
@@ -130,7 +127,7 @@ class SqsQueue:
         if self._bucket is not None and not self._bucket.is_tried:
             await check_conditions(self._bucket.store, self._bucket.keys)
             self._bucket.is_tried = True
-        return await self._intake.receive(limit, wait)
+        return await self._intake.receive(limit, wait, shares or {})
 
     async def status(self) -> QueueStatus:
         return await self._count()
@@ -179,7 +176,6 @@ class _Sender:
         self._payloads = payloads
         self._queue = url.rpartition("/")[2]
         self._is_fifo = url.endswith(".fifo")
-        self._has_groups = True
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
     def is_new(self, message: Message) -> bool:
@@ -209,15 +205,4 @@ class _Sender:
         if self._is_fifo:
             group = f"{client}.{crc32(id.encode()) % LANES}"
             return await self._pump.send(replace(outgoing, group=group, deduplication=id))
-        if not self._has_groups:
-            return await self._pump.send(outgoing)
-        try:
-            return await self._pump.send(replace(outgoing, group=client))
-        except QueueUnavailable as error:
-            # Servers that know no groups on standard queues name the parameter.
-            if "MessageGroupId" not in str(error):
-                raise
-        message_id = await self._pump.send(outgoing)
-        self._has_groups = False
-        log.info("the queue takes no message groups: clients are not kept apart in it")
-        return message_id
+        return await self._pump.groups.send(outgoing, client)

@@ -96,6 +96,11 @@ class Received:
         said = self.system.get("ApproximateReceiveCount", "")
         return int(said) if said.isdecimal() else 1
 
+    @property
+    def sent(self) -> float:
+        """When SQS took it, in seconds since the epoch, by its own clock."""
+        return float(self.system.get("SentTimestamp", "0")) / 1000
+
 
 Outcome = str | QueueError
 """What became of an entry of a batch: the id that SQS gave it, if any, or why it failed."""

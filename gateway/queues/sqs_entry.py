@@ -83,11 +83,7 @@ def _known(sender_id: str, said: Tag | None, senders: Mapping[str, str]) -> str:
 def _check_name(tag: Tag, received: Received) -> None:
     """Refuse an id from another time than SQS had when it took the message: a reply was swept."""
     named = Message(body=b"", content_type="", id=tag.id, sender=tag.client)
-    check_identity(named, _sent(received))
-
-
-def _sent(received: Received) -> float:
-    return float(received.system.get("SentTimestamp", "0")) / 1000
+    check_identity(named, received.sent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +109,7 @@ class SqsEntry:
         self.name: Name = (identity.tag.client, identity.tag.id)
         made = id_time(identity.tag.id)
         # An id of another make may be any message's, but one that SQS gave is of this alone.
-        self.was_used = identity.is_own and (made is None or _sent(received) - made > FRESH)
+        self.was_used = identity.is_own and (made is None or received.sent - made > FRESH)
         self._counter = counter
         self._identity = identity
         self._payload = ""
@@ -137,7 +133,7 @@ class SqsEntry:
             interrupted=interrupted or doubted,
             strict=self._counter.strict,
         )
-        return taken(message, _sent(self.received) or None)
+        return taken(message, self.received.sent or None)
 
     async def _body(self) -> str:
         received, payloads = self.received, self._counter.payloads

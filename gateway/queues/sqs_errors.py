@@ -60,7 +60,16 @@ def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
         return Throttled(f"SQS is asked too often ({code})")
     if code.endswith("OverLimit"):
         return Throttled(f"too many messages of {name} are being worked on: SQS allows 120 000")
-    return QueueUnavailable(f"SQS answered {answer.status} {code} to {action} on {name}")
+    return _other(action, name, answer)
+
+
+def _other(action: str, name: str, answer: Answer) -> QueueUnavailable:
+    if answer.is_foreign:
+        status = answer.status
+        return QueueMissing(
+            f"what answered {action} is no SQS ({status}): correct its endpoint_url"
+        )
+    return QueueUnavailable(f"SQS answered {answer.status} {answer.code} to {action} on {name}")
 
 
 def _is_throttled(code: str) -> bool:

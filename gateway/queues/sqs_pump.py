@@ -21,6 +21,7 @@ from gateway.queues.sqs_client import (
     SqsClient,
     Throttled,
 )
+from gateway.queues.sqs_groups import Groups
 
 IDLE = 1.0
 """Seconds that a message is kept for a taker; then others are to have it."""
@@ -39,6 +40,7 @@ class SqsPump:
         self._deletes = Batches(partial(client.delete_batch, queue_url))
         self._holds = Batches(partial(client.change_visibility_batch, queue_url))
         self._sends = Batches(partial(client.send_batch, queue_url), lambda one: one.size)
+        self.groups = Groups(self.send)
 
     async def receive(self, limit: int, wait: float) -> list[Received]:
         """Return up to ``limit`` messages, each invisible to others for the lease.

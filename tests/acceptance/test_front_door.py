@@ -12,6 +12,7 @@ import random
 import re
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,14 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from gateway.audit.tally import LINES
+from gateway.contract import Contract
 from gateway.credentials import Credentials, changing, credential
 from gateway.errors import QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
+from gateway.listener_connections import BROKEN
 from gateway.listener_door import is_own
 from gateway.message import Message
+from gateway.queue import Collected
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
 PLACE_ORDER = (
@@ -592,6 +596,77 @@ def test_no_other_name_is_the_listeners(name: str):
         is_address = False
     expected = is_address or name.lower().rstrip(".") in ("localhost", "gateway")
     assert is_own(name, {"gateway"}) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("SOAPAction", ('"urn:example:warehouse/GetOrder"', '"urn:example:warehouse/PlaceOrder"')),
+        ("SOAPAction", ('"urn:example:warehouse/GetOrder"',) * 2),
+        ("Content-Encoding", ("identity", "gzip")),
+    ],
+)
+async def test_a_header_that_says_two_things_is_refused(front: Front, name: str, values):
+    said = b"".join(f"{name}: {value}\r\n".encode() for value in values)
+    end = b"Connection: close\r\n\r\n" + GET_ORDER
+    answer = answer_of(await front.exchange(HEAD + LENGTH + said + end))
+    assert answer.status == 400
+    assert f"Send the header {name} once.".encode() in answer.body
+    assert front.taken == []
+
+
+async def test_a_contract_is_made_ready_once_however_often_and_by_whatever_name_it_is_asked_for(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+):
+    made, publish = [], Contract.publish
+
+    def counted(contract: Contract, address: str) -> Mapping[str, bytes]:
+        made.append(address)
+        return publish(contract, address)
+
+    monkeypatch.setattr(Contract, "publish", counted)
+    hosts = [f"127.0.0.{n}:{front.port}" for n in range(1, 6)] + ["localhost"]
+    asked = [front.get("/warehouse?wsdl", Host=host) for host in hosts * 2]
+    for host, answer in zip(hosts * 2, await asyncio.gather(*asked), strict=True):
+        assert f'"http://{host}/warehouse"'.encode() in answer.body
+        assert f'"http://{host}/warehouse?xsd=1"'.encode() in answer.body
+        assert b".invalid" not in answer.body
+    assert len(made) == 1
+
+
+async def test_however_often_strangers_ask_for_its_health_the_queue_is_looked_at_once_a_second(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+):
+    looked, collect = [], front.queue.collect
+
+    async def counted(sender: str, id: str, wait: float) -> Collected:
+        looked.append(id)
+        return await collect(sender, id, wait)
+
+    monkeypatch.setattr(front.queue, "collect", counted)
+    answers = await asyncio.gather(*(front.get("/healthz") for _ in range(20)))
+    assert {answer.status for answer in answers} == {200}
+    assert len(looked) <= 2
+    await asyncio.sleep(1.1)
+    await front.get("/healthz")
+    assert len(looked) >= 2
+
+
+@pytest.mark.parametrize(
+    "id",
+    ["..%2Fbilling%2F01M8ASPQH784MZ2XQRY0375BWX", "%00", "a", "a" * 2000, "a" * 16 + "%0A", "é"],
+)
+async def test_a_reply_of_what_is_no_id_is_looked_for_in_no_queue(
+    guarded: Front, monkeypatch: pytest.MonkeyPatch, id: str
+):
+    async def asked(sender: str, id: str, wait: float) -> Collected:
+        raise QueueUnavailable(f"{id} is an odd name")
+
+    monkeypatch.setattr(guarded.queue, "collect", asked)
+    said = bearer(guarded.secrets["shop"])
+    path = f"/warehouse/replies/{id}".encode().decode("latin-1")
+    answer = await guarded.get(path, Authorization=said)
+    assert (answer.status, answer.body) in ((404, b'{"state": "unknown"}'), (400, BROKEN.encode()))
 
 
 # The audit log

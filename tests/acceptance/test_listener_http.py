@@ -19,6 +19,8 @@ import pytest
 from deployment import Deployment, deployed
 from lxml import etree
 
+from gateway.listener_health import FRESH
+
 TYPES = "urn:example:warehouse:types"
 NAMESPACES = {
     "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
@@ -544,6 +546,7 @@ def test_a_listener_whose_queue_cannot_be_read_is_not_healthy(tmp_path: Path) ->
     with deployed(tmp_path) as made:
         connection = connect(made)
         damage(tmp_path / "queue.db")
+        time.sleep(FRESH + 0.1)  # so long stands what it said when it was started
         health = ask(connection, "/healthz")
         assert health.status == 503
         assert ask(connection, "/warehouse/replies/01ARZ3NDEKTSV4RRFFQ69G5FAV").status == 503

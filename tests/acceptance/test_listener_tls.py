@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -172,10 +174,32 @@ async def test_handshakes_that_fail_or_do_not_end_are_counted_in_the_audit_log(
             await front.post(tls=ssl.create_default_context())  # it does not trust ours
         said = f"Bearer {front.secrets['shop']}"
         assert (await front.post(tls=trusting(authority), Authorization=said)).status == 200
-        await asyncio.sleep(1.6)
-    ((what, count),) = [(one["what"], one["count"]) for one in lines]
+    (line,) = lines
     # With the one by which the test saw that somebody listens.
-    assert (what, count) == ("tls", 4)
+    assert (line["what"], line["peer"], line["count"]) == ("tls", "127.0.0.1", 4)
+
+
+async def test_handshakes_that_do_not_end_are_of_the_number_of_connections(
+    tmp_path: Path, authority: Authority
+):
+    lines: list[dict[str, object]] = []
+    async with fronted(
+        tmp_path, CLIENTS, tls=own(authority), connections=5, audit=lines.append
+    ) as front:
+        await asyncio.sleep(0.2)
+        before = len(os.listdir("/proc/self/fd"))
+        held = [socket.create_connection(("127.0.0.1", front.port)) for _ in range(5)]
+        await asyncio.sleep(0.2)
+        others = [socket.create_connection(("127.0.0.1", front.port)) for _ in range(40)]
+        await asyncio.sleep(0.5)
+        assert len(os.listdir("/proc/self/fd")) - before - len(held) - len(others) == len(held)
+        for one in (*held, *others):
+            one.close()
+        await asyncio.sleep(0.2)
+        said = f"Bearer {front.secrets['shop']}"
+        assert (await front.post(tls=trusting(authority), Authorization=said)).status == 200
+    counted = {line["what"]: line["count"] for line in lines}
+    assert counted == {"too-many": 40, "tls": 6}
 
 
 async def test_a_new_certificate_is_in_use_soon_and_a_broken_one_is_not(

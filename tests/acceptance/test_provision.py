@@ -7,16 +7,19 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zeep
-from deployment import ROOT
+from deployment import ROOT, free_port
 from servers import Cloud, client, environment
 
 from gateway.provision.desired import ProvisionSettings, desire
@@ -230,20 +233,90 @@ def test_a_fifo_queue_has_fifo_dead_letters(site):
 def test_what_a_store_lacks_is_said_and_skipped(strict_site):
     done = strict_site.succeed("provision", "--yes")
     assert "public access" in done
-    assert "not supported by this store: skipped" in done
+    assert "this store does not have it: skipped" in done
     with clients(strict_site) as (s3, _):
         rules = s3.get_bucket_lifecycle_configuration(Bucket=strict_site.bucket)["Rules"]
         assert len(rules) == 4
         assert s3.head_object(Bucket=strict_site.bucket, Key="orders/format.json")
 
 
-def test_a_refused_command_names_the_permission_that_is_missing(strict_site):
-    strict_site.cloud = Cloud(s3=strict_site.cloud.s3, access_key="nobody", secret_key="x" * 20)
-    done = strict_site.run("provision", "--yes")
+def test_what_a_store_lacks_is_not_offered_again(strict_site):
+    strict_site.succeed("provision", "--yes")
+    again = strict_site.succeed("provision")
+    assert "nothing to do" in again
+    assert "orders/provision.json to have it tried again" in again
+    with clients(strict_site) as (s3, _):
+        s3.delete_object(Bucket=strict_site.bucket, Key="orders/provision.json")
+    assert "! encryption" in strict_site.succeed("provision", "--yes")
+
+
+def refused(site: Site) -> str:
+    """Provision in vain; return the one line that is said."""
+    done = site.run("provision", "--yes")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "s3:ListBucket" in done.stderr
+    return str(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "cure"),
+    [
+        ("nobody", "x" * 20, "check AWS_ACCESS_KEY_ID"),
+        ("tester", "x" * 20, "check AWS_SECRET_ACCESS_KEY"),
+        ("", "", "set AWS_ACCESS_KEY_ID"),
+    ],
+)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_credentials_that_are_wrong_are_told_with_the_cure(
+    strict_site, key, secret, cure, is_there
+):
+    if is_there:
+        strict_site.succeed("provision", "--yes")
+    strict_site.cloud = Cloud(s3=strict_site.cloud.s3, access_key=key, secret_key=secret)
+    assert cure in refused(strict_site)
+
+
+def test_a_store_that_is_down_is_told_with_the_cure(strict_site):
+    strict_site.cloud = replace(strict_site.cloud, s3=f"http://127.0.0.1:{free_port()}")
+    assert "cannot be reached: start what listens there" in refused(strict_site)
+
+
+@contextlib.contextmanager
+def web_server() -> Iterator[str]:
+    """A server that has nothing, and says so in HTML."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("command", ["serve", "listen", "check", "status"])
+@pytest.mark.parametrize("service", ["S3", "SQS"])
+def test_no_command_takes_a_web_server_for_a_queue(strict_site, command, service):
+    with web_server() as url:
+        if service == "SQS":
+            strict_site.configure("sqs://orders.fifo")
+        strict_site.cloud = replace(strict_site.cloud, s3=url, sqs=url)
+        done = strict_site.run(command)
+        said = [line for line in (done.stdout + done.stderr).splitlines() if "no S" in line]
+        assert len(said) == 1
+        assert f"is no {service} (" in said[0]
+        assert "endpoint_url" in said[0]
+        assert done.returncode in (1, 2)
+
+
+def test_a_server_that_is_no_store_is_told_with_the_cure(strict_site):
+    with web_server() as url:
+        strict_site.cloud = replace(strict_site.cloud, s3=url)
+        assert f"what answers at {url} is no S3 (status 404): correct endpoint_url" in refused(
+            strict_site
+        )
 
 
 @pytest.mark.parametrize("kind", ["cloudformation", "terraform"])

@@ -374,6 +374,33 @@ async def test_the_status_counts_what_is_in_quarantine_apart(queue):
     assert found.quarantined in ((1,) if found.is_exact else (1, None))
 
 
+@pytest.fixture(params=["sqlite", *kinds.KINDS])
+async def pair(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Queue, Queue]]:
+    """One queue, opened twice."""
+    kind = request.param
+    address = LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
+    one, other = [await open_queue(address, tmp_path, QueueOptions()) for _ in range(2)]
+    yield one, other
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_what_a_gateway_that_stops_was_about_to_take_is_soon_there_for_others(pair):
+    """It finishes what it has begun first, and that may take long: it is not closed yet."""
+    one, other = pair
+    for n in range(0, 30, 2):
+        await one.send(request())
+        receiving = asyncio.create_task(one.receive(1, SOON))
+        await asyncio.sleep(n / 1000)
+        receiving.cancel()
+        (outcome,) = await asyncio.gather(receiving, return_exceptions=True)
+        deliveries = outcome if isinstance(outcome, list) else await other.receive(1, 2 * SOON)
+        assert len(deliveries) == 1
+        await deliveries[0].answer(None)
+
+
 # Clients take turns
 
 
@@ -381,7 +408,7 @@ async def test_the_status_counts_what_is_in_quarantine_apart(queue):
 async def fair_queue(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Queue]:
-    """A queue that hands out requests itself. SQS hands out what it likes."""
+    """A queue that has an order of its own. SQS hands out what it likes."""
     kind = request.param
     address = LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
     opened = await open_queue(address, tmp_path, QueueOptions(limit=4 << 20))
@@ -427,6 +454,28 @@ async def test_a_client_that_has_its_share_waits_and_is_not_lost(fair_queue):
     assert list(await fair_queue.receive(10, 0.3, {"alice": 0})) == []
     assert time.monotonic() - started >= 0.25
     assert await senders(fair_queue, 10, {"alice": 3}) == ["alice"] * 3
+
+
+async def test_while_a_client_has_no_share_left_others_are_received(queue):
+    await fill(queue, alice=25, bob=2)
+    seen: list[str] = []
+    while len(seen) < 2:
+        seen += await senders(queue, 10, {"alice": 0})
+    assert seen == ["bob", "bob"]
+    received = []
+    while len(received) < 25:
+        received += await queue.receive(10, SOON, {"alice": 10})
+    assert {(one.message.sender, one.attempt) for one in received} == {("alice", 1)}
+
+
+async def test_what_waits_for_a_share_is_received_as_soon_as_there_is_one(queue):
+    await fill(queue, alice=3)
+    assert await senders(queue, 10, {"alice": 1}) == ["alice"]
+    assert list(await queue.receive(10, 0.3, {"alice": 0})) == []
+    began = time.monotonic()
+    assert await senders(queue, 10, {"alice": 1}) == ["alice"]
+    assert await senders(queue, 10, {"alice": 1}) == ["alice"]
+    assert time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("kind", LOCAL)

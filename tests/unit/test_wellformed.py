@@ -138,6 +138,12 @@ def test_utf_8_and_utf_16_pass_where_all_agree(document, charset):
         (b'<?xml version="1.0" encoding="utf-8"?><a/>', "utf-16"),
         ("<a/>".encode("utf-16"), "utf-8"),
         (codecs.BOM_UTF16_BE + "<a/>".encode("utf-16-be"), "utf-16le"),
+        (codecs.BOM_UTF8 + DECLARED.format("us-ascii").encode(), ""),
+        (codecs.BOM_UTF8 + DECLARED.format("us-ascii").encode(), "us-ascii"),
+        (codecs.BOM_UTF8 + b"<a/>", "us-ascii"),
+        # Names that no list has: a service might take them for any encoding.
+        (b'<?xml version="1.0" encoding="us-ascii"?><a/>', "us-ascx"),
+        (DECLARED.format("utf-16le").encode("utf-16-le"), "utf-16x"),
         (DECLARED.format("utf-8").encode("utf-16"), "utf-16"),
     ],
 )

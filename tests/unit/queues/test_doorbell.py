@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from faults import FaultProxy, delayed, kind
 from gateway.errors import LeaseLost
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import doorbell_sweep
+from gateway.queues import doorbell_ahead, doorbell_crowd, doorbell_sweep, leased_intake
 from gateway.queues.aws_address import parse_bucket
 from gateway.queues.bucket import Keys
 from gateway.queues.doorbell import DoorbellQueue
@@ -57,6 +58,21 @@ class Place:
         with contextlib.closing(servers.client(self._cloud, "sqs")) as sqs:
             found = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
         return sum(int(found["Attributes"][name]) for name in names)
+
+    def delayed(self) -> int:
+        """Return how many messages come later: tokens, since requests have no reason to."""
+        name = "ApproximateNumberOfMessagesDelayed"
+        with contextlib.closing(servers.client(self._cloud, "sqs")) as sqs:
+            found = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return int(found["Attributes"][name])
+
+    def groups(self) -> list[str]:
+        """Return the message groups of what is in the queue."""
+        with contextlib.closing(servers.client(self._cloud, "sqs")) as sqs:
+            found = sqs.receive_message(
+                QueueUrl=self.url, AttributeNames=["All"], MaxNumberOfMessages=10
+            )
+        return [one["Attributes"]["MessageGroupId"] for one in found["Messages"]]
 
     def objects(self, folder: str) -> list[str]:
         with contextlib.closing(servers.client(self._cloud, "s3")) as s3:
@@ -301,6 +317,32 @@ async def test_work_that_was_begun_is_taken_over_when_its_gateway_is_gone(place)
         assert (await other.collect("alice", sent.id, 0)).reply.body == b"right"
 
 
+async def test_work_of_a_dead_gateway_is_taken_over_in_less_than_two_leases(place):
+    lease, hidden = 30.0, []
+
+    async def told(call, forward):
+        said = json.loads(call.body)
+        hidden.extend(one["VisibilityTimeout"] for one in said.get("Entries", [said]))
+        return await forward()
+
+    async with FaultProxy(place.endpoint) as proxy:
+        access = replace(place.address.access, sqs_endpoint_url=proxy.url)
+        queue = await DoorbellQueue.open(
+            replace(place.address, access=access), QueueOptions(lease=lease)
+        )
+        for action in ("ReceiveMessage", "ChangeMessageVisibilityBatch"):
+            proxy.inject(told, kind(action), times=math.inf)
+        await queue.send(request())
+        delivery = await take(queue)
+        await delivery.extend(lease)
+        delivery.standing.held -= lease  # as if it had been held for long
+        await delivery.extend(lease)
+        await delivery.answer(None)
+        await queue.aclose()
+    assert len(hidden) > 1
+    assert max(hidden) + lease + leased_intake.MARGIN < 2 * lease - 1
+
+
 async def test_a_swept_ring_for_a_request_at_work_elsewhere_does_no_harm(place, queue):
     async with opened(place, 30.0) as other:
         await queue.send(sent := request())
@@ -330,6 +372,87 @@ async def test_whatever_was_not_settled_comes_back_when_a_gateway_ends(place):
         assert {one.message.id for one in again} == {one.message.id for one in held}
 
 
+async def test_rings_are_in_the_group_of_their_client(place, queue):
+    await fill(queue, "alice", 1)
+    assert place.groups() == ["alice"]
+
+
+@pytest.fixture
+def crowded(monkeypatch):
+    """Have a gateway look at once for what waits behind others."""
+    monkeypatch.setattr(doorbell_crowd, "LATE", -3600.0)
+    for name, value in {"LOOK": 0.0, "RINGS": 1, "YOUNG": -3600.0, "NEAR": 0}.items():
+        monkeypatch.setattr(doorbell_ahead, name, value)
+
+
+async def received(queue: DoorbellQueue, until: str) -> list[str]:
+    """Answer one request after the other until one of a client comes; return whose they were."""
+    seen: list[str] = []
+    while until not in seen:
+        delivery = await take(queue)
+        seen.append(delivery.message.sender)
+        await delivery.answer(reply())
+    return seen
+
+
+async def fill(queue: DoorbellQueue, client: str, count: int) -> list[Message]:
+    sent = [request(sender=client) for _ in range(count)]
+    await asyncio.gather(*(queue.send(one) for one in sent))
+    return sent
+
+
+async def test_a_request_behind_those_of_another_client_is_found_in_the_bucket(queue, crowded):
+    await fill(queue, "alice", 60)
+    await fill(queue, "bob", 1)
+    assert len(await received(queue, "bob")) < 30
+
+
+async def test_whoever_waits_behind_a_crowd_does_not_hold_it_up_either(queue, crowded):
+    await fill(queue, "alice", 60)
+    await fill(queue, "bob", 20)
+    await received(queue, "bob")
+    seen = [(await take(queue)).message.sender for _ in range(20)]
+    assert 8 <= seen.count("alice") <= 12
+
+
+async def test_a_request_that_was_taken_ahead_is_carried_out_by_one(place, queue, crowded):
+    await fill(queue, "alice", 30)
+    await fill(queue, "bob", 1)
+    async with opened(place) as other:
+        delivery = await take(queue)
+        while delivery.message.sender != "bob":
+            await delivery.answer(reply())
+            delivery = await take(queue)
+        left = [one for _ in range(6) for one in await other.receive(10, 0.5, None)]
+        assert "bob" not in [one.message.sender for one in left]
+        await delivery.answer(reply())
+
+
+async def test_a_request_taken_ahead_comes_back_when_its_gateway_ends(place, crowded):
+    async with opened(place, 30.0) as queue:
+        await fill(queue, "alice", 30)
+        await fill(queue, "bob", 1)
+        delivery = await take(queue)
+        while delivery.message.sender != "bob":
+            await delivery.answer(reply())
+            delivery = await take(queue)
+    async with opened(place, 30.0) as other:
+        assert "bob" in await received(other, "bob")
+
+
+async def test_a_gateway_whose_rings_are_all_new_does_not_list_the_bucket(place, queue):
+    async with FaultProxy(place.endpoint) as proxy:
+        access = replace(place.address.access, s3_endpoint_url=proxy.url)
+        watched = await DoorbellQueue.open(replace(place.address, access=access), QueueOptions())
+        listed = proxy.inject(delayed(0), kind("LIST", ""))
+        for client in ("alice", "bob"):
+            await fill(queue, client, 20)
+        for _ in range(40):
+            await (await take(watched)).answer(reply())
+        await watched.aclose()
+        assert not listed.hits
+
+
 async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, queue, monkeypatch):
     monkeypatch.setattr(doorbell_sweep, "OLD", 0.0)
     monkeypatch.setattr(doorbell_sweep, "SETTLING", 0)
@@ -339,6 +462,26 @@ async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, qu
     assert delivery.message == sent
     await delivery.answer(reply())
     assert place.messages() == 1  # the token waits for the next sweep
+
+
+async def test_a_new_queue_has_its_token_soon_although_requests_wait_in_it(
+    place, mute, queue, monkeypatch
+):
+    monkeypatch.setattr(doorbell_sweep, "FIRST_AT_REST", (0.3, 0.3))
+    place.post(ring("orders/requests/gone"))
+    await queue.receive(1, 0)
+    assert place.delayed() == 0  # it may be what waits there
+    await asyncio.sleep(0.4)
+    await queue.receive(1, 0)
+    assert place.delayed() == 1
+
+
+async def test_a_gateway_that_joins_others_leaves_them_time_to_show_the_token(place, queue):
+    await queue.receive(1, 0)
+    async with opened(place) as other:
+        await other.receive(1, 0)
+        await other.receive(1, 0)
+    assert place.delayed() == 1
 
 
 async def test_of_two_tokens_one_is_removed(place, queue):

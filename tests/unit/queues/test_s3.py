@@ -12,6 +12,7 @@ import servers
 from aiohttp import web
 from faults import FaultProxy, delayed, denied, kind
 
+from gateway.daemon import Gateway, GatewaySettings
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
@@ -169,6 +170,47 @@ async def test_a_request_that_the_store_is_slow_to_give_holds_up_no_later_one(st
         await queue.aclose()
 
 
+async def test_a_claim_is_renewed_while_the_store_is_slow_to_give_its_request(
+    gateways, store, address
+):
+    async with FaultProxy(address_of(store)) as proxy:
+        reading = proxy.inject(delayed(5 * LEASE), kind("GET", "/requests/"))
+        place = parse_bucket(f"s3://{address.bucket}/orders?endpoint_url={proxy.url}")
+        slow = await S3Queue.open(place, QueueOptions(lease=LEASE))
+        await gateways[0].send(request())
+        taking = asyncio.create_task(slow.receive(1, 10 * LEASE))
+        while not reading.hits:
+            await asyncio.sleep(0.01)
+        assert list(await gateways[1].receive(1, 3.5 * LEASE)) == []
+        (delivery,) = await taking
+        assert not delivery.message.interrupted
+        await delivery.answer(reply())
+        await slow.aclose()
+
+
+async def test_work_that_takes_longer_than_a_lease_is_finished_within_the_grace(gateways):
+    first, second = gateways
+    done: list[str] = []
+
+    async def work(request: Message) -> Message:
+        await asyncio.sleep(4 * LEASE)
+        done.append(request.id)
+        return reply()
+
+    settings = GatewaySettings(lease=LEASE, grace=10 * LEASE)
+    stops = asyncio.Event(), asyncio.Event()
+    await first.send(sent := request())
+    stopping = asyncio.create_task(Gateway(first, work, settings).run(stops[0]))
+    await asyncio.sleep(LEASE)
+    stops[0].set()
+    beside = asyncio.create_task(Gateway(second, work, settings).run(stops[1]))
+    await stopping
+    assert (await second.collect("alice", sent.id, SOON)).state is State.REPLY
+    stops[1].set()
+    await beside
+    assert done == [sent.id]
+
+
 async def test_an_object_that_is_no_request_is_put_aside_once(gateways, store, address):
     key = "orders/requests/notes.txt"
     await store.put(key, b"hello")
@@ -297,7 +339,7 @@ async def test_a_proxy_of_the_environment_is_used_and_its_exceptions_are_kept(
 
     async def proxy(request: web.Request) -> web.Response:
         asked.append(str(request.url))
-        return web.Response(status=404)
+        return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>")
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", proxy)

@@ -1,0 +1,57 @@
+"""What a store was found to lack: it tells that only when it is asked to make it.
+
+Kept in the bucket, so that a second run offers none of that again, whoever runs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.provision.connection import connect
+from gateway.provision.desired import Desired
+from gateway.provision.documents import Arns
+from gateway.provision.pieces import Action, Piece, Step
+from gateway.provision.place import Place
+
+NOTE = "provision.json"
+
+
+def left_out(place: Place, pieces: Sequence[Piece]) -> list[Piece]:
+    """Return the pieces, those that the store lacks skipped. Raises ConfigurationError."""
+    reasons = {} if place.s3.is_aws else _noted(place)
+    return [_skipped(place, one, reasons.get(_name(one), "")) for one in pieces]
+
+
+def remember(desired: Desired, done: Sequence[Step]) -> None:
+    """Note what could not be made, of steps that were tried. Raises ConfigurationError."""
+    found = {_name(one.piece): one.text for one in done if one.action is Action.SKIP}
+    if not found or desired.bucket is None:
+        return
+    place = Place(connect(desired.bucket.access, "s3"), desired, desired.bucket, Arns)
+    body = json.dumps({"lacks": {**_noted(place), **found}}, indent=2).encode()
+    key = place.address.key(NOTE)
+    place.tell("s3:PutObject", "put_object", Key=key, Body=body, ContentType="application/json")
+
+
+def _noted(place: Place) -> dict[str, str]:
+    """Return why each piece is left out, as an earlier run has noted it."""
+    found = place.ask("s3:GetObject", "get_object", Key=place.address.key(NOTE))
+    try:
+        said = json.loads(found["Body"].read())["lacks"] if found else {}
+        return {str(name): str(reason) for name, reason in said.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # not ours, or broken: what it says is found out again
+
+
+def _skipped(place: Place, piece: Piece, reason: str) -> Piece:
+    if not reason or piece.skipped or piece.is_needed:
+        return piece
+    note = f"s3://{place.address.bucket}/{place.address.key(NOTE)}"
+    return replace(piece, skipped=f"{reason}; remove {note} to have it tried again")
+
+
+def _name(piece: Piece) -> str:
+    """Return what names a piece, with all that is wanted of it."""
+    return f"{piece.subject.strip()}: {piece.text}"

@@ -1,0 +1,119 @@
+"""What one gateway has of an SQS queue: looked at, ready for work, at work, or put off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+
+from gateway.errors import LeaseLost
+from gateway.queues.leased import LeasedDelivery
+from gateway.queues.sqs_client import Received
+from gateway.queues.turns import Turns, deal
+
+log = logging.getLogger(__name__)
+
+Resume = Callable[[], Coroutine[None, None, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message held invisible until a time of the monotonic clock; then ``resume`` is awaited."""
+
+    due: float
+    received: Received
+    resume: Resume
+    client: str | None = None
+    """Of a request that waits for a share of its client: resumed as soon as there is one."""
+
+
+class Shelf:
+    """The requests of a gateway. ``shares`` are those of the receive that goes on."""
+
+    def __init__(self) -> None:
+        self.taking: set[asyncio.Task[None]] = set()
+        self.ready: list[LeasedDelivery] = []
+        self.deliveries: set[LeasedDelivery] = set()
+        self.parked: list[Parked] = []
+        self.changed = asyncio.Event()
+        self.shares: Mapping[str, int] = {}
+        self._turns = Turns()
+
+    def begin(self, taking: Coroutine[None, None, None]) -> None:
+        """Take a request in a task of its own, so that a cancelled receive loses none."""
+        task = asyncio.create_task(taking)
+        self.taking.add(task)
+        task.add_done_callback(lambda _: self.changed.set())
+
+    def reap(self) -> None:
+        """Forget the tasks that ended. Raises what one of them raised."""
+        for task in [one for one in self.taking if one.done()]:
+            self.taking.discard(task)
+            try:
+                task.result()
+            except LeaseLost as error:
+                log.debug("a request was taken by another: %s", error)
+
+    def begin_due(self, limit: int) -> None:
+        """Resume what was put off until now, no more than is asked for."""
+        now, left = time.monotonic(), dict(self.shares)
+        due = sorted((one for one in self.parked if _is_due(one, now, left)), key=_due)
+        room = limit - len(self.ready) - len(self.taking)
+        for one in due[: max(0, room)]:
+            self.parked.remove(one)
+            self.begin(one.resume())
+
+    def offer(self, delivery: LeasedDelivery) -> None:
+        """Have a request handed out to the next who receives."""
+        self.deliveries.add(delivery)
+        self.ready.append(delivery)
+
+    def hand_out(self, limit: int) -> list[LeasedDelivery]:
+        """Return what is ready, clients in turns, no more of each than its share."""
+        waiting: dict[str, list[LeasedDelivery]] = defaultdict(list)
+        for one in self.ready:
+            waiting[one.entry.name[0]].append(one)
+        in_turn = {client: waiting[client] for client in self._turns.order(waiting)}
+        dealt = deal(in_turn, limit, self.shares)
+        for client, one in dealt:
+            self.ready.remove(one)
+            self._turns.note(client)
+        return [one for _, one in dealt]
+
+    def is_left(self) -> bool:
+        """Tell whether there is something to be handed out, or will be."""
+        return bool(self.ready) or any(not task.done() for task in self.taking)
+
+    def park(self, parked: Parked) -> None:
+        self.parked.append(parked)
+        self.changed.set()
+
+    def over_share(self) -> int:
+        """Return how many requests wait here for shares of their clients."""
+        return sum(one.client is not None for one in self.parked)
+
+    async def wake(self, longest: float) -> None:
+        """Return when something changes, or is due."""
+        now = time.monotonic()
+        next_due = min((one.due for one in self.parked), default=now + longest)
+        try:
+            async with asyncio.timeout(min(longest, max(0.0, next_due - now))):
+                await self.changed.wait()
+        except TimeoutError:
+            pass
+
+
+def _is_due(parked: Parked, now: float, left: dict[str, int]) -> bool:
+    """Tell whether to resume a request; where its client has a share ``left``, use that up."""
+    client = parked.client
+    if client is None or left.get(client, 1) <= 0:
+        return parked.due <= now
+    left[client] = left.get(client, 1 << 31) - 1
+    return True
+
+
+def _due(parked: Parked) -> float:
+    return parked.due
