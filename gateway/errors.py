@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from gateway.reasons import Check
+from gateway.reasons import JMS_CURES, Check
 
 
 class FaultCode(StrEnum):
@@ -45,44 +45,6 @@ class JmsSubcode(StrEnum):
     UNRECOGNIZED_BINDING_VERSION = "unrecognizedBindingVersion"
     UNSUPPORTED_JMS_MESSAGE_FORMAT = "unsupportedJMSMessageFormat"
     UNSUPPORTED_LOOKUP_VARIANT = "unsupportedLookupVariant"
-
-
-_JMS_CURES = {
-    JmsSubcode.CONTENT_TYPE_MISMATCH: (
-        "SOAPJMS_contentType must be text/xml, application/soap+xml or multipart/related, and its"
-        " charset that of the XML declaration."
-    ),
-    JmsSubcode.CONTENT_ENCODING_NOT_SUPPORTED: (
-        "Send the message as it is, without SOAPJMS_contentEncoding; or as bytes, packed whole"
-        " with gzip."
-    ),
-    JmsSubcode.MALFORMED_REQUEST_URI: (
-        "SOAPJMS_requestURI must be a JMS URI, such as jms:queue:NAME or jms:jndi:NAME."
-    ),
-    JmsSubcode.MISMATCHED_SOAP_ACTION: (
-        "SOAPJMS_soapAction and the action of the content type disagree: write the same in both."
-    ),
-    JmsSubcode.MISSING_CONTENT_TYPE: (
-        "Say in SOAPJMS_contentType what the message is: text/xml for SOAP 1.1,"
-        " application/soap+xml for SOAP 1.2."
-    ),
-    JmsSubcode.MISSING_SOAP_ACTION: (
-        "Write the action of the content type in SOAPJMS_soapAction as well."
-    ),
-    JmsSubcode.MISSING_REQUEST_URI: (
-        "Write the URI that the message is sent to in SOAPJMS_requestURI, such as jms:queue:NAME."
-    ),
-    JmsSubcode.TARGET_SERVICE_NOT_ALLOWED_IN_REQUEST_URI: (
-        "Take targetService out of SOAPJMS_requestURI: it belongs in SOAPJMS_targetService."
-    ),
-    JmsSubcode.UNRECOGNIZED_BINDING_VERSION: 'SOAPJMS_bindingVersion must be "1.0".',
-    JmsSubcode.UNSUPPORTED_JMS_MESSAGE_FORMAT: (
-        "Send the envelope in a BytesMessage or a TextMessage."
-    ),
-    JmsSubcode.UNSUPPORTED_LOOKUP_VARIANT: (
-        "The lookup variant of a JMS URI must be jndi, queue or topic."
-    ),
-}
 
 
 class GatewayError(Exception):
@@ -164,7 +126,7 @@ class BindingViolation(Refused):
     check = Check.SOAPJMS
 
     def __init__(self, subcode: JmsSubcode) -> None:
-        super().__init__(_JMS_CURES[subcode], reason=subcode)
+        super().__init__(JMS_CURES[subcode], reason=subcode)
         self.subcode = subcode
 
 
@@ -188,6 +150,24 @@ class WrongAddressing(Refused):
         is_own = code is AddressingCode.ACTION_NOT_SUPPORTED
         super().__init__(text, check=Check.ACTION if is_own else Check.ADDRESSING, reason=code)
         self.subcodes: tuple[str, ...] = (code,) if is_own else ("InvalidAddressingHeader", code)
+
+
+class NotSecured(Refused):
+    """WS-Security that the service asks for is missing, or does not hold.
+
+    One text and one code for all of it, of WS-Security 1.1.1, section 12: which part it was is told
+    to the operator alone, by ``reason``.
+    """
+
+    check = Check.WS_SECURITY
+    subcode = "InvalidSecurity"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "The WS-Security header is missing or was not accepted: send the one that the operator "
+            "of the gateway asks for, made anew for each request.",
+            reason=f"WS-Security: {reason}",
+        )
 
 
 class IdTaken(Refused):

@@ -28,8 +28,8 @@ def check_understood(envelope: Envelope, understood: Collection[str]) -> None:
     """Refuse a header block that must be understood here and is not. Raises NotUnderstood.
 
     ``understood`` holds names, as ``{namespace}local``. WS-Addressing need not be among them:
-    admission answers for it. WS-Security must: who demands that it be understood must not be told
-    that it was.
+    admission answers for it. WS-Security must, where it is not verified: who demands that it be
+    understood must not be told that it was.
     """
     unknown = [
         block.tag
@@ -40,12 +40,17 @@ def check_understood(envelope: Envelope, understood: Collection[str]) -> None:
         raise NotUnderstood(tuple(unknown))
 
 
+def is_for_us(block: Element, version: SoapVersion) -> bool:
+    """Tell whether a header block is for the next or the last receiver."""
+    role, ours = _ROLES[version]
+    return block.get(f"{{{version.namespace}}}{role}", "").strip() in ours
+
+
 def _demanding(envelope: Envelope) -> Iterator[Element]:
-    namespace = f"{{{envelope.version.namespace}}}"
-    role, ours = _ROLES[envelope.version]
+    version = envelope.version
     for block in () if envelope.header is None else envelope.header.iterchildren("*"):
-        demand = block.get(f"{namespace}mustUnderstand", "").strip()
-        if demand not in _NOT_DEMANDED and block.get(f"{namespace}{role}", "").strip() in ours:
+        demand = block.get(f"{{{version.namespace}}}mustUnderstand", "").strip()
+        if demand not in _NOT_DEMANDED and is_for_us(block, version):
             yield block
 
 

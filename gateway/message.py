@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.errors import JmsSubcode, Refused
@@ -67,6 +67,9 @@ class Message:
     """Who the queue says sent it; never read from the message."""
     interrupted: bool = False
     """Set by the queue: an earlier delivery may have reached the backend, and was never settled."""
+    arrived: float | None = field(default=None, compare=False)
+    """Set by the queue: when it took the request, by its own clock; None where none has yet. What
+    is handed out is the same message as what was sent, so it counts for no comparison."""
     violation: JmsSubcode | None = None
     """Set by the queue, on a request: the rule of SOAP/JMS that its properties break. It travels
     on to where faults are made."""
@@ -79,6 +82,11 @@ class Unreadable:
     id: str
     sender: str
     reason: str
+
+
+def taken(message: Message | Unreadable, at: float | None) -> Message | Unreadable:
+    """Return what a queue took at that time, by its own clock."""
+    return replace(message, arrived=at) if isinstance(message, Message) else message
 
 
 def echoed(request: Message) -> dict[str, Any]:

@@ -114,6 +114,11 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
     return Part(_content(body, root), kind), others
 
 
+def has_attachments(body: bytes, content_type: str) -> bool:
+    """Tell whether a message has parts beside its root, named or not. Raises Refused."""
+    return is_multipart(content_type) and len(list(islice(_sections(body, content_type), 2))) > 1
+
+
 def root_span(body: bytes, content_type: str) -> tuple[int, int] | None:
     """Return where the content of the root part begins and ends; None where it is not found."""
     start = parameter(content_type, "start").strip("<>")

@@ -1,4 +1,4 @@
-"""The checks that a request can fail, by the names that the operator's records have for them."""
+"""The checks that a request can fail: their names for the operator, and cures for the caller."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Check(StrEnum):
     PAYLOAD = "payload"
     REFERENCES = "references"
     ADDRESSING = "addressing"
+    WS_SECURITY = "ws-security"
     HEADER_SCHEMA = "header-schema"
     SCHEMA = "schema"
     QUOTA = "quota"
@@ -43,3 +44,36 @@ class Check(StrEnum):
     ORIGIN = "origin"
     CREDENTIALS = "credentials"
     BODY = "body"
+
+
+JMS_CURES = {
+    "contentTypeMismatch": (
+        "SOAPJMS_contentType must be text/xml, application/soap+xml or multipart/related, and its"
+        " charset that of the XML declaration."
+    ),
+    "contentEncodingNotSupported": (
+        "Send the message as it is, without SOAPJMS_contentEncoding; or as bytes, packed whole"
+        " with gzip."
+    ),
+    "malformedRequestURI": (
+        "SOAPJMS_requestURI must be a JMS URI, such as jms:queue:NAME or jms:jndi:NAME."
+    ),
+    "mismatchedSoapAction": (
+        "SOAPJMS_soapAction and the action of the content type disagree: write the same in both."
+    ),
+    "missingContentType": (
+        "Say in SOAPJMS_contentType what the message is: text/xml for SOAP 1.1,"
+        " application/soap+xml for SOAP 1.2."
+    ),
+    "missingSoapAction": ("Write the action of the content type in SOAPJMS_soapAction as well."),
+    "missingRequestURI": (
+        "Write the URI that the message is sent to in SOAPJMS_requestURI, such as jms:queue:NAME."
+    ),
+    "targetServiceNotAllowedInRequestURI": (
+        "Take targetService out of SOAPJMS_requestURI: it belongs in SOAPJMS_targetService."
+    ),
+    "unrecognizedBindingVersion": 'SOAPJMS_bindingVersion must be "1.0".',
+    "unsupportedJMSMessageFormat": ("Send the envelope in a BytesMessage or a TextMessage."),
+    "unsupportedLookupVariant": ("The lookup variant of a JMS URI must be jndi, queue or topic."),
+}
+"""What to change, by the local name of the subcode of SOAP/JMS."""

@@ -22,6 +22,7 @@ from gateway.errors import (
     BindingViolation,
     FaultCode,
     FaultError,
+    NotSecured,
     NotUnderstood,
     Refused,
     WrongAddressing,
@@ -41,6 +42,7 @@ WS_ADDRESSING = (
 """The namespaces of WS-Addressing 1.0, and of its submission to the W3C, which is used as well."""
 GATEWAY_NS = "urn:soap-queue-gateway"
 SOAPJMS_NS = "http://www.w3.org/2010/soapjms/"
+WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 XOP_INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
 # What XML 1.0 cannot hold (section 2.2), however it is escaped.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -232,7 +234,7 @@ def _version_of(request: Message) -> SoapVersion:
 
 def _fault_11(error: FaultError, text: str, request: str) -> str:
     code, declared = f"soap:{error.code}", ""
-    if isinstance(error, BindingViolation | WrongAddressing):
+    if isinstance(error, BindingViolation | WrongAddressing | NotSecured):
         namespace, codes = _subcodes(error)
         code, declared = f"sub:{codes[-1]}", f' xmlns:sub="{namespace}"'
     return (
@@ -243,8 +245,6 @@ def _fault_11(error: FaultError, text: str, request: str) -> str:
     )
 
 
-LONGEST_NAME = 512
-"""Characters of a header block's name, with its namespace, that a fault repeats at most."""
 LONGEST_NAME = 512
 """Characters of a header block's name, with its namespace, that a fault repeats at most."""
 CARRIED_BACK = 1000
@@ -275,6 +275,8 @@ def _subcodes(error: FaultError) -> tuple[str, tuple[str, ...]]:
         return SOAPJMS_NS, (error.subcode,)
     if isinstance(error, WrongAddressing):
         return WS_ADDRESSING[0], error.subcodes
+    if isinstance(error, NotSecured):
+        return WSSE, (error.subcode,)
     rest = error.code.partition(".")[2]
     return GATEWAY_NS, (rest,) if rest else ()
 

@@ -57,9 +57,11 @@ install_java() {
         echo "no Maven or no JDK here: the client for Java is not installed"
         return
     fi
-    # The one client that CI may go without.
-    (cd java && quietly mvn -B -q dependency:copy-dependencies) ||
-        echo "Maven failed: the client for Java is not installed"
+    # What CI may go without.
+    for folder in java wss4j; do
+        (cd $folder && quietly mvn -B -q dependency:copy-dependencies) ||
+            echo "Maven failed: the client in $folder is not installed"
+    done
 }
 
 has() {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.admission.addressing import check_addressing
 from gateway.admission.references import check_arrays, check_includes, check_multi_references
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
+from gateway.admission.wss import CallerSecurity
 from gateway.backend import Call
 from gateway.contract import Contract, Operation
 from gateway.errors import Refused
@@ -35,7 +36,7 @@ class Gate:
     """Admits the requests of one contract, from those who have the right.
 
     ``understands`` names header blocks, as ``{namespace}local``, that the service takes although
-    its contract does not say so.
+    its contract does not say so. ``security`` verifies what callers have to show besides.
     """
 
     def __init__(
@@ -45,14 +46,19 @@ class Gate:
         rights: Rights = EVERYBODY,
         *,
         understands: frozenset[str] = frozenset(),
+        security: CallerSecurity | None = None,
     ) -> None:
         self.rights = rights
         self._contract = contract
         self._limits = limits
+        self._security = security
         self._understands = contract.headers | understands
 
     def admit(self, message: Message) -> Call:
-        """Return a request with all that was learned about it. Raises Refused."""
+        """Return a request with all that was learned about it. Raises Refused.
+
+        A Security header that was verified is no longer in it.
+        """
         check_size(message, self._limits.request)
         check_headers(message)
         envelope = parse(message, self._limits.xml)
@@ -62,20 +68,22 @@ class Gate:
         operation = self._contract.find(envelope, action(message, envelope))
         call = Call(message=message, envelope=envelope, operation=operation)
         try:
-            self._check_call(call)
+            return self._checked(call)
         except Refused as error:
             error.operation = operation.name
             raise
-        return call
 
-    def _check_call(self, call: Call) -> None:
-        """Check what depends on the operation."""
+    def _checked(self, call: Call) -> Call:
+        """Check what depends on the operation; return what goes on. Raises Refused."""
         envelope, operation = call.envelope, call.operation
         self.rights.check(call.message.sender, operation.name)
         check_payload(envelope, operation)
         self._check_references(envelope, operation)
         check_addressing(envelope)
+        if self._security is not None:
+            call = replace(call, message=self._security.secured(call.message, envelope))
         self._contract.validate(operation, envelope)
+        return call
 
     def _check_references(self, envelope: Envelope, operation: Operation) -> None:
         check_includes(envelope)

@@ -1,5 +1,6 @@
 """Builds the objects from the settings: the only place that knows every class."""
 
+from gateway.assembly.caller_security import check_caller_security
 from gateway.assembly.clients import may_call, rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.forwarding import PORTS, backend_address, forward_backend
@@ -23,6 +24,7 @@ __all__ = [
     "Role",
     "Secrets",
     "backend_address",
+    "check_caller_security",
     "check_listener",
     "credentials_path",
     "forward_backend",

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Mapping
 
 from gateway.admission import Gate, Limits
 from gateway.admission.rights import EVERYBODY, Rights
+from gateway.admission.wss import CallerSecurity
+from gateway.admission.wss_header import SECURITY
+from gateway.assembly.caller_security import caller_security
 from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.forwarding import forward_backend
@@ -54,10 +57,19 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
     return Policy(repeatable=repeatable, timeout=table.timeout)
 
 
-def gate(settings: Settings, name: str, contract: Contract, allowed: Rights = EVERYBODY) -> Gate:
+def gate(
+    settings: Settings,
+    name: str,
+    contract: Contract,
+    allowed: Rights = EVERYBODY,
+    security: CallerSecurity | None = None,
+) -> Gate:
     """Build what a service's requests have to pass."""
     understands = frozenset(settings.services[name].understands)
-    return Gate(contract, limits(settings), allowed, understands=understands)
+    if settings.services[name].wss is not None:
+        # Where it is not verified, as by gateway call of a file, it is by whom that is sent to.
+        understands |= {SECURITY}
+    return Gate(contract, limits(settings), allowed, understands=understands, security=security)
 
 
 def limits(settings: Settings) -> Limits:
@@ -80,10 +92,11 @@ async def gateway(
     backends = {name: backend(settings, name, one) for name, one in loaded.items()}
     allowed = rights(settings, loaded)
     used = quotas(settings, queue.clock)
+    security = caller_security(settings, queue.clock)
     services = {
         name: Attendance(
             Service(
-                gate(settings, name, one.contract, allowed[name]),
+                gate(settings, name, one.contract, allowed[name], security[name]),
                 backends[name],
                 policy(settings, name, one.contract),
                 queue.clock,
@@ -114,12 +127,14 @@ def listener(
 ) -> Listener:
     """Build a listener over every service. Raises ConfigurationError."""
     allowed = rights(settings, loaded)
+    security = caller_security(settings, queue.clock)
     table = settings.listener
     return Listener(
         remote(settings, queue),
         {
             name: Listed(
-                contract=one.contract, gate=gate(settings, name, one.contract, allowed[name])
+                contract=one.contract,
+                gate=gate(settings, name, one.contract, allowed[name], security[name]),
             )
             for name, one in loaded.items()
         },

@@ -85,7 +85,9 @@ def _senders(settings: Settings) -> list[str]:
 
 def _checks(settings: Settings, role: Role) -> list[str]:
     rights = "whether its client may call it, " if settings.clients else ""
-    return [f"checked of every request: {CHECKS}, {rights}schema"]
+    asking = [name for name, one in settings.services.items() if one.wss is not None]
+    security = f"; WS-Security of {_some(asking)}" if asking else ""
+    return [f"checked of every request: {CHECKS}, {rights}schema{security}"]
 
 
 def _off(settings: Settings, role: Role) -> list[str]:
@@ -96,16 +98,14 @@ def _off(settings: Settings, role: Role) -> list[str]:
         "TLS at the listener": role.listens and settings.listener.tls.certificate is None,
         "strict SOAP/JMS": settings.gateway.soapjms != "strict"
         and settings.queue.startswith("sqs"),
-        "callers' WS-Security": True,
+        "callers' WS-Security": all(one.wss is None for one in settings.services.values()),
     }
     return [f"off: {', '.join(name for name, is_off in off.items() if is_off)}"]
 
 
 def _unsafe(settings: Settings, role: Role) -> list[str]:
     """Name what the settings allow although it is not safe: their names begin with that."""
-    tables: dict[str, Table] = {
-        f"services.{name}.backend": one.backend for name, one in settings.services.items()
-    }
+    tables = _of_services(settings)
     if role.listens:
         tables = {"listener": settings.listener, **tables}
     found = [
@@ -118,6 +118,16 @@ def _unsafe(settings: Settings, role: Role) -> list[str]:
         ["unsafe_duplicates of the queue"] if "unsafe_duplicates=true" in settings.queue else []
     )
     return [f"UNSAFE, as the settings say: {_some(found)}"] if found else []
+
+
+def _of_services(settings: Settings) -> dict[str, Table]:
+    """Return the tables of services that may hold what is not safe, by their names."""
+    parts = {
+        f"services.{name}.{part}": getattr(one, part)
+        for name, one in settings.services.items()
+        for part in ("backend", "wss")
+    }
+    return {name: table for name, table in parts.items() if table is not None}
 
 
 def _repeatable(settings: Settings, role: Role) -> list[str]:

@@ -37,10 +37,11 @@ def access(settings: Settings, name: str) -> Access:
 
 
 class Secrets:
-    """The secrets of one service's backend, read as its settings say."""
+    """The secrets of one service, most of them of its backend, read as its settings say."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._table = settings.services[name].backend
+        self._callers = settings.services[name].wss
         self._key = f"services.{name}.backend"
         self._around = Surroundings(settings.folder, os.environ)
 
@@ -98,6 +99,8 @@ class Secrets:
                 reference = getattr(table, key, None)
                 if reference is not None:
                     yield f"{self._key}.{place}{key}", reference
+        for user, reference in {} if self._callers is None else self._callers.users.items():
+            yield f"{self._key.removesuffix('.backend')}.wss.users.{user}", reference
 
     def read(self, key: str, reference: str) -> Secret:
         """Read one. Raises ConfigurationError."""

@@ -121,8 +121,24 @@ async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
         yield finding
     if any(finding.cure for finding in secrets):
         return  # the contract is asked for with them
+    for finding in _caller_security(settings, name):
+        yield finding
     async for finding in _contract(settings, name):
         yield finding
+
+
+def _caller_security(settings: Settings, name: str) -> Iterator[Finding]:
+    """Tell what WS-Security a service asks its callers for, if it does."""
+    subject = f"callers   {name}:"
+    try:
+        asked, notes = assembly.check_caller_security(settings, name)
+    except ConfigurationError as error:
+        yield Finding(subject, "", cure=str(error).removeprefix(f"services.{name}: "))
+        return
+    if asked:
+        yield Finding(subject, f"WS-Security is asked for: {asked}")
+    for note in notes:
+        yield Finding(subject, note, is_note=True)
 
 
 async def _contract(settings: Settings, name: str) -> AsyncIterator[Finding]:

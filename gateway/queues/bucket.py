@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote
 
 from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused
-from gateway.message import Message, Unreadable, from_properties, to_properties
+from gateway.message import Message, Unreadable, from_properties, taken, to_properties
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.aws_http import Unsure
 from gateway.queues.s3_store import OCTETS, IfAbsent, Occupied, S3Store, Stored
@@ -116,7 +117,18 @@ def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Mes
         return Unreadable(id=id, sender=sender, reason="its metadata is not percent-encoded UTF-8")
     if stored.content_type not in _UNSAID:
         properties.setdefault("SOAPJMS_contentType", stored.content_type)
-    return from_properties(properties, stored.body, id=id, sender=sender, interrupted=interrupted)
+    message = from_properties(
+        properties, stored.body, id=id, sender=sender, interrupted=interrupted
+    )
+    return taken(message, _written(stored.modified))
+
+
+def _written(modified: str) -> float | None:
+    """Return when the store says that it wrote an object: no client can date its own."""
+    try:
+        return parsedate_to_datetime(modified).timestamp()
+    except ValueError:
+        return None
 
 
 def _properties(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -145,6 +145,7 @@ class _Store:
             raise IdTaken
         if held is None:
             now = self.monotonic()
+            message = replace(message, arrived=self.clock())
             self.requests[name] = _Request(message, arrived=now, due=now)
         return held is None
 

@@ -69,6 +69,8 @@ class Stored:
     """It is larger than was to be read, and its body is not here."""
     size: int = 0
     """Of its body, in bytes, as the store said it: also where the body is not here."""
+    modified: str = ""
+    """When it was written, as HTTP says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,9 @@ class S3Store:
             content_type = answer.headers.get("content-type", "")
             metadata = _metadata(answer.headers)
             size = int(answer.headers.get("content-length", len(answer.body)))
-            return Stored(answer.body, etag, metadata, content_type, answer.is_cut, size)
+            modified = answer.headers.get("last-modified", "")
+            is_cut = answer.is_cut
+            return Stored(answer.body, etag, metadata, content_type, is_cut, size, modified)
         # An answer to HEAD has no body, and so no code.
         if method == "GET" and answer.is_foreign:
             text = f"what answers at {self._root} is no S3 ({answer.status}): correct endpoint_url"

@@ -7,18 +7,29 @@ that many of them can share one commit.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import ConfigurationError, IdTaken, LeaseLost
-from gateway.message import Clock, Message, Unreadable, digest, from_properties, to_properties
+from gateway.message import (
+    Clock,
+    Message,
+    Unreadable,
+    digest,
+    from_properties,
+    taken,
+    to_properties,
+)
 from gateway.queues import sqlite_bodies as bodies
 from gateway.queues import sqlite_replies as replies
 from gateway.queues import sqlite_turns
 from gateway.queues.turns import Turns
 
+_ARRIVED = "gateway-arrived"
+"""Among a request's properties: when it was added. Files from before this do not tell."""
 APPLICATION_ID = 0x534F4150  # "SOAP", in the header of the file
 VERSION = 1
 # Sequences are never used twice (AUTOINCREMENT): who has read up to one has missed nothing before.
@@ -86,8 +97,9 @@ def add(connection: sqlite3.Connection, message: Message, clock: Clock) -> int |
     other bytes.
     """
     name = (message.sender, message.id)
-    properties = json.dumps(to_properties(message))
-    row = (*name, digest(message), properties, bodies.in_row(message.body), clock())
+    now = clock()
+    properties = json.dumps({**to_properties(message), _ARRIVED: repr(now)})
+    row = (*name, digest(message), properties, bodies.in_row(message.body), now)
     added = connection.execute(
         "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
         " WHERE NOT EXISTS (SELECT 1 FROM replies WHERE sender=? AND id=?) ON CONFLICT DO NOTHING",
@@ -145,14 +157,24 @@ def _claim(
     *who: str,
 ) -> Claim:
     sender, id, interrupted = who
+    known = json.loads(properties)
     message = from_properties(
-        json.loads(properties),
+        known,
         bodies.read(connection, bodies.REQUESTS, seq, body),
         id=id,
         sender=sender,
         interrupted=bool(interrupted),
     )
-    return Claim(seq, epoch, attempt, message)
+    return Claim(seq, epoch, attempt, taken(message, _arrival(known)))
+
+
+def _arrival(properties: Mapping[str, str]) -> float | None:
+    """Return when a request was added, where that was written down as it should be."""
+    try:
+        time = float(properties.get(_ARRIVED, "nan"))
+    except ValueError:
+        return None
+    return time if math.isfinite(time) else None
 
 
 def start(connection: sqlite3.Connection, owner: str, claim: Claim) -> None:

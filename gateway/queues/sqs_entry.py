@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.errors import QueueError, Refused
-from gateway.message import Message, Unreadable, check_identity, id_time
+from gateway.message import Message, Unreadable, check_identity, id_time, taken
 from gateway.queues.bucket import Keys, Name, encoded, object_type, to_metadata
 from gateway.queues.bucket_quarantine import RAW
 from gateway.queues.leased import Ledger
@@ -126,13 +126,14 @@ class SqsEntry:
             is_answered = register is not None and register.is_final
             return None if is_answered else self._unreadable(str(error))
         doubted = self._counter.doubts_receipts and self.received.count > 1
-        return from_sqs(
+        message = from_sqs(
             body,
             self.received.attributes,
             self._identity.tag,
             interrupted=interrupted or doubted,
             strict=self._counter.strict,
         )
+        return taken(message, self.received.sent or None)
 
     async def _body(self) -> str:
         received, payloads = self.received, self._counter.payloads

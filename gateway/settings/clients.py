@@ -15,10 +15,12 @@ _CERTIFICATE = re.compile(r"[\x20-\x7e]{1,256}")
 
 
 class ClientTable(Table):
-    """A client: what it may call, how its certificate is called, and its limits."""
+    """A client: what it may call, what it has to show for it, and its limits."""
 
     allow: tuple[str, ...] = ()
     certificate: str | None = None
+    wss_user: str = ""
+    wss_certificate: str = ""
     rate: Annotated[float | None, Field(gt=0, le=1e6)] = None
     burst: Annotated[int | None, Field(ge=1, le=10**6)] = None
     in_flight: Annotated[int | None, Field(ge=1, le=10000)] = None

@@ -99,4 +99,4 @@ def _given(path: Iterable[str], value: object) -> str:
     """Say what was written; not where it may be a secret in the wrong place."""
     text = repr(value)
     short = text if len(text) <= 60 else f"{text[:57]}..."
-    return "" if "backend" in path else f", not {short}"
+    return "" if {"backend", "wss"} & set(path) else f", not {short}"

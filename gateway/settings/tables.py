@@ -13,6 +13,7 @@ from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
 from gateway.settings.values import Bytes, Name, Seconds, Table, is_http, is_origin, wrong
+from gateway.settings.wss_table import CallerWssTable
 
 Sender = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{1,64}|\*)$")]
 """A client's name; or an asterisk, for a listener that speaks for all of its own clients."""
@@ -29,6 +30,7 @@ class ServiceTable(Table):
     backend: BackendTable = BackendTable()
     validate_body: Annotated[bool, Field(alias="validate")] = True
     understands: tuple[str, ...] = ()
+    wss: CallerWssTable | None = None
 
     @field_validator("understands", mode="before")
     @classmethod

@@ -9,9 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import wsse
 from deployment import ROOT
 
 CORPUS = ROOT / "tests" / "attacks"
+SECURED = "secured"
+"""The service that asks its callers for WS-Security; else it is the warehouse."""
 _REPEATED = re.compile(rb"@@(\d+)\*(.*?)@@", re.DOTALL)
 _NOISE = 600_000
 """Bytes of noise in the place of ``@@noise@@``, written as twice as many hexadecimal digits."""
@@ -40,12 +43,20 @@ class Attack:
     content_encoding: str = ""
     queue_only: bool = False
     """No HTTP library sends it."""
+    why: str = ""
+    """What the operator is told of the cause, a regular expression: the caller is not."""
+    age: float = 0.0
+    """How many seconds ago it was made, where it is signed."""
+    twice: bool = False
+    """It passes, and is an attack when it comes again."""
 
     @property
     def body(self) -> bytes:
         data = _REPEATED.sub(_repeated, (CORPUS / self.file).read_bytes())
         noise = random.Random(7).randbytes(_NOISE).hex().encode() if b"@@noise@@" in data else b""
         data = data.replace(b"@@noise@@", noise)
+        if self.service == SECURED:
+            data = wsse.made(data, self.age)
         if self.encode != "utf-8":
             data = data.decode().encode(self.encode)
         for _ in range(self.gzip):

@@ -29,8 +29,9 @@ from deployment import CORPUS, ROOT, free_port
 from test_other_languages import LANGUAGES, go_without, is_installed
 
 from gateway.cli.application import app
-from gateway.errors import AddressingCode, FaultCode
+from gateway.errors import AddressingCode, FaultCode, NotSecured
 from gateway.settings import Settings, Table, from_values
+from gateway.soap import WSSE
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -56,6 +57,7 @@ CONTINUES = [
         "long-calls",
         "clients",
         "log-in-to-the-backend",
+        "ask-for-ws-security",
         "several-processes",  # the last: it stops what the others use
     )
 ]
@@ -509,6 +511,12 @@ def options_of(command: object) -> set[str]:
 def test_every_code_of_ws_addressing_is_in_the_reference():
     text = sections(DOCS / "reference" / "faults.md")["Codes of WS-Addressing"]
     assert {cells[0].strip("`") for cells in rows(text)} == {code.value for code in AddressingCode}
+
+
+def test_the_code_of_ws_security_is_in_the_reference():
+    text = sections(DOCS / "reference" / "faults.md")["The code of WS-Security"]
+    assert f"`{NotSecured.subcode}`" in text
+    assert f"`{WSSE}`" in text
 
 
 def test_every_fault_code_of_the_gateway_is_in_the_reference():

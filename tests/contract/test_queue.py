@@ -64,6 +64,19 @@ async def test_a_request_arrives_as_it_was_sent(queue):
     assert delivery.attempt == 1
 
 
+async def test_the_queue_tells_when_it_took_a_request_however_often_it_hands_it_out(queue):
+    """By its own clock, S3's in whole seconds; what the sender says of it is not believed."""
+    before = queue.clock()
+    await queue.send(request(arrived=1.0))
+    after = queue.clock()
+    await asyncio.sleep(1.1)
+    first = await take(queue)
+    assert before - 1.5 <= first.message.arrived <= after + 1.5
+    await first.retry(0)
+    second = await take(queue)
+    assert second.message.arrived == first.message.arrived
+
+
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_500_000])
 async def test_bodies_of_every_size_arrive_unchanged(queue, size):
     body = bytes(range(256)) * (size // 256 + 1)

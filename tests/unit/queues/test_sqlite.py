@@ -423,3 +423,17 @@ async def test_a_file_from_before_clients_took_turns_is_opened_and_has_turns(tmp
         indexes = {name for (name,) in now.execute("SELECT name FROM sqlite_master")}
     assert "turns" in indexes
     assert "waiting" not in indexes
+
+
+@pytest.mark.parametrize(
+    "written", ["{}", '{"gateway-arrived": "x"}', '{"gateway-arrived": "nan"}']
+)
+async def test_a_request_that_another_program_added_need_not_tell_when(path, written):
+    """Then nobody knows: whoever needs the time takes that of his own look."""
+    async with opened(path) as queue:
+        await queue.send(request())
+        with sqlite3.connect(path) as other:
+            other.execute("UPDATE requests SET properties=?", (written,))
+        other.close()
+        (delivery,) = await queue.receive(1, 5)
+        assert delivery.message.arrived is None

@@ -1,0 +1,68 @@
+"""What was shown once: a token or a signature that comes again, in another request, is a replay.
+
+A queue hands out a request more than once, and the listener's requests are admitted again by the
+gateway: the same request may show the same thing as often as it comes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from gateway.errors import NotSecured
+from gateway.message import Message
+
+log = logging.getLogger(__name__)
+
+MOST = 200_000
+"""Tokens that are remembered, at about 300 bytes each."""
+KEPT = 24 * 3600.0
+"""Seconds that a token is remembered: a request may wait as long in a queue before it is seen."""
+EARLY = 3600.0
+"""Seconds before which nothing should be forgotten for want of room; and between two warnings."""
+
+
+class Memory:
+    """The tokens that one process has seen. Threads may share it."""
+
+    def __init__(self, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+        self._warned = -EARLY
+
+    def note(self, tokens: Sequence[bytes], message: Message) -> None:
+        """Note the tokens of a request. Raises NotSecured where another request had one of them."""
+        owner = _owner(message)
+        with self._lock:
+            if any(self._seen.get(one, (0.0, owner))[1] != owner for one in tokens):
+                raise NotSecured("it was shown before, by another request: a replay")
+            now = self._clock()
+            for one in tokens:
+                self._seen.setdefault(one, (now, owner))
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        while self._seen:
+            since, _ = next(iter(self._seen.values()))
+            if len(self._seen) <= self._most and now - since < KEPT:
+                return
+            self._seen.popitem(last=False)
+            if now - since < EARLY and now - self._warned >= EARLY:
+                self._warned = now
+                log.warning(
+                    "WS-Security: over %d tokens came in an hour; the oldest of them"
+                    " could be shown again",
+                    self._most,
+                )
+
+
+def _owner(message: Message) -> bytes:
+    """Return what makes a request this one: who sent it, its id, its bytes."""
+    named = f"{message.sender}\n{message.id}\n".encode()
+    return hashlib.sha256(named + hashlib.sha256(message.body).digest()).digest()
