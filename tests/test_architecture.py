@@ -107,6 +107,7 @@ HOMES = {
         "gateway.queues.aws_http",
         "gateway.queues.published",
     },
+    "cryptography": {"gateway.admission.x509"},
     "jinja2": {"gateway.stubs.templating"},
     "lxml": {
         "gateway.soap",
@@ -139,8 +140,7 @@ HOMES = {
     "tomllib": {"gateway.settings"},
     "typer": {"gateway.cli"},
     "uvloop": {"gateway.cli"},
-    # What callers sign is verified on one side, what the gateway signs is made on the other.
-    "xmlsec": {"gateway.admission.wss_keys", "gateway.backends.wss"},
+    "xmlsec": {"gateway.backends.wss"},
     "zeep": {
         "gateway.contract.zeep_model",
         "gateway.backends.forward",

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lxml import etree
 
@@ -25,9 +26,12 @@ from gateway.admission.wss_header import (
     referred,
 )
 from gateway.admission.wss_key_info import named
-from gateway.admission.wss_keys import Signer, Signers
+from gateway.admission.wss_keys import Signers
 from gateway.errors import NotSecured
 from gateway.soap import Element, Envelope
+
+if TYPE_CHECKING:
+    from gateway.admission.x509 import Signer
 
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 _MORE, _ENC = "http://www.w3.org/2001/04/xmldsig-more#", "http://www.w3.org/2001/04/xmlenc#"

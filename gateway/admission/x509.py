@@ -1,110 +1,113 @@
-"""What a certificate says of itself, as far as WS-Security needs it (RFC 5280, section 4.1).
+"""Certificates that callers sign with, and whether a signature is by the key of one.
 
-For certificates that the settings name: what a message holds is compared with these, byte by byte,
-and never read.
+The home of cryptography: it is asked about bytes and a key, and about nothing else. It follows no
+reference, and picks no key and no algorithm by what a message says.
 """
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import re
-import ssl
-from collections.abc import Iterator
+import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-_VERSION, _EXTENSIONS = 0xA0, 0xA3
-_UTC_TIME = 0x17
-_KEY_ID = bytes.fromhex("0603551d0e")
-"""The extension SubjectKeyIdentifier, as an object identifier in DER."""
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import (
+    Certificate,
+    ExtensionNotFound,
+    SubjectKeyIdentifier,
+    load_pem_x509_certificates,
+)
+
+SHORTEST = 2048
+"""Bits of an RSA key, at least (NIST SP 800-131A)."""
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "SHA1": hashes.SHA1(),  # noqa: S303  # where the settings say so
+    "SHA256": hashes.SHA256(),
+    "SHA384": hashes.SHA384(),
+    "SHA512": hashes.SHA512(),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A certificate; times in seconds since the epoch."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """A certificate that callers may sign with; times in seconds since the epoch."""
 
+    file: Path
+    """The file that it is in."""
+    key: RSAPublicKey | EllipticCurvePublicKey
     der: bytes
     serial: int
     not_before: float
     not_after: float
     key_id: bytes
     """Its SubjectKeyIdentifier; where it has none, the SHA-1 of its key (RFC 5280, 4.2.1.2)."""
-
-    @property
-    def thumbprint(self) -> bytes:
-        """Return the SHA-1 that WS-Security 1.1 names certificates by: a name, and no proof."""
-        return hashlib.sha1(self.der, usedforsecurity=False).digest()
+    thumbprint: bytes
+    """The SHA-1 that WS-Security 1.1 names certificates by: a name, and no proof."""
 
     def is_valid(self, now: float) -> bool:
         return self.not_before <= now <= self.not_after
 
+    def verify(self, data: bytes, algorithm: str, value: bytes) -> bool:
+        """Tell whether a signature of these bytes is right; ``algorithm`` is like RSA_SHA256."""
+        kind, _, name = algorithm.partition("_")
+        try:
+            if isinstance(self.key, RSAPublicKey) and kind == "RSA":
+                self.key.verify(value, data, PKCS1v15(), _HASHES[name])
+                return True
+            if isinstance(self.key, EllipticCurvePublicKey) and kind == "ECDSA":
+                self.key.verify(_in_der(self.key, value), data, ECDSA(_HASHES[name]))
+                return True
+        except InvalidSignature:
+            pass
+        return False
 
-@dataclass(frozen=True, slots=True)
-class _Value:
-    tag: int
-    content: bytes
-    whole: bytes
+
+def _in_der(key: EllipticCurvePublicKey, value: bytes) -> bytes:
+    """Return a signature as cryptography has it: XML has both numbers one behind the other.
+
+    Raises InvalidSignature for another length than they have (RFC 4050, section 3.3).
+    """
+    size = (key.key_size + 7) // 8
+    if len(value) != 2 * size:
+        raise InvalidSignature
+    return encode_dss_signature(int.from_bytes(value[:size]), int.from_bytes(value[size:]))
 
 
-def certificates(pem: str) -> list[Certificate]:
-    """Return every certificate of a text in PEM. Raises ValueError for what is none."""
-    return [_certificate(ssl.PEM_cert_to_DER_cert(one)) for one in _PEM.findall(pem)]
-
-
-def _certificate(der: bytes) -> Certificate:
+def read_signers(file: Path, pem: bytes) -> Sequence[Signer]:
+    """Return the certificates of a file. Raises ValueError for what cannot be used."""
     try:
-        (outer,) = _values(der)
-        signed, *_ = _values(outer.content)
-        fields = [one for one in _values(signed.content) if one.tag != _VERSION]
-        serial, _, _, validity, _, key = fields[:6]
-        not_before, not_after = map(_seconds, _values(validity.content))
-        extensions = next((one for one in fields[6:] if one.tag == _EXTENSIONS), None)
-        return Certificate(
-            der=der,
-            serial=int.from_bytes(serial.content, signed=True),
-            not_before=not_before,
-            not_after=not_after,
-            key_id=(_key_id(extensions) if extensions else b"") or _hash_of_key(key),
-        )
-    except (IndexError, UnicodeDecodeError) as error:
-        raise ValueError("it is no certificate") from error
+        return [_signer(file, one) for one in load_pem_x509_certificates(pem)]
+    except (UnsupportedAlgorithm, binascii.Error) as error:
+        raise ValueError("its key is of another kind") from error
 
 
-def _values(data: bytes) -> Iterator[_Value]:
-    """Yield the values that stand one behind another (X.690, section 8.1)."""
-    at = 0
-    while at < len(data):
-        length, begin = data[at + 1], at + 2
-        if length & 0x80:
-            begin += length & 0x7F
-            length = int.from_bytes(data[at + 2 : begin])
-        end = begin + length
-        if end > len(data):
-            raise ValueError("it is cut off")
-        yield _Value(data[at], data[begin:end], data[at:end])
-        at = end
+def _signer(file: Path, certificate: Certificate) -> Signer:
+    key = certificate.public_key()
+    if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
+        raise ValueError("its key is of another kind")
+    if isinstance(key, RSAPublicKey) and key.key_size < SHORTEST:
+        raise ValueError("its key is too short")
+    return Signer(
+        file=file,
+        key=key,
+        der=certificate.public_bytes(Encoding.DER),
+        serial=certificate.serial_number,
+        not_before=certificate.not_valid_before_utc.timestamp(),
+        not_after=certificate.not_valid_after_utc.timestamp(),
+        key_id=_key_id(certificate, key),
+        thumbprint=certificate.fingerprint(hashes.SHA1()),  # noqa: S303  # a name
+    )
 
 
-def _seconds(time: _Value) -> float:
-    """Return a time; years of two digits are those up to 2049 (RFC 5280, section 4.1.2.5.1)."""
-    text = time.content.decode("ascii")
-    if time.tag == _UTC_TIME:
-        text = ("19" if text[:2] >= "50" else "20") + text
-    moment = datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ")
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
-
-
-def _key_id(extensions: _Value) -> bytes:
-    (listed,) = _values(extensions.content)
-    for extension in _values(listed.content):
-        name, *_, value = _values(extension.content)
-        if name.whole == _KEY_ID:
-            (inner,) = _values(value.content)
-            return inner.content
-    return b""
-
-
-def _hash_of_key(key: _Value) -> bytes:
-    _, bits = _values(key.content)
-    return hashlib.sha1(bits.content[1:], usedforsecurity=False).digest()
+def _key_id(certificate: Certificate, key: RSAPublicKey | EllipticCurvePublicKey) -> bytes:
+    try:
+        return certificate.extensions.get_extension_for_class(SubjectKeyIdentifier).value.digest
+    except ExtensionNotFound:
+        return SubjectKeyIdentifier.from_public_key(key).digest

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from gateway.admission import wss_replay
 from gateway.admission.wss_header import moment
-from gateway.admission.x509 import certificates
+from gateway.admission.x509 import read_signers
 from gateway.errors import ConfigurationError, NotSecured, Refused
 from gateway.message import Message
 from gateway.soap import WSSE, fault
@@ -47,7 +48,8 @@ def named_by(how: bytes) -> bytes:
 
 
 def signer():
-    (found,) = certificates(wsse.keys(wsse.SIGNER).certificate.read_text())
+    file = wsse.keys(wsse.SIGNER).certificate
+    (found,) = read_signers(file, file.read_bytes())
     return found
 
 
@@ -128,10 +130,16 @@ def test_elliptic_curves_and_longer_hashes_are_accepted(tmp_path, size):
         b"@@certificate@@", curve.text
     )
     unsigned = wsse.made(template.replace(b"@@signature@@", b"HERE"))
-    signed = unsigned.replace(b"HERE", curve.signature(unsigned, f"ECDSA_SHA{size}"))
-    assert wsse.gate(certificates=[str(certificate)]).admit(
-        Message(body=signed, content_type="text/xml")
-    )
+    value = curve.signature(unsigned, f"ECDSA_SHA{size}")
+    gate = wsse.gate(certificates=[str(certificate)])
+    raw = base64.b64decode(value)
+    for other in (raw[:-1], raw + b"\0", raw[32:] + raw[:32], b"\0" * 64, b""):
+        wrong = unsigned.replace(b"HERE", base64.b64encode(other))
+        assert "not by the certificate" in refusal(
+            gate, Message(body=wrong, content_type="text/xml")
+        )
+    signed = unsigned.replace(b"HERE", value)
+    assert gate.admit(Message(body=signed, content_type="text/xml"))
 
 
 def test_sha_1_is_accepted_where_the_settings_say_so():
@@ -473,8 +481,18 @@ def test_a_file_that_holds_no_certificate_stops_the_start(tmp_path, text):
         wsse.gate(certificates=[str(tmp_path / "missing.pem")])
 
 
-def test_without_xmlsec_the_start_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "xmlsec", None)
+def test_a_short_key_stops_the_start(tmp_path):
+    key = ("-newkey", "rsa:1024", "-nodes", "-keyout", tmp_path / "key.pem")
+    made = ("openssl", "req", "-x509", *key, "-subj", "/CN=short", "-out", tmp_path / "short.pem")
+    subprocess.run(made, check=True, capture_output=True)
+    with pytest.raises(ConfigurationError, match=r"short\.pem .* RSA of at least 2048 bits"):
+        wsse.gate(certificates=[str(tmp_path / "short.pem")])
+
+
+def test_without_cryptography_the_start_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    monkeypatch.delitem(sys.modules, "gateway.admission.x509")
     with pytest.raises(ConfigurationError, match=r"pip install 'soap-queue-gateway\[wss\]'"):
         wsse.gate()
     assert wsse.gate(either=False, certificates=[]).admit(message(USER))
