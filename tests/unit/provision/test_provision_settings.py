@@ -21,7 +21,7 @@ LEAST = {"queue": "s3://orders", "services": {"orders": {"wsdl": "orders.wsdl"}}
         ({"cors_origins": "https://a.example"}, "provision.cors_origins: must be a list"),
         ({"kms_key": "alias/orders"}, "provision.kms_key: is no ARN of a key"),
         ({"quarantine_days": 9}, "provision.quarantine_days: is not a key of this file"),
-        ({"dead_letter_receives": 1001}, "provision.dead_letter_receives: input should be less"),
+        ({"dead_letter_receives": 1001}, "provision.dead_letter_receives: must be 1000 or less"),
         (
             {"origins": []},
             "provision.origins: is not a key of this file: did you mean cors_origins",
@@ -47,8 +47,8 @@ def test_good_values_are_taken():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"days": 0}, "quarantine.days: input should be greater than"),
-        ({"bytes": 1000}, "quarantine.bytes: input should be greater than"),
+        ({"days": 0}, "quarantine.days: must be 1 or more"),
+        ({"bytes": 1000}, "quarantine.bytes: must be 1048576 or more"),
     ],
 )
 def test_bounds_of_the_quarantine_that_cannot_be_meant_are_told(values, says):
