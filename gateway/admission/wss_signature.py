@@ -144,13 +144,17 @@ def _canonical(element: Element, method: Element) -> bytes:
     """Return the exclusive canonical form of an element. Raises NotSecured for any other."""
     if _algorithm(method) != EXCLUSIVE:
         raise NotSecured("another form than exclusive canonical XML is asked for")
-    written = etree.tostring(
-        element,
-        method="c14n",
-        exclusive=True,
-        with_comments=False,
-        inclusive_ns_prefixes=_prefixes(method),
-    )
+    prefixes = _prefixes(method)
+    try:
+        written = etree.tostring(
+            element,
+            method="c14n",
+            exclusive=True,
+            with_comments=False,
+            inclusive_ns_prefixes=prefixes,
+        )
+    except etree.C14NError as error:  # a namespace that is no absolute URI (section 1.3 of C14N)
+        raise NotSecured("what is signed has no canonical form") from error
     assert isinstance(written, bytes)  # in this form, always
     return written
 
