@@ -26,6 +26,7 @@ from gateway.admission.wss_header import (
 )
 from gateway.admission.wss_key_info import named
 from gateway.admission.wss_keys import Signer, Signers
+from gateway.admission.wss_types import check_types
 from gateway.errors import NotSecured
 from gateway.soap import Element, Envelope
 
@@ -123,9 +124,11 @@ def _covered(reference: Element, envelope: Envelope, algorithms: Algorithms) -> 
     digest = _accepted(method, algorithms.digests)
     element = referred(envelope, reference.get("URI", ""))
     check_plain(element, "what is signed")
-    made = hashlib.new(digest, _canonical(element, transform), usedforsecurity=False).digest()
+    canonical = _canonical(element, transform)
+    made = hashlib.new(digest, canonical, usedforsecurity=False).digest()
     if not hmac.compare_digest(made, decoded(value)):
         raise NotSecured("an element is not what was signed")
+    check_types(element, canonical)
     return element
 
 
