@@ -120,10 +120,10 @@ def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Mes
     message = from_properties(
         properties, stored.body, id=id, sender=sender, interrupted=interrupted
     )
-    return taken(message, _written(stored))
+    return taken(message, written(stored))
 
 
-def _written(stored: Stored) -> float | None:
+def written(stored: Stored) -> float | None:
     """Return when the store says that it took an object whole; None where it does not say.
 
     Of one that came in parts it says when the first was announced (S3 user guide, "System-defined
