@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from lxml import etree
 
@@ -46,6 +47,9 @@ _PARTS = [f"{{{DS}}}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInf
 _COVERS = [f"{{{DS}}}{name}" for name in ("Transforms", "DigestMethod", "DigestValue")]
 REFERENCES = 8
 """Of a signature, at most."""
+ELEMENTS = 64
+"""Of a SignedInfo, at most: as much as so many references have. Its canonical form is made before
+it is known who signed."""
 PREFIXES = 64
 """Of an InclusiveNamespaces, at most."""
 
@@ -98,6 +102,8 @@ def _signed_info(info: Element) -> tuple[Element, list[Element]]:
     names = ["CanonicalizationMethod", "SignatureMethod", *["Reference"] * count]
     if not 0 < count <= REFERENCES:
         raise NotSecured(f"the signature has no reference, or over {REFERENCES}")
+    if next(islice(info.iter(), ELEMENTS, None), None) is not None:
+        raise NotSecured(f"the SignedInfo holds over {ELEMENTS} elements")
     _, method, *references = only(info, *(f"{{{DS}}}{name}" for name in names))
     return method, references
 

@@ -170,6 +170,13 @@ def test_the_namespaces_that_a_signature_includes_are_part_of_what_is_signed(gat
     assert gate.admit(replace(one, body=body))
 
 
+def test_of_a_signature_that_is_by_nobody_no_large_form_is_made(gate):
+    end = b"</d:Reference></d:SignedInfo>"  # in front of it are 13 elements
+    for more, cause in ((51, "not by the certificate"), (52, "holds over 64 elements")):
+        template = SIGNED.replace(b"@@signature@@", b"QUJD").replace(end, b"<a/>" * more + end)
+        assert cause in refusal(gate, message(template))
+
+
 # When it counts
 
 
