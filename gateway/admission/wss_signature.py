@@ -32,6 +32,7 @@ from gateway.errors import NotSecured
 from gateway.soap import Element, Envelope
 
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+_XML = "{http://www.w3.org/XML/1998/namespace}"
 _MORE, _ENC = "http://www.w3.org/2001/04/xmldsig-more#", "http://www.w3.org/2001/04/xmlenc#"
 _DIGESTS = {
     f"{_ENC}sha256": "sha256",
@@ -93,6 +94,7 @@ def verified(
     # Only now, for who signed is known: the work of it is not everybody's to have done.
     covered = [_covered(one, envelope, algorithms) for one in references]
     _check_covered(covered, envelope, header)
+    _check_around(envelope)
     return Signed(signer, hashlib.sha256(b"signature\n" + data).digest())
 
 
@@ -147,6 +149,17 @@ def _check_covered(covered: list[Element], envelope: Envelope, header: SecurityH
     parents = (envelope.header, header.block)
     if any(one.getparent() not in parents for one in covered if one is not envelope.body):
         raise NotSecured("the signature covers what is neither the Body nor a header")
+
+
+def _check_around(envelope: Envelope) -> None:
+    """Refuse what would count for signed elements, and is signed by nobody: it is around them.
+
+    Exclusive canonical XML takes over no attribute (section 1.1): an ``xml:base`` on the Envelope
+    would be another one for the whole Body. SOAP's own encodingStyle is left: PHP has it there.
+    """
+    around = [one for one in (envelope.root, envelope.header) if one is not None]
+    if any(name.startswith(_XML) for one in around for name in map(str, one.attrib)):
+        raise NotSecured("an attribute such as xml:base is around what is signed")
 
 
 def _canonical(element: Element, method: Element) -> bytes:
