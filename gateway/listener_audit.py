@@ -54,7 +54,7 @@ def audited(write: Write, tally: Tally, nobody: str) -> Middleware:
 
         def note(refusal: _Refusal) -> None:
             is_strangers = CLIENT not in request and (refusal.is_at_door or not nobody)
-            if is_strangers and not tally.has_line():
+            if is_strangers and not tally.take_line():
                 tally.note(What.CALLS, request.remote or "")
             else:
                 _write(write, {**_told(request, refusal, nobody), "ms": _since(began)})

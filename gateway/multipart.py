@@ -26,6 +26,7 @@ HEAD = 8 << 10
 """How many parts a message may have, and how many bytes the headers of each."""
 
 NO_PARTS = "The multipart message has no parts, or its boundary is not the announced one."
+PACKED = "The envelope's part must not be packed: send it as 8bit or binary."
 _END = re.compile(rb"(--)?[ \t]*(?=\r\n|\Z)")
 _FOLD = re.compile(rb"\r\n[ \t]+")
 
@@ -129,6 +130,19 @@ def root_span(body: bytes, content_type: str) -> tuple[int, int] | None:
     except Refused:
         return None
     return None
+
+
+def envelope_span(body: bytes, content_type: str) -> tuple[int, int]:
+    """Return where the envelope of any message begins and ends, to change it there.
+
+    Raises Refused where it is packed, or is not found.
+    """
+    if not is_multipart(content_type):
+        return 0, len(body)
+    begin, end = root_span(body, content_type) or (0, 0)
+    if split(body, content_type)[0].body != body[begin:end]:
+        raise Refused(PACKED, check=Check.MULTIPART)
+    return begin, end
 
 
 def _sections(body: bytes, content_type: str) -> Iterator[_Section]:

@@ -115,6 +115,7 @@ HOMES = {
         "gateway.contract",
         "gateway.admission.wss_header",
         "gateway.admission.wss_signature",
+        "gateway.admission.wss_types",
         "gateway.backends.faults",
         "gateway.backends.hosted",
         "gateway.backends.wss",

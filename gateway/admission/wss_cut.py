@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from xml.parsers import expat
 
-from gateway.errors import Refused
 from gateway.message import Message
-from gateway.multipart import is_multipart, root_span, split
-from gateway.reasons import Check
+from gateway.multipart import envelope_span
 
-PACKED = "The envelope's part must not be packed: send it as 8bit or binary."
 _BLOCK = 3
 """How deep a header block is: inside of Header, inside of Envelope."""
 
@@ -19,12 +16,8 @@ def without_block(message: Message, number: int) -> bytes:
 
     Raises Refused where the envelope is packed inside of a multipart message.
     """
-    body, content_type = message.body, message.content_type
-    begin, end = 0, len(body)
-    if is_multipart(content_type):
-        begin, end = root_span(body, content_type) or (0, 0)
-        if split(body, content_type)[0].body != body[begin:end]:
-            raise Refused(PACKED, check=Check.MULTIPART)
+    body = message.body
+    begin, end = envelope_span(body, message.content_type)
     first, last = _Block(number).span(body[begin:end])
     return body[: begin + first] + body[begin + last :]
 

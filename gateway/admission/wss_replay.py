@@ -20,8 +20,9 @@ log = logging.getLogger(__name__)
 
 MOST = 200_000
 """Tokens that are remembered, at about 300 bytes each."""
-KEPT = 24 * 3600.0
-"""Seconds that a token is remembered: a request may wait as long in a queue before it is seen."""
+LONGEST_WAIT = 24 * 3600.0
+"""Seconds that a token is remembered after it is too old to be shown anew: what came in time may
+wait as long in a queue before it is seen."""
 EARLY = 3600.0
 """Seconds before which nothing should be forgotten for want of room; and between two warnings."""
 
@@ -29,7 +30,15 @@ EARLY = 3600.0
 class Memory:
     """The tokens that one process has seen. Threads may share it."""
 
-    def __init__(self, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        fresh: float = 0.0,
+        *,
+        most: int = MOST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``fresh`` is for how many seconds a token can be shown, at most."""
+        self._kept = fresh + LONGEST_WAIT
         self._most = most
         self._clock = clock
         self._lock = threading.Lock()
@@ -50,7 +59,7 @@ class Memory:
     def _forget(self, now: float) -> None:
         while self._seen:
             since, _ = next(iter(self._seen.values()))
-            if len(self._seen) <= self._most and now - since < KEPT:
+            if len(self._seen) <= self._most and now - since < self._kept:
                 return
             self._seen.popitem(last=False)
             if now - since < EARLY and now - self._warned >= EARLY:
@@ -63,6 +72,6 @@ class Memory:
 
 
 def _owner(message: Message) -> bytes:
-    """Return what makes a request this one: who sent it, its id, its bytes."""
-    named = f"{message.sender}\n{message.id}\n".encode()
+    """Return what makes a request this one: who sent it, its id, the service, its bytes."""
+    named = f"{message.sender}\n{message.id}\n{message.target_service}\n".encode()
     return hashlib.sha256(named + hashlib.sha256(message.body).digest()).digest()

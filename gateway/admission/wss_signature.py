@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -27,6 +28,7 @@ from gateway.admission.wss_header import (
 )
 from gateway.admission.wss_key_info import named
 from gateway.admission.wss_keys import Signers
+from gateway.admission.wss_types import check_types
 from gateway.errors import NotSecured
 from gateway.soap import Element, Envelope
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from gateway.admission.x509 import Signer
 
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+_XML = "{http://www.w3.org/XML/1998/namespace}"
 _MORE, _ENC = "http://www.w3.org/2001/04/xmldsig-more#", "http://www.w3.org/2001/04/xmlenc#"
 _DIGESTS = {
     f"{_ENC}sha256": "sha256",
@@ -49,6 +52,9 @@ _PARTS = [f"{{{DS}}}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInf
 _COVERS = [f"{{{DS}}}{name}" for name in ("Transforms", "DigestMethod", "DigestValue")]
 REFERENCES = 8
 """Of a signature, at most."""
+ELEMENTS = 64
+"""Of a SignedInfo, at most: as much as so many references have. Its canonical form is made before
+it is known who signed."""
 PREFIXES = 64
 """Of an InclusiveNamespaces, at most."""
 
@@ -92,6 +98,7 @@ def verified(
     # Only now, for who signed is known: the work of it is not everybody's to have done.
     covered = [_covered(one, envelope, algorithms) for one in references]
     _check_covered(covered, envelope, header)
+    _check_around(envelope)
     return Signed(signer, hashlib.sha256(b"signature\n" + data).digest())
 
 
@@ -101,6 +108,8 @@ def _signed_info(info: Element) -> tuple[Element, list[Element]]:
     names = ["CanonicalizationMethod", "SignatureMethod", *["Reference"] * count]
     if not 0 < count <= REFERENCES:
         raise NotSecured(f"the signature has no reference, or over {REFERENCES}")
+    if next(islice(info.iter(), ELEMENTS, None), None) is not None:
+        raise NotSecured(f"the SignedInfo holds over {ELEMENTS} elements")
     _, method, *references = only(info, *(f"{{{DS}}}{name}" for name in names))
     return method, references
 
@@ -127,9 +136,11 @@ def _covered(reference: Element, envelope: Envelope, algorithms: Algorithms) -> 
     digest = _accepted(method, algorithms.digests)
     element = referred(envelope, reference.get("URI", ""))
     check_plain(element, "what is signed")
-    made = hashlib.new(digest, _canonical(element, transform), usedforsecurity=False).digest()
+    canonical = _canonical(element, transform)
+    made = hashlib.new(digest, canonical, usedforsecurity=False).digest()
     if not hmac.compare_digest(made, decoded(value)):
         raise NotSecured("an element is not what was signed")
+    check_types(element, canonical)
     return element
 
 
@@ -144,17 +155,32 @@ def _check_covered(covered: list[Element], envelope: Envelope, header: SecurityH
         raise NotSecured("the signature covers what is neither the Body nor a header")
 
 
+def _check_around(envelope: Envelope) -> None:
+    """Refuse what would count for signed elements, and is signed by nobody: it is around them.
+
+    Exclusive canonical XML takes over no attribute (section 1.1): an ``xml:base`` on the Envelope
+    would be another one for the whole Body. SOAP's own encodingStyle is left: PHP has it there.
+    """
+    around = [one for one in (envelope.root, envelope.header) if one is not None]
+    if any(name.startswith(_XML) for one in around for name in map(str, one.attrib)):
+        raise NotSecured("an attribute such as xml:base is around what is signed")
+
+
 def _canonical(element: Element, method: Element) -> bytes:
     """Return the exclusive canonical form of an element. Raises NotSecured for any other."""
     if _algorithm(method) != EXCLUSIVE:
         raise NotSecured("another form than exclusive canonical XML is asked for")
-    written = etree.tostring(
-        element,
-        method="c14n",
-        exclusive=True,
-        with_comments=False,
-        inclusive_ns_prefixes=_prefixes(method),
-    )
+    prefixes = _prefixes(method)
+    try:
+        written = etree.tostring(
+            element,
+            method="c14n",
+            exclusive=True,
+            with_comments=False,
+            inclusive_ns_prefixes=prefixes,
+        )
+    except etree.C14NError as error:  # a namespace that is no absolute URI (section 1.3 of C14N)
+        raise NotSecured("what is signed has no canonical form") from error
     assert isinstance(written, bytes)  # in this form, always
     return written
 

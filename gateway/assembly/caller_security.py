@@ -23,7 +23,8 @@ def caller_security(settings: Settings, clock: Clock) -> dict[str, CallerSecurit
     ConfigurationError.
     """
     _check_bound(settings)
-    memory = Memory()
+    tables = [one.wss for one in settings.services.values() if one.wss is not None]
+    memory = Memory(max((one.window + one.skew for one in tables), default=0.0))
     return {name: _security(settings, name, memory, clock) for name in settings.services}
 
 

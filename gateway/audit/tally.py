@@ -59,8 +59,8 @@ class Tally:
         counts = self._counts[what]
         counts[peer if peer in counts or len(counts) < PEERS else ""] += 1
 
-    def has_line(self) -> bool:
-        """Tell whether one more call of nobody may have a line of its own."""
+    def take_line(self) -> bool:
+        """Take a line of those for calls of nobody in this interval; tell whether one was left."""
         self._lines += 1
         return self._lines <= LINES
 

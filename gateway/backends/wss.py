@@ -24,7 +24,7 @@ from zeep.wsse.utils import get_security_header, get_timestamp
 
 from gateway.backend import Call
 from gateway.errors import ConfigurationError, FaultError, Refused
-from gateway.multipart import is_multipart, parameter, root_span, split
+from gateway.multipart import envelope_span, parameter
 from gateway.reasons import Check
 from gateway.secret import Secret, changes
 from gateway.soap import XOP_INCLUDE, Element, SoapVersion, parser
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 LARGE = 64 << 10
 """Bytes from which on a message is changed in a thread; one that is signed always is."""
 INSTALL = "install it with: pip install 'soap-queue-gateway[wss]'"
-PACKED = "The envelope's part must not be packed: send it as 8bit or binary."
 ATTACHED = "A message with xop:Include cannot be signed on its way: send it without attachments."
 FAILED = "The gateway could not sign the request. Its operator finds the cause in the log."
 _SECURITY, _ID = f"{{{ns.WSSE}}}Security", f"{{{ns.WSU}}}Id"
@@ -74,12 +73,8 @@ class Security:
 
     def apply(self, call: Call) -> bytes:
         """Do it, and block."""
-        body, content_type = call.message.body, call.message.content_type
-        begin, end = 0, len(body)
-        if is_multipart(content_type):
-            begin, end = root_span(body, content_type) or (0, 0)
-            if split(body, content_type)[0].body != body[begin:end]:
-                raise Refused(PACKED, check=Check.CONTENT_ENCODING)
+        body = call.message.body
+        begin, end = envelope_span(body, call.message.content_type)
         encoding = parameter(call.envelope.content_type, "charset") or "utf-8"
         envelope = self._with_header(body[begin:end], call.envelope.version, encoding)
         return body[:begin] + envelope + body[end:]

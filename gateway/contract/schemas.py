@@ -1,4 +1,4 @@
-"""Checks the Body of a request against the contract's own XML Schema."""
+"""Checks Body and declared header blocks of a request against the contract's own XML Schema."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ _HEADER_REFUSED = "A header block does not follow the contract"
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-"
 _OTHERS = (*WS_ADDRESSING, f"{_WSS}secext-1.0.xsd")
 """Namespaces of headers that have checks and rules of their own, wider than their schemas."""
-
-
 _MARKS = {SoapVersion.V11.namespace, SoapVersion.V12.namespace, f"{_WSS}utility-1.0.xsd"}
 """Namespaces of attributes that any header block may have: of SOAP, and the Id of signed ones."""
 

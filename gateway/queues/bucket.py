@@ -120,15 +120,21 @@ def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Mes
     message = from_properties(
         properties, stored.body, id=id, sender=sender, interrupted=interrupted
     )
-    return taken(message, _written(stored.modified))
+    return taken(message, written(stored))
 
 
-def _written(modified: str) -> float | None:
-    """Return when the store says that it wrote an object: no client can date its own."""
+def written(stored: Stored) -> float | None:
+    """Return when the store says that it took an object whole; None where it does not say.
+
+    Of one that came in parts it says when the first was announced (S3 user guide, "System-defined
+    object metadata"): a client could announce today what it sends tomorrow. Their ETags have a
+    hyphen, and how many parts there were.
+    """
     try:
-        return parsedate_to_datetime(modified).timestamp()
+        modified = parsedate_to_datetime(stored.modified).timestamp()
     except ValueError:
         return None
+    return None if "-" in stored.etag else modified
 
 
 def _properties(metadata: Mapping[str, str]) -> dict[str, str]:

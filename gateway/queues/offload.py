@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.errors import IdTaken, QueueUnavailable
 from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
-from gateway.queues.bucket import Keys, Name
+from gateway.queues.bucket import Keys, Name, written
 from gateway.queues.s3_store import Forbidden, IfAbsent, Occupied, S3Store
 from gateway.queues.sqs_attributes import check, value
 from gateway.queues.sqs_client import Attribute, Outgoing
@@ -35,6 +35,15 @@ class Pointer:
 
     bucket: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A body that was kept in the bucket."""
+
+    text: str
+    written: float | None
+    """When, as the store says; None where it does not."""
 
 
 class BadPointer(ValueError):
@@ -149,7 +158,7 @@ class Payloads:
             raise BadPointer(f"its body of {declared_size(attributes)} bytes is over the limit")
         return pointer.key
 
-    async def read(self, key: str) -> str:
+    async def read(self, key: str) -> Payload:
         """Return a body. Raises PayloadGone, BadPointer, QueueUnavailable."""
         stored = await self._store.get(key)
         if stored is None:
@@ -157,7 +166,7 @@ class Payloads:
         if len(stored.body) > self._limit:
             raise BadPointer(f"its body of {len(stored.body)} bytes is over the limit")
         try:
-            return stored.body.decode("utf-8")
+            return Payload(stored.body.decode("utf-8"), written(stored))
         except UnicodeDecodeError as error:
             raise BadPointer("the object that it points to is not UTF-8 text") from error
 

@@ -118,7 +118,7 @@ class SqsEntry:
         if self._identity.refusal:
             return self._unreadable(self._identity.refusal)
         try:
-            body = await self._body()
+            body, arrived = await self._read()
         except BadPointer as error:
             return self._unreadable(str(error))
         except PayloadGone as error:
@@ -133,17 +133,25 @@ class SqsEntry:
             interrupted=interrupted or doubted,
             strict=self._counter.strict,
         )
-        return taken(message, self.received.sent or None)
+        return taken(message, arrived)
 
-    async def _body(self) -> str:
+    async def _read(self) -> tuple[str, float | None]:
+        """Return the body, and since when all of it was there: its pointer may be the older one.
+
+        Raises BadPointer, PayloadGone, QueueUnavailable.
+        """
         received, payloads = self.received, self._counter.payloads
+        sent = received.sent or None
         if not is_pointer(received.attributes):
-            return received.body
+            return received.body, sent
         if payloads is None:
             raise BadPointer("it points to S3, and this queue has no bucket (?replies=)")
         client = self._identity.tag.client if self._identity.is_own else ""
         self._payload = payloads.followed(received.body, received.attributes, client)
-        return await payloads.read(self._payload)
+        payload = await payloads.read(self._payload)
+        if sent is None or payload.written is None:
+            return payload.text, None
+        return payload.text, max(sent, payload.written)
 
     def _unreadable(self, reason: str) -> Unreadable:
         sender, id = self.name

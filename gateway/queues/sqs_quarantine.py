@@ -86,7 +86,7 @@ class SqsQuarantine:
         try:
             if is_pointer(attributes) and self._payloads is not None:
                 key = self._payloads.followed(body, attributes, "")
-                body = await self._payloads.read(key)
+                body = (await self._payloads.read(key)).text
         except (BadPointer, PayloadGone) as error:
             raise Refused(f"Its body cannot be had: {error}.") from error
         message = from_sqs(body, attributes, held.tag)

@@ -179,6 +179,13 @@ def test_the_namespaces_that_a_signature_includes_are_part_of_what_is_signed(gat
     assert gate.admit(replace(one, body=body))
 
 
+def test_of_a_signature_that_is_by_nobody_no_large_form_is_made(gate):
+    end = b"</d:Reference></d:SignedInfo>"  # in front of it are 13 elements
+    for more, cause in ((51, "not by the certificate"), (52, "holds over 64 elements")):
+        template = SIGNED.replace(b"@@signature@@", b"QUJD").replace(end, b"<a/>" * more + end)
+        assert cause in refusal(gate, message(template))
+
+
 # When it counts
 
 
@@ -273,12 +280,16 @@ def test_the_oldest_are_forgotten_for_want_of_room_and_the_operator_is_told_once
     assert caplog.text.count("could be shown again") == 1
 
 
-def test_what_is_a_day_old_is_forgotten():
+def test_what_has_been_too_old_to_be_shown_for_a_day_is_forgotten_and_not_before():
     now = [0.0]
-    memory = wss_replay.Memory(clock=lambda: now[0])
+    memory = wss_replay.Memory(300.0, clock=lambda: now[0])
     one, other = (Message(body=b"", content_type="", id=f"{n:026d}") for n in range(2))
     memory.note([b"x"], one)
-    now[0] = wss_replay.KEPT + 1
+    now[0] = wss_replay.LONGEST_WAIT + 299
+    memory.note([b"y"], one)
+    with pytest.raises(NotSecured):
+        memory.note([b"x"], other)
+    now[0] += 2
     memory.note([b"y"], one)
     memory.note([b"x"], other)
 

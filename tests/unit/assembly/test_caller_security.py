@@ -7,6 +7,7 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import attacks
@@ -22,7 +23,7 @@ from gateway.assembly.posture import Role, posture
 from gateway.audit.record import nowhere
 from gateway.cli.check_backend import secret_findings
 from gateway.errors import ConfigurationError, NotSecured
-from gateway.message import Message
+from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue, State
 from gateway.settings import from_values
 
@@ -91,12 +92,12 @@ def test_a_client_has_to_show_what_is_its_own(folder):
 
 def test_what_was_shown_to_one_service_is_of_no_use_at_another(folder):
     both = gates(configured(folder, orders=BOTH, billing=BOTH))
-    one = sent(USER, "alice")
+    one = replace(sent(USER, "alice"), target_service="orders")
     assert both["orders"].admit(one)
-    again = Message(body=one.body, content_type="text/xml", sender="alice")
-    with pytest.raises(NotSecured, match="not accepted") as caught:
-        both["billing"].admit(again)
-    assert "a replay" in caught.value.reason
+    for again in (replace(one, id=new_id()), replace(one, target_service="billing")):
+        with pytest.raises(NotSecured, match="not accepted") as caught:
+            both["billing"].admit(again)
+        assert "a replay" in caught.value.reason
 
 
 def test_a_service_that_asks_for_nothing_has_no_verifier(folder):

@@ -60,5 +60,5 @@ def test_what_cannot_be_written_is_counted_on_and_none_of_it_twice():
 def test_so_many_calls_of_nobody_have_a_line_in_each_interval(intervals):
     tally = Tally(lambda values: None)
     for _ in range(intervals):
-        assert [tally.has_line() for _ in range(LINES + 2)] == [True] * LINES + [False] * 2
+        assert [tally.take_line() for _ in range(LINES + 2)] == [True] * LINES + [False] * 2
         tally.write()

@@ -187,8 +187,9 @@ async def test_in_a_multipart_message_the_root_part_is_changed_alone(call):
 
 async def test_what_cannot_be_changed_or_signed_is_refused(call, signing):
     packed = multipart(base64.b64encode(envelope()), "base64")
-    with pytest.raises(Refused, match="8bit or binary"):
+    with pytest.raises(Refused, match="8bit or binary") as caught:
         await Security(TOKEN).secured(call(body=packed, content_type=KIND))
+    assert caught.value.reason_code == "Client.multipart"
     include = b'<x:Include xmlns:x="http://www.w3.org/2004/08/xop/include" href="cid:d@x"/>'
     attached = multipart(envelope().replace(b"WH-100001", include))
     one = call(body=multipart(envelope()), content_type=KIND)

@@ -77,6 +77,24 @@ def test_the_type_of_the_object_serves_where_no_property_says_it():
     assert found.content_type == "text/xml; charset=utf-8"
 
 
+WRITTEN = "Thu, 26 Nov 2026 02:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("etag", "modified", "arrived"),
+    [
+        ("9a0364b9e99bb480dd25e1f0284c8555", WRITTEN, 1795658400.0),
+        ("9a0364b9e99bb480dd25e1f0284c8555-1", WRITTEN, None),
+        ("", "", None),
+        ("", "yesterday", None),
+    ],
+)
+def test_a_client_cannot_date_a_request_by_announcing_its_parts_early(etag, modified, arrived):
+    found = from_object(Stored(b"x", etag, {}, modified=modified), NAME)
+    assert isinstance(found, Message)
+    assert found.arrived == arrived
+
+
 @pytest.fixture
 async def store(request, monkeypatch):
     cloud = clouds.started("ministack", request)

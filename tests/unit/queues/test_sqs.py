@@ -300,6 +300,21 @@ async def test_large_and_empty_bodies_go_through_the_bucket_and_leave_nothing_th
     assert place.objects("payloads") == []
 
 
+async def test_a_request_has_arrived_once_its_body_is_there_and_not_when_its_pointer_is(on, opened):
+    place = on("ministack")
+    queue = await opened(place)
+    pointer = {"s3BucketName": place.bucket, "s3Key": "orders/payloads/7f3c9a52"}
+    place.sqs.send_message(
+        QueueUrl=place.url,
+        MessageBody=json.dumps(["software.amazon.payloadoffloading.PayloadS3Pointer", pointer]),
+        MessageAttributes={"SQSLargePayloadSize": {"DataType": "Number", "StringValue": "85"}},
+    )
+    sent = time.time()
+    await asyncio.sleep(1.1)  # HTTP tells whole seconds
+    place.s3.put_object(Bucket=place.bucket, Key="orders/payloads/7f3c9a52", Body=ENVELOPE)
+    assert (await take(queue)).message.arrived > sent
+
+
 async def test_a_message_of_java_with_a_pointer_is_read_and_a_foreign_pointer_put_aside(on, opened):
     place = on("ministack")
     queue = await opened(place)
