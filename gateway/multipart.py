@@ -105,6 +105,11 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
         raise Refused(
             "The start of the multipart message names none of its parts.", check=Check.MULTIPART
         )
+    if any(_is_xml(_content(body, one)) for one in sections[: sections.index(root)]):
+        # There are readers that do not look at start: they would take that for the envelope.
+        raise Refused(
+            "No XML may stand before the envelope: put the envelope first.", check=Check.MULTIPART
+        )
     others = {one.id: _content(body, one) for one in sections if one is not root and one.id}
     kind = root.headers.get("content-type", "text/xml")
     if not is_plain(kind):
@@ -113,6 +118,11 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
             check=Check.MULTIPART,
         )
     return Part(_content(body, root), kind), others
+
+
+def _is_xml(content: bytes) -> bool:
+    """Tell whether a part begins as XML does, in UTF-8 or UTF-16."""
+    return content.lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1] == b"<"
 
 
 def has_attachments(body: bytes, content_type: str) -> bool:

@@ -450,6 +450,9 @@ def ambiguous(version: SoapVersion) -> dict[str, Multipart]:
     return {
         "a start that no part has": Multipart((plain, part), kind),
         "two root parts": Multipart((root, unlike), kind),
+        "another envelope before the root": Multipart(
+            (attached(b"\xef\xbb\xbf\r\n" + unlike[1]), root), kind
+        ),
         "a boundary behind a bare line feed": Multipart(
             (attached(b"\n--b\n" + root[0].encode() + b"\n\n" + root[1] + b"\n--b\n"), unlike), kind
         ),
