@@ -33,7 +33,7 @@ class Signers:
         """Raises ConfigurationError, also where cryptography is not there."""
         self._files = files
         self._changed = changes(files)
-        self._known = _read(files)
+        self._known = {file: _signers(file) for file in files}
 
     def matching(self, matches: Matches, now: float) -> Iterator[Signer]:
         """Yield those that a message may mean. Raises NotSecured where none is, or is valid."""
@@ -50,16 +50,12 @@ class Signers:
         return [one.file.name for one in self._current() if not one.is_valid(now)]
 
     def _current(self) -> Sequence[Signer]:
-        if self._changed():
+        for file in self._files if self._changed() else ():
             try:
-                self._known = _read(self._files)
+                self._known[file] = _signers(file)
             except ConfigurationError as error:
-                log.warning("%s The last ones are kept.", error)
-        return self._known
-
-
-def _read(files: Sequence[Path]) -> list[Signer]:
-    return [signer for file in files for signer in _signers(file)]
+                log.warning("%s The last ones of this file are kept.", error)
+        return [signer for signers in self._known.values() for signer in signers]
 
 
 def _signers(file: Path) -> Sequence[Signer]:

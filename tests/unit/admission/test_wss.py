@@ -18,8 +18,10 @@ import wsse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway import secret
 from gateway.admission import wss_replay
 from gateway.admission.wss_header import moment
+from gateway.admission.wss_keys import Signers
 from gateway.admission.x509 import read_signers
 from gateway.errors import ConfigurationError, NotSecured, Refused
 from gateway.message import Message
@@ -491,6 +493,31 @@ def test_a_file_that_holds_no_certificate_stops_the_start(tmp_path, text):
         wsse.gate(certificates=[str(file)])
     with pytest.raises(ConfigurationError, match=r"missing\.pem cannot be read"):
         wsse.gate(certificates=[str(tmp_path / "missing.pem")])
+
+
+def test_each_file_of_certificates_is_read_again_whatever_the_others_hold(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(secret, "LOOK", 0.0)
+    files = [tmp_path / "a.pem", tmp_path / "b.pem"]
+    ours, theirs = (wsse.keys(name).certificate for name in (wsse.SIGNER, "mallory"))
+    for file in files:
+        file.write_bytes(ours.read_bytes())
+    signers = Signers(files)
+
+    def count() -> int:
+        (found,) = read_signers(ours, ours.read_bytes())
+        with contextlib.suppress(NotSecured):
+            return len(list(signers.matching(lambda one: one.der == found.der, time.time())))
+        return 0
+
+    assert count() == 2
+    files[1].write_bytes(b"")
+    files[0].write_bytes(theirs.read_bytes())
+    assert count() == 1  # of the file that is broken, the last one is kept
+    assert "b.pem holds no certificate" in caplog.text
+    files[1].write_bytes(theirs.read_bytes())
+    assert count() == 0
 
 
 def test_a_short_key_stops_the_start(tmp_path):
