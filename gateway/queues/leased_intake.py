@@ -32,6 +32,8 @@ TOGETHER = 0.5
 """Seconds that nothing more is received, at most, for the sake of what is being looked at."""
 LOOK_AHEAD = 100
 """Requests over the shares of their clients that this process keeps while it looks for others."""
+LAPSED = float("-inf")
+"""When a parked request was held: it may be another's since, and is held anew before any work."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
 
@@ -199,6 +201,7 @@ class _Triage:
             await entry.remove()
             return
         standing.claim = replace(standing.claim, digest=request_digest(message))
+        standing.held = LAPSED if entry.was_used else standing.held
         self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
 
     async def _finish(self, entry: Entry, register: Register) -> None:
@@ -226,7 +229,7 @@ class _Triage:
         )
 
         async def resume() -> None:
-            standing.held = time.monotonic()
+            standing.held = LAPSED
             self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
 
         await self.park(entry, delay, resume)
@@ -235,7 +238,7 @@ class _Triage:
         """Keep a request that is ready until its client has a share for it."""
 
         async def resume() -> None:
-            delivery.standing.held = time.monotonic()
+            delivery.standing.held = LAPSED
             delivery.is_contested = True
             self._shelf.offer(delivery)
 

@@ -451,6 +451,9 @@ def main() -> int:
     parser.add_argument(
         "--crowd", action="store_true", help="one client sends most at once, two others a few"
     )
+    parser.add_argument(
+        "--calm", action="store_true", help="no faults: then nothing may be carried out twice"
+    )
     given = parser.parse_args()
     chosen = [
         kind
@@ -460,6 +463,7 @@ def main() -> int:
     if not chosen:
         parser.error(f"there is no such queue: choose from {', '.join(kinds.KINDS)}")
     plan = (crowded if given.crowd else large)(given.requests, given.seed)
+    plan = replace(plan, faults=()) if given.calm else plan
     outcomes = {kind: _try(kind, plan) for kind in chosen}
     heads = f"{'calls':>7}{'ahead':>7}{'unknown':>9}{'repeated':>10}{'seconds':>9}{'broken':>8}"
     print(f"{'queue':24}{heads}")

@@ -520,6 +520,19 @@ async def test_a_request_that_was_given_back_and_rung_for_by_the_sweep_is_carrie
     assert service.calls == 1
 
 
+async def test_a_parked_request_that_another_received_meanwhile_is_carried_out_once(place):
+    service = Service()
+    async with opened(place) as busy, opened(place, 30.0) as other:
+        await fill(busy, "alice", 1)
+        await (await take(busy)).retry(0.1, counts=False)
+        # Nobody asks the busy one until its message has come to another.
+        received = await take(other)
+        assert isinstance(await carried_out(received, service), Answer)
+        with pytest.raises(LeaseLost):
+            await carried_out(await take(busy), service)
+    assert service.calls == 1
+
+
 async def test_a_request_that_a_late_copy_has_brought_back_is_removed_and_not_carried_out(
     place, queue
 ):
