@@ -102,6 +102,9 @@ class Ahead:
             if one.etag is not None or self._waiting.is_far(one.key, frontier):
                 self._backlog.hold(one.key)
                 self._taking.begin(one)
+            else:
+                # Its ring comes soon. Kept, it would have this gateway ask every second for ever.
+                del self._backlog.candidates[one.key]
 
     def _begin_look(self, noisy: frozenset[str]) -> None:
         is_free = self._look is None or self._look.done()

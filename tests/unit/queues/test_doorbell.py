@@ -571,6 +571,21 @@ async def test_a_request_taken_ahead_comes_back_when_its_gateway_ends(place, cro
         assert "bob" in await received(other, "bob")
 
 
+async def test_a_crowd_that_has_gone_leaves_nothing_to_be_asked_for_every_second(queue, crowded):
+    await fill(queue, "alice", 30)
+    await fill(queue, "bob", 1)
+    await queue.receive(1, 0)
+    ahead = queue._gateway._ahead
+    while not ahead._backlog.candidates:
+        await (await take(queue)).answer(reply())
+        await asyncio.sleep(0.05)
+    assert ahead.patience(20.0) < 20.0
+    ahead._waiting._near = 10**6
+    ahead._crowd._late = 0
+    await queue.receive(1, 0)
+    assert ahead.patience(20.0) == 20.0
+
+
 async def test_a_gateway_whose_rings_are_all_new_does_not_list_the_bucket(place, queue):
     async with FaultProxy(place.endpoint) as proxy:
         access = replace(place.address.access, s3_endpoint_url=proxy.url)
