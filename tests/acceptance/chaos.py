@@ -102,6 +102,12 @@ class Plan:
         at_once = self.gateways * self.concurrency / self.delay
         return self.calls / (at_once if self.has_crowd else self.rate)
 
+    @property
+    def patience(self) -> float:
+        """Return how many seconds a call waits: one of a crowd is sent before all faults."""
+        faulty = 2 * self.span if self.has_crowd else 0.0
+        return HEALED + LEASE + faulty
+
     def sent(self, number: int) -> tuple[str, float]:
         """Return who sends a call, and after how many seconds; the first is number 1."""
         behind = number - int(CROWD * self.calls)
@@ -271,7 +277,7 @@ async def _called(
     ]
     try:
         calls = await asyncio.gather(
-            *(_call(remote, n, plan.sent(n), told) for n in range(1, plan.calls + 1))
+            *(_call(remote, plan, n, told) for n in range(1, plan.calls + 1))
         )
         await asyncio.gather(*suffering)
         await _emptied(shelf)
@@ -281,15 +287,13 @@ async def _called(
     return calls
 
 
-async def _call(
-    remote: Remote, number: int, sent: tuple[str, float], told: Callable[[int], None]
-) -> Call:
-    sender, after = sent
+async def _call(remote: Remote, plan: Plan, number: int, told: Callable[[int], None]) -> Call:
+    sender, after = plan.sent(number)
     await asyncio.sleep(after)
     key, repeatable, message = request(number)
     await remote.send(replace(message, sender=sender))
     # Twice: it must not change.
-    got = [await remote.collect(message.id, HEALED + LEASE, sender) for _ in range(2)]
+    got = [await remote.collect(message.id, plan.patience, sender) for _ in range(2)]
     told(number)
     replies = [one.reply for one in got if one.state is State.REPLY and one.reply is not None]
     endings = [about(reply, key, number) for reply in replies]
