@@ -58,6 +58,8 @@ class Delivery(Protocol):
     message: Message | Unreadable
     attempt: int
     """1 for the first; one given back with ``counts=False`` counts only where none can tell."""
+    is_contested: bool
+    """Whether another may begin the request too, unless it is extended before any work."""
 
     async def answer(self, reply: Message | None) -> None:
         """Store the reply, then remove the request; None for a one-way operation.

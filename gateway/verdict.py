@@ -73,7 +73,8 @@ class Judge:
         self._attempts = attempts
 
     async def judge(self, delivery: Delivery, begin: Callable[[], Awaitable[None]]) -> Verdict:
-        """Return the verdict; ``begin`` is what to await before an at-most-once operation.
+        """Return the verdict; ``begin`` is what to await before an at-most-once operation, and
+        before any where another may begin it too.
 
         Raises LeaseLost, and nothing else.
         """
@@ -82,6 +83,8 @@ class Judge:
             return _unreadable(message)
         before_effect.set(begin)
         try:
+            if delivery.is_contested:
+                await begin()
             return Answer(await self._answer(delivery.attempt, message))
         except LeaseLost:
             raise

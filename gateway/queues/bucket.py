@@ -21,8 +21,6 @@ Name = tuple[str, str]
 VERSION = 1
 RINGS = "gateway-rings"
 """Metadata of a request whose client rings the doorbell itself."""
-AHEAD = "gateway-ahead"
-"""Metadata of a request that was claimed without its ring: who receives that looks first."""
 METADATA_LIMIT = 2048
 """Bytes of the names and values of user metadata (S3 user guide, "Working with metadata")."""
 PROPERTIES = (

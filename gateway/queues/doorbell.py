@@ -172,7 +172,7 @@ class _Gateway:
     def __init__(self, store: S3Store, keys: Keys, pump: SqsPump, options: QueueOptions) -> None:
         porter = Porter(store, keys, pump, options, self._tend)
         self._pump = pump
-        self._sweep = Sweep(store, keys, lambda: porter.known.at_work)
+        self._sweep = Sweep(store, keys, lambda: porter.known.at_work, lease=options.lease)
         self._ahead = Ahead(store, keys, porter.registers, options, porter.known)
         self._intake = Intake(pump, store.clock, options, porter.open)
         self._sweeping: set[asyncio.Task[None]] = set()

@@ -14,12 +14,11 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 
 from gateway.errors import QueueError
 from gateway.message import id_time, new_id
 from gateway.queue import Delivery
-from gateway.queues.bucket import AHEAD, Keys
+from gateway.queues.bucket import Keys
 from gateway.queues.doorbell_crowd import Crowd
 from gateway.queues.doorbell_entry import Known
 from gateway.queues.options import QueueOptions
@@ -41,12 +40,12 @@ PAGE = 1000
 PAGES = 20
 SKEW = 10.0
 """Seconds by which the clock of a client may be slow: its ids sort that much too early."""
-YOUNG = 3.0
-"""Seconds, beside a third of a lease, for which a request is left to its ring: a gateway that has
-received that has written a claim by then, or an answer."""
+YOUNG = 5.0
+"""Seconds, beside a third of a lease, for which a request is left to its ring: a gateway that began
+without a claim (``doorbell_entry.LATE``) has written one by then, or an answer."""
 NEAR = 8
 """How many times what a gateway does at a time must be before a request: else its ring is received
-soon, and two would carry it out."""
+soon, and two would read it, and claim it, for one to be refused."""
 SOON = 1.0
 TOGETHER = 0.5
 """Seconds that a receive waits for requests that are being claimed."""
@@ -60,7 +59,7 @@ class Ahead:
     ) -> None:
         self._crowd = known.crowd
         self._backlog = known.ahead
-        self._taking = _Taking(Taker(store, keys, registers, known.ahead, options), store)
+        self._taking = _Taking(Taker(store, keys, registers, known.ahead, options))
         self._unasked = Unasked(lambda: self._taking.count > 0, self._taking.return_ready)
         self._waiting = Waiting(store, keys, options, known.at_work)
         self._look: asyncio.Task[None] | None = None
@@ -103,6 +102,9 @@ class Ahead:
             if one.etag is not None or self._waiting.is_far(one.key, frontier):
                 self._backlog.hold(one.key)
                 self._taking.begin(one)
+            else:
+                # Its ring comes soon. Kept, it would have this gateway ask every second for ever.
+                del self._backlog.candidates[one.key]
 
     def _begin_look(self, noisy: frozenset[str]) -> None:
         is_free = self._look is None or self._look.done()
@@ -198,9 +200,8 @@ class Waiting:
 class _Taking:
     """Requests that are being claimed, in tasks of their own: a cancelled receive loses none."""
 
-    def __init__(self, taker: Taker, store: S3Store) -> None:
+    def __init__(self, taker: Taker) -> None:
         self._taker = taker
-        self._store = store
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready: deque[Delivery] = deque()
 
@@ -227,26 +228,14 @@ class _Taking:
                 await self._ready.popleft().retry(0.0, counts=False)
 
     async def _take(self, candidate: Candidate) -> None:
-        delivery = None
         try:
             delivery = await self._taker.take(candidate)
-            if delivery is not None:
-                await self._mark(candidate.key)
         except QueueError as error:
             log.warning("%s was not taken ahead of its turn: %s", candidate.key, error)
-        finally:
-            if delivery is not None:
-                self._ready.append(delivery)
-
-    async def _mark(self, key: str) -> None:
-        """Have whoever receives its ring look at the register before work begins.
-
-        Copied onto itself, for it has no other place that is read then.
-        """
-        stored = await self._store.head(key)
-        if stored is not None and AHEAD not in stored.metadata:
-            metadata = {**stored.metadata, AHEAD: "1"}
-            await self._store.copy(key, key, replace(stored, metadata=metadata))
+            return
+        if delivery is not None:
+            log.info("%s is taken ahead of its turn", candidate.key)
+            self._ready.append(delivery)
 
     async def aclose(self) -> None:
         if self._tasks:

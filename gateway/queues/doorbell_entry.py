@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from gateway.errors import QueueError
-from gateway.message import Message, Unreadable
-from gateway.queues.bucket import AHEAD, RINGS, Keys, Name, encoded, from_object
+from gateway.message import Message, Unreadable, id_time
+from gateway.queues.bucket import RINGS, Keys, Name, encoded, from_object
 from gateway.queues.doorbell_crowd import Crowd
 from gateway.queues.doorbell_messages import Ring, Stray, Sweeping, Trial, parse, ring
 from gateway.queues.leased import Entry, Ledger
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import REASON_LIMIT, Claim, Register, Registers
-from gateway.queues.s3_backlog import Backlog
+from gateway.queues.s3_backlog import Backlog, client_of
 from gateway.queues.s3_delivery import Removal
 from gateway.queues.s3_store import S3Store, Stored
 from gateway.queues.sqs_client import Outgoing, Received
@@ -32,6 +32,9 @@ TOGETHER = 0.05
 LATER = 2 / 3
 """The part of a lease for which a notification is put off where the client rings as well: by then
 whoever took the request for that ring has answered it, or has written a claim."""
+LATE = 2.0
+"""Seconds after which a request is claimed before any work: it may be taken without its ring, and
+the sweep may ring again. Before that a claim at the first third of a lease is early enough."""
 NO_KEY = "its key is not requests/ID.CLIENT"
 
 
@@ -160,8 +163,13 @@ class Known:
         self.removed: OrderedDict[str, None] = OrderedDict()
 
     def was_used(self, key: str) -> bool:
-        """Tell whether the register of a request is to be looked at, at the first receipt too."""
-        return key in self.removed or key in self.ahead.held
+        """Tell whether the register of a request is to be looked at, at the first receipt too.
+
+        So that of one who waits behind a crowd: other gateways may take it ahead of its ring.
+        """
+        noisy = self.crowd.noisy()
+        is_quiet = bool(noisy) and client_of(key) not in noisy
+        return key in self.removed or key in self.ahead.held or is_quiet
 
     def note_removed(self, key: str) -> None:
         self.at_work.pop(key, None)
@@ -208,11 +216,17 @@ class RequestEntry:
         self._porter = porter
         self._key = key
 
+    @property
+    def is_late(self) -> bool:
+        # By the clock, and the id, by which others decide to take it: it may be wrong for both.
+        made = id_time(self.name[1])
+        began = self.received.sent if made is None else made
+        return self._porter.reading.store.clock() - began >= LATE
+
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
         stored = await self._porter.reading.get(self._key)
         if stored is None:
             return None
-        self.was_used = self.was_used or AHEAD in stored.metadata
         return from_object(stored, self.name, interrupted=interrupted)
 
     async def remove(self) -> None:
@@ -231,6 +245,8 @@ class RequestEntry:
 
 class StrayEntry:
     """Something that is no request: it can only be put aside."""
+
+    is_late = False
 
     def __init__(
         self,
@@ -261,6 +277,8 @@ class StrayEntry:
 
 class NoLedger:
     """The ledger of what nobody waits for: others may find it too, and twice aside is once."""
+
+    remembers = False
 
     async def look(self, name: Name) -> Register | None:
         return None

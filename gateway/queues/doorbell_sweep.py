@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Container, Sequence
@@ -29,6 +30,8 @@ PERIOD = 65.0
 """Seconds from one sweep to the next."""
 OLD = 60.0
 """Seconds after which a request should have been taken."""
+MARGIN = 5.0
+"""Seconds, beside a third of a lease, after which whoever has a request has claimed it."""
 SURPLUS = 60.0
 """Seconds in which a second token is one too many: the same, or its heir, comes later."""
 RECEIPTS = 3
@@ -57,6 +60,7 @@ class Sweep:
         keys: Keys,
         at_work: Callable[[], Container[str]],
         *,
+        lease: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -64,7 +68,10 @@ class Sweep:
         self._at_work = at_work
         self._monotonic = monotonic
         self._token = _Token(monotonic)
-        self._listed: frozenset[str] = frozenset()
+        # Whoever has begun without a claim has written one by then.
+        self._patience = lease / 3 + MARGIN
+        self._listed: dict[str, float] = {}
+        """When each was listed first, by the monotonic clock."""
         self._rung: dict[str, float] = {}
 
     async def ensure(self, pump: SqsPump) -> None:
@@ -101,7 +108,8 @@ class Sweep:
         """Ring for every request that is old and that nobody here has."""
         found = frozenset(one.key for one in await list_all(self._store, self._keys.requests))
         late = sorted(key for key in found if self._is_late(key))
-        self._listed = found
+        now = self._monotonic()
+        self._listed = {key: self._listed.get(key, now) for key in found}
         # Where the queue has a message for each, they wait for their turn, and are not forgotten.
         if len(late) > FEW and sum((await _messages(pump)).values()) >= len(found):
             return
@@ -126,7 +134,8 @@ class Sweep:
             return False
         name = self._keys.name(key)
         made = id_time(name[1]) if name is not None else None
-        return key in self._listed or (made is not None and self._store.clock() - made > OLD)
+        is_old = made is not None and self._store.clock() - made > max(OLD, self._patience)
+        return is_old or self._monotonic() - self._listed.get(key, math.inf) > self._patience
 
 
 class _Token:

@@ -34,6 +34,9 @@ RENEW_AFTER = 0.25
 class Ledger(Protocol):
     """Where a request is claimed and answered. ``Registers`` is one, with each promise kept."""
 
+    remembers: bool
+    """Whether what was claimed is found by ``look``."""
+
     async def look(self, name: Name) -> Register | None:
         """Return what is known of a request; None for nothing."""
         ...
@@ -61,6 +64,11 @@ class Entry(Protocol):
     ledger: Ledger
     was_used: bool
     """Whether the request may have been answered before, though this is its first receipt."""
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether others may come upon the request by now without this message."""
+        ...
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
         """Return the request; None where it is gone, and the message is to go as well."""
@@ -112,6 +120,7 @@ class LeasedDelivery:
         self.attempt = standing.claim.attempt
         self.entry = entry
         self.standing = standing
+        self.is_contested = _is_contested(entry, standing)
         self._desk = desk
         # A renewal under way changes the ETag that an answer has to name.
         self._turn = asyncio.Lock()
@@ -210,6 +219,15 @@ class LeasedDelivery:
     def _end(self) -> None:
         self.standing.is_ended = True
         self._desk.ended(self)
+
+
+def _is_contested(entry: Entry, standing: Standing) -> bool:
+    """Tell whether another may have a request, or get it, whatever SQS promises.
+
+    It was received or answered before, was parked, or waited until others may look for it.
+    """
+    is_old = entry.received.count > 1 or entry.was_used or entry.is_late
+    return is_old or standing.etag is not None
 
 
 def _check(standing: Standing) -> None:

@@ -32,6 +32,8 @@ TOGETHER = 0.5
 """Seconds that nothing more is received, at most, for the sake of what is being looked at."""
 LOOK_AHEAD = 100
 """Requests over the shares of their clients that this process keeps while it looks for others."""
+LAPSED = float("-inf")
+"""When a parked request was held: it may be another's since, and is held anew before any work."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
 
@@ -165,7 +167,7 @@ class _Triage:
     async def consider(self, entry: Entry, register: Register | None, watched: str) -> None:
         """Hand out what is free; ``watched`` is the ETag that has stood still for a lease."""
         if register is None:
-            await self._begin(entry, self._standing(entry.received.count))
+            await self._begin(entry, self._standing(_attempt(entry)))
         elif register.is_final:
             await self._finish(entry, register)
         else:
@@ -194,18 +196,12 @@ class _Triage:
         return Standing(claim, None, time.monotonic())
 
     async def _begin(self, entry: Entry, standing: Standing) -> None:
-        was_used = entry.was_used
         message = await entry.read(interrupted=standing.claim.interrupted)
-        # That it was used may come to light only by reading it.
-        is_news = entry.was_used and not was_used and standing.etag is None
-        register = await entry.ledger.look(entry.name) if is_news else None
         if message is None:
             await entry.remove()
             return
-        if register is not None:
-            await self.consider(entry, register, "")
-            return
         standing.claim = replace(standing.claim, digest=request_digest(message))
+        standing.held = LAPSED if entry.was_used else standing.held
         self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
 
     async def _finish(self, entry: Entry, register: Register) -> None:
@@ -223,7 +219,8 @@ class _Triage:
         """Keep a request that was given back: SQS would count it as received once more."""
         entry, old = delivery.entry, delivery.standing
         if len(self._shelf.parked) >= MOST_PARKED:
-            await self._pump.hold(entry.received.handle, delay)
+            # The longer the more often: what waits for a service must not use up its receipts.
+            await self._pump.hold(entry.received.handle, delay * entry.received.count)
             return
         message, standing = delivery.message, self._standing(old.claim.attempt + 1)
         standing.etag = old.etag
@@ -232,7 +229,7 @@ class _Triage:
         )
 
         async def resume() -> None:
-            standing.held = time.monotonic()
+            standing.held = LAPSED
             self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
 
         await self.park(entry, delay, resume)
@@ -241,7 +238,8 @@ class _Triage:
         """Keep a request that is ready until its client has a share for it."""
 
         async def resume() -> None:
-            delivery.standing.held = time.monotonic()
+            delivery.standing.held = LAPSED
+            delivery.is_contested = True
             self._shelf.offer(delivery)
 
         entry = delivery.entry
@@ -251,7 +249,19 @@ class _Triage:
         self, entry: Entry, delay: float, resume: Resume, client: str | None = None
     ) -> None:
         await self._pump.hold(entry.received.handle, delay + self._lease)
+        # It is not held for longer: where nobody has room by then, another receives it.
+        entry.was_used = True
         self._shelf.park(Parked(time.monotonic() + delay, entry.received, resume, client))
+
+
+def _attempt(entry: Entry) -> int:
+    """Return which attempt it is, of a request that has no register.
+
+    Receipts say little: what was given back before any work counts as one. But work is claimed
+    before it begins, from the second receipt on: so one attempt, at most, has left no register.
+    """
+    count = entry.received.count
+    return min(count, 2) if entry.ledger.remembers else count
 
 
 def _is_other(message: Message | Unreadable, register: Register) -> bool:

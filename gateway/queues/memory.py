@@ -203,6 +203,8 @@ class _Store:
 class MemoryDelivery:
     """A request of a memory queue under a lease."""
 
+    is_contested = False
+
     def __init__(self, queue: MemoryQueue, store: _Store, request: _Request) -> None:
         self.message: Message | Unreadable = request.message
         self.attempt = request.attempt

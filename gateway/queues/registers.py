@@ -94,6 +94,8 @@ def new_token() -> str:
 class Registers:
     """Reads and writes the registers of a bucket; a write that may have worked is read back."""
 
+    remembers = True
+
     def __init__(self, store: S3Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys

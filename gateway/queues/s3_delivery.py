@@ -88,6 +88,8 @@ class Hold:
 class S3Delivery:
     """A request whose register is this gateway's claim."""
 
+    is_contested = False  # the register is its claim
+
     def __init__(
         self,
         desk: Desk,
@@ -195,6 +197,7 @@ class ForeignDelivery:
     """An object among the requests that is none: it can only be put aside."""
 
     attempt = 1
+    is_contested = False
 
     def __init__(self, desk: Desk, key: str, settled: Settled) -> None:
         entry = key.rpartition("/")[2][:64] or "?"

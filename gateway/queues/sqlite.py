@@ -165,6 +165,8 @@ class SqliteQueue:
 class SqliteDelivery:
     """A request of the embedded queue, held by this process."""
 
+    is_contested = False
+
     def __init__(self, file: QueueFile, clock: Clock, claim: store.Claim) -> None:
         self.message: Message | Unreadable = claim.message
         self.attempt = claim.attempt

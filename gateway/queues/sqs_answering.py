@@ -92,6 +92,8 @@ class AllowedQueues:
 class Answering:
     """The ledger of a request that is answered by a message: SQS itself remembers nothing."""
 
+    remembers = False
+
     def __init__(
         self, client: SqsClient, queue: ReplyQueue | None, received: Received, own: Tag
     ) -> None:

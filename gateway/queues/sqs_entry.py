@@ -101,6 +101,8 @@ class Counter:
 class SqsEntry:
     """A message of an SQS queue that stands for a request."""
 
+    is_late = False
+
     def __init__(
         self, counter: Counter, received: Received, identity: Identity, ledger: Ledger
     ) -> None:

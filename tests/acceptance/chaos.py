@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,12 @@ from gateway.remote import Remote, RemoteSettings
 LEASE = 2.0
 CONCURRENCY = 16
 SENDER = "local"
+QUIET = ("quiet-1", "quiet-2")
+"""Clients of a run with a crowd that send little, behind all that the other one sent at once."""
+CROWD = 0.85
+"""The part of the calls that the crowd sends, and, in seconds, how long it takes for that."""
+AHEAD = "is taken ahead of its turn"
+"""What a gateway with a doorbell logs of those that it does not leave to their rings."""
 UP = 2.0
 """Seconds that the gateways have before the first fault."""
 BUSY = 10.0
@@ -85,13 +91,38 @@ class Plan:
     """Seconds that the backend takes for a call."""
     faults: tuple[Fault, ...]
     seed: int
+    concurrency: int = CONCURRENCY
+    """Calls that a gateway has at work at a time."""
+    has_crowd: bool = False
+    """Whether one client sends most of the calls at once, and others at the pace come after it."""
+
+    @property
+    def span(self) -> float:
+        """Return about how many seconds the run takes, without what the faults cost."""
+        at_once = self.gateways * self.concurrency / self.delay
+        return self.calls / (at_once if self.has_crowd else self.rate)
+
+    @property
+    def patience(self) -> float:
+        """Return how many seconds a call waits: one of a crowd is sent before all faults."""
+        faulty = 2 * self.span if self.has_crowd else 0.0
+        return HEALED + LEASE + faulty
+
+    def sent(self, number: int) -> tuple[str, float]:
+        """Return who sends a call, and after how many seconds; the first is number 1."""
+        behind = number - int(CROWD * self.calls)
+        if not self.has_crowd:
+            return SENDER, (number - 1) / self.rate
+        if behind <= 0:
+            return SENDER, CROWD * number / self.calls
+        return QUIET[number % len(QUIET)], CROWD + behind / self.rate
 
     def blows(self) -> list[list[tuple[float, Fault]]]:
         """Return for each gateway when, in seconds, which fault befalls it: what the seed says."""
         chance = random.Random(self.seed)
         blows: list[list[tuple[float, Fault]]] = [[] for _ in range(self.gateways)]
         for fault in self.faults:
-            moment = UP + chance.uniform(0, self.calls / self.rate - UP)
+            moment = UP + chance.uniform(0, self.span - UP)
             blows[chance.randrange(self.gateways)].append((moment, fault))
         return [sorted(some) for some in blows]
 
@@ -101,6 +132,7 @@ class Call:
     """A call that has ended: how it did, the id of its request, the digests of what it got."""
 
     ended: Ended
+    sender: str
     id: str
     digests: tuple[str, ...]
 
@@ -113,6 +145,8 @@ class Outcome:
     executed: Counter[str]
     seconds: float
     violations: list[str]
+    ahead: int
+    """Requests that were taken ahead of their rings."""
 
     @property
     def unknown(self) -> int:
@@ -194,14 +228,16 @@ async def run(
         contextlib.closing(shelf),
         legacy_service("--ledger", str(ledger), "--delay", str(plan.delay)) as legacy,
     ):
-        places = [_settings(folder / f"gateway-{n}", address, legacy) for n in range(plan.gateways)]
+        places = [
+            _settings(folder / f"gateway-{n}", address, legacy, plan) for n in range(plan.gateways)
+        ]
         watching = asyncio.create_task(observer.run())
         calls = await _called(address, folder, places, plan, shelf, told)
         watching.cancel()
         await asyncio.wait([watching])
         observer.look()
         executed = Counter(line.partition("\t")[2] for line in ledger.read_text().splitlines())
-        under_way = CONCURRENCY * len(plan.faults)
+        under_way = plan.concurrency * len(plan.faults)
         history = History(tuple(call.ended for call in calls), executed, under_way)
         broken = violations(history) + _left_behind(shelf, observer, calls)
         broken += [line for place in places for line in _bugs(log_of(place))]
@@ -210,14 +246,15 @@ async def run(
         executed=executed,
         seconds=time.monotonic() - began,
         violations=broken,
+        ahead=sum(log_of(place).read_text("utf-8").count(AHEAD) for place in places),
     )
 
 
-def _settings(folder: Path, address: str, legacy: str) -> Path:
+def _settings(folder: Path, address: str, legacy: str, plan: Plan) -> Path:
     folder.mkdir()
     path = folder / "gateway.toml"
     path.write_text(
-        SETTINGS.format(queue=address, legacy=legacy, concurrency=CONCURRENCY, lease=LEASE)
+        SETTINGS.format(queue=address, legacy=legacy, concurrency=plan.concurrency, lease=LEASE)
     )
     return path
 
@@ -240,7 +277,7 @@ async def _called(
     ]
     try:
         calls = await asyncio.gather(
-            *(_call(remote, n, (n - 1) / plan.rate, told) for n in range(1, plan.calls + 1))
+            *(_call(remote, plan, n, told) for n in range(1, plan.calls + 1))
         )
         await asyncio.gather(*suffering)
         await _emptied(shelf)
@@ -250,12 +287,13 @@ async def _called(
     return calls
 
 
-async def _call(remote: Remote, number: int, after: float, told: Callable[[int], None]) -> Call:
+async def _call(remote: Remote, plan: Plan, number: int, told: Callable[[int], None]) -> Call:
+    sender, after = plan.sent(number)
     await asyncio.sleep(after)
     key, repeatable, message = request(number)
-    await remote.send(message)
+    await remote.send(replace(message, sender=sender))
     # Twice: it must not change.
-    got = [await remote.collect(message.id, HEALED + LEASE) for _ in range(2)]
+    got = [await remote.collect(message.id, plan.patience, sender) for _ in range(2)]
     told(number)
     replies = [one.reply for one in got if one.state is State.REPLY and one.reply is not None]
     endings = [about(reply, key, number) for reply in replies]
@@ -265,7 +303,7 @@ async def _call(remote: Remote, number: int, after: float, told: Callable[[int],
         replies=tuple(text for kind, text in endings if kind == "reply"),
         faults=tuple(text for kind, text in endings if kind == "fault"),
     )
-    return Call(ended, message.id, tuple(map(_digest, got)))
+    return Call(ended, sender, message.id, tuple(map(_digest, got)))
 
 
 def _digest(collected: Collected) -> str:
@@ -332,7 +370,7 @@ async def _emptied(shelf: Shelf) -> None:
 def _left_behind(shelf: Shelf, observer: Observer, calls: Sequence[Call]) -> list[str]:
     """Return what is wrong with the bucket in the end."""
     found = [f"{key}: a request is left" for key in shelf.listed("requests")]
-    by_key = {f"{SENDER}/{call.id}": call for call in calls}
+    by_key = {f"{call.sender}/{call.id}": call for call in calls}
     for key, looks in observer.seen.items():
         found += rewritten(key, looks)
         if key not in by_key:
@@ -341,7 +379,7 @@ def _left_behind(shelf: Shelf, observer: Observer, calls: Sequence[Call]) -> lis
             found.append(f"{key}: the caller saw another reply than is stored")
     found += [f"{key}: no reply is stored" for key in by_key.keys() - observer.seen.keys()]
     aside = set(shelf.listed("quarantine"))
-    faults = {f"{call.id}.{SENDER}" for call in calls if call.ended.faults}
+    faults = {f"{call.id}.{call.sender}" for call in calls if call.ended.faults}
     return found + [f"{key}: in quarantine, or its fault is not" for key in aside ^ faults]
 
 
@@ -351,22 +389,36 @@ def _bugs(log: Path) -> list[str]:
     return [line for line in lines if "Traceback" in line or "never retrieved" in line]
 
 
-def many_faults(calls: int, rate: float, seed: int) -> tuple[Fault, ...]:
-    """Return a fault for every other second of a run."""
-    return tuple(random.Random(seed).choices(list(Fault), k=int(calls / rate / 2)))
+def _with_faults(plan: Plan) -> Plan:
+    """Return a plan with a fault for every other second of its run."""
+    chance = random.Random(plan.seed)
+    return replace(plan, faults=tuple(chance.choices(list(Fault), k=int(plan.span / 2))))
 
 
-def _try(kind: str, calls: int, seed: int) -> Outcome:
-    """Run a large plan on a kind of queue, with progress on standard error."""
-    rate = 25.0
-    plan = Plan(
-        gateways=4,
-        calls=calls,
-        rate=rate,
-        delay=0.4,
-        faults=many_faults(calls, rate, seed),
-        seed=seed,
+def large(calls: int, seed: int) -> Plan:
+    """Return a plan in which the gateways keep up with what is sent."""
+    return _with_faults(Plan(gateways=4, calls=calls, rate=25.0, delay=0.4, faults=(), seed=seed))
+
+
+def crowded(calls: int, seed: int) -> Plan:
+    """Return a plan in which most calls of some clients wait behind those of another."""
+    return _with_faults(
+        Plan(
+            gateways=2,
+            calls=calls,
+            rate=8.0,
+            delay=1.0,
+            faults=(),
+            seed=seed,
+            concurrency=8,
+            has_crowd=True,
+        )
     )
+
+
+def _try(kind: str, plan: Plan) -> Outcome:
+    """Run a large plan on a kind of queue, with progress on standard error."""
+    calls = plan.calls
     ended: list[int] = []
 
     def told(number: int) -> None:
@@ -400,6 +452,12 @@ def main() -> int:
     parser.add_argument("--server", help="only on this server: ministack, minio")
     parser.add_argument("--requests", type=int, default=2000, help="for each kind (2000)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the faults (1)")
+    parser.add_argument(
+        "--crowd", action="store_true", help="one client sends most at once, two others a few"
+    )
+    parser.add_argument(
+        "--calm", action="store_true", help="no faults: then nothing may be carried out twice"
+    )
     given = parser.parse_args()
     chosen = [
         kind
@@ -408,10 +466,13 @@ def main() -> int:
     ]
     if not chosen:
         parser.error(f"there is no such queue: choose from {', '.join(kinds.KINDS)}")
-    outcomes = {kind: _try(kind, given.requests, given.seed) for kind in chosen}
-    print(f"{'queue':24}{'calls':>7}{'unknown':>9}{'repeated':>10}{'seconds':>9}{'broken':>8}")
+    plan = (crowded if given.crowd else large)(given.requests, given.seed)
+    plan = replace(plan, faults=()) if given.calm else plan
+    outcomes = {kind: _try(kind, plan) for kind in chosen}
+    heads = f"{'calls':>7}{'ahead':>7}{'unknown':>9}{'repeated':>10}{'seconds':>9}{'broken':>8}"
+    print(f"{'queue':24}{heads}")
     for kind, it in outcomes.items():
-        counts = f"{len(it.calls):7}{it.unknown:9}{it.repeated:10}{it.seconds:9.0f}"
+        counts = f"{len(it.calls):7}{it.ahead:7}{it.unknown:9}{it.repeated:10}{it.seconds:9.0f}"
         print(f"{kind:24}{counts}{len(it.violations):8}")
     return 1 if any(it.violations for it in outcomes.values()) else 0
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import clouds
 import kinds
 import pytest
-from chaos import Fault, Plan, run
+from chaos import Fault, Plan, crowded, run
 from history import Look, rewritten
 
 DONE = Look("done", "1")
@@ -31,6 +33,17 @@ async def test_gateways_killed_paused_and_stopped_break_no_promise(
         if outcome.unknown + outcome.repeated:
             return
     pytest.fail("no fault of any run hit a call at work: they proved nothing")
+
+
+@pytest.mark.timeout(180)
+async def test_what_is_taken_ahead_of_a_crowd_is_carried_out_once(request, tmp_path, monkeypatch):
+    kind = "doorbell of ministack"
+    address = kinds.address(kind, request, monkeypatch)
+    cloud = clouds.started("ministack", request)
+    plan = replace(crowded(200, seed=1), concurrency=4, delay=0.5, faults=())
+    outcome = await run(tmp_path, address, cloud, plan)
+    assert outcome.violations == []
+    assert outcome.ahead > 0
 
 
 @pytest.mark.parametrize("looks", [[DONE], [CLAIMED, Look("released", "3"), CLAIMED, DONE]])

@@ -41,6 +41,7 @@ class Delivered:
 
     message: Message
     attempt: int = 1
+    is_contested: bool = False
 
 
 class Echo:

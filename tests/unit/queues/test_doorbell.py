@@ -17,13 +17,20 @@ from faults import FaultProxy, delayed, kind
 from gateway.errors import LeaseLost
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import doorbell_ahead, doorbell_crowd, doorbell_sweep, leased_intake
+from gateway.queues import (
+    doorbell_ahead,
+    doorbell_crowd,
+    doorbell_entry,
+    doorbell_sweep,
+    leased_intake,
+)
 from gateway.queues.aws_address import parse_bucket
 from gateway.queues.bucket import Keys
 from gateway.queues.doorbell import DoorbellQueue
 from gateway.queues.doorbell_messages import Ring, Stray, Sweeping, Trial, parse, ring
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Claim, Registers, new_token
+from gateway.verdict import Answer, Judge
 
 SOON = 5.0
 LEASE = 1.0
@@ -415,7 +422,10 @@ async def test_whoever_waits_behind_a_crowd_does_not_hold_it_up_either(queue, cr
     assert 8 <= seen.count("alice") <= 12
 
 
-async def test_a_request_that_was_taken_ahead_is_carried_out_by_one(place, queue, crowded):
+async def test_a_request_that_was_taken_ahead_is_carried_out_by_one(
+    place, queue, crowded, monkeypatch
+):
+    monkeypatch.setattr(doorbell_entry, "LATE", -3600.0)
     await fill(queue, "alice", 30)
     await fill(queue, "bob", 1)
     async with opened(place) as other:
@@ -424,8 +434,129 @@ async def test_a_request_that_was_taken_ahead_is_carried_out_by_one(place, queue
             await delivery.answer(reply())
             delivery = await take(queue)
         left = [one for _ in range(6) for one in await other.receive(10, 0.5, None)]
-        assert "bob" not in [one.message.sender for one in left]
+        for one in left:
+            if one.message.sender == "bob":
+                with pytest.raises(LeaseLost):
+                    await carried_out(one, Service())
         await delivery.answer(reply())
+
+
+async def taken_ahead(queue: DoorbellQueue):
+    """Answer those of others until the request of bob is taken."""
+    delivery = await take(queue)
+    while delivery.message.sender != "bob":
+        await delivery.answer(reply())
+        delivery = await take(queue)
+    return delivery
+
+
+class Service:
+    """A repeatable operation, which counts what it carries out."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, message: Message) -> Message:
+        self.calls += 1
+        return reply()
+
+
+async def carried_out(delivery, service: Service):
+    """Carry a request out as a gateway does."""
+    return await Judge(service, 5).judge(delivery, lambda: delivery.extend(30.0))
+
+
+async def test_a_repeatable_request_whose_ring_was_received_is_carried_out_once(
+    place, queue, crowded, monkeypatch
+):
+    monkeypatch.setattr(doorbell_entry, "LATE", -3600.0)
+    # Its id is younger than those of the crowd, and its ring comes out of turn.
+    await queue.send(request(sender="bob", id=new_id(lambda: time.time() + 60)))
+    service = Service()
+    async with opened(place, 30.0) as other:
+        rung_for = await take(other)
+        await fill(queue, "alice", 30)
+        ahead = await taken_ahead(queue)
+        with pytest.raises(LeaseLost):
+            await carried_out(rung_for, service)
+        assert isinstance(await carried_out(ahead, service), Answer)
+    assert service.calls == 1
+
+
+async def test_a_request_taken_ahead_is_neither_written_again_nor_made_younger(place, crowded):
+    def is_over_another(call) -> bool:
+        # What the policy of a provisioned bucket refuses, to gateways too.
+        return kind("PUT", "/requests/")(call) and "If-None-Match" not in call.headers
+
+    async with FaultProxy(place.endpoint) as proxy:
+        written = proxy.inject(delayed(0), is_over_another, times=math.inf)
+        access = replace(place.address.access, s3_endpoint_url=proxy.url)
+        queue = await DoorbellQueue.open(replace(place.address, access=access), QueueOptions())
+        await fill(queue, "alice", 30)
+        await fill(queue, "bob", 1)
+        arrived = (first := await taken_ahead(queue)).message.arrived
+        await asyncio.sleep(1.1)  # the store's clock is of whole seconds
+        await first.retry(0.0, counts=False)
+        assert (await taken_ahead(queue)).message.arrived == arrived
+        await queue.aclose()
+    assert not written.hits
+
+
+async def test_a_request_that_was_given_back_and_rung_for_by_the_sweep_is_carried_out_once(
+    place, queue
+):
+    await fill(queue, "alice", 1)
+    service = Service()
+    async with opened(place, 30.0) as other:
+        first = await take(queue)
+        await first.retry(0.5, counts=False)
+        (key,) = place.objects("requests")
+        place.post(ring(key, swept=True))
+        swept = await take(other)
+        resumed = await take(queue)
+        assert isinstance(await carried_out(swept, service), Answer)
+        with pytest.raises(LeaseLost):
+            await carried_out(resumed, service)
+    assert service.calls == 1
+
+
+async def test_a_parked_request_that_another_received_meanwhile_is_carried_out_once(place):
+    service = Service()
+    async with opened(place) as busy, opened(place, 30.0) as other:
+        await fill(busy, "alice", 1)
+        await (await take(busy)).retry(0.1, counts=False)
+        # Nobody asks the busy one until its message has come to another.
+        received = await take(other)
+        assert isinstance(await carried_out(received, service), Answer)
+        with pytest.raises(LeaseLost):
+            await carried_out(await take(busy), service)
+    assert service.calls == 1
+
+
+async def test_a_request_that_a_late_copy_has_brought_back_is_removed_and_not_carried_out(
+    place, queue
+):
+    await fill(queue, "alice", 1)
+    delivery = await take(queue)
+    (key,) = place.objects("requests")
+    await delivery.answer(reply(b"first"))
+    await queue._store.put(key, delivery.message.body)
+    place.post(ring(key, swept=True))
+    assert list(await queue.receive(1, 1)) == []
+    assert place.objects("requests") == []
+
+
+async def test_what_waits_for_a_service_uses_up_neither_its_receipts_nor_its_attempts(
+    place, queue, monkeypatch
+):
+    monkeypatch.setattr(leased_intake, "MOST_PARKED", 0)
+    await fill(queue, "alice", 1)
+    await (await take(queue)).retry(1.0, counts=False)
+    await (await take(queue)).retry(1.0, counts=False)
+    began = time.monotonic()
+    third = await take(queue)
+    assert time.monotonic() - began > 1.5
+    assert third.attempt == 2
 
 
 async def test_a_request_taken_ahead_comes_back_when_its_gateway_ends(place, crowded):
@@ -438,6 +569,21 @@ async def test_a_request_taken_ahead_comes_back_when_its_gateway_ends(place, cro
             delivery = await take(queue)
     async with opened(place, 30.0) as other:
         assert "bob" in await received(other, "bob")
+
+
+async def test_a_crowd_that_has_gone_leaves_nothing_to_be_asked_for_every_second(queue, crowded):
+    await fill(queue, "alice", 30)
+    await fill(queue, "bob", 1)
+    await queue.receive(1, 0)
+    ahead = queue._gateway._ahead
+    while not ahead._backlog.candidates:
+        await (await take(queue)).answer(reply())
+        await asyncio.sleep(0.05)
+    assert ahead.patience(20.0) < 20.0
+    ahead._waiting._near = 10**6
+    ahead._crowd._late = 0
+    await queue.receive(1, 0)
+    assert ahead.patience(20.0) == 20.0
 
 
 async def test_a_gateway_whose_rings_are_all_new_does_not_list_the_bucket(place, queue):
@@ -455,6 +601,7 @@ async def test_a_gateway_whose_rings_are_all_new_does_not_list_the_bucket(place,
 
 async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, queue, monkeypatch):
     monkeypatch.setattr(doorbell_sweep, "OLD", 0.0)
+    monkeypatch.setattr(doorbell_sweep, "MARGIN", -10.0)
     monkeypatch.setattr(doorbell_sweep, "SETTLING", 0)
     await mute.send(sent := request())
     await asyncio.sleep(1.1)  # the store's clock is of whole seconds
@@ -462,6 +609,18 @@ async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, qu
     assert delivery.message == sent
     await delivery.answer(reply())
     assert place.messages() == 1  # the token waits for the next sweep
+
+
+async def test_a_sweep_leaves_a_request_to_whoever_has_it_and_need_not_have_claimed_it_yet(
+    place, mute, queue, monkeypatch
+):
+    monkeypatch.setattr(doorbell_sweep, "OLD", 0.0)
+    await mute.send(request())
+    await asyncio.sleep(1.1)
+    for lease, rings in ((60.0, 0), (-15.0, 1)):
+        sweep = doorbell_sweep.Sweep(queue._store, place.keys, lambda: (), lease=lease)
+        await sweep._look(await queue._bell.pump())
+        assert place.messages() == rings
 
 
 async def test_a_new_queue_has_its_token_soon_although_requests_wait_in_it(

@@ -447,6 +447,19 @@ async def test_a_call_goes_there_and_back_by_queues_alone(on, opened, server, fi
     assert place.left() == 0
 
 
+async def test_a_parked_request_that_another_received_meanwhile_is_not_begun(on, opened):
+    place = on("elasticmq", fifo=True, bucket=False)
+    busy, other = await opened(place), await opened(place, lease=30.0)
+    await busy.send(request())
+    await (await take(busy)).retry(0.1, counts=False)
+    # Nobody asks the busy one until its message has come to another.
+    assert (await take(other)).message.interrupted
+    resumed = await take(busy)
+    assert resumed.is_contested
+    with pytest.raises(LeaseLost):
+        await resumed.extend(LEASE)
+
+
 @pytest.mark.parametrize("server", ["ministack", "elasticmq"])
 async def test_requests_of_one_client_are_worked_on_side_by_side_in_a_fifo_queue(
     on, opened, server
