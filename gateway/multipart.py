@@ -12,7 +12,7 @@ import contextlib
 import email.message
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -93,13 +93,24 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
     another reader could find other parts.
     """
     sections = list(islice(_sections(body, content_type), PARTS + 1))
-    start = parameter(content_type, "start").strip("<>")
     ids = [one.id for one in sections if one.id]
     if len(sections) > PARTS or len(ids) != len(set(ids)):
         raise Refused(
             "The multipart message has too many parts, or two with one Content-ID.",
             check=Check.MULTIPART,
         )
+    root = _root(body, sections, parameter(content_type, "start").strip("<>"))
+    others = {one.id: _content(body, one) for one in sections if one is not root and one.id}
+    kind = root.headers.get("content-type", "text/xml")
+    if not is_plain(kind):
+        raise Refused(
+            "A parameter of the root part's content type is there twice, or in parts.",
+            check=Check.MULTIPART,
+        )
+    return Part(_content(body, root), kind), others
+
+
+def _root(body: bytes, sections: Sequence[_Section], start: str) -> _Section:
     root = next((one for one in sections if not start or one.id == start), None)
     if root is None:
         raise Refused(
@@ -110,14 +121,7 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
         raise Refused(
             "No XML may stand before the envelope: put the envelope first.", check=Check.MULTIPART
         )
-    others = {one.id: _content(body, one) for one in sections if one is not root and one.id}
-    kind = root.headers.get("content-type", "text/xml")
-    if not is_plain(kind):
-        raise Refused(
-            "A parameter of the root part's content type is there twice, or in parts.",
-            check=Check.MULTIPART,
-        )
-    return Part(_content(body, root), kind), others
+    return root
 
 
 def _is_xml(content: bytes) -> bool:

@@ -56,19 +56,21 @@ class Schemas:
             payloads = _without_includes(envelope)
         for payload in payloads:
             self._check(payload)
-        self._check_header(() if envelope.header is None else envelope.header)
+        self._check_header(operation, () if envelope.header is None else envelope.header)
 
     def unknown(self, headers: Iterable[str]) -> list[str]:
         """Return the names of header blocks that no schema declares, though one should."""
         return sorted(one for one in headers if one not in self.elements and not is_standard(one))
 
-    def _check_header(self, header: Iterable[Element]) -> None:
-        """Check the blocks that the contract declares, for whatever role they are.
+    def _check_header(self, operation: Operation, header: Iterable[Element]) -> None:
+        """Check the blocks that the operation declares, for whatever role they are.
 
-        Those of other operations, too: nobody knows what the service looks at.
+        Not those of other operations: PHP sends a header that is set for all calls by the schema
+        only to those that declare it, and as a map of its own to the others.
         """
-        for block in header if self._headers else ():
-            if block.tag in self._headers:
+        declared = self._headers & operation.headers if self._headers else ()
+        for block in header if declared else ():
+            if block.tag in declared:
                 self._check(_bare(block), _HEADER_REFUSED, Check.HEADER_SCHEMA)
 
     def _check(
