@@ -377,7 +377,9 @@ def _has_any_attribute(kind: Element, declared: Declared) -> bool:
     if derivation is not None and (base := _base(derivation, declared)) is not None:
         extends = derivation.tag == xs("extension")
         return extends and _has_any_attribute(base, declared)
-    return kind.find(xs("anyAttribute")) is not None
+    wildcard = kind.find(xs("anyAttribute"))
+    # A strict one takes only attributes that a schema declares: the sampler's own are not.
+    return wildcard is not None and wildcard.get("processContents", "strict") != "strict"
 
 
 def value(
