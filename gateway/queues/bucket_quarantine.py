@@ -2,7 +2,9 @@
 
 A request that is sent again has its new id written down first, in an object beside the entry that
 can be made once: whoever goes on after a crash, or at the same time, sends the same request under
-the same id, which a queue takes once. That note stays until its lifecycle rule removes it: an entry
+the same id, which a queue takes once. One that is dropped has that written down in the same place:
+so of two people who do different things at once, one is told that the other was first. A note
+stays until its lifecycle rule removes it: an entry
 may come back, where whoever put it aside died before the request was removed.
 """
 
@@ -10,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
 from gateway.errors import EntryGone, IdTaken, QueueUnavailable, Refused
@@ -31,6 +32,8 @@ NOT_KNOWN = (
     "was: look for that id in the audit log. Then drop it; or write its envelope to a file "
     "(gateway quarantine show ID --body FILE), make a new call of that, and drop it then."
 )
+DROPPED = "dropped"
+"""What a note says of an entry that is sent under no id any more."""
 SENT_OTHERWISE = "It was sent again before, as {id}, with another envelope: drop it."
 
 Send = Callable[[Message], Awaitable[None]]
@@ -47,7 +50,7 @@ class BucketQuarantine:
         self._keys = keys
         self._clock = clock
         self._send = send
-        self._notes = _Notes(store, keys, clock)
+        self._notes = _Notes(store, keys)
         self._collect = collect
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
@@ -73,11 +76,11 @@ class BucketQuarantine:
             id=id,
             sender=sender,
             reason=unquote(stored.metadata.get(REASON, "")),
-            since=_seconds(listed.modified),
+            since=listed.written,
             size=stored.size,
             service=message.target_service if isinstance(message, Message) else "",
             is_request=bool(sender) and isinstance(message, Message) and not _is_raw(stored),
-            sent_again=sent_again.body.decode("ascii", "replace") if sent_again else "",
+            sent_again=_new_id(sent_again),
             place=listed.key,
         )
 
@@ -97,7 +100,9 @@ class BucketQuarantine:
     ) -> str:
         check_sendable(entry, envelope)
         kept = await self.read(entry)
-        id = await self._notes.id(self._last(entry.place))
+        id = await self._notes.write(self._last(entry.place), new_id(self._clock))
+        if id == DROPPED:
+            raise EntryGone(f"{entry.id} was dropped by another")
         expires = self._clock() + lifetime
         if not await self._is_sent(entry.sender, id):
             try:
@@ -119,7 +124,14 @@ class BucketQuarantine:
     async def drop(self, entry: Quarantined) -> None:
         if await self._store.head(entry.place) is None:
             raise EntryGone(f"{entry.id} is not in quarantine any more")
+        # One that was to be sent again, and says so, may be dropped by who has seen that.
+        said = DROPPED if entry.sent_again else await self._note(entry)
+        if said != DROPPED:
+            raise EntryGone(f"{entry.id} is sent again by another, as {said}")
         await self._store.delete(entry.place)
+
+    async def _note(self, entry: Quarantined) -> str:
+        return await self._notes.write(self._last(entry.place), DROPPED)
 
     def _last(self, key: str) -> str:
         """Return the last part of the key of an entry, as it was before it was encoded."""
@@ -132,24 +144,22 @@ class BucketQuarantine:
 
 
 class _Notes:
-    """The notes of a quarantine: under which id each entry goes out again."""
+    """The notes of a quarantine: under which id each entry goes out again, or that it does not."""
 
-    def __init__(self, store: S3Store, keys: Keys, clock: Clock) -> None:
+    def __init__(self, store: S3Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
-        self._clock = clock
 
     def key(self, last: str) -> str:
         """Return the key of the note about an entry, given the last part of the entry's."""
         return self._keys.address.key("quarantine", "again", quote(last, safe=""))
 
-    async def id(self, last: str) -> str:
-        """Return the id to send an entry under: the first that was written down for it."""
-        note = self.key(last)
+    async def write(self, last: str, said: str) -> str:
+        """Write a note about an entry; return what stands: the first that was written about it."""
+        note, body = self.key(last), said.encode()
         for attempt in range(ATTEMPTS):
-            id = new_id(self._clock)
             try:
-                await self._store.put(note, id.encode(), only=IfAbsent(), content_type="text/plain")
+                await self._store.put(note, body, only=IfAbsent(), content_type="text/plain")
             except Occupied:
                 found = await self._store.get(note)
                 if found is not None:
@@ -157,8 +167,8 @@ class _Notes:
             except Unsure:
                 await pause(attempt)
             else:
-                return id
-        raise QueueUnavailable("the store did not say whether it took a note; nothing was sent")
+                return said
+        raise QueueUnavailable("the store did not say whether it took a note; nothing was done")
 
 
 def is_entry(keys: Keys, listed: Listed) -> bool:
@@ -166,12 +176,10 @@ def is_entry(keys: Keys, listed: Listed) -> bool:
     return "/" not in listed.key.removeprefix(keys.quarantine(""))
 
 
+def _new_id(note: Stored | None) -> str:
+    said = note.body.decode("ascii", "replace") if note else ""
+    return "" if said == DROPPED else said
+
+
 def _is_raw(stored: Stored) -> bool:
     return RAW in stored.metadata
-
-
-def _seconds(modified: str) -> float | None:
-    if not modified:
-        return None
-    moment = datetime.fromisoformat(modified)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

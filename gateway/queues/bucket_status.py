@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from gateway.queue import QueueStatus
 from gateway.queues.bucket import Keys
@@ -67,13 +66,15 @@ def oldest(store: S3Store, listed: Sequence[Listed]) -> float | None:
 
     By the time that the store gave them: an id has its client's, or none.
     """
-    times = [one.modified for one in listed if one.modified]
-    if not times:
+    # All of one form, so the smallest is the first.
+    first = min((one for one in listed if one.modified), key=_modified, default=None)
+    if first is None or first.written is None:
         return None
-    first = datetime.fromisoformat(min(times))  # all of one form, so the smallest is the first
-    if first.tzinfo is None:
-        first = first.replace(tzinfo=UTC)
-    return max(0.0, store.clock() - first.timestamp())
+    return max(0.0, store.clock() - first.written)
+
+
+def _modified(listed: Listed) -> str:
+    return listed.modified
 
 
 async def _registers(

@@ -10,11 +10,10 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 
 from gateway.errors import QueueUnavailable
-from gateway.message import Clock
 from gateway.queues.bucket import Keys
 from gateway.queues.s3_store import Listed, S3Store
 
@@ -26,17 +25,19 @@ SETTLING = (1.0, 2.0, 5.0, 10.0)
 """Seconds between the first signs: gateways that start together soon know of each other."""
 MISSED = 3
 """Signs missing until a gateway counts as gone."""
+REMOVED = 10
+"""Signs missing until another gateway removes the last one: it was killed, or it shows again."""
+WHOLE = 1.0
+"""Seconds by which dates are rough: some stores tell whole ones."""
 
 
 class Fleet:
     """The gateways of a bucket. Each shows that it lives by an object of its own."""
 
-    def __init__(self, store: S3Store, keys: Keys, monotonic: Clock) -> None:
+    def __init__(self, store: S3Store, keys: Keys) -> None:
         self._store = store
         self._prefix = keys.gateways
-        self._monotonic = monotonic
         self._own = self._prefix + secrets.token_hex(8)
-        self._seen: dict[str, tuple[str, float]] = {}
         self._members: tuple[str, ...] = (self._own,)
         self._beating: asyncio.Task[None] | None = None
 
@@ -71,19 +72,26 @@ class Fleet:
     async def _beat(self) -> None:
         try:
             await self._store.put(self._own, secrets.token_hex(8).encode())
-            self._note(await self._store.list(self._prefix))
+            silent = self._silent(await self._store.list(self._prefix))
+            self._members = tuple(sorted({self._own, *_within(silent, MISSED)}))
+            for key in silent.keys() - _within(silent, REMOVED):
+                await self._store.delete(key)
         except QueueUnavailable as error:
             log.warning("cannot tell other gateways that this one lives: %s", error)
 
-    def _note(self, listed: Sequence[Listed]) -> None:
-        """Count those as members whose sign has changed not long ago, by our own clock."""
-        now = self._monotonic()
-        before, self._seen = self._seen, {}
-        for one in listed:
-            etag, since = before.get(one.key, ("", now))
-            self._seen[one.key] = (etag, since) if etag == one.etag else (one.etag, now)
-        alive = {key for key, (_, since) in self._seen.items() if now - since < MISSED * BEAT}
-        self._members = tuple(sorted(alive | {self._own}))
+    def _silent(self, listed: Sequence[Listed]) -> dict[str, float]:
+        """Return for how long each gateway has shown nothing: its date beside that of our own.
+
+        Both are the store's. Where it tells none, all are taken for alive.
+        """
+        dates = {one.key: one.written for one in listed}
+        now = dates.get(self._own)
+        return {key: now - at if now and at else 0.0 for key, at in dates.items()}
+
+
+def _within(silent: Mapping[str, float], signs: int) -> set[str]:
+    """Return those who have missed fewer signs than that."""
+    return {key for key, seconds in silent.items() if seconds < signs * BEAT + WHOLE}
 
 
 def _weight(member: str, key: str) -> bytes:

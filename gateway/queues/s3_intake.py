@@ -196,7 +196,7 @@ class _Lister:
         self._store = store
         self._keys = keys
         self._backlog = backlog
-        self._fleet = Fleet(store, keys, time.monotonic)
+        self._fleet = Fleet(store, keys)
         self._is_tried = False
         self._whole = -WHOLE
 

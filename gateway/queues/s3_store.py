@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from gateway.errors import QueueAway, QueueUnavailable
@@ -82,6 +83,14 @@ class Listed:
     modified: str = ""
     """When it was written, as the store says it, in ISO 8601. Reading it is left to who needs it:
     it would take as long as all the rest."""
+
+    @property
+    def written(self) -> float | None:
+        """When it was written, in seconds since the epoch; None where the store does not say."""
+        if not self.modified:
+            return None
+        moment = datetime.fromisoformat(self.modified)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class S3Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -208,3 +209,36 @@ async def test_the_same_bytes_sent_after_quarantine_get_the_stored_fault(queue, 
     found = await queue.collect("alice", sent.id, SOON)
     assert (found.state, found.reply.is_fault) == (State.REPLY, True)
     assert len(await entries(queue)) == 1
+
+
+async def test_of_two_who_send_an_entry_again_and_drop_it_one_is_told_that_the_other_was_first(
+    queue, address, tmp_path
+):
+    if address == "memory:":
+        pytest.skip("nobody else can open it")
+    await aside(queue)
+    other = await open_queue(address, tmp_path, QueueOptions())
+    try:
+        (mine,) = await entries(queue)
+        theirs = mine if address.startswith("sqs") and "replies" not in address else None
+        if theirs is None:  # what one holds of a dead-letter queue, the other does not see
+            (theirs,) = await entries(other)
+        done = await asyncio.gather(
+            queue.quarantine.send_again(mine), other.quarantine.drop(theirs), return_exceptions=True
+        )
+        assert [isinstance(one, EntryGone) for one in done].count(True) == 1, done
+        received = await queue.receive(1, 1.0)
+        assert len(received) == (not isinstance(done[0], EntryGone))
+    finally:
+        await other.aclose()
+
+
+async def test_what_was_looked_at_for_too_long_is_not_touched(queue, address, monkeypatch):
+    if not address.startswith("sqs") or "replies" in address:
+        pytest.skip("only SQS hides what is looked at, for a while")
+    await aside(queue)
+    (entry,) = await entries(queue)
+    monkeypatch.setattr("gateway.queues.sqs_quarantine.ACTING", 301.0)
+    for act in (queue.quarantine.send_again, queue.quarantine.drop):
+        with pytest.raises(EntryGone, match="list again"):
+            await act(entry)
