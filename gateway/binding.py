@@ -11,7 +11,8 @@ from gateway.admission.wire import check_size
 from gateway.contract import Contract
 from gateway.endpoint import Endpoint
 from gateway.errors import BindingViolation, Forbidden, Refused
-from gateway.message import Message
+from gateway.lifespan import check_age
+from gateway.message import Clock, Message
 from gateway.reasons import Check
 from gateway.service import INLINE
 from gateway.soap import Envelope, parse
@@ -25,15 +26,16 @@ NOBODY = (
 SEVERAL = "Several services here take this message: name one of them in SOAPJMS_targetService."
 
 
-def checked(endpoint: Endpoint, *, limit: int, ratio: int = GZIP_RATIO) -> Endpoint:
-    """Refuse what breaks SOAP/JMS or is over ``limit`` bytes, and unpack what is packed.
+def checked(endpoint: Endpoint, *, clock: Clock, limit: int, ratio: int = GZIP_RATIO) -> Endpoint:
+    """Refuse what is from another time, breaks SOAP/JMS or is over ``limit`` bytes; unpack it.
 
-    It may become ``ratio`` times as large by that.
+    ``clock`` is the queue's. What is packed may become ``ratio`` times as large by that.
 
     The queue keeps the bytes as they came, so that a request sent again is still the same one.
     """
 
     async def answer(message: Message) -> Message | None:
+        check_age(message, clock())
         if message.violation is not None:
             raise BindingViolation(message.violation)
         check_size(message, limit)

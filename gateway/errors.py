@@ -50,9 +50,6 @@ class JmsSubcode(StrEnum):
 class GatewayError(Exception):
     """Whatever the gateway itself reports; anything else that is raised is a bug."""
 
-    one_way = False
-    """Set by the service where the operation is one-way: nobody waits, so no fault is stored."""
-
 
 class ConfigurationError(GatewayError):
     """The settings, a contract or the surroundings cannot be used.

@@ -18,9 +18,11 @@ Clock = Callable[[], float]
 """Seconds since the epoch."""
 
 ID_WINDOW = 24 * 3600.0
-"""How far the time inside an id may lie from the queue's clock, in seconds."""
+"""Seconds that an id may be old when the queue takes its request, by the queue's clock."""
+ID_AHEAD = 12 * 3600.0
+"""Seconds that the time inside an id may be ahead: a clock that is set to another zone passes."""
 REPLY_RETENTION = 2 * ID_WINDOW
-"""Seconds that a reply is kept: a day longer than its id is accepted, or it could run twice."""
+"""Seconds that a reply is kept, and the claim before it, after they were written last."""
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -30,7 +32,16 @@ _CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 def new_id(clock: Clock = time.time) -> str:
     """Return a ULID: 48 bits of milliseconds, then 80 random bits; sortable, not guessable."""
-    number = (int(clock() * 1000) << 80) | secrets.randbits(80)
+    return _ulid(clock(), secrets.randbits(80))
+
+
+def derived_id(at: float, seed: bytes) -> str:
+    """Return the ULID of a time that a seed leads to, always the same one."""
+    return _ulid(at, int.from_bytes(hashlib.sha256(seed).digest()[:10], "big"))
+
+
+def _ulid(at: float, rest: int) -> str:
+    number = (int(at * 1000) << 80) | rest
     return "".join(_BASE32[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
@@ -70,6 +81,11 @@ class Message:
     arrived: float | None = field(default=None, compare=False)
     """Set by the queue: when it took the request, by its own clock; None where none has yet. What
     is handed out is the same message as what was sent, so it counts for no comparison."""
+    forgotten: float | None = field(default=None, compare=False)
+    """Set by the queue: from when on what it knows of the request may be swept, by its own clock.
+    None where it knows of a request for as long as it has it."""
+    is_named_by_queue: bool = field(default=False, compare=False)
+    """Set by the queue: it made the id itself, so no other request can come under it."""
     violation: JmsSubcode | None = None
     """Set by the queue, on a request: the rule of SOAP/JMS that its properties break. It travels
     on to where faults are made."""
@@ -118,9 +134,14 @@ def is_id(id: str) -> bool:
 def check_identity(message: Message, now: float) -> None:
     """Refuse an id or a sender that no queue could hold, and an id from another time.
 
-    An id outside of the window could be one whose reply was swept, and would be executed again.
     ``now`` is the queue's clock. Raises Refused.
     """
+    check_names(message)
+    check_id_time(message.id, now)
+
+
+def check_names(message: Message) -> None:
+    """Refuse an id or a sender that no queue could hold. Raises Refused."""
     if not _CLIENT.fullmatch(message.sender):
         raise Refused(
             "The client's name must be 1 to 64 letters, digits, '_' or '-'.", check=Check.CLIENT
@@ -129,10 +150,19 @@ def check_identity(message: Message, now: float) -> None:
         raise Refused(
             "The message id must be 16 to 64 letters, digits, '_' or '-'.", check=Check.ID
         )
-    made = id_time(message.id)
-    if made is not None and abs(now - made) > ID_WINDOW:
+
+
+def check_id_time(id: str, at: float) -> None:
+    """Refuse an id of another time than ``at``, when its request came. Raises Refused.
+
+    Its reply may be swept by now, or will be while the id is still good: ``gateway.lifespan``.
+    """
+    made = id_time(id)
+    if made is not None and not -ID_AHEAD <= at - made <= ID_WINDOW:
         raise Refused(
-            "The message id is more than 24 hours old or ahead: use a new one.", check=Check.ID
+            "The message id is more than 24 hours old, or 12 hours ahead: use a new one. If this"
+            " was sent under it before, find out first what became of that.",
+            check=Check.ID,
         )
 
 

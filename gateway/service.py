@@ -15,12 +15,12 @@ from gateway.errors import (
     Expired,
     FaultCode,
     FaultError,
-    GatewayError,
     OutcomeUnknown,
     Refused,
     Unanswered,
 )
-from gateway.message import Clock, Message, echoed
+from gateway.lifespan import check_known, check_once
+from gateway.message import ID_WINDOW, Clock, Message, echoed, id_time
 from gateway.multipart import parameter
 from gateway.quotas import NO_QUOTAS, Quotas
 
@@ -39,10 +39,13 @@ UNKNOWN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Which operations are repeatable (None: all), and how long one may take, in seconds."""
+    """Which operations are repeatable (None: all), and how long things may take, in seconds."""
 
     repeatable: frozenset[str] | None = frozenset()
     timeout: float = 60.0
+    """Of one call."""
+    lifetime: float = ID_WINDOW
+    """From its arrival on, of a request that names no deadline."""
 
     def is_repeatable(self, operation: str) -> bool:
         return self.repeatable is None or operation in self.repeatable
@@ -70,16 +73,12 @@ class Service:
         """Answer a request.
 
         Raises FaultError and its kinds (a fault for the caller), TransientError (it may be tried
-        again), each marked where the operation is one-way, and what ``before_effect`` raises.
+        again), and what ``before_effect`` raises.
         """
         call = await self._admitted(message)
-        try:
-            self._check_deadline(message)
-            with self._quotas.spent(message.sender, len(message.body)):
-                reply = await self._carry_out(call)
-        except GatewayError as error:
-            error.one_way = call.operation.one_way
-            raise
+        self._check_deadline(message)
+        with self._quotas.spent(message.sender, len(message.body)):
+            reply = await self._carry_out(call)
         return None if call.operation.one_way else _addressed(reply, message)
 
     async def _admitted(self, message: Message) -> Call:
@@ -96,6 +95,7 @@ class Service:
     async def _carry_out(self, call: Call) -> Message | None:
         if self._policy.is_repeatable(call.operation.name):
             return await self._invoke(call)
+        check_once(call.message)
         if call.message.interrupted:
             raise OutcomeUnknown(UNKNOWN, reason="its gateway died at work")
         await before_effect.get()()
@@ -108,8 +108,9 @@ class Service:
 
     async def _invoke(self, call: Call) -> Message | None:
         """Have the backend carry a call out, no longer than the policy and the deadline allow."""
-        self._check_deadline(call.message)
-        left = (call.message.expires or float("inf")) - self._clock()
+        # Once more, and after the claim: between the two any time may have passed.
+        check_known(call.message, self._clock())
+        left = self._check_deadline(call.message)
         limit = asyncio.timeout(min(self._policy.timeout, left))
         try:
             async with limit:
@@ -120,9 +121,18 @@ class Service:
             self._check_deadline(call.message)
             raise Unanswered(f"no answer in {self._policy.timeout:g} s") from error
 
-    def _check_deadline(self, message: Message) -> None:
-        if message.expires is not None and message.expires <= self._clock():
+    def _check_deadline(self, message: Message) -> float:
+        """Return how many seconds are left. Raises Expired."""
+        left = self._deadline(message) - self._clock()
+        if left <= 0:
             raise Expired("The request was not answered before its deadline.")
+        return left
+
+    def _deadline(self, message: Message) -> float:
+        if message.expires is not None:
+            return message.expires
+        began = id_time(message.id) if message.arrived is None else message.arrived
+        return float("inf") if began is None else began + self._policy.lifetime
 
 
 async def admit(gate: Gate, message: Message) -> Call:

@@ -118,15 +118,13 @@ class Judge:
             return Retry(_jittered(max(1.0, error.retry_after or 0.0)), counts=False)
         if attempt < self._attempts:
             return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0)))
-        exhausted = FaultError(EXHAUSTED)
-        exhausted.one_way = error.one_way
-        return _refusal(exhausted, message)
+        return _refusal(FaultError(EXHAUSTED), message)
 
 
 def _unreadable(message: Unreadable) -> Quarantine:
     """Return the end of a request that is none; its caller is told, where it is known who sent it.
 
-    Nobody knows its SOAP version: the fault is one of SOAP 1.1, and for a one-way call too.
+    Nobody knows its SOAP version: the fault is one of SOAP 1.1.
     """
     refusal = Refused(f"The request cannot be read: {message.reason}.")
     request = Message(body=b"", content_type="text/xml", id=message.id)
@@ -140,9 +138,8 @@ def _jittered(delay: float) -> float:
 
 
 def _refusal(error: FaultError, message: Message) -> Quarantine:
-    """Return the fault for a request that ends here; none where the operation is one-way."""
-    reply = None if error.one_way else fault(error, message)
+    """Return the end of a request with a fault; of a one-way call, too: whoever asks is told."""
     # Of causes, only our own speak: a library's may quote the message, or name a host.
     cause = error.__cause__ if isinstance(error.__cause__, GatewayError) else ""
     reason = error.reason or str(cause)
-    return Quarantine(told(error, reason), reply)
+    return Quarantine(told(error, reason), fault(error, message))

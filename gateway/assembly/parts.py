@@ -46,7 +46,7 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
     """Build which operations may be repeated. Raises ConfigurationError for an unknown one."""
     table = settings.services[name]
     if table.repeatable is True:
-        return Policy(repeatable=None, timeout=table.timeout)
+        return Policy(repeatable=None, timeout=table.timeout, lifetime=settings.lifetime)
     repeatable = frozenset(table.repeatable or ())
     names = {operation.name for operation in contract.operations}
     for operation in repeatable - names:
@@ -54,7 +54,7 @@ def policy(settings: Settings, name: str, contract: Contract) -> Policy:
             f"services.{name}.repeatable: the contract has no operation {operation!r}: "
             f"{meant(operation, names)}"
         )
-    return Policy(repeatable=repeatable, timeout=table.timeout)
+    return Policy(repeatable=repeatable, timeout=table.timeout, lifetime=settings.lifetime)
 
 
 def gate(
@@ -109,7 +109,7 @@ async def gateway(
     find = by_operation(contracts, limits(settings).xml)
     most = settings.limits
     router = routed(Router(services), find)
-    endpoint = checked(router, limit=most.request, ratio=most.gzip_ratio)
+    endpoint = checked(router, clock=queue.clock, limit=most.request, ratio=most.gzip_ratio)
     if settings.clients:
         endpoint = known(endpoint, settings.clients)
     table = settings.gateway.model_dump(exclude={"soapjms"})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote
 
 from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused
-from gateway.message import Message, Unreadable, from_properties, taken, to_properties
+from gateway.lifespan import forgotten
+from gateway.message import Message, Unreadable, from_properties, to_properties
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.aws_http import Unsure
 from gateway.queues.s3_store import OCTETS, IfAbsent, Occupied, S3Store, Stored
@@ -118,7 +119,11 @@ def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Mes
     message = from_properties(
         properties, stored.body, id=id, sender=sender, interrupted=interrupted
     )
-    return taken(message, written(stored))
+    if isinstance(message, Unreadable):
+        return message
+    return replace(
+        message, arrived=written(stored), forgotten=forgotten(id, _last_modified(stored))
+    )
 
 
 def written(stored: Stored) -> float | None:
@@ -128,11 +133,14 @@ def written(stored: Stored) -> float | None:
     object metadata"): a client could announce today what it sends tomorrow. Their ETags have a
     hyphen, and how many parts there were.
     """
+    return None if "-" in stored.etag else _last_modified(stored)
+
+
+def _last_modified(stored: Stored) -> float | None:
     try:
-        modified = parsedate_to_datetime(stored.modified).timestamp()
+        return parsedate_to_datetime(stored.modified).timestamp()
     except ValueError:
         return None
-    return None if "-" in stored.etag else modified
 
 
 def _properties(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from enum import StrEnum
 
 from gateway.errors import IdTaken, QueueUnavailable
 from gateway.message import Message, check_identity, digest, id_time
@@ -13,10 +14,19 @@ from gateway.queues.bucket import Keys, Name, from_object, object_type, to_metad
 from gateway.queues.registers import Register, Registers, RegisterState
 from gateway.queues.s3_store import Forbidden, IfAbsent, Occupied, S3Store
 
-FRESH = 10.0
+FRESH = 2.0
 """Seconds after which an id is no longer new: then a reply may be there already."""
 REMEMBERED = 100_000
 """Requests of this process whose digests are remembered."""
+
+
+class Sent(StrEnum):
+    """What a request was to the queue when it was sent."""
+
+    NEW = "new"
+    WAITS = "waits"
+    """It was in the bucket already, by another process, and may be at work."""
+    KNOWN = "known"
 
 
 class BucketClient:
@@ -28,8 +38,8 @@ class BucketClient:
         self._registers = registers
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
-    async def send(self, message: Message, extra: Mapping[str, str] | None = None) -> bool:
-        """Put a request into the bucket; tell whether it may be new to the gateways.
+    async def send(self, message: Message, extra: Mapping[str, str] | None = None) -> Sent:
+        """Put a request into the bucket; tell what it was to the gateways.
 
         ``extra`` is metadata of its object beside the message's own. Raises Refused, IdTaken,
         QueueUnavailable.
@@ -40,11 +50,13 @@ class BucketClient:
         known = self._sent.get(name) or await self._answered(name)
         if known and known != own:
             raise IdTaken
+        sent = Sent.KNOWN if known else Sent.NEW
         if known is None and not await self._put(name, message, metadata):
             # Perhaps it was this very process, by a write whose answer was lost on its way.
             await self._check_held(name, own)
+            sent = Sent.WAITS
         self._remember(name, own)
-        return known is None
+        return sent
 
     async def _answered(self, name: Name) -> str | None:
         """Return the digest of the request that was answered under this name, if one was.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,20 +18,27 @@ from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import RINGS, Keys, check_format
-from gateway.queues.bucket_client import BucketClient
+from gateway.queues.bucket_client import BucketClient, Sent
 from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.doorbell_ahead import Ahead
 from gateway.queues.doorbell_entry import Porter
 from gateway.queues.doorbell_messages import ring
-from gateway.queues.doorbell_sweep import Sweep
+from gateway.queues.doorbell_sweep import MARGIN, Sweep
 from gateway.queues.leased import HIDDEN
 from gateway.queues.leased_intake import Intake
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Registers
 from gateway.queues.s3_backlog import client_of
 from gateway.queues.s3_store import S3Store
-from gateway.queues.sqs_client import NotAllowed, Outgoing, QueueMissing, Received, SqsClient
+from gateway.queues.sqs_client import (
+    LONGEST_DELAY,
+    NotAllowed,
+    Outgoing,
+    QueueMissing,
+    Received,
+    SqsClient,
+)
 from gateway.queues.sqs_pump import SqsPump
 from gateway.queues.sqs_status import doorbell_status
 
@@ -75,8 +83,10 @@ class DoorbellQueue:
 
     async def send(self, message: Message) -> None:
         rings = await self._bell.is_within_reach()
-        if await self._client.send(message, {RINGS: "1"} if rings else None) and rings:
-            await self._bell.ring(self._keys.request((message.sender, message.id)))
+        sent = await self._client.send(message, {RINGS: "1"} if rings else None)
+        if rings and sent is not Sent.KNOWN:
+            key = self._keys.request((message.sender, message.id))
+            await self._bell.ring(key, again=sent is Sent.WAITS)
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         return await self._client.collect(sender, id, wait)
@@ -137,15 +147,19 @@ class Bell:
                 await self.pump()
         return self._pump is not None
 
-    async def ring(self, key: str) -> None:
+    async def ring(self, key: str, *, again: bool = False) -> None:
         """Tell that a request waits. It is in the bucket: without the ring it is found later.
 
         The rings of a client are a message group: a fair queue keeps them from those of others.
+        ``again`` is for one that was there already. Its first ring may be at work: this one comes
+        when that has shown itself, or was lost.
         """
         with self._failing(f"{key} is in the bucket, and its bell was not rung"):
             async with asyncio.timeout(RING_LIMIT):
                 pump = await self.pump()
-                await pump.groups.send(Outgoing(body=ring(key)), client_of(key))
+                delay = math.ceil(self._lease / 3 + MARGIN) if again else 0
+                outgoing = Outgoing(body=ring(key, swept=again), delay=min(delay, LONGEST_DELAY))
+                await pump.groups.send(outgoing, client_of(key))
 
     @contextlib.contextmanager
     def _failing(self, what: str) -> Iterator[None]:

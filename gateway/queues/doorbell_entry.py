@@ -34,7 +34,8 @@ LATER = 2 / 3
 whoever took the request for that ring has answered it, or has written a claim."""
 LATE = 2.0
 """Seconds after which a request is claimed before any work: it may be taken without its ring, and
-the sweep may ring again. Before that a claim at the first third of a lease is early enough."""
+the sweep may ring again. Before that a claim at the first third of a lease is early enough.
+What was rung so long after its id was made may have been answered: its register is looked at."""
 NO_KEY = "its key is not requests/ID.CLIENT"
 
 
@@ -98,7 +99,8 @@ class Porter:
     def _entry(self, received: Received, key: str, name: Name, *, swept: bool) -> Entry:
         if received.count == 1 and not swept:
             self.known.crowd.note(key, self.pump.client.clock() - received.sent)
-        entry = RequestEntry(self, received, key, name, swept or self.known.was_used(key))
+        was_used = swept or self.known.was_used(key) or _is_late(name, received.sent)
+        entry = RequestEntry(self, received, key, name, was_used)
         self.known.at_work[key] = entry
         return entry
 
@@ -241,6 +243,12 @@ class RequestEntry:
     async def _dismiss(self) -> None:
         self._porter.known.note_removed(self._key)
         await self._porter.dismiss(self.received)
+
+
+def _is_late(name: Name, rung: float) -> bool:
+    """Tell whether a ring is too late, or too early, to be the first of its request."""
+    made = id_time(name[1])
+    return made is None or abs(rung - made) > LATE
 
 
 class StrayEntry:

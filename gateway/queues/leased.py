@@ -95,6 +95,8 @@ class Standing:
     is_begun: bool = False
     """Whether the register is this gateway's claim: work may have reached the backend."""
     is_over: bool = False
+    is_settled: bool = False
+    """Over, and by an answer of this gateway."""
     is_ended: bool = False
     """Over, and nothing is left to be done about it."""
 
@@ -106,8 +108,9 @@ class Desk:
     pump: SqsPump
     clock: Clock
     park: Callable[[LeasedDelivery, float], Awaitable[None]]
-    """Keeps a request for so many seconds, then hands it out again."""
+    """Keeps a request for so many seconds, then hands it out again, as another delivery."""
     ended: Callable[[LeasedDelivery], None]
+    """Is told of one that is settled, or lost to another gateway."""
 
 
 class LeasedDelivery:
@@ -148,8 +151,7 @@ class LeasedDelivery:
             attempt = self.attempt if counts else self.attempt - 1
             await self._release(delay, replace(self.standing.claim, attempt=attempt))
             await self._guarded(self._desk.park(self, delay))
-            self.standing.is_over = True
-        self._end()
+            self.standing.is_over = self.standing.is_ended = True
 
     async def give_back(self) -> None:
         """Give the request back at once: as one that may have reached the backend, if work began.
@@ -205,7 +207,7 @@ class LeasedDelivery:
                 self.entry.name, standing.claim, reply, standing.etag, quarantined
             )
             await self._guarded(settling)
-            standing.is_over = True
+            standing.is_over = standing.is_settled = True
 
     async def _guarded(self, doing: Awaitable[T]) -> T:
         """Await what shows whether another has the request; remember if so."""

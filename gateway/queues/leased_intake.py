@@ -34,6 +34,8 @@ LOOK_AHEAD = 100
 """Requests over the shares of their clients that this process keeps while it looks for others."""
 LAPSED = float("-inf")
 """When a parked request was held: it may be another's since, and is held anew before any work."""
+COPY = 5.0
+"""Seconds after which a second message of a request that is at work here is looked at again."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
 
@@ -123,11 +125,20 @@ class Intake:
 
     async def _decide(self, entry: Entry) -> None:
         """Decide on what was just received, or has waited for a share of its client."""
-        client, lease = entry.name[0], self._lease
+        (client, _), copies = entry.name, self._shelf.copies
         if self._shelf.shares.get(client, 1) <= 0:
-            await self._triage.park(entry, lease, partial(self._decide, entry), client)
+            await self._triage.park(entry, self._lease, partial(self._decide, entry), client)
             return
-        is_first = entry.received.count == 1 and not entry.was_used
+        if not copies.enter(entry):
+            # Once the first is answered, its ledger has the answer to this one.
+            await self._triage.park(entry, COPY, partial(self._decide, entry))
+            return
+        if not entry.ledger.remembers and copies.was_answered(entry.received.id):
+            copies.leave(entry)
+            await entry.remove()
+            return
+        was_used = entry.was_used = entry.was_used or copies.was_answered(entry.name)
+        is_first = entry.received.count == 1 and not was_used
         register = None if is_first else await entry.ledger.look(entry.name)
         await self._triage.consider(entry, register, "")
 
@@ -136,7 +147,7 @@ class Intake:
         shelf = self._shelf
         ready, shelf.ready = shelf.ready, []
         for one in ready:
-            shelf.deliveries.discard(one)
+            shelf.end(one)
         await asyncio.gather(*(_tolerant(one.give_back(), one.entry.received) for one in ready))
 
     async def give_back(self) -> None:
@@ -162,7 +173,7 @@ class _Triage:
         self._lease = options.lease
         self._put_aside = options.put_aside
         self._shelf = shelf
-        self._desk = Desk(pump, clock, self._put_off, shelf.deliveries.discard)
+        self._desk = Desk(pump, clock, self._put_off, shelf.end)
 
     async def consider(self, entry: Entry, register: Register | None, watched: str) -> None:
         """Hand out what is free; ``watched`` is the ETag that has stood still for a lease."""
@@ -176,7 +187,7 @@ class _Triage:
     async def _wait_or_take_over(self, entry: Entry, register: Register, watched: str) -> None:
         is_released = register.state is RegisterState.RELEASED
         if is_released:
-            delay = max(0.0, register.not_before - self._clock())
+            delay = register.delay(self._clock())
         else:
             delay = 0.0 if register.etag == watched else register.lease + MARGIN
         if delay > 0:
@@ -198,6 +209,7 @@ class _Triage:
     async def _begin(self, entry: Entry, standing: Standing) -> None:
         message = await entry.read(interrupted=standing.claim.interrupted)
         if message is None:
+            self._shelf.copies.leave(entry)
             await entry.remove()
             return
         standing.claim = replace(standing.claim, digest=request_digest(message))
@@ -206,6 +218,7 @@ class _Triage:
 
     async def _finish(self, entry: Entry, register: Register) -> None:
         """Remove a request that has its reply, and do what whoever answered it left undone."""
+        self._shelf.copies.leave(entry)
         message = await entry.read(interrupted=False)
         if message is not None and _is_other(message, register):
             self._put_aside(message, ID_TAKEN)
@@ -221,6 +234,7 @@ class _Triage:
         if len(self._shelf.parked) >= MOST_PARKED:
             # The longer the more often: what waits for a service must not use up its receipts.
             await self._pump.hold(entry.received.handle, delay * entry.received.count)
+            self._shelf.end(delivery)
             return
         message, standing = delivery.message, self._standing(old.claim.attempt + 1)
         standing.etag = old.etag
@@ -233,6 +247,7 @@ class _Triage:
             self._shelf.offer(LeasedDelivery(self._desk, entry, message, standing))
 
         await self.park(entry, delay, resume)
+        self._shelf.deliveries.discard(delivery)
 
     async def wait_for_share(self, delivery: LeasedDelivery) -> None:
         """Keep a request that is ready until its client has a share for it."""

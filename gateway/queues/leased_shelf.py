@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from gateway.errors import LeaseLost
-from gateway.queues.leased import LeasedDelivery
+from gateway.queues.bucket import Name
+from gateway.queues.leased import Entry, LeasedDelivery
 from gateway.queues.sqs_client import Received
 from gateway.queues.turns import Turns, deal
 
 log = logging.getLogger(__name__)
 
 Resume = Callable[[], Coroutine[None, None, None]]
+
+REMEMBERED = 10_000
+"""Requests answered last that are remembered: a second copy of one may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Shelf:
         self.parked: list[Parked] = []
         self.changed = asyncio.Event()
         self.shares: Mapping[str, int] = {}
+        self.copies = Copies()
         self._turns = Turns()
 
     def begin(self, taking: Coroutine[None, None, None]) -> None:
@@ -70,6 +76,11 @@ class Shelf:
         """Have a request handed out to the next who receives."""
         self.deliveries.add(delivery)
         self.ready.append(delivery)
+
+    def end(self, delivery: LeasedDelivery) -> None:
+        """Forget a request that is settled, or another's."""
+        self.deliveries.discard(delivery)
+        self.copies.leave(delivery.entry, is_answered=delivery.standing.is_settled)
 
     def hand_out(self, limit: int) -> list[LeasedDelivery]:
         """Return what is ready, clients in turns, no more of each than its share."""
@@ -104,6 +115,35 @@ class Shelf:
                 await self.changed.wait()
         except TimeoutError:
             pass
+
+
+class Copies:
+    """Which requests this gateway has, and had last: of two messages of one, the second waits.
+
+    It costs nothing, and holds for this process alone. What others have, only a ledger tells.
+    """
+
+    def __init__(self) -> None:
+        self._held: WeakValueDictionary[Name, Entry] = WeakValueDictionary()
+        self._answered: OrderedDict[Name | str, None] = OrderedDict()
+
+    def enter(self, entry: Entry) -> bool:
+        """Note that a request is being looked at; tell whether no other message of it is here."""
+        return self._held.setdefault(entry.name, entry) is entry
+
+    def leave(self, entry: Entry, *, is_answered: bool = False) -> None:
+        """Note that nobody here has a request any more."""
+        if self._held.get(entry.name) is entry:
+            del self._held[entry.name]
+        if not is_answered:
+            return
+        self._answered |= {entry.name: None, entry.received.id: None}
+        while len(self._answered) > 2 * REMEMBERED:
+            self._answered.popitem(last=False)
+
+    def was_answered(self, which: Name | str) -> bool:
+        """Tell whether a request was answered here, by its name or by the id of its message."""
+        return which in self._answered
 
 
 def _is_due(parked: Parked, now: float, left: dict[str, int]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -36,6 +37,13 @@ TOKEN = "gateway-token"  # noqa: S105  # names a delivery, and is no secret
 DIGEST = "gateway-request-sha256"
 QUARANTINED = "gateway-quarantined"
 REASON_LIMIT = 256
+LEASE = 30.0
+"""Seconds for which what is no claim of ours counts as one."""
+LONGEST_LEASE = 3600.0
+"""What is believed of a claim: others write there too, and a claim must come to an end."""
+LONGEST_DELAY = 3600.0
+"""Seconds for which a request that was given back is left alone, at most."""
+MOST_ATTEMPTS = 1 << 20
 TOO_MUCH = "The reply's properties are longer than the queue can carry."
 
 
@@ -72,7 +80,7 @@ class Register:
     etag: str
     token: str = ""
     digest: str = ""
-    lease: float = 30.0
+    lease: float = LEASE
     attempt: int = 1
     not_before: float = 0.0
     """Of one given back: seconds since the epoch by the store's clock."""
@@ -84,6 +92,10 @@ class Register:
     @property
     def is_final(self) -> bool:
         return self.state in FINAL
+
+    def delay(self, now: float) -> float:
+        """Return in how many seconds one that was given back may be claimed."""
+        return min(max(0.0, self.not_before - now), LONGEST_DELAY)
 
 
 def new_token() -> str:
@@ -242,28 +254,42 @@ def _register(stored: Stored, name: Name) -> Register:
     metadata = stored.metadata
     state = metadata.get(STATE, "")
     common = Register(
-        state=RegisterState(state) if state in set(RegisterState) else RegisterState.CLAIMED,
+        state=RegisterState.CLAIMED,
         etag=stored.etag,
         token=metadata.get(TOKEN, ""),
         digest=metadata.get(DIGEST, ""),
         quarantined=metadata.get(QUARANTINED, ""),
         interrupted=True,  # unless it can be read that it is not
     )
-    if common.state is RegisterState.DONE:
-        return replace(common, reply=_reply(stored, name))
-    if common.state is RegisterState.NONE:
-        return common
+    match state:
+        case RegisterState.DONE:
+            return replace(common, state=RegisterState.DONE, reply=_reply(stored, name))
+        case RegisterState.NONE:
+            return replace(common, state=RegisterState.NONE)
+        case RegisterState.CLAIMED | RegisterState.RELEASED:
+            return _claimed(common, RegisterState(state), stored.body)
+    return common
+
+
+def _claimed(common: Register, state: RegisterState, body: bytes) -> Register:
+    """Return what a claim says, or one given back; what says nothing sensible is a claim."""
     try:
-        said = json.loads(stored.body)
-        return replace(
-            common,
-            lease=float(said["lease"]),
-            attempt=int(said["attempt"]),
-            not_before=float(said["not-before"]),
-            interrupted=bool(said["interrupted"]),
-        )
-    except (ValueError, KeyError, TypeError):
+        said = json.loads(body)
+        lease, not_before = float(said["lease"]), float(said["not-before"])
+        attempt = int(said["attempt"])
+        interrupted = said["interrupted"] is not False
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return common
+    if not (0 <= lease < math.inf and math.isfinite(not_before) and attempt >= 0):
+        return common
+    return replace(
+        common,
+        state=state,
+        lease=min(lease, LONGEST_LEASE),
+        attempt=min(attempt, MOST_ATTEMPTS),
+        not_before=not_before,
+        interrupted=interrupted,
+    )
 
 
 def _reply(stored: Stored, name: Name) -> Message:

@@ -8,7 +8,7 @@ from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.bucket import Keys, check_format
-from gateway.queues.bucket_client import BucketClient
+from gateway.queues.bucket_client import BucketClient, Sent
 from gateway.queues.bucket_quarantine import BucketQuarantine
 from gateway.queues.bucket_status import bucket_status
 from gateway.queues.options import QueueOptions
@@ -48,7 +48,7 @@ class S3Queue:
         return cls(store, keys, options)
 
     async def send(self, message: Message) -> None:
-        if await self._client.send(message):
+        if await self._client.send(message) is not Sent.KNOWN:
             self._intake.hurry()
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:

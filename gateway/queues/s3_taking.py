@@ -109,7 +109,7 @@ class Taker:
             await self._finish(candidate.key, name, register)
             return False
         if register.state is RegisterState.RELEASED:
-            delay = max(0.0, register.not_before - self._store.clock())
+            delay = register.delay(self._store.clock())
             seen = Seen(register.etag, register.attempt, register.interrupted)
         else:
             # A claim is the mark of a beginning, too: who takes it over cannot know better.

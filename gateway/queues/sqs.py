@@ -118,6 +118,8 @@ class SqsQueue:
         check_identity(message, self.clock())
         if self._sender.is_new(message):
             prepared = await self._replies.prepare(message)
+            if prepared is None:
+                return
             message_id = await self._sender.send(prepared)
             self._replies.sent(prepared, message_id)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.errors import QueueError, Refused
-from gateway.message import Message, Unreadable, check_identity, id_time, taken
+from gateway.lifespan import forgotten
+from gateway.message import Message, Unreadable, check_names, id_time
 from gateway.queues.bucket import Keys, Name, encoded, object_type, to_metadata
 from gateway.queues.bucket_quarantine import RAW
 from gateway.queues.leased import Ledger
@@ -23,8 +25,9 @@ from gateway.queues.sqs_pump import SqsPump
 
 log = logging.getLogger(__name__)
 
-FRESH = 10.0
-"""Seconds between the making of an id and its sending, from which on it may be sent again."""
+FRESH = 2.0
+"""Seconds between the making of an id and its sending, from which on it may be sent again: then a
+look into the register comes first, and a claim, which costs more than the whole call does else."""
 ANYBODY = "*"
 """The client of a principal that speaks for others: a listener, which has asked who they are."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
@@ -62,7 +65,7 @@ def identify(received: Received, senders: Mapping[str, str]) -> Identity:
             known or (said or unnamed).client,
             said.expires if said else None,
         )
-        _check_name(found, received)
+        check_names(Message(body=b"", content_type="", id=found.id, sender=found.client))
     except (BadTag, Refused) as error:
         return Identity(unnamed, refusal=str(error))
     return Identity(found, is_own=said is not None)
@@ -78,12 +81,6 @@ def _known(sender_id: str, said: Tag | None, senders: Mapping[str, str]) -> str:
     if said is None:
         raise BadTag("its sender speaks for others, and does not say for whom")
     return said.client
-
-
-def _check_name(tag: Tag, received: Received) -> None:
-    """Refuse an id from another time than SQS had when it took the message: a reply was swept."""
-    named = Message(body=b"", content_type="", id=tag.id, sender=tag.client)
-    check_identity(named, received.sent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +108,7 @@ class SqsEntry:
         self.name: Name = (identity.tag.client, identity.tag.id)
         made = id_time(identity.tag.id)
         # An id of another make may be any message's, but one that SQS gave is of this alone.
-        self.was_used = identity.is_own and (made is None or received.sent - made > FRESH)
+        self.was_used = identity.is_own and (made is None or abs(received.sent - made) > FRESH)
         self._counter = counter
         self._identity = identity
         self._payload = ""
@@ -125,8 +122,11 @@ class SqsEntry:
             return self._unreadable(str(error))
         except PayloadGone as error:
             register = await self.ledger.look(self.name)
-            is_answered = register is not None and register.is_final
-            return None if is_answered else self._unreadable(str(error))
+            if register is not None and register.is_final:
+                return None
+            if (self._forgotten() or math.inf) > self._counter.pump.client.clock():
+                return self._unreadable(str(error))
+            body, arrived = "", None  # it may have been carried out, and nothing else is told of it
         doubted = self._counter.doubts_receipts and self.received.count > 1
         message = from_sqs(
             body,
@@ -135,7 +135,14 @@ class SqsEntry:
             interrupted=interrupted or doubted,
             strict=self._counter.strict,
         )
-        return taken(message, arrived)
+        if isinstance(message, Unreadable):
+            return message
+        return replace(
+            message,
+            arrived=arrived,
+            forgotten=self._forgotten(),
+            is_named_by_queue=not self._identity.is_own,
+        )
 
     async def _read(self) -> tuple[str, float | None]:
         """Return the body, and since when all of it was there: its pointer may be the older one.
@@ -154,6 +161,9 @@ class SqsEntry:
         if sent is None or payload.written is None:
             return payload.text, None
         return payload.text, max(sent, payload.written)
+
+    def _forgotten(self) -> float | None:
+        return forgotten(self.name[1], self.received.sent or None)
 
     def _unreadable(self, reason: str) -> Unreadable:
         sender, id = self.name

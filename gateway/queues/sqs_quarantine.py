@@ -7,13 +7,13 @@ for HOLD seconds at most, and given back at the end.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.errors import ConfigurationError, EntryGone, QueueError, QueueUnavailable, Refused
-from gateway.message import ID_WINDOW, Clock, Message
+from gateway.message import ID_WINDOW, Clock, Message, derived_id
 from gateway.queue import Quarantined
 from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
 from gateway.queues.quarantine import check_sendable, renewed
@@ -23,6 +23,10 @@ from gateway.queues.sqs_client import BATCH, Received, SqsClient
 from gateway.queues.sqs_entry import identify
 
 HOLD = 300.0
+ACTING = 30.0
+"""Seconds that are left for what is done about an entry, at least: others see it after HOLD."""
+SAME = 12 * 3600.0
+"""Seconds in which an entry that is sent again more than once goes out under one id."""
 PLACE = "dead letters"
 NO_PLACE = (
     "queue: it has no dead-letter queue, so nothing is kept aside: make one (gateway provision)."
@@ -37,6 +41,8 @@ class _Held:
     entry: Quarantined
     received: Received
     tag: Tag
+    until: float
+    """When others see it again, by the monotonic clock."""
     handles: list[str] = field(default_factory=list)
 
 
@@ -72,11 +78,12 @@ class SqsQuarantine:
     def _hold(self, received: Received) -> Quarantined | None:
         """Keep what was received; return its entry, unless another copy of it is here."""
         tag, reason, is_known = _told(received, self._senders)
+        until = time.monotonic() + HOLD
         name = (tag.client, tag.id)
         is_new = name not in self._held
         if is_new:
             entry = _entry(received, tag, reason, is_known)
-            self._held[name] = _Held(entry, received, tag)
+            self._held[name] = _Held(entry, received, tag, until)
         self._held[name].handles.append(received.handle)
         return self._held[name].entry if is_new else None
 
@@ -102,8 +109,8 @@ class SqsQuarantine:
         under the same id, by which a FIFO queue drops the second within five minutes.
         """
         check_sendable(entry, envelope)
-        kept, id = await self.read(entry), _derived(entry)
-        expires = self._clock() + lifetime
+        kept, now = await self.read(entry), self._clock()
+        id, expires = _derived(entry, now), now + lifetime
         await self._send(renewed(kept, entry, envelope, id=id, expires=expires))
         await self.drop(entry)
         return id
@@ -140,6 +147,8 @@ class SqsQuarantine:
         held = self._held.get((entry.sender, entry.id))
         if held is None:
             raise EntryGone(f"{entry.id} is not in quarantine any more")
+        if held.until - time.monotonic() < ACTING:
+            raise EntryGone(f"{entry.id} was looked at for too long, and others see it: list again")
         return held
 
 
@@ -169,7 +178,6 @@ def _entry(received: Received, tag: Tag, reason: str, is_known: bool) -> Quarant
     )
 
 
-def _derived(entry: Quarantined) -> str:
-    """Return the new id of an entry, always the same one: SQS has no place to write it down."""
-    digest = hashlib.sha256(f"{entry.sender}.{entry.id}".encode()).hexdigest()
-    return f"again-{digest[:40]}"
+def _derived(entry: Quarantined, now: float) -> str:
+    """Return the new id of an entry, for hours the same one: SQS has no place to write it down."""
+    return derived_id(now - now % SAME, f"{entry.sender}.{entry.id}".encode())

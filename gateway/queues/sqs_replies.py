@@ -42,8 +42,11 @@ CORRELATION_TAKEN = (
 class Replies(Protocol):
     """A client's way to its replies."""
 
-    async def prepare(self, message: Message) -> Message:
-        """Return a request as it is to be sent. Raises Refused, IdTaken, QueueUnavailable."""
+    async def prepare(self, message: Message) -> Message | None:
+        """Return a request as it is to be sent; None where it has its reply already.
+
+        Raises Refused, IdTaken, QueueUnavailable.
+        """
         ...
 
     def sent(self, message: Message, message_id: str) -> None:
@@ -67,13 +70,14 @@ class BucketReplies:
         self._clock = time.time
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
-    async def prepare(self, message: Message) -> Message:
+    async def prepare(self, message: Message) -> Message | None:
         name, own = (message.sender, message.id), digest(message).hex()
-        made = id_time(message.id)
+        made, register = id_time(message.id), None
         if made is None or abs(self._clock() - made) > FRESH:
             with contextlib.suppress(Forbidden):  # who may not list is told so where nothing is
-                _check_digest(await self._registers.look(name), own)
-        return message
+                register = await self._registers.look(name)
+        _check_digest(register, own)
+        return None if register is not None and register.is_final else message
 
     def sent(self, message: Message, message_id: str) -> None:
         _remember(self._sent, (message.sender, message.id), digest(message).hex(), REMEMBERED)

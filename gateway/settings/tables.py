@@ -95,7 +95,7 @@ class GatewayTable(Table):
 
     concurrency: Annotated[int, Field(ge=1, le=10000)] = 64
     attempts: Annotated[int, Field(ge=1, le=1000)] = 5
-    lease: Annotated[float, Field(ge=1, le=43200)] = 30.0
+    lease: Annotated[float, Field(ge=1, le=3600)] = 30.0
     grace: Seconds = 20.0
     soapjms: str = "lenient"
 

@@ -101,16 +101,6 @@ async def test_what_ends_a_request_is_a_fault_and_an_entry_in_quarantine(error, 
     assert any(sent.id in record.message for record in caplog.records)
 
 
-async def test_a_one_way_operation_that_fails_stores_no_fault():
-    queue = MemoryQueue()
-    error = BackendFailed("No SOAP.")
-    error.one_way = True
-    async with running(queue, does(error)):
-        collected = await call(queue, request())
-    assert collected.state is State.DONE
-    assert len(queue.quarantine) == 1
-
-
 async def test_a_repeatable_operation_is_tried_again_and_then_given_up(monkeypatch):
     monkeypatch.setattr("gateway.verdict.LONGEST_DELAY", 0.01)
     queue = MemoryQueue()

@@ -228,13 +228,6 @@ async def test_a_one_way_operation_has_no_reply_whatever_the_backend_says(servic
     assert await service(Recorder())(sample("notify_shipment_11")) is None
 
 
-@pytest.mark.parametrize("error", [Unreached("down"), BackendFailed("html"), Unanswered("cut")])
-async def test_what_fails_in_a_one_way_operation_is_marked_as_such(service, sample, error):
-    with pytest.raises((Unreached, FaultError)) as caught:
-        await service(Recorder(error))(sample("notify_shipment_11"))
-    assert caught.value.one_way
-
-
 async def test_no_reply_to_a_request_that_needs_one_is_a_failure(service, sample):
     with pytest.raises(BackendFailed):
         await service(Recorder(None))(sample("get_order_11"))

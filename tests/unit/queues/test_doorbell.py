@@ -261,6 +261,33 @@ async def test_a_request_rung_for_twice_is_handed_out_once(place, queue):
     assert place.messages() == 0
 
 
+async def test_a_request_that_is_sent_again_is_rung_for_later_and_carried_out_once(place):
+    """The first ring may be at work, and no register tells of it yet."""
+    async with opened(place, 30.0) as first, opened(place, 30.0) as second:
+        sent = request(id=new_id(lambda: time.time() - 3))
+        await first.send(sent)
+        (delivery,) = await first.receive(1, SOON)
+        async with opened(place) as other:
+            await other.send(sent)
+        assert list(await second.receive(1, 1.0)) == []
+        assert place.delayed() == 1
+        await delivery.answer(reply())
+
+
+async def test_a_late_copy_of_a_request_is_looked_up_before_it_is_handed_out(place, monkeypatch):
+    monkeypatch.setattr("gateway.queues.bucket_client.FRESH", 1e9)
+    async with opened(place) as first, opened(place) as second:
+        sent = request(id=new_id(lambda: time.time() - 3))
+        await first.send(sent)
+        (delivery,) = await first.receive(1, SOON)
+        await delivery.answer(reply())
+        async with opened(place) as other:
+            await other.send(sent)
+            assert place.objects("requests")
+        assert list(await second.receive(1, 1.0)) == []
+        assert place.objects("requests") == []
+
+
 async def test_a_ring_for_an_answered_request_is_dropped(place, queue):
     await queue.send(sent := request())
     await (await take(queue)).answer(reply())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 
@@ -384,3 +385,86 @@ async def test_a_copy_that_failed_though_its_status_says_not_is_made_again(store
         await through.aclose()
         assert rule.hits == 1
     assert (await store.get("a-copy")).body == b"body"
+
+
+async def test_a_gateway_that_was_killed_is_no_member_for_a_newcomer_and_its_sign_goes(
+    store, gateways, monkeypatch
+):
+    monkeypatch.setattr(s3_fleet, "BEAT", 0.1)
+    keys = gateways[0]._keys
+    killed = keys.gateways + "0123456789abcdef"
+    await store.put(killed, b"x")
+    await asyncio.sleep(s3_fleet.REMOVED * 0.1 + 2 * s3_fleet.WHOLE + 0.5)
+    fleet = s3_fleet.Fleet(store, keys)
+    await fleet.join()
+    assert {fleet.place(f"orders/requests/{new_id()}.alice") for _ in range(50)} == {0}
+    assert killed not in [one.key for one in await store.list(keys.gateways)]
+    await fleet.leave()
+
+
+GOOD = {"lease": 30, "attempt": 1, "not-before": 0, "interrupted": False}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        json.dumps(GOOD | {"lease": "long"}),
+        json.dumps(GOOD | {"lease": float("nan")}),
+        json.dumps(GOOD | {"lease": float("inf")}),
+        json.dumps(GOOD | {"lease": -1}),
+        json.dumps(GOOD | {"attempt": float("inf")}),
+        json.dumps(GOOD | {"attempt": None}),
+        json.dumps(GOOD | {"not-before": float("-inf")}),
+        json.dumps({name: value for name, value in GOOD.items() if name != "interrupted"}),
+    ],
+)
+@pytest.mark.parametrize("state", ["claimed", "released", "resting"])
+async def test_a_register_that_says_nothing_sensible_is_a_claim_that_may_have_begun(
+    store, gateways, said, state
+):
+    registers = Registers(store, gateways[0]._keys)
+    name = ("alice", new_id())
+    key = gateways[0]._keys.reply(name)
+    await store.put(key, said.encode(), metadata={"gateway-state": state})
+    found = await registers.look(name)
+    assert (found.state, found.lease, found.interrupted) == ("claimed", 30.0, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "lease", "delay"),
+    [
+        ({"lease": 1e9}, 3600, 0),
+        ({"lease": 3601}, 3600, 0),
+        ({"lease": 0.5}, 0.5, 0),
+        ({"not-before": 1e18}, 30, 3600),
+        ({"not-before": -1e18}, 30, 0),
+    ],
+)
+async def test_what_others_write_into_a_claim_is_believed_within_bounds(
+    store, gateways, said, lease, delay
+):
+    name = ("alice", new_id())
+    key = gateways[0]._keys.reply(name)
+    await store.put(key, json.dumps(GOOD | said).encode(), metadata={"gateway-state": "released"})
+    found = await Registers(store, gateways[0]._keys).look(name)
+    assert (found.lease, found.delay(store.clock())) == (lease, delay)
+
+
+@pytest.mark.parametrize("interrupted", [True, "false", 0, None])
+async def test_only_what_is_said_not_to_be_interrupted_is_not(store, gateways, interrupted):
+    name = ("alice", new_id())
+    key = gateways[0]._keys.reply(name)
+    body = json.dumps(GOOD | {"interrupted": interrupted}).encode()
+    await store.put(key, body, metadata={"gateway-state": "released"})
+    assert (await Registers(store, gateways[0]._keys).look(name)).interrupted
+
+
+async def test_a_request_whose_register_was_broken_is_not_carried_out_at_once(store, gateways):
+    first, _ = gateways
+    await first.send(sent := request())
+    key = first._keys.reply(("alice", sent.id))
+    await store.put(key, b"{}", metadata={"gateway-state": "released"})
+    assert list(await first.receive(1, 1.0)) == []
