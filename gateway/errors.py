@@ -179,6 +179,19 @@ class IdTaken(Refused):
         super().__init__("The message id was used before, for another message: use a new one.")
 
 
+class IdForgotten(Refused):
+    """The queue no longer keeps the replies to ids of that time: it may have been used before."""
+
+    check = Check.ID
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The message id is too old for this queue: use a new one.",
+            reason="replies to requests of its time were swept; where the id is new, the clock of "
+            "this machine is behind, or was ahead before",
+        )
+
+
 class Forbidden(Refused):
     """The client may not call this. Its operator has to allow it."""
 

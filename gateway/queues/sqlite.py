@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from gateway.errors import LeaseLost, QueueError
-from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity
+from gateway.message import ID_WINDOW, REPLY_RETENTION, Clock, Message, Unreadable, check_identity
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues import sqlite_replies as replies
 from gateway.queues import sqlite_store as store
@@ -26,6 +27,7 @@ from gateway.queues.options import Bounds
 from gateway.queues.sqlite_file import REPLIES, REQUESTS, QueueFile
 from gateway.queues.sqlite_quarantine import SqliteQuarantine
 from gateway.queues.sqlite_status import census
+from gateway.queues.steady import Uptime, made_by, mark, of_this_machine
 from gateway.queues.turns import Turns
 from gateway.queues.waiters import Waiters
 
@@ -34,6 +36,10 @@ LOOK = 0.5
 SWEEP = 60.0
 """Seconds between two sweeps of old replies."""
 SWEEP_ROWS = 1000
+JUMP = 10.0
+"""Seconds by which the machine's clock is moved at once before it is worth a line."""
+
+log = logging.getLogger(__name__)
 
 
 class SqliteQueue:
@@ -47,10 +53,12 @@ class SqliteQueue:
         self.clock = clock
         self.quarantine = SqliteQuarantine(file, clock, bounds)
         self._file = file
+        self._longest = max(REPLY_RETENTION, bounds.age)
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
         self._turns = Turns()
         self._swept = self._tidied = float("-inf")
+        self._ahead = clock() - file.steady()
 
     @classmethod
     async def open(
@@ -58,14 +66,20 @@ class SqliteQueue:
         path: Path,
         *,
         clock: Clock = time.time,
+        uptime: Uptime | None = None,
         bounds: Bounds = Bounds(),  # noqa: B008  # frozen
     ) -> SqliteQueue:
-        """Open a queue, made where it is missing. Raises ConfigurationError with the cure."""
-        return cls(await QueueFile.open(path), clock, bounds)
+        """Open a queue, made where it is missing. Raises ConfigurationError with the cure.
+
+        ``clock`` is the machine's; ``uptime`` is its monotonic one, by which ages are measured.
+        """
+        file = await QueueFile.open(path, clock, uptime or of_this_machine())
+        return cls(file, clock, bounds)
 
     async def send(self, message: Message) -> None:
         check_identity(message, self.clock())
-        job = partial(store.add, message=message, clock=self.clock)
+        steady = self._file.steady
+        job = partial(store.add, message=message, clock=self.clock, steady=steady)
         name, last = (message.sender, message.id), None
         if self._waiters is not None:
             self._waiters.expect(name)
@@ -87,7 +101,7 @@ class SqliteQueue:
             left = until - time.monotonic()
             if claims or left <= 0:
                 return [SqliteDelivery(self._file, self.clock, claim) for claim in claims]
-            pause = LOOK if due is None else min(LOOK, max(due - self.clock(), 0.001))
+            pause = LOOK if due is None else min(LOOK, max(due - self._file.steady(), 0.001))
             await self._bell.wait(min(left, pause))
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
@@ -99,9 +113,12 @@ class SqliteQueue:
         alive = [count for owner, count in found.held.items() if self._file.is_alive(owner)]
         # What dead processes hold is free for whoever receives next.
         waiting = found.waiting + sum(found.held.values()) - sum(alive)
-        oldest = None if found.since is None else max(0.0, self.clock() - found.since)
+        steady, now = self._file.steady, self.clock()
         return QueueStatus(
-            waiting=waiting, in_flight=sum(alive), oldest=oldest, quarantined=found.quarantined
+            waiting=waiting,
+            in_flight=sum(alive),
+            oldest=None if found.oldest is None else found.oldest.age(steady, now),
+            quarantined=found.quarantined,
         )
 
     async def aclose(self) -> None:
@@ -121,7 +138,7 @@ class SqliteQueue:
             store.claim,
             owner=self._file.owner,
             limit=limit,
-            clock=self.clock,
+            steady=self._file.steady,
             turns=self._turns,
             shares=shares,
         )
@@ -138,28 +155,53 @@ class SqliteQueue:
             return
         claims, _ = claiming.result()
         for claim in claims:
-            job = _giving_back(self._file.owner, claim, self.clock(), counts=False)
+            job = _giving_back(self._file.owner, claim, self._file.steady(), counts=False)
             giving = self._file.write(job, ring=REQUESTS)
             giving.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _tidy(self) -> None:
-        """Free what dead processes held; sweep replies that no request can ask for any more.
+        """Free what dead processes held; sweep what is old.
 
-        By the clock, and not when nothing else is to do: a busy queue has dead processes too.
+        Every now and then, not when nothing else is to do: a busy queue has dead processes too.
         """
         now = time.monotonic()
         if now - self._tidied < LOOK:
             return
         self._tidied = now
+        self._watch_clock()
         for owner in await self._file.read(store.owners):
             if not self._file.is_alive(owner):
                 await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
-        if self.clock() - self._swept > SWEEP:
+        if now - self._swept > SWEEP:
             await self.quarantine.sweep()
-            before = self.clock() - REPLY_RETENTION
-            swept = await self._file.write(partial(replies.sweep, before=before, limit=SWEEP_ROWS))
             # As many as allowed: there may be more, and the next look goes on.
-            self._swept = self.clock() if swept < SWEEP_ROWS else self._swept
+            self._swept = now if await self._sweep() < SWEEP_ROWS else self._swept
+
+    def _watch_clock(self) -> None:
+        """Have it told where the machine's clock jumps: no wait depends on it, but deadlines do."""
+        ahead = self.clock() - self._file.steady()
+        jump, self._ahead = ahead - self._ahead, ahead
+        if abs(jump) > JUMP:
+            way = "ahead" if jump > 0 else "back"
+            log.warning(
+                "the clock of this machine was set %s by %.0f s: deadlines and the times in ids go"
+                " by it, nothing else does",
+                way,
+                abs(jump),
+            )
+
+    async def _sweep(self) -> int:
+        """Sweep replies that no request can ask for any more; return how many."""
+        now, made = self._file.steady(), self.clock() - ID_WINDOW
+        await self._file.write(partial(mark, now=now, longest=self._longest))
+        old = await self._file.read(
+            lambda connection: replies.old(
+                connection, made_by(connection, now - REPLY_RETENTION), made, SWEEP_ROWS
+            )
+        )
+        if old:
+            await self._file.write(partial(replies.remove, seqs=old))
+        return len(old)
 
 
 class SqliteDelivery:
@@ -186,7 +228,7 @@ class SqliteDelivery:
         await self._file.write(job, durable=True, ring=REPLIES)
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
-        due = self._clock() + delay
+        due = self._file.steady() + delay
         job = _giving_back(self._file.owner, self._claim, due, counts=counts)
         await self._file.write(job, ring=REQUESTS)
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.errors import ConfigurationError, QueueUnavailable
+from gateway.message import Clock
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job, Writer, connect, transaction, translated, turn
 from gateway.queues.owners import Owner, forget_dead, is_alive, keep_from_children
+from gateway.queues.steady import Steady, Uptime, begin
 
 T = TypeVar("T")
 
@@ -25,10 +27,10 @@ REQUESTS, REPLIES = "requests", "replies"
 class QueueFile:
     """A queue file that this process has open, under a name of its own. Make it with ``open``."""
 
-    def __init__(self, path: Path, live: Path) -> None:
+    def __init__(self, path: Path, live: Path, clock: Clock, uptime: Uptime) -> None:
         self._path = path
         self._live = live
-        self._connection, lock = _prepared(path, live / "turn")
+        self._connection, lock, self.steady = _prepared(path, live / "turn", clock, uptime)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
         self._writer = Writer(path, lock)
         forget_dead(live / "owners")
@@ -36,7 +38,7 @@ class QueueFile:
         self.owner = self._owner.name
 
     @classmethod
-    async def open(cls, path: Path) -> QueueFile:
+    async def open(cls, path: Path, clock: Clock, uptime: Uptime) -> QueueFile:
         """Open a queue file, made where it is missing. Raises ConfigurationError with the cure."""
         live = live_folder(path)
         _check_usable(path)
@@ -44,7 +46,7 @@ class QueueFile:
             for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
                 folder.mkdir(mode=0o700, exist_ok=True)
             _make_private(path)
-            return cls(path, live)
+            return cls(path, live, clock, uptime)
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"queue: {path} cannot be opened as a queue ({error}): name another file."
@@ -89,8 +91,10 @@ class QueueFile:
         self._owner.close()
 
 
-def _prepared(path: Path, lock: Path) -> tuple[sqlite3.Connection, int]:
-    """Return a connection to a file whose tables were made, or checked; and the open lock."""
+def _prepared(
+    path: Path, lock: Path, clock: Clock, uptime: Uptime
+) -> tuple[sqlite3.Connection, int, Steady]:
+    """Return a connection to a file whose tables were made, or checked; the open lock; its time."""
     with contextlib.ExitStack() as undo:
         file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         undo.callback(os.close, file)
@@ -99,9 +103,10 @@ def _prepared(path: Path, lock: Path) -> tuple[sqlite3.Connection, int]:
         with turn(file):  # others may be opening the same new file
             with transaction(connection, "EXCLUSIVE"):
                 store.prepare(connection, path)
+                steady = begin(connection, uptime, clock())
             connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
         undo.pop_all()
-    return connection, file
+    return connection, file, steady
 
 
 def _make_private(path: Path) -> None:

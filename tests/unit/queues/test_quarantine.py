@@ -71,17 +71,6 @@ async def opened(request, tmp_path, monkeypatch):
         yield open
 
 
-async def test_what_is_older_than_the_bound_goes(opened):
-    clock = Time()
-    queue = await opened(Bounds(age=10 * DAY), clock)
-    await aside(queue)
-    clock.ahead = 6 * DAY
-    later = await aside(queue)
-    clock.ahead = 10 * DAY + 60
-    await queue.receive(1, 0)
-    assert await ids(queue) == [later]
-
-
 async def test_of_too_many_bytes_the_oldest_go(opened):
     queue = await opened(Bounds(size=100_000), time.time)
     _, *others = [await aside(queue, body=b"x" * 40_000) for _ in range(3)]
