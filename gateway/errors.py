@@ -278,6 +278,10 @@ class QueueAway(QueueUnavailable):
     """What the queue is kept by cannot be reached, or fails: nothing is wrong with the settings."""
 
 
+class QueueHeld(QueueUnavailable):
+    """Another process holds the queue, and does not let it go: it is stopped, or its disk is."""
+
+
 class QueueBroken(QueueError):
     """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end."""
 

@@ -108,6 +108,10 @@ class SqliteQueue:
         self._waiters = self._waiters or Waiters(self._file.read, self._file.bell(REPLIES))
         return await self._waiters.collect(sender, id, wait)
 
+    async def check(self) -> None:
+        """Look whether requests are taken. Raises QueueUnavailable, QueueBroken."""
+        await self._file.check()
+
     async def status(self) -> QueueStatus:
         found = await self._file.read(census)
         alive = [count for owner, count in found.held.items() if self._file.is_alive(owner)]

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import ConfigurationError, QueueUnavailable
+from gateway.errors import ConfigurationError, QueueHeld, QueueUnavailable
 from gateway.message import Clock
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
@@ -20,6 +20,8 @@ from gateway.queues.steady import Steady, Uptime, begin
 
 T = TypeVar("T")
 
+PROBE = 3.0
+"""Seconds that a look at health waits for a turn to write: others wait for what it says."""
 REQUESTS, REPLIES = "requests", "replies"
 """The two kinds of bells: who takes requests, and who waits for replies."""
 
@@ -69,6 +71,15 @@ class QueueFile:
         folder = None if ring is None else self._live / ring
         return self._writer.submit(job, durable=durable, ring=folder)
 
+    async def check(self) -> None:
+        """Look whether a turn to write can be had. Raises QueueUnavailable, QueueBroken."""
+        try:
+            async with asyncio.timeout(PROBE):
+                await self.write(_nothing)
+        except TimeoutError as error:
+            holder = self._writer.described_holder()
+            raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error
+
     def bell(self, kind: str) -> Bell:
         """Return a new bell of this process, of one kind."""
         try:
@@ -89,6 +100,10 @@ class QueueFile:
         self._reader.shutdown()
         self._connection.close()
         self._owner.close()
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Do nothing, which takes a turn and no fsync."""
 
 
 def _prepared(

@@ -1,18 +1,27 @@
-"""The embedded queue under real processes: a clock that is set back."""
+"""The embedded queue under real processes: a clock that is set back, a holder that is stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import signal
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from deployment import ROOT, end, free_port, log_of, start
+from deployment import ROOT, Deployment, deployed, end, free_port, log_of, start
+from holder import stopped
 
+from gateway.demo.legacy import PATH
 from gateway.message import Message
-from gateway.queue import State
 from gateway.queues.sqlite import SqliteQueue
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
@@ -23,7 +32,7 @@ queue = "sqlite:///queue.db"
 
 [services.warehouse]
 wsdl = "{wsdl}"
-forward = "http://127.0.0.1:{port}/warehouse"
+forward = "http://127.0.0.1:{port}{path}"
 repeatable = ["GetOrder"]
 """
 
@@ -57,7 +66,7 @@ async def logged(path: Path, text: str) -> None:
 async def test_what_waits_is_carried_out_although_the_clock_is_set_back(tmp_path, monkeypatch):
     clock, settings, port = tmp_path / "clock", tmp_path / "gateway.toml", free_port()
     wsdl = ROOT / "wsdl" / "warehouse.wsdl"
-    settings.write_text(SETTINGS.format(wsdl=wsdl, port=port))
+    settings.write_text(SETTINGS.format(wsdl=wsdl, port=port, path=PATH))
     clock.write_text("+0")
     with monkeypatch.context() as faked:
         faked.setenv("LD_PRELOAD", str(FAKETIME[0]))
@@ -75,8 +84,49 @@ async def test_what_waits_is_carried_out_although_the_clock_is_set_back(tmp_path
             command = [sys.executable, "-P", "-m", "gateway.demo.legacy", "--port", str(port)]
             legacy = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             try:
-                assert (await queue.collect("alice", sent.id, 60.0)).state is State.REPLY
+                reply = (await queue.collect("alice", sent.id, 60.0)).reply
+                assert reply is not None
+                assert not reply.is_fault
             finally:
                 end(legacy)
     finally:
         end(serving)
+
+
+def asked(made: Deployment, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """Return the status and the body of an answer of the listener."""
+    headers = {"Content-Type": "text/xml; charset=utf-8"}
+    call = urllib.request.Request(f"{made.listener}{path}", body, headers)
+    try:
+        with urllib.request.urlopen(call, timeout=40) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_a_process_stopped_in_a_commit_is_told_and_callers_fail_together(tmp_path):
+    body = GET_ORDER.read_bytes()
+    with deployed(tmp_path) as made, ThreadPoolExecutor(12) as pool:
+        assert asked(made, "/warehouse", body)[0] == 200
+        with stopped(tmp_path / "queue.db") as process:
+            calls = list(pool.map(lambda _: asked(made, "/warehouse", body), range(12)))
+            assert Counter(status for status, _ in calls) == {503: 12}
+            status, health = asked(made, "/healthz")
+            assert status == 503
+            assert "another process holds it" in json.loads(health)["status"]
+            told = f"process {process.pid} holds the queue file and is stopped"
+            for log in map(log_of, (made.client, made.private)):
+                await_that(lambda log=log: told in log.read_text())
+            assert b"%d" % process.pid not in health + calls[0][1]
+            process.send_signal(signal.SIGCONT)
+            process.wait()
+        assert asked(made, "/warehouse", body)[0] == 200
+        await_that(lambda: asked(made, "/healthz")[0] == 200)
+
+
+def await_that(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + SOON
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)
