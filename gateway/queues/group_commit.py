@@ -84,10 +84,15 @@ class Writer:
     result comes; others are at once visible to all, and survive everything but a power cut.
     """
 
-    def __init__(self, path: Path, lock: int) -> None:
-        """``lock`` is an open file, for ``turn``; the writer closes it in the end."""
+    def __init__(self, path: Path, lock: int, check: Callable[[], None]) -> None:
+        """``lock`` is an open file, for ``turn``; the writer closes it in the end.
+
+        ``check`` is called after each commit, before anybody is told of it: it raises QueueBroken
+        where what was written is not in the file any more.
+        """
         self._path = path
         self._turn = lock
+        self._check = check
         self._full = connect(path, synchronous="FULL")
         self._normal = connect(path, synchronous="NORMAL")
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
@@ -184,7 +189,9 @@ class Writer:
     def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         connection = self._full if any(entry.durable for entry in batch) else self._normal
         with translated(self._path), transaction(connection, "IMMEDIATE"):
-            return [_run(entry.job, connection) for entry in batch]
+            outcomes = [_run(entry.job, connection) for entry in batch]
+        self._check()
+        return outcomes
 
 
 @contextlib.contextmanager

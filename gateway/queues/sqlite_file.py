@@ -16,6 +16,7 @@ from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job, Writer, connect, transaction, translated, turn
 from gateway.queues.owners import Owner, forget_dead, is_alive, keep_from_children
+from gateway.queues.sqlite_files import Files
 from gateway.queues.steady import Steady, Uptime, begin
 
 T = TypeVar("T")
@@ -34,10 +35,12 @@ class QueueFile:
         self._live = live
         self._connection, lock, self.steady = _prepared(path, live / "turn", clock, uptime)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
-        self._writer = Writer(path, lock)
         forget_dead(live / "owners")
         self._owner = Owner(live / "owners")
         self.owner = self._owner.name
+        beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]
+        self._files = Files(path, [*beside, live / "turn", live / "owners" / self.owner])
+        self._writer = Writer(path, lock, self._files.check)
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, uptime: Uptime) -> QueueFile:
@@ -58,6 +61,7 @@ class QueueFile:
         """Do a job that only reads. Raises QueueUnavailable, QueueBroken."""
 
         def run() -> T:
+            self._files.check_now_and_then()
             # In one transaction: or a job could miss what moves from one table to another.
             with translated(self._path), transaction(self._connection, "DEFERRED"):
                 return job(self._connection)
@@ -81,10 +85,11 @@ class QueueFile:
             raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error
 
     def bell(self, kind: str) -> Bell:
-        """Return a new bell of this process, of one kind."""
+        """Return a new bell of this process, of one kind. Raises QueueUnavailable, QueueBroken."""
         try:
             return Bell(self._live / kind, self.owner)
         except OSError as error:
+            self._files.check_all()  # the folder may be gone
             raise QueueUnavailable(f"no bell can be hung in {self._live}: {error}") from error
 
     def is_alive(self, owner: str) -> bool:
@@ -120,6 +125,8 @@ def _prepared(
                 store.prepare(connection, path)
                 steady = begin(connection, uptime, clock())
             connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
+            # The first look makes the files beside it; they stay for as long as this is open.
+            connection.execute("SELECT 1 FROM requests LIMIT 1").fetchone()
         undo.pop_all()
     return connection, file, steady
 

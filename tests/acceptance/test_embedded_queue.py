@@ -1,4 +1,5 @@
-"""The embedded queue under real processes: a clock that is set back, a holder that is stopped."""
+"""The embedded queue under real processes: a clock that is set back, a stopped holder,
+a file that is removed."""
 
 from __future__ import annotations
 
@@ -17,7 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from deployment import ROOT, Deployment, deployed, end, free_port, log_of, start
+from deployment import (
+    ROOT,
+    Deployment,
+    await_health,
+    deployed,
+    end,
+    free_port,
+    legacy_service,
+    log_of,
+    start,
+)
 from holder import stopped
 
 from gateway.demo.legacy import PATH
@@ -130,3 +141,44 @@ def await_that(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+UP = """\
+queue = "sqlite:///queue.db"
+
+[services.warehouse]
+wsdl = "{wsdl}"
+forward = "{legacy}"
+
+[listener]
+bind = "{bind}"
+"""
+
+
+@pytest.mark.parametrize("command", ["up", "listen"])
+def test_a_process_whose_queue_file_is_removed_ends_and_says_so(tmp_path, command):
+    settings, bind = tmp_path / "gateway.toml", f"127.0.0.1:{free_port()}"
+    with legacy_service() as legacy:
+        settings.write_text(UP.format(wsdl=ROOT / "wsdl/warehouse.wsdl", legacy=legacy, bind=bind))
+        log = log_of(settings)
+        process = start(command, settings)
+        try:
+            await_health(f"http://{bind}", log)
+            for part in tmp_path.glob("queue.db*"):
+                if part.is_file():
+                    part.unlink()
+            await_that(lambda: is_over(process, bind))
+            assert process.returncode != 0
+            assert "was removed or replaced while it was open" in log.read_text()
+            assert "Traceback" not in log.read_text()
+            process = start(command, settings)
+            await_health(f"http://{bind}", log)
+        finally:
+            end(process)
+
+
+def is_over(process: subprocess.Popen[bytes], bind: str) -> bool:
+    """Tell whether a process has ended; a listener without callers looks when health is asked."""
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(f"http://{bind}/healthz", timeout=SOON).close()
+    return process.poll() is not None

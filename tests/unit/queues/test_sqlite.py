@@ -494,3 +494,54 @@ async def test_a_request_that_another_program_added_need_not_tell_when(path, wri
         other.close()
         (delivery,) = await queue.receive(1, 5)
         assert delivery.message.arrived is None
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other.db")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(other),))
+    other.rename(path)
+
+
+def folder_moved(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("lose", [removed, replaced, folder_moved])
+async def test_nothing_is_accepted_into_a_file_that_has_lost_its_name(path, lose):
+    async with opened(path) as queue:
+        await queue.send(request())
+        lose(path)
+        with pytest.raises(QueueBroken, match="removed or replaced"):
+            await queue.send(request())
+        for end in (queue.receive(1, 0), queue.check()):
+            with pytest.raises(QueueBroken):
+                await end
+
+
+@pytest.mark.parametrize("name", ["queue.db", "queue.db-wal", "queue.db-shm", "queue.db.live"])
+async def test_who_only_waits_notices_that_a_file_of_the_queue_is_gone(path, name, monkeypatch):
+    monkeypatch.setattr("gateway.queues.sqlite_files.EVERY", 0.0)
+    async with opened(path) as queue:
+        await queue.send(sent := request())
+        waiting = asyncio.create_task(queue.collect("alice", sent.id, 30))
+        await asyncio.sleep(0.1)
+        gone = path.with_name(name)
+        gone.rename(gone.with_name("gone"))
+        with pytest.raises(QueueBroken, match=name):
+            await waiting
+
+
+async def test_a_file_that_was_removed_is_made_anew_by_who_starts_anew(path):
+    async with opened(path) as queue:
+        await queue.send(request())
+        path.unlink()
+        with pytest.raises(QueueBroken):
+            await queue.check()
+    async with opened(path) as queue:
+        await queue.send(sent := request())
+        assert [d.message.id for d in await queue.receive(5, 1)] == [sent.id]
