@@ -187,8 +187,7 @@ class IdForgotten(Refused):
     def __init__(self) -> None:
         super().__init__(
             "The message id is too old for this queue: use a new one.",
-            reason="replies to requests of its time were swept; where the id is new, the clock of "
-            "this machine is behind, or was ahead before",
+            reason="replies of its time were swept; or the machine's clock is, or was, wrong",
         )
 
 

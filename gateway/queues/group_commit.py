@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from gateway.errors import GatewayError, QueueBroken, QueueHeld, QueueUnavailable
 from gateway.queues.bells import ring_all
 from gateway.queues.lock_holder import described_holder
+from gateway.queues.sqlite_files import Files
 
 log = logging.getLogger(__name__)
 
@@ -84,17 +85,12 @@ class Writer:
     result comes; others are at once visible to all, and survive everything but a power cut.
     """
 
-    def __init__(self, path: Path, lock: int, check: Callable[[], None]) -> None:
-        """``lock`` is an open file, for ``turn``; the writer closes it in the end.
-
-        ``check`` is called after each commit, before anybody is told of it: it raises QueueBroken
-        where what was written is not in the file any more.
-        """
-        self._path = path
+    def __init__(self, files: Files, lock: int) -> None:
+        """``lock`` is an open file, for ``turn``; the writer closes it in the end."""
+        self._files = files
         self._turn = lock
-        self._check = check
-        self._full = connect(path, synchronous="FULL")
-        self._normal = connect(path, synchronous="NORMAL")
+        self._full = connect(files.path, synchronous="FULL")
+        self._normal = connect(files.path, synchronous="NORMAL")
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._broken: QueueBroken | None = None
         self._loop = asyncio.get_running_loop()
@@ -143,7 +139,7 @@ class Writer:
             failure = error
         except Exception as error:  # noqa: BLE001  # nobody knows what was written: the end
             failure = self._broken = QueueBroken(
-                f"the writer of the queue file {self._path} failed: {error!r}"
+                f"the writer of the queue file {self._files.path} failed: {error!r}"
             )
         # Or they would wait one after another, each as long as the first did.
         batch += self._waiting(math.inf)
@@ -188,9 +184,10 @@ class Writer:
 
     def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         connection = self._full if any(entry.durable for entry in batch) else self._normal
-        with translated(self._path), transaction(connection, "IMMEDIATE"):
+        with translated(self._files.path), transaction(connection, "IMMEDIATE"):
             outcomes = [_run(entry.job, connection) for entry in batch]
-        self._check()
+        # Before anybody is told: what is in a file without a name is not on the disk.
+        self._files.check()
         return outcomes
 
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from gateway.errors import LeaseLost, QueueError
-from gateway.message import ID_WINDOW, REPLY_RETENTION, Clock, Message, Unreadable, check_identity
+from gateway.message import Clock, Message, Unreadable, check_identity
 from gateway.queue import Collected, Delivery, QueueStatus
-from gateway.queues import sqlite_replies as replies
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job
@@ -27,19 +25,13 @@ from gateway.queues.options import Bounds
 from gateway.queues.sqlite_file import REPLIES, REQUESTS, QueueFile
 from gateway.queues.sqlite_quarantine import SqliteQuarantine
 from gateway.queues.sqlite_status import census
-from gateway.queues.steady import Uptime, made_by, mark, of_this_machine
+from gateway.queues.sqlite_tidying import Tidying
+from gateway.queues.steady import Uptime, of_this_machine
 from gateway.queues.turns import Turns
 from gateway.queues.waiters import Waiters
 
 LOOK = 0.5
 """Seconds between two looks of who waits for requests, rung or not: a ring is only a hint."""
-SWEEP = 60.0
-"""Seconds between two sweeps of old replies."""
-SWEEP_ROWS = 1000
-JUMP = 10.0
-"""Seconds by which the machine's clock is moved at once before it is worth a line."""
-
-log = logging.getLogger(__name__)
 
 
 class SqliteQueue:
@@ -53,12 +45,10 @@ class SqliteQueue:
         self.clock = clock
         self.quarantine = SqliteQuarantine(file, clock, bounds)
         self._file = file
-        self._longest = max(REPLY_RETENTION, bounds.age)
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
         self._turns = Turns()
-        self._swept = self._tidied = float("-inf")
-        self._ahead = clock() - file.steady()
+        self._tidying = Tidying(file, clock, self.quarantine)
 
     @classmethod
     async def open(
@@ -96,7 +86,7 @@ class SqliteQueue:
         self._bell = self._bell or self._file.bell(REQUESTS)
         while True:
             self._bell.clear()
-            await self._tidy()
+            await self._tidying.tidy()
             claims, due = await self._claim(limit, shares or {})
             left = until - time.monotonic()
             if claims or left <= 0:
@@ -162,50 +152,6 @@ class SqliteQueue:
             job = _giving_back(self._file.owner, claim, self._file.steady(), counts=False)
             giving = self._file.write(job, ring=REQUESTS)
             giving.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    async def _tidy(self) -> None:
-        """Free what dead processes held; sweep what is old.
-
-        Every now and then, not when nothing else is to do: a busy queue has dead processes too.
-        """
-        now = time.monotonic()
-        if now - self._tidied < LOOK:
-            return
-        self._tidied = now
-        self._watch_clock()
-        for owner in await self._file.read(store.owners):
-            if not self._file.is_alive(owner):
-                await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
-        if now - self._swept > SWEEP:
-            await self.quarantine.sweep()
-            # As many as allowed: there may be more, and the next look goes on.
-            self._swept = now if await self._sweep() < SWEEP_ROWS else self._swept
-
-    def _watch_clock(self) -> None:
-        """Have it told where the machine's clock jumps: no wait depends on it, but deadlines do."""
-        ahead = self.clock() - self._file.steady()
-        jump, self._ahead = ahead - self._ahead, ahead
-        if abs(jump) > JUMP:
-            way = "ahead" if jump > 0 else "back"
-            log.warning(
-                "the clock of this machine was set %s by %.0f s: deadlines and the times in ids go"
-                " by it, nothing else does",
-                way,
-                abs(jump),
-            )
-
-    async def _sweep(self) -> int:
-        """Sweep replies that no request can ask for any more; return how many."""
-        now, made = self._file.steady(), self.clock() - ID_WINDOW
-        await self._file.write(partial(mark, now=now, longest=self._longest))
-        old = await self._file.read(
-            lambda connection: replies.old(
-                connection, made_by(connection, now - REPLY_RETENTION), made, SWEEP_ROWS
-            )
-        )
-        if old:
-            await self._file.write(partial(replies.remove, seqs=old))
-        return len(old)
 
 
 class SqliteDelivery:

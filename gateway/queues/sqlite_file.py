@@ -31,7 +31,6 @@ class QueueFile:
     """A queue file that this process has open, under a name of its own. Make it with ``open``."""
 
     def __init__(self, path: Path, live: Path, clock: Clock, uptime: Uptime) -> None:
-        self._path = path
         self._live = live
         self._connection, lock, self.steady = _prepared(path, live / "turn", clock, uptime)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
@@ -40,7 +39,7 @@ class QueueFile:
         self.owner = self._owner.name
         beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]
         self._files = Files(path, [*beside, live / "turn", live / "owners" / self.owner])
-        self._writer = Writer(path, lock, self._files.check)
+        self._writer = Writer(self._files, lock)
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, uptime: Uptime) -> QueueFile:
@@ -63,7 +62,7 @@ class QueueFile:
         def run() -> T:
             self._files.check_now_and_then()
             # In one transaction: or a job could miss what moves from one table to another.
-            with translated(self._path), transaction(self._connection, "DEFERRED"):
+            with translated(self._files.path), transaction(self._connection, "DEFERRED"):
                 return job(self._connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, run)

@@ -25,13 +25,13 @@ class Files:
 
     def __init__(self, path: Path, others: Iterable[Path]) -> None:
         """``others`` are the files beside it that must stay as well; all of them are there now."""
-        self._path = path
+        self.path = path
         self._known = {one: _identity(one) for one in (path, *others)}
         self._looked = time.monotonic()
 
     def check(self) -> None:
         """Look at the queue file alone. Raises QueueBroken."""
-        self._check(self._path)
+        self._check(self.path)
 
     def check_now_and_then(self) -> None:
         """Look at all files, unless they were looked at just now. Raises QueueBroken."""
@@ -48,7 +48,7 @@ class Files:
     def _check(self, path: Path) -> None:
         if _identity(path) != self._known[path]:
             raise QueueBroken(
-                f"the queue file {self._path} was removed or replaced while it was open, or {path} "
+                f"the queue file {self.path} was removed or replaced while it was open, or {path} "
                 "was: what is written now would be lost. Put the right file there (a backup, where "
                 "there is one) and start again; where none is, a new queue is made"
             )

@@ -27,7 +27,7 @@ class SqliteQuarantine:
     def __init__(self, file: QueueFile, clock: Clock, bounds: Bounds) -> None:
         self._file = file
         self._clock = clock
-        self._bounds = bounds
+        self.bounds = bounds
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
         after = aside.Place()
@@ -59,7 +59,7 @@ class SqliteQuarantine:
 
     async def sweep(self) -> None:
         """Remove the oldest entries until the bounds are kept."""
-        bounds, before = self._bounds, self._file.steady() - self._bounds.age
+        bounds, before = self.bounds, self._file.steady() - self.bounds.age
         old = await self._file.read(
             lambda connection: aside.old(connection, made_by(connection, before), bounds.size)
         )

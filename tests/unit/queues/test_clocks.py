@@ -69,8 +69,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def always_tidy(monkeypatch):
     """Have each look sweep."""
-    monkeypatch.setattr("gateway.queues.sqlite.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.sqlite.LOOK", 0.0)
+    monkeypatch.setattr("gateway.queues.sqlite_tidying.SWEEP", -1.0)
+    monkeypatch.setattr("gateway.queues.sqlite_tidying.EVERY", 0.0)
 
 
 async def opened(machine: Machine, path: Path, **options: object) -> SqliteQueue:
@@ -298,7 +298,7 @@ async def test_a_clock_that_is_set_is_told_in_the_log_by_how_much(machine, path,
     with caplog.at_level(logging.WARNING):
         for wrong in (0.0, -2 * HOUR, -2 * HOUR, 0.5):
             machine.wrong = wrong
-            queue._tidied = float("-inf")
+            queue._tidying.looked = float("-inf")
             await queue.receive(1, 0)
     told = [record.getMessage() for record in caplog.records]
     assert [" set back by 7200 s" in told[0], " set ahead by 7200 s" in told[1]] == [True, True]

@@ -214,7 +214,7 @@ async def test_a_large_reply_leaves_the_file_when_it_is_swept(path, monkeypatch)
         await (await queue.receive(1, 1))[0].answer(replace(REPLY, body=b"x" * 900_000))
         for _ in range(2):
             now[0] += REPLY_RETENTION
-            queue._swept = queue._tidied = float("-inf")
+            queue._tidying.swept = queue._tidying.looked = float("-inf")
             await queue.receive(1, 0)
         assert (await queue.collect("alice", old.id, 0)).state is State.UNKNOWN
     with contextlib.closing(sqlite3.connect(path)) as connection:
