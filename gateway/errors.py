@@ -176,6 +176,18 @@ class IdTaken(Refused):
         super().__init__("The message id was used before, for another message: use a new one.")
 
 
+class IdForgotten(Refused):
+    """The queue no longer keeps the replies to ids of that time: it may have been used before."""
+
+    check = Check.ID
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The message id is too old for this queue: use a new one.",
+            reason="replies of its time were swept; or the machine's clock is, or was, wrong",
+        )
+
+
 class Forbidden(Refused):
     """The client may not call this. Its operator has to allow it."""
 
@@ -260,6 +272,10 @@ class QueueUnavailable(QueueError):
 
 class QueueAway(QueueUnavailable):
     """What the queue is kept by cannot be reached, or fails: nothing is wrong with the settings."""
+
+
+class QueueHeld(QueueUnavailable):
+    """Another process holds the queue, and does not let it go: it is stopped, or its disk is."""
 
 
 class QueueBroken(QueueError):

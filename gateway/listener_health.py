@@ -1,4 +1,4 @@
-"""Whether a listener is of use: whether it can read its queue."""
+"""Whether a listener is of use: whether its queue can be read and written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway.errors import QueueError
+from gateway.errors import QueueError, QueueHeld
 from gateway.message import new_id
 from gateway.remote import Remote
 
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 FRESH = 1.0
 """Seconds for which an answer stands: anybody may ask, and a look into a bucket costs money."""
+UNREADABLE = "the queue cannot be read"
+HELD = "the queue cannot be written: another process holds it, the log says which"
 
 
 class Health:
@@ -27,23 +29,25 @@ class Health:
         self._note = note
         self._looking = asyncio.Lock()
         self._until = 0.0
-        self._is_well = False
+        self._reason = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Tell whether the queue can be read."""
+        """Tell whether the queue can be used; strangers may ask, so not by whom it is held."""
         async with self._looking:
             if time.monotonic() >= self._until:
-                self._is_well = await self._look()
+                self._reason = await self._look()
                 self._until = time.monotonic() + FRESH
-        if not self._is_well:
-            return web.json_response({"status": "the queue cannot be read"}, status=503)
+        if self._reason:
+            return web.json_response({"status": self._reason}, status=503)
         return web.json_response({"status": "ok"})
 
-    async def _look(self) -> bool:
+    async def _look(self) -> str:
+        """Return what is wrong with the queue."""
         try:
             await self._remote.collect(new_id(), 0)
+            await self._remote.check()
         except QueueError as error:
             log.error("not healthy: %s", error)
             self._note(error)
-            return False
-        return True
+            return HELD if isinstance(error, QueueHeld) else UNREADABLE
+        return ""

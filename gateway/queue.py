@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.message import ID_WINDOW, Clock, Message, Unreadable
 
@@ -125,6 +125,15 @@ class Queue(Protocol):
 
     async def aclose(self) -> None:
         """Release what the queue holds open. Deliveries not settled come back to others at once."""
+        ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A queue that may be readable and yet take nothing."""
+
+    async def check(self) -> None:
+        """Look whether requests are taken. Raises QueueUnavailable, QueueBroken."""
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from gateway.errors import NoReplyYet, QueueError
 from gateway.message import ID_WINDOW, Message
-from gateway.queue import Collected, Queue, State
+from gateway.queue import Checkable, Collected, Queue, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +56,11 @@ class Remote:
     async def collect(self, id: str, wait: float, sender: str = "") -> Collected:
         """Return how far a request is, waiting up to so many seconds for its reply."""
         return await self._queue.collect(sender or self._settings.sender, id, wait)
+
+    async def check(self) -> None:
+        """Look whether the queue takes requests, where that can be known without sending one.
+
+        Raises QueueUnavailable, QueueBroken.
+        """
+        if isinstance(self._queue, Checkable):
+            await self._queue.check()

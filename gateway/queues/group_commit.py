@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import queue
 import sqlite3
@@ -16,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.errors import GatewayError, QueueBroken, QueueUnavailable
+from gateway.errors import GatewayError, QueueBroken, QueueHeld, QueueUnavailable
 from gateway.queues.bells import ring_all
+from gateway.queues.lock_holder import described_holder
+from gateway.queues.sqlite_files import Files
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +85,12 @@ class Writer:
     result comes; others are at once visible to all, and survive everything but a power cut.
     """
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, files: Files, lock: int) -> None:
         """``lock`` is an open file, for ``turn``; the writer closes it in the end."""
-        self._path = path
+        self._files = files
         self._turn = lock
-        self._full = connect(path, synchronous="FULL")
-        self._normal = connect(path, synchronous="NORMAL")
+        self._full = connect(files.path, synchronous="FULL")
+        self._normal = connect(files.path, synchronous="NORMAL")
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._broken: QueueBroken | None = None
         self._loop = asyncio.get_running_loop()
@@ -104,6 +107,10 @@ class Writer:
         self._entries.put(_Entry(job, durable, ring, future))
         return future
 
+    def described_holder(self) -> str:
+        """Return who has the turn at the moment, and what to do about it."""
+        return described_holder(self._turn)
+
     async def aclose(self) -> None:
         """Finish what was submitted, then close the file."""
         self._entries.put(None)
@@ -114,22 +121,34 @@ class Writer:
 
     def _work(self) -> None:
         while (first := self._entries.get()) is not None:
-            batch = [first]
-            try:
-                with turn(self._turn):
-                    # Only now, with the turn taken: what came in while waiting for it joins in.
-                    batch += self._waiting()
-                    outcomes = self._commit(batch)
-            except QueueUnavailable as error:
-                outcomes = [_Outcome(error=error)] * len(batch)
+            batch, outcomes = self._round(first)
             for folder in {entry.ring for entry in batch if entry.ring is not None}:
                 _ring(folder)
             self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
 
-    def _waiting(self) -> list[_Entry]:
-        """Return the entries that are there, up to the most, or up to the end."""
+    def _round(self, first: _Entry) -> tuple[list[_Entry], list[_Outcome]]:
+        """Do what is waiting, in one turn; where none can be had, all of it fails together."""
+        batch = [first]
+        failure: QueueUnavailable | QueueBroken
+        try:
+            with turn(self._turn):
+                # Only now, with the turn taken: what came in while waiting for it joins in.
+                batch += self._waiting(MOST_JOBS - 1)
+                return batch, self._commit(batch)
+        except QueueUnavailable as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  # nobody knows what was written: the end
+            failure = self._broken = QueueBroken(
+                f"the writer of the queue file {self._files.path} failed: {error!r}"
+            )
+        # Or they would wait one after another, each as long as the first did.
+        batch += self._waiting(math.inf)
+        return batch, [_Outcome(error=failure)] * len(batch)
+
+    def _waiting(self, most: float) -> list[_Entry]:
+        """Return the entries that are there, up to so many, or up to the end."""
         entries: list[_Entry] = []
-        while len(entries) < MOST_JOBS - 1 and not self._entries.empty():
+        while len(entries) < most and not self._entries.empty():
             entry = self._entries.get()
             if entry is None:
                 self._entries.put(None)  # the end is for the next round: first what came before it
@@ -138,7 +157,10 @@ class Writer:
         return entries
 
     def _commit(self, batch: Sequence[_Entry]) -> list[_Outcome]:
-        """Run a batch in one transaction; return each job's result, or the error it met."""
+        """Run a batch in one transaction; return each job's result, or the error it met.
+
+        Raises QueueUnavailable where none of it was done, and others would fare no better.
+        """
         if self._broken is not None:
             return [_Outcome(error=self._broken)] * len(batch)
         try:
@@ -146,29 +168,40 @@ class Writer:
         except QueueBroken as error:
             self._broken = error
             return [_Outcome(error=error)] * len(batch)
-        except Exception as error:  # noqa: BLE001  # whoever waits for the job gets it
-            if len(batch) == 1 or _concerns_all(error):
-                return [_Outcome(error=error)] * len(batch)
-            # One job may be to blame, by its size for instance: it must not take others with it.
-            return [self._commit([entry])[0] for entry in batch]
+        except Exception as error:  # whoever waits for the job gets it
+            if _concerns_all(error):
+                raise
+            if len(batch) == 1:
+                return [_Outcome(error=error)]
+        # One job may be to blame, by its size for instance: it must not take others with it.
+        return [self._alone(entry) for entry in batch]
+
+    def _alone(self, entry: _Entry) -> _Outcome:
+        try:
+            return self._commit([entry])[0]
+        except QueueUnavailable as error:
+            return _Outcome(error=error)
 
     def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
         connection = self._full if any(entry.durable for entry in batch) else self._normal
-        with translated(self._path), transaction(connection, "IMMEDIATE"):
-            return [_run(entry.job, connection) for entry in batch]
+        with translated(self._files.path), transaction(connection, "IMMEDIATE"):
+            outcomes = [_run(entry.job, connection) for entry in batch]
+        # Before anybody is told: what is in a file without a name is not on the disk.
+        self._files.check()
+        return outcomes
 
 
 @contextlib.contextmanager
 def turn(lock: int) -> Iterator[None]:
     """Hold the lock by which processes take turns on a file, each for about a commit.
 
-    SQLite's own makes those who wait sleep for longer and longer. Raises QueueUnavailable after
+    SQLite's own makes those who wait sleep for longer and longer. Raises QueueHeld after
     BUSY seconds: a process that is stopped in the middle of a commit must not stop all others.
     """
     until = time.monotonic() + BUSY
     while not _taken(lock):
         if time.monotonic() > until:
-            raise QueueUnavailable(f"another process has held the queue file for {BUSY:g} s")
+            raise QueueHeld(f"no turn to write in {BUSY:g} s: {described_holder(lock)}")
         time.sleep(NAP)
     try:
         yield

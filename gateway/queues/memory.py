@@ -9,9 +9,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.errors import IdTaken, LeaseLost
-from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity, digest
+from gateway.errors import IdForgotten, IdTaken, LeaseLost
+from gateway.message import (
+    ID_WINDOW,
+    REPLY_RETENTION,
+    Clock,
+    Message,
+    Unreadable,
+    check_identity,
+    digest,
+    id_time,
+)
 from gateway.queue import Collected, Delivery, QueueStatus, State
+from gateway.queues import forgetting
 from gateway.queues.memory_quarantine import MemoryQuarantine
 from gateway.queues.options import Bounds
 from gateway.queues.turns import Turns, deal
@@ -47,13 +57,13 @@ class _Request:
 class _Reply:
     message: Message | None
     digest: bytes
-    kept_until: float
+    since: float
 
 
 class MemoryQueue:
     """Requests and replies in two dictionaries. Nothing outlives the process.
 
-    ``clock`` dates messages, ``monotonic`` measures leases; both in seconds.
+    ``clock`` dates messages, ``monotonic`` measures leases and ages; both in seconds.
     """
 
     def __init__(
@@ -65,7 +75,7 @@ class MemoryQueue:
         bounds: Bounds = Bounds(),  # noqa: B008  # frozen
     ) -> None:
         self.clock = clock
-        self.quarantine = MemoryQuarantine(self.send, clock, bounds)
+        self.quarantine = MemoryQuarantine(self.send, clock, monotonic, bounds)
         self._store = _Store(lease, clock, monotonic)
         self._monotonic = monotonic
         self._changed = asyncio.Condition()
@@ -133,16 +143,19 @@ class _Store:
         self.clock = clock
         self.monotonic = monotonic
         self._replies: dict[Name, _Reply] = {}
+        self._swept: dict[int, float] = {}
         self._lease = lease
         self._turns = Turns()
 
     def add(self, message: Message) -> bool:
-        """Add a request; tell whether it was new. Raises IdTaken."""
+        """Add a request; tell whether it was new. Raises IdTaken, IdForgotten."""
         name = (message.sender, message.id)
         self._sweep()
         held = self._held_digest(name)
         if held is not None and held != digest(message):
             raise IdTaken
+        if held is None and self._is_forgotten(message.id):
+            raise IdForgotten
         if held is None:
             now = self.monotonic()
             message = replace(message, arrived=self.clock())
@@ -186,7 +199,7 @@ class _Store:
         """Store the reply, and remove the request."""
         message = request.message
         name = (message.sender, message.id)
-        self._replies[name] = _Reply(reply, digest(message), self.clock() + REPLY_RETENTION)
+        self._replies[name] = _Reply(reply, digest(message), self.monotonic())
         del self.requests[name]
 
     def _held_digest(self, name: Name) -> bytes | None:
@@ -194,10 +207,19 @@ class _Store:
             return self._replies[name].digest
         return digest(self.requests[name].message) if name in self.requests else None
 
+    def _is_forgotten(self, id: str) -> bool:
+        day, made = forgetting.moment(id)
+        return day is not None and made is not None and self._swept.get(day, made - 1) >= made
+
     def _sweep(self) -> None:
-        now = self.clock()
-        for name in [name for name, reply in self._replies.items() if reply.kept_until < now]:
+        """Remove old replies, but those whose id is still accepted by the clock that says so."""
+        before, made = self.monotonic() - REPLY_RETENTION, self.clock() - ID_WINDOW
+        old = [name for name, reply in self._replies.items() if reply.since < before]
+        going = [name for name in old if (id_time(name[1]) or 0.0) < made]
+        for name in going:
             del self._replies[name]
+        for day, until in forgetting.latest(id for _, id in going).items():
+            self._swept[day] = max(until, self._swept.get(day, until))
 
 
 class MemoryDelivery:

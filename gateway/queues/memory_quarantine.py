@@ -19,16 +19,23 @@ class Aside:
     message: Message
     reason: str
     since: float
+    aged_from: float
+    """The same by a clock that nobody sets."""
 
 
 class MemoryQuarantine:
     """Entries in a dictionary, within bounds; ``send`` accepts a request."""
 
     def __init__(
-        self, send: Callable[[Message], Awaitable[None]], clock: Clock, bounds: Bounds
+        self,
+        send: Callable[[Message], Awaitable[None]],
+        clock: Clock,
+        monotonic: Clock,
+        bounds: Bounds,
     ) -> None:
         self._send = send
         self._clock = clock
+        self._monotonic = monotonic
         self._bounds = bounds
         self._kept: dict[tuple[str, str], Aside] = {}
 
@@ -38,7 +45,8 @@ class MemoryQuarantine:
 
     def keep(self, message: Message, reason: str) -> None:
         """Put a request aside."""
-        self._kept[message.sender, message.id] = Aside(message, reason, self._clock())
+        aside = Aside(message, reason, self._clock(), self._monotonic())
+        self._kept[message.sender, message.id] = aside
         self._sweep()
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
@@ -75,9 +83,9 @@ class MemoryQuarantine:
     def _sweep(self) -> None:
         """Let the oldest entries go, until the bounds are kept."""
         size = sum(len(aside.message.body) for aside in self._kept.values())
-        before = self._clock() - self._bounds.age
+        before = self._monotonic() - self._bounds.age
         for name, aside in list(self._kept.items()):
-            if aside.since >= before and size <= self._bounds.size:
+            if aside.aged_from >= before and size <= self._bounds.size:
                 return
             size -= len(aside.message.body)
             del self._kept[name]

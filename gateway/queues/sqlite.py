@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from gateway.errors import LeaseLost, QueueError
-from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, check_identity
+from gateway.message import Clock, Message, Unreadable, check_identity
 from gateway.queue import Collected, Delivery, QueueStatus
-from gateway.queues import sqlite_replies as replies
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job
@@ -26,14 +25,13 @@ from gateway.queues.options import Bounds
 from gateway.queues.sqlite_file import REPLIES, REQUESTS, QueueFile
 from gateway.queues.sqlite_quarantine import SqliteQuarantine
 from gateway.queues.sqlite_status import census
+from gateway.queues.sqlite_tidying import Tidying
+from gateway.queues.steady import Uptime, of_this_machine
 from gateway.queues.turns import Turns
 from gateway.queues.waiters import Waiters
 
 LOOK = 0.5
 """Seconds between two looks of who waits for requests, rung or not: a ring is only a hint."""
-SWEEP = 60.0
-"""Seconds between two sweeps of old replies."""
-SWEEP_ROWS = 1000
 
 
 class SqliteQueue:
@@ -50,7 +48,7 @@ class SqliteQueue:
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
         self._turns = Turns()
-        self._swept = self._tidied = float("-inf")
+        self._tidying = Tidying(file, clock, self.quarantine)
 
     @classmethod
     async def open(
@@ -58,14 +56,20 @@ class SqliteQueue:
         path: Path,
         *,
         clock: Clock = time.time,
+        uptime: Uptime | None = None,
         bounds: Bounds = Bounds(),  # noqa: B008  # frozen
     ) -> SqliteQueue:
-        """Open a queue, made where it is missing. Raises ConfigurationError with the cure."""
-        return cls(await QueueFile.open(path), clock, bounds)
+        """Open a queue, made where it is missing. Raises ConfigurationError with the cure.
+
+        ``clock`` is the machine's; ``uptime`` is its monotonic one, by which ages are measured.
+        """
+        file = await QueueFile.open(path, clock, uptime or of_this_machine())
+        return cls(file, clock, bounds)
 
     async def send(self, message: Message) -> None:
         check_identity(message, self.clock())
-        job = partial(store.add, message=message, clock=self.clock)
+        steady = self._file.steady
+        job = partial(store.add, message=message, clock=self.clock, steady=steady)
         name, last = (message.sender, message.id), None
         if self._waiters is not None:
             self._waiters.expect(name)
@@ -82,26 +86,33 @@ class SqliteQueue:
         self._bell = self._bell or self._file.bell(REQUESTS)
         while True:
             self._bell.clear()
-            await self._tidy()
+            await self._tidying.tidy()
             claims, due = await self._claim(limit, shares or {})
             left = until - time.monotonic()
             if claims or left <= 0:
                 return [SqliteDelivery(self._file, self.clock, claim) for claim in claims]
-            pause = LOOK if due is None else min(LOOK, max(due - self.clock(), 0.001))
+            pause = LOOK if due is None else min(LOOK, max(due - self._file.steady(), 0.001))
             await self._bell.wait(min(left, pause))
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         self._waiters = self._waiters or Waiters(self._file.read, self._file.bell(REPLIES))
         return await self._waiters.collect(sender, id, wait)
 
+    async def check(self) -> None:
+        """Look whether requests are taken. Raises QueueUnavailable, QueueBroken."""
+        await self._file.check()
+
     async def status(self) -> QueueStatus:
         found = await self._file.read(census)
         alive = [count for owner, count in found.held.items() if self._file.is_alive(owner)]
         # What dead processes hold is free for whoever receives next.
         waiting = found.waiting + sum(found.held.values()) - sum(alive)
-        oldest = None if found.since is None else max(0.0, self.clock() - found.since)
+        steady, now = self._file.steady, self.clock()
         return QueueStatus(
-            waiting=waiting, in_flight=sum(alive), oldest=oldest, quarantined=found.quarantined
+            waiting=waiting,
+            in_flight=sum(alive),
+            oldest=None if found.oldest is None else found.oldest.age(steady, now),
+            quarantined=found.quarantined,
         )
 
     async def aclose(self) -> None:
@@ -121,7 +132,7 @@ class SqliteQueue:
             store.claim,
             owner=self._file.owner,
             limit=limit,
-            clock=self.clock,
+            steady=self._file.steady,
             turns=self._turns,
             shares=shares,
         )
@@ -138,28 +149,9 @@ class SqliteQueue:
             return
         claims, _ = claiming.result()
         for claim in claims:
-            job = _giving_back(self._file.owner, claim, self.clock(), counts=False)
+            job = _giving_back(self._file.owner, claim, self._file.steady(), counts=False)
             giving = self._file.write(job, ring=REQUESTS)
             giving.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    async def _tidy(self) -> None:
-        """Free what dead processes held; sweep replies that no request can ask for any more.
-
-        By the clock, and not when nothing else is to do: a busy queue has dead processes too.
-        """
-        now = time.monotonic()
-        if now - self._tidied < LOOK:
-            return
-        self._tidied = now
-        for owner in await self._file.read(store.owners):
-            if not self._file.is_alive(owner):
-                await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
-        if self.clock() - self._swept > SWEEP:
-            await self.quarantine.sweep()
-            before = self.clock() - REPLY_RETENTION
-            swept = await self._file.write(partial(replies.sweep, before=before, limit=SWEEP_ROWS))
-            # As many as allowed: there may be more, and the next look goes on.
-            self._swept = self.clock() if swept < SWEEP_ROWS else self._swept
 
 
 class SqliteDelivery:
@@ -186,7 +178,7 @@ class SqliteDelivery:
         await self._file.write(job, durable=True, ring=REPLIES)
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
-        due = self._clock() + delay
+        due = self._file.steady() + delay
         job = _giving_back(self._file.owner, self._claim, due, counts=counts)
         await self._file.write(job, ring=REQUESTS)
 

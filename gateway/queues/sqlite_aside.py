@@ -14,8 +14,8 @@ from gateway.queues import sqlite_bodies as bodies
 from gateway.queues import sqlite_store as store
 
 _SIZE = (
-    "coalesce(length(body), (SELECT sum(length(data)) FROM request_bodies WHERE part BETWEEN"
-    f" seq*{bodies.MOST_PARTS} AND (seq+1)*{bodies.MOST_PARTS}-1))"
+    "coalesce(length(requests.body), (SELECT sum(length(data)) FROM request_bodies WHERE part"
+    f" BETWEEN requests.seq*{bodies.MOST_PARTS} AND (requests.seq+1)*{bodies.MOST_PARTS}-1))"
 )
 
 
@@ -87,22 +87,26 @@ def drop(connection: sqlite3.Connection, entry: Quarantined) -> None:
 
 
 def exchange(
-    connection: sqlite3.Connection, entry: Quarantined, new: Message, clock: Clock
+    connection: sqlite3.Connection, entry: Quarantined, new: Message, clock: Clock, steady: Clock
 ) -> None:
     """Put a new request in the place of an entry, in one transaction. Raises EntryGone."""
     drop(connection, entry)
-    store.add(connection, new, clock)
+    store.add(connection, new, clock, steady)
 
 
-def old(connection: sqlite3.Connection, before: float, size: int) -> list[int]:
-    """Return the entries that are too many: put aside before a time, or beyond so many bytes."""
+def old(connection: sqlite3.Connection, reply: int, size: int) -> list[int]:
+    """Return the entries that are too many: up to a reply's sequence, or beyond so many bytes.
+
+    Each was put aside when its reply was stored, and replies are in the order of their sequences.
+    """
     found, kept = [], 0
-    for seq, since, bytes_ in connection.execute(
-        f"SELECT seq, quarantined_at, {_SIZE} FROM requests WHERE quarantined IS NOT NULL"
-        " ORDER BY quarantined_at DESC, seq DESC"
+    for seq, replied, bytes_ in connection.execute(
+        f"SELECT requests.seq, replies.seq, {_SIZE} FROM requests JOIN replies"
+        " ON replies.sender=requests.sender AND replies.id=requests.id"
+        " WHERE quarantined IS NOT NULL ORDER BY replies.seq DESC"
     ):
         kept += bytes_
-        if since < before or kept > size:
+        if replied <= reply or kept > size:
             found.append(seq)
     return found
 

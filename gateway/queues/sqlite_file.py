@@ -10,14 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import ConfigurationError, QueueUnavailable
+from gateway.errors import ConfigurationError, QueueHeld, QueueUnavailable
+from gateway.message import Clock
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
 from gateway.queues.group_commit import Job, Writer, connect, transaction, translated, turn
 from gateway.queues.owners import Owner, forget_dead, is_alive, keep_from_children
+from gateway.queues.sqlite_files import Files
+from gateway.queues.steady import Steady, Uptime, begin
 
 T = TypeVar("T")
 
+PROBE = 3.0
+"""Seconds that a look at health waits for a turn to write: others wait for what it says."""
 REQUESTS, REPLIES = "requests", "replies"
 """The two kinds of bells: who takes requests, and who waits for replies."""
 
@@ -25,18 +30,19 @@ REQUESTS, REPLIES = "requests", "replies"
 class QueueFile:
     """A queue file that this process has open, under a name of its own. Make it with ``open``."""
 
-    def __init__(self, path: Path, live: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, live: Path, clock: Clock, uptime: Uptime) -> None:
         self._live = live
-        self._connection, lock = _prepared(path, live / "turn")
+        self._connection, lock, self.steady = _prepared(path, live / "turn", clock, uptime)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
-        self._writer = Writer(path, lock)
         forget_dead(live / "owners")
         self._owner = Owner(live / "owners")
         self.owner = self._owner.name
+        beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]
+        self._files = Files(path, [*beside, live / "turn", live / "owners" / self.owner])
+        self._writer = Writer(self._files, lock)
 
     @classmethod
-    async def open(cls, path: Path) -> QueueFile:
+    async def open(cls, path: Path, clock: Clock, uptime: Uptime) -> QueueFile:
         """Open a queue file, made where it is missing. Raises ConfigurationError with the cure."""
         live = live_folder(path)
         _check_usable(path)
@@ -44,7 +50,7 @@ class QueueFile:
             for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
                 folder.mkdir(mode=0o700, exist_ok=True)
             _make_private(path)
-            return cls(path, live)
+            return cls(path, live, clock, uptime)
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"queue: {path} cannot be opened as a queue ({error}): name another file."
@@ -54,8 +60,9 @@ class QueueFile:
         """Do a job that only reads. Raises QueueUnavailable, QueueBroken."""
 
         def run() -> T:
+            self._files.check_now_and_then()
             # In one transaction: or a job could miss what moves from one table to another.
-            with translated(self._path), transaction(self._connection, "DEFERRED"):
+            with translated(self._files.path), transaction(self._connection, "DEFERRED"):
                 return job(self._connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, run)
@@ -67,11 +74,21 @@ class QueueFile:
         folder = None if ring is None else self._live / ring
         return self._writer.submit(job, durable=durable, ring=folder)
 
+    async def check(self) -> None:
+        """Look whether a turn to write can be had. Raises QueueUnavailable, QueueBroken."""
+        try:
+            async with asyncio.timeout(PROBE):
+                await self.write(_nothing)
+        except TimeoutError as error:
+            holder = self._writer.described_holder()
+            raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error
+
     def bell(self, kind: str) -> Bell:
-        """Return a new bell of this process, of one kind."""
+        """Return a new bell of this process, of one kind. Raises QueueUnavailable, QueueBroken."""
         try:
             return Bell(self._live / kind, self.owner)
         except OSError as error:
+            self._files.check_all()  # the folder may be gone
             raise QueueUnavailable(f"no bell can be hung in {self._live}: {error}") from error
 
     def is_alive(self, owner: str) -> bool:
@@ -89,8 +106,14 @@ class QueueFile:
         self._owner.close()
 
 
-def _prepared(path: Path, lock: Path) -> tuple[sqlite3.Connection, int]:
-    """Return a connection to a file whose tables were made, or checked; and the open lock."""
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Do nothing, which takes a turn and no fsync."""
+
+
+def _prepared(
+    path: Path, lock: Path, clock: Clock, uptime: Uptime
+) -> tuple[sqlite3.Connection, int, Steady]:
+    """Return a connection to a file whose tables were made, or checked; the open lock; its time."""
     with contextlib.ExitStack() as undo:
         file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         undo.callback(os.close, file)
@@ -99,9 +122,12 @@ def _prepared(path: Path, lock: Path) -> tuple[sqlite3.Connection, int]:
         with turn(file):  # others may be opening the same new file
             with transaction(connection, "EXCLUSIVE"):
                 store.prepare(connection, path)
+                steady = begin(connection, uptime, clock())
             connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
+            # The first look makes the files beside it; they stay for as long as this is open.
+            connection.execute("SELECT 1 FROM requests LIMIT 1").fetchone()
         undo.pop_all()
-    return connection, file
+    return connection, file, steady
 
 
 def _make_private(path: Path) -> None:

@@ -12,6 +12,7 @@ from gateway.queues import sqlite_aside as aside
 from gateway.queues.options import Bounds
 from gateway.queues.quarantine import check_sendable, renewed
 from gateway.queues.sqlite_file import REQUESTS, QueueFile
+from gateway.queues.steady import made_by
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class SqliteQuarantine:
     def __init__(self, file: QueueFile, clock: Clock, bounds: Bounds) -> None:
         self._file = file
         self._clock = clock
-        self._bounds = bounds
+        self.bounds = bounds
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
         after = aside.Place()
@@ -48,7 +49,8 @@ class SqliteQuarantine:
         check_sendable(entry, envelope)
         kept, clock = await self.read(entry), self._clock
         new = renewed(kept, entry, envelope, id=new_id(clock), expires=clock() + lifetime)
-        job = partial(aside.exchange, entry=entry, new=new, clock=clock)
+        steady = self._file.steady
+        job = partial(aside.exchange, entry=entry, new=new, clock=clock, steady=steady)
         await self._file.write(job, durable=True, ring=REQUESTS)
         return new.id
 
@@ -57,8 +59,10 @@ class SqliteQuarantine:
 
     async def sweep(self) -> None:
         """Remove the oldest entries until the bounds are kept."""
-        bounds, before = self._bounds, self._clock() - self._bounds.age
-        old = await self._file.read(partial(aside.old, before=before, size=bounds.size))
+        bounds, before = self.bounds, self._file.steady() - self.bounds.age
+        old = await self._file.read(
+            lambda connection: aside.old(connection, made_by(connection, before), bounds.size)
+        )
         for at in range(0, len(old), AT_ONCE):
             await self._file.write(partial(aside.remove, seqs=old[at : at + AT_ONCE]))
         if old:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 
-from gateway.message import Message, from_properties, to_properties
+from gateway.message import Message, from_properties, id_time, to_properties
 from gateway.queue import Collected, State
+from gateway.queues import forgetting
 from gateway.queues import sqlite_bodies as bodies
 
 
@@ -80,16 +82,28 @@ def _collected(
     return Collected(State.REPLY, reply)
 
 
-def sweep(connection: sqlite3.Connection, before: float, limit: int) -> int:
-    """Remove replies that were answered before a time, up to ``limit``; tell how many went."""
+def old(connection: sqlite3.Connection, seq: int, made: float, limit: int) -> list[int]:
+    """Return up to ``limit`` replies that can go: up to a sequence, to requests of before ``made``.
+
+    A younger id is still accepted, by the clock that says so; one without a time says nothing.
+    """
+    # A request that is kept aside still holds its name: so must its reply.
     rows = connection.execute(
-        "DELETE FROM replies WHERE seq IN (SELECT seq FROM replies WHERE answered<?"
-        # A request that is kept aside still holds its name: so must its reply.
-        " AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.sender=replies.sender"
-        " AND requests.id=replies.id) LIMIT ?)"
-        " RETURNING seq, body",
-        (before, limit),
+        "SELECT seq, id FROM replies WHERE seq<=? AND NOT EXISTS (SELECT 1 FROM requests"
+        " WHERE requests.sender=replies.sender AND requests.id=replies.id) ORDER BY seq",
+        (seq,),
+    )
+    times = ((seq, id_time(id)) for seq, id in rows)
+    going = (seq for seq, time in times if time is None or time < made)
+    return list(islice(going, limit))
+
+
+def remove(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
+    """Remove replies, and remember the times of their ids."""
+    rows = connection.execute(
+        "DELETE FROM replies WHERE seq IN (SELECT value FROM json_each(?)) RETURNING seq, id, body",
+        (json.dumps(seqs),),
     ).fetchall()
-    for seq, body in rows:
+    forgetting.note(connection, (id for _, id, _ in rows))
+    for seq, _, body in rows:
         bodies.remove(connection, bodies.REPLIES, seq, body)
-    return len(rows)

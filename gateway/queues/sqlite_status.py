@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.message import id_time
+from gateway.queues import sqlite_store as store
+from gateway.queues.steady import SINCE, Steady
 
 # The counts are taken from indexes alone: rows have bodies, and there may be gigabytes of them.
 _QUERY = """
@@ -15,11 +16,29 @@ SELECT (SELECT count(*) FROM requests),
     (SELECT count(*) FROM requests WHERE owner IS NULL AND quarantined IS NULL),
     (SELECT json_group_object(owner, held) FROM (
         SELECT owner, count(*) AS held FROM requests WHERE owner IS NOT NULL GROUP BY owner)),
-    oldest.id, oldest.due, oldest.epoch - (oldest.owner IS NOT NULL)
+    oldest.due, oldest.properties
 FROM (SELECT 1) LEFT JOIN (
-    SELECT id, due, epoch, owner FROM requests WHERE quarantined IS NULL ORDER BY seq LIMIT 1
+    SELECT due, properties FROM requests WHERE quarantined IS NULL ORDER BY seq LIMIT 1
 ) AS oldest
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a request arrived, by the steady clock and by the machine's."""
+
+    steady: float
+    clock: float | None
+
+    def age(self, steady: Steady, now: float) -> float:
+        """Return the seconds since, by the steady clock.
+
+        It stood still while the machine was off: what came before that is as old as the other says.
+        """
+        age = max(0.0, steady() - self.steady)
+        if self.clock is None or self.steady > steady.began:
+            return age
+        return max(age, now - self.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +49,20 @@ class Census:
     held: Mapping[str, int]
     """How many requests each owner has."""
     quarantined: int
-    since: float | None
-    """When the oldest request that is not answered arrived, in seconds since the epoch."""
+    oldest: Arrival | None
+    """When the oldest request that is not answered arrived."""
 
 
 def census(connection: sqlite3.Connection) -> Census:
     """Count the requests of a queue."""
     total, waiting, held, *oldest = connection.execute(_QUERY).fetchone()
     held = json.loads(held)
-    return Census(waiting, held, total - waiting - sum(held.values()), _arrival(*oldest))
+    arrived = None if oldest[0] is None else _arrival(*oldest)
+    return Census(waiting, held, total - waiting - sum(held.values()), arrived)
 
 
-def _arrival(id: str | None, due: float, returns: int) -> float | None:
-    """Return when a request came: it was due at once, but one given back was put off since."""
-    if id is None:
-        return None
-    made = id_time(id) if returns else None
-    return due if made is None else made
+def _arrival(due: float, properties: str) -> Arrival:
+    known = json.loads(properties)
+    steady = store.when(known, SINCE)
+    # Of one that another program added nobody knows more than that it was due by then.
+    return Arrival(due if steady is None else steady, store.when(known, store.ARRIVED))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.errors import ConfigurationError, IdTaken, LeaseLost
+from gateway.errors import ConfigurationError, IdForgotten, IdTaken, LeaseLost
 from gateway.message import (
     Clock,
     Message,
@@ -23,15 +23,19 @@ from gateway.message import (
     taken,
     to_properties,
 )
+from gateway.queues import forgetting, sqlite_turns
 from gateway.queues import sqlite_bodies as bodies
 from gateway.queues import sqlite_replies as replies
-from gateway.queues import sqlite_turns
+from gateway.queues.steady import SINCE
+from gateway.queues.steady import TABLES as STEADY
 from gateway.queues.turns import Turns
 
-_ARRIVED = "gateway-arrived"
+ARRIVED = "gateway-arrived"
 """Among a request's properties: when it was added. Files from before this do not tell."""
 APPLICATION_ID = 0x534F4150  # "SOAP", in the header of the file
-VERSION = 1
+VERSION = 2
+OLDER = (1,)
+"""Versions that are made into this one when their file is opened."""
 # Sequences are never used twice (AUTOINCREMENT): who has read up to one has missed nothing before.
 SCHEMA = """
 CREATE TABLE requests(
@@ -45,8 +49,9 @@ CREATE TABLE replies(
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
     digest BLOB NOT NULL, properties TEXT, body BLOB, answered REAL NOT NULL,
     UNIQUE(sender, id));
-CREATE INDEX answered ON replies(answered);
 """
+# What version 1 did not have.
+ADDED = f"{STEADY}{forgetting.TABLE}DROP INDEX IF EXISTS answered"
 # Apart: a file that was made without it gets it when it is opened.
 ASIDE = (
     "CREATE INDEX IF NOT EXISTS aside ON requests(quarantined_at, seq)"
@@ -70,40 +75,44 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables == 0:
-        marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}"
-        for statement in (SCHEMA + bodies.TABLES + marks).split(";"):
-            connection.execute(statement)
-        connection.execute(sqlite_turns.INDEX)
+        _run(connection, f"{SCHEMA}{bodies.TABLES}PRAGMA application_id={APPLICATION_ID}")
     elif application != APPLICATION_ID:
         raise ConfigurationError(
             f"queue: {path} is an SQLite file, but not a queue: name another file, and it is made."
         )
-    elif version != VERSION:
+    elif version not in (VERSION, *OLDER):
         raise ConfigurationError(
             f"queue: {path} is a queue of version {version}, and this program knows version "
             f"{VERSION}: drain it with the program that made it, or name another file."
         )
-    else:
-        # A file from before clients took turns has another index.
-        connection.execute("DROP INDEX IF EXISTS waiting")
-        connection.execute(sqlite_turns.INDEX)
-    connection.execute(ASIDE)
+    # A file from before clients took turns has another index.
+    _run(connection, f"{ADDED}; DROP INDEX IF EXISTS waiting; {sqlite_turns.INDEX}; {ASIDE}")
+    if version != VERSION:
+        connection.execute(f"PRAGMA user_version={VERSION}")
 
 
-def add(connection: sqlite3.Connection, message: Message, clock: Clock) -> int | None:
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):
+        connection.execute(statement)
+
+
+def add(
+    connection: sqlite3.Connection, message: Message, clock: Clock, steady: Clock
+) -> int | None:
     """Add a request; return the last reply's sequence, or None where it was there before.
 
     Whatever answers the new request comes after that sequence. Raises IdTaken where its id has
-    other bytes.
+    other bytes, IdForgotten where it may have had a reply that was swept.
     """
     name = (message.sender, message.id)
-    now = clock()
-    properties = json.dumps({**to_properties(message), _ARRIVED: repr(now)})
-    row = (*name, digest(message), properties, bodies.in_row(message.body), now)
+    now = steady()
+    properties = {**to_properties(message), ARRIVED: repr(clock()), SINCE: repr(now)}
+    row = (*name, digest(message), json.dumps(properties), bodies.in_row(message.body), now)
     added = connection.execute(
         "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
-        " WHERE NOT EXISTS (SELECT 1 FROM replies WHERE sender=? AND id=?) ON CONFLICT DO NOTHING",
-        (*row, *name),
+        " WHERE NOT EXISTS (SELECT 1 FROM replies WHERE sender=? AND id=?)"
+        f" AND NOT EXISTS ({forgetting.FORGOTTEN}) ON CONFLICT DO NOTHING",
+        (*row, *name, *forgetting.moment(message.id)),
     )
     if added.rowcount == 0:
         _check_same(connection, message)
@@ -114,12 +123,14 @@ def add(connection: sqlite3.Connection, message: Message, clock: Clock) -> int |
 
 def _check_same(connection: sqlite3.Connection, message: Message) -> None:
     name = (message.sender, message.id)
-    (held,) = connection.execute(
+    held = connection.execute(
         "SELECT digest FROM replies WHERE sender=? AND id=? UNION ALL "
         "SELECT digest FROM requests WHERE sender=? AND id=?",
         name * 2,
     ).fetchone()
-    if held != digest(message):
+    if held is None:
+        raise IdForgotten
+    if held[0] != digest(message):
         raise IdTaken
 
 
@@ -127,7 +138,7 @@ def claim(
     connection: sqlite3.Connection,
     owner: str,
     limit: int,
-    clock: Clock,
+    steady: Clock,
     turns: Turns,
     shares: Mapping[str, int],
 ) -> tuple[list[Claim], float | None]:
@@ -135,7 +146,7 @@ def claim(
 
     Where there is none, tell when one comes due.
     """
-    chosen, due = sqlite_turns.next_requests(connection, clock(), limit, turns, shares)
+    chosen, due = sqlite_turns.next_requests(connection, steady(), limit, turns, shares)
     if chosen == "[]":
         return [], due
     rows = connection.execute(
@@ -165,13 +176,13 @@ def _claim(
         sender=sender,
         interrupted=bool(interrupted),
     )
-    return Claim(seq, epoch, attempt, taken(message, _arrival(known)))
+    return Claim(seq, epoch, attempt, taken(message, when(known, ARRIVED)))
 
 
-def _arrival(properties: Mapping[str, str]) -> float | None:
-    """Return when a request was added, where that was written down as it should be."""
+def when(properties: Mapping[str, str], name: str) -> float | None:
+    """Return a time among a request's properties, where it was written down as it should be."""
     try:
-        time = float(properties.get(_ARRIVED, "nan"))
+        time = float(properties.get(name, "nan"))
     except ValueError:
         return None
     return time if math.isfinite(time) else None

@@ -57,8 +57,8 @@ async def ids(queue) -> list[str]:
 @pytest.fixture(params=["memory", "sqlite"])
 async def opened(request, tmp_path, monkeypatch):
     """Open queues of one kind with bounds, which are kept at each look."""
-    monkeypatch.setattr("gateway.queues.sqlite.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.sqlite.LOOK", 0.0)
+    monkeypatch.setattr("gateway.queues.sqlite_tidying.SWEEP", -1.0)
+    monkeypatch.setattr("gateway.queues.sqlite_tidying.EVERY", 0.0)
     async with contextlib.AsyncExitStack() as stack:
 
         async def open(bounds: Bounds, clock):
@@ -69,17 +69,6 @@ async def opened(request, tmp_path, monkeypatch):
             return queue
 
         yield open
-
-
-async def test_what_is_older_than_the_bound_goes(opened):
-    clock = Time()
-    queue = await opened(Bounds(age=10 * DAY), clock)
-    await aside(queue)
-    clock.ahead = 6 * DAY
-    later = await aside(queue)
-    clock.ahead = 10 * DAY + 60
-    await queue.receive(1, 0)
-    assert await ids(queue) == [later]
 
 
 async def test_of_too_many_bytes_the_oldest_go(opened):
@@ -94,8 +83,8 @@ async def test_large_bodies_leave_the_file_with_their_entries(tmp_path, caplog):
     queue = await SqliteQueue.open(path, bounds=Bounds(size=1_000_000))
     for _ in range(2):
         await aside(queue, body=b"x" * 900_000)
-    queue._swept = float("-inf")
-    queue._tidied = float("-inf")
+    queue._tidying.swept = float("-inf")
+    queue._tidying.looked = float("-inf")
     with caplog.at_level(logging.WARNING):
         await queue.receive(1, 0)
     await queue.aclose()

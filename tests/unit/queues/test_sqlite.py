@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -11,15 +12,19 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from holder import stopped
 
-from gateway.errors import ConfigurationError, QueueBroken, QueueUnavailable
+from gateway.errors import ConfigurationError, QueueBroken, QueueHeld, QueueUnavailable
 from gateway.message import REPLY_RETENTION, Message
 from gateway.queue import State
 from gateway.queues.group_commit import transaction
+from gateway.queues.lock_holder import described_holder
 from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.steady import Uptime
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 
@@ -201,16 +206,16 @@ async def test_nothing_is_left_behind_by_who_was_killed(path):
     assert [p for kind in ("owners", "requests", "replies") for p in (live / kind).iterdir()] == []
 
 
-async def test_old_replies_are_swept_and_young_ones_are_not(path, monkeypatch):
+async def test_a_large_reply_leaves_the_file_when_it_is_swept(path, monkeypatch):
     now = [time.time()]
-    async with opened(path, clock=lambda: now[0]) as queue:
+    uptime = Uptime("boot", lambda: now[0])
+    async with opened(path, clock=lambda: now[0], uptime=uptime) as queue:
         await queue.send(old := request())
-        await (await queue.receive(1, 1))[0].answer(REPLY)
-        now[0] += REPLY_RETENTION - 60
-        assert list(await queue.receive(1, 0.6)) == []  # an idle look sweeps
-        assert (await queue.collect("alice", old.id, 0)).state is State.REPLY
-        now[0] += 120
-        assert list(await queue.receive(1, 1.2)) == []
+        await (await queue.receive(1, 1))[0].answer(replace(REPLY, body=b"x" * 900_000))
+        for _ in range(2):
+            now[0] += REPLY_RETENTION
+            queue._tidying.swept = queue._tidying.looked = float("-inf")
+            await queue.receive(1, 0)
         assert (await queue.collect("alice", old.id, 0)).state is State.UNKNOWN
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM reply_bodies").fetchone() == (0,)
@@ -376,15 +381,67 @@ async def test_a_queue_opened_twice_in_a_process_loses_nothing_when_another_clos
             assert connection.execute("SELECT count(*) FROM requests").fetchone() == (2,)
 
 
-async def test_a_process_that_stops_in_its_turn_does_not_hang_others(path, monkeypatch):
-    monkeypatch.setattr("gateway.queues.group_commit.BUSY", 0.3)
+async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_it(
+    path, monkeypatch, caplog
+):
+    monkeypatch.setattr("gateway.queues.group_commit.BUSY", 0.5)
     async with opened(path) as queue:
-        lock = os.open(path.with_name("queue.db.live") / "turn", os.O_RDWR)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(QueueUnavailable, match="another process"):
-            await queue.send(request())
-        os.close(lock)
+        with stopped(path) as process:
+            sending = (queue.send(request()) for _ in range(300))
+            outcomes = await asyncio.gather(*sending, return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {QueueHeld}
+            assert len({id(outcome) for outcome in outcomes}) == 1  # one turn was waited for
+            assert f"process {process.pid} holds the queue file and is stopped" in str(outcomes[0])
+            assert (await queue.collect("alice", request().id, 0)).state is State.UNKNOWN
+            process.send_signal(signal.SIGCONT)
+            process.wait()
+        await queue.send(sent := request())
+        assert [d.message.id for d in await queue.receive(500, 1)] == [sent.id]
+
+
+async def test_those_who_wait_for_a_foreign_writer_fail_together(path, monkeypatch):
+    monkeypatch.setattr("gateway.queues.group_commit.BUSY", 0.5)
+    async with opened(path) as queue:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            sending = [asyncio.ensure_future(queue.send(request())) for _ in range(300)]
+            await asyncio.sleep(0.1)  # the writer waits by now, and these come in meanwhile
+            sending += [asyncio.ensure_future(queue.send(request())) for _ in range(300)]
+            outcomes = await asyncio.gather(*sending, return_exceptions=True)
+        assert len({id(outcome) for outcome in outcomes}) == 1
         await queue.send(request())
+
+
+async def test_the_health_of_a_queue_is_that_of_its_turns(path, monkeypatch):
+    monkeypatch.setattr("gateway.queues.sqlite_file.PROBE", 0.3)
+    async with opened(path) as queue:
+        await queue.check()
+        with stopped(path) as process, pytest.raises(QueueHeld, match=str(process.pid)):
+            await queue.check()
+        await queue.check()
+
+
+async def test_a_holder_of_whom_nothing_is_known_is_another_process(path, tmp_path):
+    with (tmp_path / "lock").open("w") as file:
+        assert described_holder(file.fileno()) == "another process holds the queue file"
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert described_holder(file.fileno()).startswith("this process itself")
+
+
+async def test_an_error_that_nobody_knows_breaks_the_queue_instead_of_its_writer(path, monkeypatch):
+    def failing(lock: int) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    async with opened(path) as queue:
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.queues.group_commit._taken", failing)
+            sending = (queue.send(request()) for _ in range(20))
+            outcomes = await asyncio.gather(*sending, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {QueueBroken}
+        assert "No locks available" in str(outcomes[0])
+        for broken in (queue.send(request()), queue.receive(1, 0), queue.check()):
+            with pytest.raises(QueueBroken):
+                await broken
 
 
 async def test_a_forked_child_does_not_keep_a_dead_owner_alive(path):
@@ -437,3 +494,54 @@ async def test_a_request_that_another_program_added_need_not_tell_when(path, wri
         other.close()
         (delivery,) = await queue.receive(1, 5)
         assert delivery.message.arrived is None
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other.db")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(other),))
+    other.rename(path)
+
+
+def folder_moved(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("lose", [removed, replaced, folder_moved])
+async def test_nothing_is_accepted_into_a_file_that_has_lost_its_name(path, lose):
+    async with opened(path) as queue:
+        await queue.send(request())
+        lose(path)
+        with pytest.raises(QueueBroken, match="removed or replaced"):
+            await queue.send(request())
+        for end in (queue.receive(1, 0), queue.check()):
+            with pytest.raises(QueueBroken):
+                await end
+
+
+@pytest.mark.parametrize("name", ["queue.db", "queue.db-wal", "queue.db-shm", "queue.db.live"])
+async def test_who_only_waits_notices_that_a_file_of_the_queue_is_gone(path, name, monkeypatch):
+    monkeypatch.setattr("gateway.queues.sqlite_files.EVERY", 0.0)
+    async with opened(path) as queue:
+        await queue.send(sent := request())
+        waiting = asyncio.create_task(queue.collect("alice", sent.id, 30))
+        await asyncio.sleep(0.1)
+        gone = path.with_name(name)
+        gone.rename(gone.with_name("gone"))
+        with pytest.raises(QueueBroken, match=name):
+            await waiting
+
+
+async def test_a_file_that_was_removed_is_made_anew_by_who_starts_anew(path):
+    async with opened(path) as queue:
+        await queue.send(request())
+        path.unlink()
+        with pytest.raises(QueueBroken):
+            await queue.check()
+    async with opened(path) as queue:
+        await queue.send(sent := request())
+        assert [d.message.id for d in await queue.receive(5, 1)] == [sent.id]
