@@ -249,6 +249,10 @@ class Declined(TransientError):
     """The backend said that it did not take the request: it is busy, or down for a while."""
 
 
+class StoppedEarly(GatewayError):
+    """A stop was asked for before the program had begun its work."""
+
+
 class QueueError(GatewayError):
     """Something is wrong between the gateway and its queue."""
 
@@ -263,6 +267,10 @@ class QueueUnavailable(QueueError):
 
 class QueueAway(QueueUnavailable):
     """What the queue is kept by cannot be reached, or fails: nothing is wrong with the settings."""
+
+
+class Unsure(QueueAway):
+    """It may have been done, or not: what the queue is kept by did not say."""
 
 
 class QueueBroken(QueueError):

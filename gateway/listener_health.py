@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway.errors import QueueError
+from gateway.errors import QueueAway, QueueError
 from gateway.message import new_id
 from gateway.remote import Remote
 
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 FRESH = 1.0
 """Seconds for which an answer stands: anybody may ask, and a look into a bucket costs money."""
+AWAY = "what it is kept by does not answer, or fails"
+TROUBLED = "its settings, its rights or its disk: the log of the listener has the cure"
 
 
 class Health:
@@ -27,23 +29,30 @@ class Health:
         self._note = note
         self._looking = asyncio.Lock()
         self._until = 0.0
-        self._is_well = False
+        self._reason = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Tell whether the queue can be read."""
+        """Tell whether the queue can be read; strangers may ask, so not where it is."""
         async with self._looking:
             if time.monotonic() >= self._until:
-                self._is_well = await self._look()
+                self._reason = await self._look()
                 self._until = time.monotonic() + FRESH
-        if not self._is_well:
-            return web.json_response({"status": "the queue cannot be read"}, status=503)
+        if self._reason:
+            ill = {"status": "the queue cannot be read", "reason": self._reason}
+            return web.json_response(ill, status=503)
         return web.json_response({"status": "ok"})
 
-    async def _look(self) -> bool:
+    async def _look(self) -> str:
+        """Return why the queue cannot be read; the log has each change once."""
         try:
+            # No longer than Remote's last look: whoever watches over us waits a few seconds.
             await self._remote.collect(new_id(), 0)
         except QueueError as error:
-            log.error("not healthy: %s", error)
+            reason = AWAY if isinstance(error, QueueAway) else TROUBLED
+            if reason != self._reason:
+                log.error("not healthy: %s", error)
             self._note(error)
-            return False
-        return True
+            return reason
+        if self._reason:
+            log.warning("healthy again")
+        return ""

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote
 
-from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused
+from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused, Unsure
 from gateway.message import Message, Unreadable, from_properties, taken, to_properties
 from gateway.queues.aws_address import BucketAddress
-from gateway.queues.aws_http import Unsure
 from gateway.queues.s3_store import OCTETS, IfAbsent, Occupied, S3Store, Stored
 
 Name = tuple[str, str]
