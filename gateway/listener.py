@@ -87,6 +87,8 @@ class Front:
     quotas: Quotas = NO_QUOTAS
     tls: ssl.SSLContext | None = None
     rereads: Sequence[Reread] = ()
+    reread: asyncio.Event = field(default_factory=asyncio.Event)
+    """Has all of them read again."""
     tally: Tally = field(default_factory=lambda: Tally(nowhere))
     """Counts what is refused before it is a call."""
 
@@ -118,7 +120,7 @@ class Listener:
         await runner.setup()
         place = (settings.host, settings.port)
         site = Site(runner, place, settings.limits, self._front.tls, self._front.tally)
-        keeping = (keep_fresh(self._front.rereads), self._front.tally.keep())
+        keeping = (keep_fresh(self._front.rereads, self._front.reread), self._front.tally.keep())
         beside = [asyncio.ensure_future(one) for one in keeping]
         try:
             await site.start()
