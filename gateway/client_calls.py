@@ -13,11 +13,11 @@ from zeep.exceptions import TransportError
 from zeep.wsdl.utils import etree_to_string
 
 from gateway.contract import one_way_bodies
-from gateway.errors import ConfigurationError, NoReplyYet, QueueError, Refused
+from gateway.errors import ConfigurationError, NoReplyYet, QueueAway, QueueError, Refused
 from gateway.message import Message
 from gateway.queue import Queue
 from gateway.queues.address import open_queue
-from gateway.remote import Remote, RemoteSettings
+from gateway.remote import ACCEPTING, Remote, RemoteSettings
 
 
 class ReplyPending(requests.ReadTimeout):
@@ -82,7 +82,8 @@ class Calls:
             target_service=self._service,
         )
         try:
-            remote = Remote(await self._queue(), self._settings(wait))
+            settings = self._settings(wait)
+            remote = Remote(await self._queue(max(settings.wait, ACCEPTING)), settings)
             if one_way:
                 await remote.send(message)
                 return _response(None)
@@ -98,11 +99,18 @@ class Calls:
         wait = self._lifetime if wait is None else wait
         return RemoteSettings(wait=wait, lifetime=self._lifetime, sender=self._client)
 
-    async def _queue(self) -> Queue:
+    async def _queue(self, longest: float) -> Queue:
         """Return the open queue: the first call opens it, others wait for that."""
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = asyncio.ensure_future(open_queue(self._address, self._folder))
-        return await asyncio.shield(self._opening)
+        limit = asyncio.timeout(longest)
+        try:
+            async with limit:
+                return await asyncio.shield(self._opening)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise QueueAway(f"the queue could not be opened in {longest:g} s") from error
 
 
 def _response(reply: Message | None) -> requests.Response:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.audit.record import Outcome, Record, Write, nowhere
 from gateway.endpoint import Endpoint, admitted
 from gateway.errors import FaultCode, LeaseLost, QueueUnavailable
-from gateway.message import Message
+from gateway.message import Message, Unreadable
 from gateway.queue import Delivery, Queue, reason_code
 from gateway.quotas import Shares
+from gateway.renewals import Renewals, Work
 from gateway.verdict import Answer, Judge, Quarantine, Retry, Verdict
 
 log = logging.getLogger(__name__)
 
 RECEIVE_WAIT = 20.0
+TELLING = 10.0
+"""Seconds for which a verdict that the queue does not take holds a place of ``concurrency``."""
+KEPT = 1000
+"""Verdicts that wait beside these places, at most, until the queue takes them."""
+KEPT_BYTES = 64 << 20
+"""Bytes of them and their requests together."""
+KEPT_FOR = 24 * 3600.0
+"""Seconds until a verdict is let go that no queue took."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 30.0
 OVER_SHARE = Retry(2.0, counts=False)
 """What becomes of a request that a queue hands out although its client has all of its share."""
 
@@ -32,18 +44,6 @@ class GatewaySettings:
     grace: float = 20.0
     attempts: int = 5
     """Deliveries of a request, at most, of those that reached a backend or ended in a crash."""
-
-
-@dataclass(eq=False)
-class _Work:
-    """A delivery in progress."""
-
-    delivery: Delivery
-    is_over: bool
-    """Its client has all of its share already: it goes back."""
-    task: asyncio.Task[None] | None = None
-    lease_lost: bool = False
-    renewing: asyncio.Task[None] | None = None
 
 
 class Gateway:
@@ -60,12 +60,12 @@ class Gateway:
     ) -> None:
         """``audit`` writes down what becomes of each request, before it is settled."""
         self._audit = audit
-        self._queue = queue
         self._judge = Judge(endpoint, settings.attempts)
         self._settings = settings
         self._shares = shares or Shares({})
-        self._working: set[_Work] = set()
-        self._renewals: set[asyncio.Task[None]] = set()
+        self._intake = _Intake(queue, self._shares)
+        self._working: set[Work] = set()
+        self._kept: set[Work] = set()
         self._freed = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -74,21 +74,20 @@ class Gateway:
         What is not finished by then comes back from the queue. Raises QueueBroken.
         """
         async with asyncio.TaskGroup() as group:
-            renewing = group.create_task(self._renew(group))
+            renewals = Renewals(self._settings.lease, lambda: self._working | self._kept)
+            renewing = group.create_task(renewals.run(group))
             taking = group.create_task(self._take(group))
             await stop.wait()
             taking.cancel()
             await asyncio.wait([taking])
             await self._drain()
             renewing.cancel()
-            for task in self._renewals:
-                task.cancel()
 
     async def _take(self, group: asyncio.TaskGroup) -> None:
         """Begin to work on what comes, no more at once than there is room for."""
         while True:
             for delivery in await self._next():
-                work = _Work(delivery, is_over=not self._shares.begin(delivery.message.sender))
+                work = Work(delivery, is_over=not self._shares.begin(delivery.message.sender))
                 self._working.add(work)
                 work.task = group.create_task(self._process(work))
 
@@ -96,18 +95,11 @@ class Gateway:
         while (room := self._settings.concurrency - len(self._working)) == 0:
             self._freed.clear()
             await self._freed.wait()
-        shares = self._shares.left()
-        try:
-            if all(shares.values()):
-                return await self._queue.receive(room, RECEIVE_WAIT, shares)
-            return await _receive_until_freed(self._queue, room, self._shares)
-        except QueueUnavailable as error:
-            log.warning("%s; trying again", error)
-            await asyncio.sleep(1.0)
-            return ()
+        return await self._intake.receive(room)
 
     async def _drain(self) -> None:
-        tasks = [work.task for work in self._working if work.task is not None]
+        works = self._working | self._kept
+        tasks = [work.task for work in works if work.task is not None]
         if not tasks:
             return
         log.info("stopping: %d requests under way", len(tasks))
@@ -117,7 +109,7 @@ class Gateway:
         if late:
             log.warning("%d requests not finished in time go back to the queue", len(late))
 
-    async def _process(self, work: _Work) -> None:
+    async def _process(self, work: Work) -> None:
         delivery = work.delivery
         record = Record(self._audit, delivery.message, delivery.attempt)
         admitted.set(record.admitted)
@@ -127,7 +119,7 @@ class Gateway:
 
         try:
             verdict = await self._judge.judge(delivery, begin) if not work.is_over else OVER_SHARE
-            await _settle(delivery, verdict, record)
+            await self._settle(work, verdict, record)
         except LeaseLost:
             log.warning("%s lease lost: another gateway has it", delivery.message.id)
             with contextlib.suppress(QueueUnavailable):  # the other one's line tells as well
@@ -137,33 +129,72 @@ class Gateway:
                 raise
             log.warning("%s lease lost at work: stopped", delivery.message.id)
         finally:
+            self._leave(work)
+            self._kept.discard(work)
+
+    async def _settle(self, work: Work, verdict: Verdict, record: Record) -> None:
+        """Tell the queue; while it cannot take the verdict, keep that and try again.
+
+        First the record: a crash in between leaves a line too many, and never an answer without
+        one. After a while others have the place; the lease is renewed all the same.
+        """
+        began, id, delays = time.monotonic(), work.delivery.message.id, _delays(work)
+        while (error := await _told(work.delivery, verdict, record)) is not None:
+            waited, delay = time.monotonic() - began, next(delays)
+            if delay == FIRST_PAUSE:
+                log.warning("%s %s; the verdict waits", id, error)
+            if waited >= (KEPT_FOR if work.kept else TELLING) and not self._keep(work, verdict):
+                log.error("%s its verdict is let go: the request comes back, as begun", id)
+                return
+            await asyncio.sleep(delay)
+        if work.kept:
+            log.warning("%s is settled, after %.0f s", id, time.monotonic() - began)
+
+    def _keep(self, work: Work, verdict: Verdict) -> bool:
+        """Have a verdict wait beside the places; tell whether there is room, and time left."""
+        size = _size(work.delivery.message) + _size(getattr(verdict, "reply", None))
+        total = sum(one.kept for one in self._kept) + size
+        if work.kept or len(self._kept) >= KEPT or total > KEPT_BYTES:
+            return False
+        work.kept = size
+        self._kept.add(work)
+        self._leave(work)
+        return True
+
+    def _leave(self, work: Work) -> None:
+        """Let others have the place of a request, and its part of its client's share."""
+        if work in self._working:
             self._working.discard(work)
             if not work.is_over:
-                self._shares.end(delivery.message.sender)
+                self._shares.end(work.delivery.message.sender)
             self._freed.set()
 
-    async def _renew(self, group: asyncio.TaskGroup) -> None:
-        """Renew the lease of whatever is at work, at a third of its length.
 
-        Each in a task of its own: one that hangs does not let the leases of others lapse.
-        """
-        while True:
-            await asyncio.sleep(self._settings.lease / 3)
-            for work in self._working:
-                if work.renewing is None or work.renewing.done():
-                    work.renewing = group.create_task(self._extend(work))
-                    self._renewals.add(work.renewing)
-                    work.renewing.add_done_callback(self._renewals.discard)
+class _Intake:
+    """Receives from a queue; what is wrong with it is told once, and once that it is well again."""
 
-    async def _extend(self, work: _Work) -> None:
+    def __init__(self, queue: Queue, shares: Shares) -> None:
+        self._queue = queue
+        self._shares = shares
+        self._trouble = ""
+
+    async def receive(self, room: int) -> Sequence[Delivery]:
+        shares = self._shares.left()
         try:
-            await work.delivery.extend(self._settings.lease)
-        except LeaseLost:
-            if work in self._working and work.task is not None:
-                work.lease_lost = True
-                work.task.cancel()
+            if all(shares.values()):
+                found = await self._queue.receive(room, RECEIVE_WAIT, shares)
+            else:
+                found = await _receive_until_freed(self._queue, room, self._shares)
         except QueueUnavailable as error:
-            log.warning("%s %s; lease not renewed", work.delivery.message.id, error)
+            if str(error) != self._trouble:
+                log.warning("%s; trying again", error)
+            self._trouble = str(error)
+            await asyncio.sleep(1.0)
+            return ()
+        if self._trouble:
+            log.warning("the queue gives requests again")
+            self._trouble = ""
+        return found
 
 
 async def _receive_until_freed(queue: Queue, room: int, shares: Shares) -> Sequence[Delivery]:
@@ -181,20 +212,26 @@ async def _receive_until_freed(queue: Queue, room: int, shares: Shares) -> Seque
     return () if receiving.cancelled() else receiving.result()
 
 
-async def _settle(delivery: Delivery, verdict: Verdict, record: Record) -> None:
-    """Tell the queue; for as long as it cannot take the verdict, keep it and try again.
+async def _told(delivery: Delivery, verdict: Verdict, record: Record) -> QueueUnavailable | None:
+    """Tell the queue a verdict; return why it does not take it now."""
+    try:
+        _note(verdict, record)
+        await _tell(delivery, verdict)
+    except QueueUnavailable as error:
+        return error
+    return None
 
-    First the record: a crash in between leaves a line too many, and never an answer without one.
-    """
-    delay = 0.1
+
+def _delays(work: Work) -> Iterator[float]:
+    """Yield how long to wait before each further try: longer, where nobody waits for the place."""
+    delay = FIRST_PAUSE
     while True:
-        try:
-            _note(verdict, record)
-            return await _tell(delivery, verdict)
-        except QueueUnavailable as error:
-            log.warning("%s %s; the verdict waits", delivery.message.id, error)
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, 5.0)
+        yield delay
+        delay = min(2 * delay, LONGEST_PAUSE if work.kept else TELLING / 2)
+
+
+def _size(message: Message | Unreadable | None) -> int:
+    return 1 + (len(message.body) if isinstance(message, Message) else 0)
 
 
 def _note(verdict: Verdict, record: Record) -> None:

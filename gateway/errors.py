@@ -258,6 +258,10 @@ class Declined(TransientError):
     """The backend said that it did not take the request: it is busy, or down for a while."""
 
 
+class StoppedEarly(GatewayError):
+    """A stop was asked for before the program had begun its work."""
+
+
 class QueueError(GatewayError):
     """Something is wrong between the gateway and its queue."""
 
@@ -276,6 +280,10 @@ class QueueAway(QueueUnavailable):
 
 class QueueHeld(QueueUnavailable):
     """Another process holds the queue, and does not let it go: it is stopped, or its disk is."""
+
+
+class Unsure(QueueAway):
+    """It may have been done, or not: what the queue is kept by did not say."""
 
 
 class QueueBroken(QueueError):

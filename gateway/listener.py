@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -25,13 +23,16 @@ from gateway.errors import (
     QueueBroken,
     QueueError,
     Refused,
+    Unsure,
 )
 from gateway.listener_answers import (
     BODY,
     CLIENT,
     OPERATION,
     collected_response,
+    doubtful_response,
     fault_response,
+    location_of,
     message_of,
     refused_response,
     state_response,
@@ -41,6 +42,7 @@ from gateway.listener_door import let_read
 from gateway.listener_health import Health
 from gateway.listener_pages import Listed, Pages
 from gateway.listener_tls import Reread, keep_fresh
+from gateway.listener_waits import Waits, preferred_wait
 from gateway.message import Message, is_id
 from gateway.queue import Collected, State
 from gateway.quotas import NO_QUOTAS, Quotas
@@ -57,7 +59,6 @@ STILL_THERE = (
     "No reply came in time. The request is still in the queue and will be carried out: "
     "its reply can be collected at the address in the Location header."
 )
-_PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Front:
     quotas: Quotas = NO_QUOTAS
     tls: ssl.SSLContext | None = None
     rereads: Sequence[Reread] = ()
+    reread: asyncio.Event = field(default_factory=asyncio.Event)
+    """Has all of them read again."""
     tally: Tally = field(default_factory=lambda: Tally(nowhere))
     """Counts what is refused before it is a call."""
 
@@ -104,7 +107,7 @@ class Listener:
         self._services = dict(services)
         self._settings = settings
         self._front = front or Front()
-        self._waits: set[asyncio.Timeout] = set()
+        self._waits = Waits()
         self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -117,7 +120,7 @@ class Listener:
         await runner.setup()
         place = (settings.host, settings.port)
         site = Site(runner, place, settings.limits, self._front.tls, self._front.tally)
-        keeping = (keep_fresh(self._front.rereads), self._front.tally.keep())
+        keeping = (keep_fresh(self._front.rereads, self._front.reread), self._front.tally.keep())
         beside = [asyncio.ensure_future(one) for one in keeping]
         try:
             await site.start()
@@ -129,7 +132,7 @@ class Listener:
             log.info("stopping: %d callers wait for a reply", len(self._waits))
             # Before their connections end, so that they learn where their replies will be.
             loop = asyncio.get_running_loop()
-            loop.call_later(settings.grace * HURRY, _end_waits, self._waits)
+            loop.call_later(settings.grace * HURRY, self._waits.end)
         except OSError as error:
             raise ConfigurationError(
                 f"listener.bind: {settings.host}:{settings.port} cannot be listened on "
@@ -202,21 +205,37 @@ class Listener:
             return refused_response(Refused(str(error.text), check=check), message, error.status)
         call = await admit(listed.gate, message)
         request[OPERATION] = call.operation.name
+        began = time.monotonic()
         with self._front.quotas.spent(message.sender, len(message.body)):
-            await self._remote.send(message)
+            is_sure = await self._is_sent(message)
+        if not is_sure:
+            location = None if call.operation.one_way else location_of(message, self._settings.url)
+            return doubtful_response(message, location)
         if call.operation.one_way:
             return web.Response(status=202)
-        return await self._reply(request, message)
+        return await self._reply(request, message, time.monotonic() - began)
 
-    async def _reply(self, request: web.Request, message: Message) -> web.Response:
-        """Wait for the reply as long as the caller prefers (RFC 7240), and the settings allow."""
-        prefix = urlsplit(self._settings.url).path.rstrip("/")
-        path = f"{prefix}/{message.target_service}/replies/{message.id}"
-        location = {"Location": path}
+    async def _is_sent(self, message: Message) -> bool:
+        """Send a request; tell whether it is certain that the queue has it."""
+        try:
+            async with self._waits.endable():
+                await self._remote.send(message)
+        except (TimeoutError, Unsure) as error:
+            log.error("%s may be in the queue, or not: %s", message.id, error or "stopping")
+            return False
+        return True
+
+    async def _reply(self, request: web.Request, message: Message, spent: float) -> web.Response:
+        """Wait for the reply as long as the caller prefers (RFC 7240), and the settings allow.
+
+        ``spent`` seconds of that are over.
+        """
+        location = location_of(message, self._settings.url)
         preferred = ",".join(request.headers.getall("Prefer", ()))
         is_async = "respond-async" in preferred
-        wait = _wait(preferred, self._settings.wait, 0.0 if is_async else self._settings.wait)
-        collected = await self._collected(message, wait)
+        longest = self._settings.wait
+        wait = preferred_wait(preferred, longest, 0.0 if is_async else longest)
+        collected = await self._collected(message, max(0.0, wait - spent))
         if collected.state in WAITING and is_async:
             applied = {"Preference-Applied": "respond-async"}
             return state_response(collected.state, {**location, **applied})
@@ -227,10 +246,8 @@ class Listener:
 
     async def _collected(self, message: Message, wait: float) -> Collected:
         """Return how far a request is that the queue has taken: whatever fails, it is there."""
-        limit = asyncio.timeout(None)
-        self._waits.add(limit)
         try:
-            async with limit:
+            async with self._waits.endable():
                 return await self._remote.collect(message.id, wait, message.sender)
         except TimeoutError:
             return Collected(State.PENDING)
@@ -238,12 +255,10 @@ class Listener:
             log.error("%s its reply could not be looked up: %s", message.id, error)
             self._note(error)
             return Collected(State.PENDING)
-        finally:
-            self._waits.discard(limit)
 
     async def _collect(self, request: web.Request) -> web.Response:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
-        wait = _wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
+        wait = preferred_wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
         id, client = request.match_info["id"], request.get(CLIENT, "")
         if not is_id(id):
             return state_response(State.UNKNOWN, {})
@@ -276,18 +291,6 @@ async def _body(request: web.Request, settings: ListenerSettings) -> bytes:
         raise web.HTTPRequestTimeout(text=late) from error
     except web.RequestPayloadError as error:
         raise web.HTTPBadRequest(text="The body is not what its head says.") from error
-
-
-def _end_waits(waits: Iterable[asyncio.Timeout]) -> None:
-    """End all waits: whoever waits is told where the reply can be collected."""
-    for limit in waits:
-        limit.reschedule(asyncio.get_running_loop().time())
-
-
-def _wait(preferred: str, longest: float, otherwise: float) -> float:
-    """Return how long a caller prefers to wait, in seconds (RFC 7240, section 4.3)."""
-    asked = _PREFER_WAIT.search(preferred)
-    return min(float(asked[1]), longest) if asked else otherwise
 
 
 async def _keep_to_itself(request: web.Request, response: web.StreamResponse) -> None:

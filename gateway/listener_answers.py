@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -24,6 +25,13 @@ OPERATION = web.RequestKey("OPERATION", str)
 """Under this key a request has the operation that it was admitted to."""
 REFUSED: web.ResponseKey[tuple[FaultError, Message]] = web.ResponseKey("REFUSED", tuple)
 """Under this key a response that the listener refused a call with has the error and the message."""
+DOUBTFUL = (
+    "It is not certain that the queue has taken the request: it may still be carried out. Look for "
+    "its reply at the address in the Location header before you send it again."
+)
+DOUBTFUL_ONE_WAY = (
+    "It is not certain that the queue has taken the request: it may still be carried out."
+)
 _ID = web.RequestKey("_ID", str)
 
 
@@ -119,3 +127,19 @@ def state_response(state: State, headers: dict[str, str]) -> web.Response:
     if status == 202:
         headers = {**headers, "Retry-After": "1"}
     return web.json_response({"state": state.value}, status=status, headers=headers)
+
+
+def location_of(message: Message, url: str) -> dict[str, str]:
+    """Return the header that says where a call's reply is; ``url`` is where the listener is."""
+    path = urlsplit(url).path.rstrip("/")
+    return {"Location": f"{path}/{message.target_service}/replies/{message.id}"}
+
+
+def doubtful_response(message: Message, location: Mapping[str, str] | None) -> web.Response:
+    """Return the fault for a call that the queue may have taken, or not.
+
+    ``location`` is where its reply would be; None where there is none to come.
+    """
+    text = DOUBTFUL if location else DOUBTFUL_ONE_WAY
+    doubt = FaultError(text, code=FaultCode.TIMEOUT)
+    return fault_response(doubt, message, status=504, headers=location or {})

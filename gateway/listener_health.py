@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway.errors import QueueError, QueueHeld
+from gateway.errors import QueueAway, QueueError, QueueHeld
 from gateway.message import new_id
 from gateway.remote import Remote
 
@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 
 FRESH = 1.0
 """Seconds for which an answer stands: anybody may ask, and a look into a bucket costs money."""
-UNREADABLE = "the queue cannot be read"
-HELD = "the queue cannot be written: another process holds it, the log says which"
+AWAY = "what it is kept by does not answer, or fails"
+HELD = "another process holds it, and nothing can be written: the log of the listener says which"
+TROUBLED = "its settings, its rights or its disk: the log of the listener has the cure"
 
 
 class Health:
@@ -32,22 +33,37 @@ class Health:
         self._reason = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Tell whether the queue can be used; strangers may ask, so not by whom it is held."""
+        """Tell whether the queue can be used; strangers may ask, so not where it is."""
         async with self._looking:
             if time.monotonic() >= self._until:
                 self._reason = await self._look()
                 self._until = time.monotonic() + FRESH
         if self._reason:
-            return web.json_response({"status": self._reason}, status=503)
+            ill = {"status": "the queue cannot be used", "reason": self._reason}
+            return web.json_response(ill, status=503)
         return web.json_response({"status": "ok"})
 
     async def _look(self) -> str:
-        """Return what is wrong with the queue."""
+        """Return why the queue cannot be used; the log has each change once."""
         try:
+            # No longer than Remote's last look: whoever watches over us waits a few seconds.
             await self._remote.collect(new_id(), 0)
             await self._remote.check()
         except QueueError as error:
-            log.error("not healthy: %s", error)
+            reason = _reason(error)
+            if reason != self._reason:
+                log.error("not healthy: %s", error)
             self._note(error)
-            return HELD if isinstance(error, QueueHeld) else UNREADABLE
+            return reason
+        if self._reason:
+            log.warning("healthy again")
         return ""
+
+
+def _reason(error: QueueError) -> str:
+    match error:
+        case QueueHeld():
+            return HELD
+        case QueueAway():
+            return AWAY
+    return TROUBLED

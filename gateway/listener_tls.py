@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,11 @@ log = logging.getLogger(__name__)
 
 LOOK = 5.0
 """Seconds between two looks whether a file has changed."""
+OTHERS = (
+    "secrets, the keys and certificates of backends and of WS-Security, and the audit log follow "
+    "their files without being told; settings and contracts are read at the start: restart for them"
+)
+"""What is said of everything else, where files are to be read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +50,25 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     load_certificate(context, settings)
-    if settings.client_ca is not None:
-        try:
-            context.load_verify_locations(settings.client_ca)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(
-                f"listener.tls.client_ca: {settings.client_ca} has no certificates in PEM"
-                f" ({_reason(error)})."
-            ) from error
-        context.verify_mode = ssl.CERT_OPTIONAL
+    load_authority(context, settings)
     return context
+
+
+def load_authority(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """Have clients' certificates count that are of an authority in the file now.
+
+    One that was there before counts until the next start. Raises ConfigurationError.
+    """
+    if settings.client_ca is None:
+        return
+    try:
+        context.load_verify_locations(settings.client_ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"listener.tls.client_ca: {settings.client_ca} has no certificates in PEM"
+            f" ({_reason(error)})."
+        ) from error
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 def load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
@@ -73,20 +88,34 @@ def _reason(error: OSError) -> str:
     return (getattr(error, "reason", None) or error.strerror or "unreadable").replace("_", " ")
 
 
-async def keep_fresh(rereads: Iterable[Reread]) -> None:
-    """Read files again whenever they have changed; what cannot be read changes nothing."""
+async def keep_fresh(rereads: Iterable[Reread], asked: asyncio.Event) -> None:
+    """Read files again whenever they have changed, and all of them when that is ``asked`` for.
+
+    What cannot be read changes nothing.
+    """
     watched = [(one, changes(one.paths)) for one in rereads]
     while True:
-        await asyncio.sleep(LOOK)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK):
+                await asked.wait()
+        if asked.is_set():
+            asked.clear()
+            read = [_names(one) for one, _ in watched if _is_loaded(one)]
+            log.info("read again: %s; %s", ", ".join(read) or "no file of a listener", OTHERS)
+            continue
         for one, are_changed in watched:
-            if are_changed():
-                _load(one)
+            if are_changed() and _is_loaded(one):
+                log.info("read again: %s", _names(one))
 
 
-def _load(reread: Reread) -> None:
+def _is_loaded(reread: Reread) -> bool:
     try:
         reread.load()
     except ConfigurationError as error:
         log.warning("%s What was read before stays in use.", error)
-    else:
-        log.info("read again: %s", ", ".join(path.name for path in reread.paths))
+        return False
+    return True
+
+
+def _names(reread: Reread) -> str:
+    return ", ".join(path.name for path in reread.paths)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass, replace
 
-from gateway.errors import NoReplyYet, QueueError
+from gateway.errors import NoReplyYet, QueueAway, QueueError, Unsure
 from gateway.message import ID_WINDOW, Message
 from gateway.queue import Checkable, Collected, Queue, State
+
+ACCEPTING = 10.0
+"""Seconds that a queue may take to accept a request, also where its caller waits for less."""
+LAST_LOOK = 2.0
+"""Seconds that a look for a reply may take which was begun when the wait ran out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +26,10 @@ class RemoteSettings:
 
 
 class Remote:
-    """Calls through a queue. A request is executed even where nobody waits for it any more."""
+    """Calls through a queue. A request is executed even where nobody waits for it any more.
+
+    What the queue is kept by may stand still: nothing here takes longer than the caller waits.
+    """
 
     def __init__(self, queue: Queue, settings: RemoteSettings) -> None:
         self.sender = settings.sender
@@ -31,9 +41,14 @@ class Remote:
 
         Raises NoReplyYet when the wait runs out, Refused, QueueUnavailable.
         """
-        await self.send(message)
+        until = time.monotonic() + self._settings.wait
         try:
-            collected = await self.collect(message.id, self._settings.wait, message.sender)
+            await self.send(message)
+        except Unsure as error:
+            raise NoReplyYet(f"the request may be in the queue: {error}", id=message.id) from error
+        try:
+            left = max(0.0, until - time.monotonic())
+            collected = await self.collect(message.id, left, message.sender)
         except QueueError as error:
             # It was taken: whoever were told otherwise would send it once more, as another one.
             raise NoReplyYet(f"the request is in the queue, but {error}", id=message.id) from error
@@ -48,14 +63,33 @@ class Remote:
         """Send a request, without waiting for more than that the queue has it.
 
         It is sent in the name of its ``sender``, where whoever calls has found out who that is.
+        Raises Unsure where the queue does not say in time whether it has it.
         """
         expires = message.expires or self._queue.clock() + self._settings.lifetime
         sender = message.sender or self._settings.sender
-        await self._queue.send(replace(message, sender=sender, expires=expires))
+        longest = max(self._settings.wait, ACCEPTING)
+        limit = asyncio.timeout(longest)
+        try:
+            async with limit:
+                await self._queue.send(replace(message, sender=sender, expires=expires))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Unsure(f"the queue did not say in {longest:g} s that it has it") from error
 
     async def collect(self, id: str, wait: float, sender: str = "") -> Collected:
-        """Return how far a request is, waiting up to so many seconds for its reply."""
-        return await self._queue.collect(sender or self._settings.sender, id, wait)
+        """Return how far a request is, waiting up to so many seconds for its reply.
+
+        Raises QueueAway where the queue does not say in that time.
+        """
+        limit = asyncio.timeout(wait + LAST_LOOK)
+        try:
+            async with limit:
+                return await self._queue.collect(sender or self._settings.sender, id, wait)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise QueueAway(f"the queue gave no answer in {wait + LAST_LOOK:g} s") from error
 
     async def check(self) -> None:
         """Look whether the queue takes requests, where that can be known without sending one.

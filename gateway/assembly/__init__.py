@@ -15,11 +15,12 @@ from gateway.assembly.parts import (
     remote,
 )
 from gateway.assembly.posture import Role, say_posture
-from gateway.assembly.programs import listen, serve, up
+from gateway.assembly.programs import Asked, listen, serve, up
 from gateway.assembly.secrets import Secrets
 
 __all__ = [
     "PORTS",
+    "Asked",
     "Loaded",
     "Role",
     "Secrets",

@@ -16,7 +16,7 @@ from gateway.listener_audit import audited
 from gateway.listener_auth import Recogniser, recognised
 from gateway.listener_door import DoorSettings, door
 from gateway.listener_share import in_share
-from gateway.listener_tls import Reread, TlsSettings, load_certificate, tls_context
+from gateway.listener_tls import Reread, TlsSettings, load_authority, load_certificate, tls_context
 from gateway.message import Clock
 from gateway.places import is_loopback
 from gateway.settings import Settings
@@ -45,6 +45,8 @@ def front(settings: Settings, clock: Clock, audit: Write) -> Front:
         tls = context = tls_context(files)
         paths = [path for path in (files.certificate, files.key) if path is not None]
         rereads.append(Reread(paths, lambda: load_certificate(context, files)))
+        if files.client_ca is not None:
+            rereads.append(Reread([files.client_ca], lambda: load_authority(context, files)))
     return Front(
         middlewares=middlewares,
         quotas=quotas(settings, clock),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 from gateway.admission import Gate, Limits
 from gateway.admission.rights import EVERYBODY, Rights
@@ -123,9 +125,16 @@ async def gateway(
 
 
 def listener(
-    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
+    settings: Settings,
+    loaded: Mapping[str, Loaded],
+    queue: Queue,
+    audit: Write,
+    reread: asyncio.Event,
 ) -> Listener:
-    """Build a listener over every service. Raises ConfigurationError."""
+    """Build a listener over every service; ``reread`` has it read its files again.
+
+    Raises ConfigurationError.
+    """
     allowed = rights(settings, loaded)
     security = caller_security(settings, queue.clock)
     table = settings.listener
@@ -150,7 +159,7 @@ def listener(
                 connections=table.connections, head=table.head_timeout, reply=table.reply_timeout
             ),
         ),
-        front(settings, queue.clock, audit),
+        replace(front(settings, queue.clock, audit), reread=reread),
     )
 
 

@@ -3,56 +3,94 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from gateway.assembly.contracts import Loaded, load_contracts
+from gateway.assembly.contracts import Loaded
 from gateway.assembly.parts import gateway, listener, opened_places
+from gateway.errors import StoppedEarly
+from gateway.listener_tls import keep_fresh
 from gateway.settings import Settings
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Drain the queue until told to stop. Raises ConfigurationError, QueueBroken."""
-    loaded = load_contracts(settings)
-    async with (
-        opened_places(settings) as (queue, audit),
-        gateway(settings, loaded, queue, audit) as daemon,
-    ):
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a program is asked for while it runs."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    reread: asyncio.Event = field(default_factory=asyncio.Event)
+    """Read again what can be read again."""
+
+
+async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
+    """Drain the queue until told to stop.
+
+    Raises ConfigurationError, StoppedEarly, QueueBroken.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        opening = stack.enter_async_context(opened_places(settings))
+        queue, audit = await _unless_stopped(asked.stop, opening)
+        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit))
         _say_ready(loaded)
-        await daemon.run(stop)
+        keeping = asyncio.ensure_future(keep_fresh((), asked.reread))
+        stack.callback(keeping.cancel)
+        await daemon.run(asked.stop)
 
 
-async def listen(settings: Settings, stop: asyncio.Event) -> None:
-    """Offer the services over HTTP until told to stop. Raises ConfigurationError."""
-    loaded = load_contracts(settings)
-    async with opened_places(settings) as (queue, audit):
-        await listener(settings, loaded, queue, audit).run(stop)
+async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
+    """Offer the services over HTTP until told to stop. Raises ConfigurationError, StoppedEarly."""
+    async with contextlib.AsyncExitStack() as stack:
+        opening = stack.enter_async_context(opened_places(settings))
+        queue, audit = await _unless_stopped(asked.stop, opening)
+        front = listener(settings, loaded, queue, audit, asked.reread)
+        await front.run(asked.stop)
 
 
-async def up(settings: Settings, stop: asyncio.Event) -> None:
-    """Do both in one process. Raises ConfigurationError, QueueBroken.
+async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
+    """Do both in one process. Raises ConfigurationError, StoppedEarly, QueueBroken.
 
     The listener stops first: callers who wait still get what the gateway has begun.
     """
-    loaded = load_contracts(settings)
     drained = asyncio.Event()
-    async with (
-        opened_places(settings) as (queue, audit),
-        gateway(settings, loaded, queue, audit) as daemon,
-    ):
-        front = listener(settings, loaded, queue, audit)  # before anything is taken: it may refuse
+    async with contextlib.AsyncExitStack() as stack:
+        opening = stack.enter_async_context(opened_places(settings))
+        queue, audit = await _unless_stopped(asked.stop, opening)
+        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit))
+        # Before anything is taken: it may refuse.
+        front = listener(settings, loaded, queue, audit, asked.reread)
         _say_ready(loaded)
         draining = asyncio.create_task(daemon.run(drained))
-        listening = asyncio.create_task(front.run(stop))
+        listening = asyncio.create_task(front.run(asked.stop))
         await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
+        asked.stop.set()
         try:
             await listening
         finally:
             drained.set()
             await draining
+
+
+async def _unless_stopped(stop: asyncio.Event, beginning: Coroutine[object, object, T]) -> T:
+    """Return what a beginning gives. Raises StoppedEarly where it is to stop before that."""
+    begun = asyncio.ensure_future(beginning)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({begun, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not begun.done():
+            begun.cancel()
+            await asyncio.wait({begun})
+    if begun.cancelled():
+        raise StoppedEarly("stopped before it was ready")
+    return begun.result()
 
 
 def _say_ready(loaded: Mapping[str, Loaded]) -> None:

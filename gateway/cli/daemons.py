@@ -33,7 +33,8 @@ def serve(
     else:
         log_to_stderr(log_level)
         assembly.say_posture(settings, assembly.Role(serves=True))
-        run_until_stopped(partial(assembly.serve, settings))
+        loaded = assembly.load_contracts(settings)
+        run_until_stopped(partial(assembly.serve, settings, loaded))
 
 
 def listen(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO) -> None:
@@ -44,7 +45,8 @@ def listen(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO)
     settings = read(config)
     log_to_stderr(log_level)
     assembly.say_posture(settings, assembly.Role(listens=True))
-    run_until_stopped(partial(assembly.listen, settings))
+    loaded = assembly.load_contracts(settings)
+    run_until_stopped(partial(assembly.listen, settings, loaded))
 
 
 def up(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO) -> None:
@@ -52,4 +54,5 @@ def up(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO) -> 
     settings = read(config)
     log_to_stderr(log_level)
     assembly.say_posture(settings, assembly.Role(serves=True, listens=True))
-    run_until_stopped(partial(assembly.up, settings))
+    loaded = assembly.load_contracts(settings)
+    run_until_stopped(partial(assembly.up, settings, loaded))

@@ -11,7 +11,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO, TypeVar
@@ -19,10 +19,14 @@ from typing import Annotated, TextIO, TypeVar
 import typer
 from uvloop import new_event_loop
 
+from gateway.assembly import Asked
 from gateway.cli.discretion import plain_text, plain_traceback
-from gateway.errors import QueueBroken
+from gateway.cli.signals import STOPPING, Signals, end_by
+from gateway.errors import QueueBroken, StoppedEarly
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 GATHER = 0.1
 """Seconds that a line about a request may wait for others, to be written with them."""
@@ -47,28 +51,33 @@ LogOption = Annotated[
 
 
 def run_until_stopped(
-    daemon: Callable[[asyncio.Event], Awaitable[T]],
-    signals: Sequence[int] = (signal.SIGTERM, signal.SIGINT),
+    daemon: Callable[[Asked], Awaitable[None]],
+    signals: Signals | None = None,
     sentinel: int | None = None,
-) -> T:
-    """Run a daemon until a signal sets its event; a second signal ends it at once.
+) -> None:
+    """Run a daemon until a signal asks it to stop; a second signal ends it at once.
 
-    So does a ``sentinel``, a file that becomes readable when the parent process is gone.
+    So does a ``sentinel``, a file that becomes readable when the parent process is gone. One that
+    was asked to stop before it was ready has not done what it was started for: it ends by the
+    signal itself.
 
     Raises what the daemon raises; of a group of errors, the QueueBroken in it.
     """
+    signals = signals or Signals(STOPPING)
 
-    async def main() -> T:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in signals:
-            loop.add_signal_handler(number, _stop, stop, number)
+    async def main() -> None:
+        asked = Asked()
+        signals.listen(asked)
         if sentinel is not None:
-            loop.add_reader(sentinel, _orphaned, loop, sentinel, stop)
-        return await daemon(stop)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(sentinel, _orphaned, loop, sentinel, asked.stop)
+        await daemon(asked)
 
     try:
-        return run(main())
+        run(main())
+    except StoppedEarly as early:
+        log.warning("%s", early)
+        end_by(signals.stopped_by or signal.SIGTERM)
     except ExceptionGroup as group:
         broken = group.subgroup(QueueBroken)
         if broken is None:
@@ -85,12 +94,6 @@ def _leaves(group: BaseException) -> list[BaseException]:
 
 def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int, stop: asyncio.Event) -> None:
     loop.remove_reader(sentinel)  # it stays readable
-    stop.set()
-
-
-def _stop(stop: asyncio.Event, number: int) -> None:
-    if stop.is_set():
-        sys.exit(128 + number)
     stop.set()
 
 

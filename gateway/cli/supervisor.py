@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
 from gateway import assembly
 from gateway.cli.running import LogLevel, log_to_stderr, run_until_stopped
+from gateway.cli.signals import STOPPING, Signals, end_by, has_terminal
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.settings import Settings
 
@@ -29,16 +32,55 @@ def supervise(settings: Settings, level: LogLevel, count: int) -> None:
     """Keep ``count`` processes serving until SIGTERM or SIGINT; exits with 2 where none can."""
     log_to_stderr(level)
     assembly.say_posture(settings, assembly.Role(serves=True))  # once for all of them
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stopping.append(number))
     children = [_start(settings, level) for _ in range(count)]
-    while not stopping and not _is_hopeless(children):
+    told = _Told.listen(children)
+    while not told.stopping and not _is_hopeless(children):
         wait([child.sentinel for child in children], LOOK)
-        children = [_kept_alive(child, settings, level, bool(stopping)) for child in children]
+        told.note_hang_up()
+        # In place: what signals are passed on to are these.
+        children[:] = [_kept_alive(one, settings, level, bool(told.stopping)) for one in children]
     status = MISCONFIGURED if _is_hopeless(children) else 0
     _end(children)
+    if told.stopping and all(child.exitcode == -signal.SIGTERM for child in children):
+        end_by(told.stopping[0])  # none of them was ready
     sys.exit(status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The signals that have come."""
+
+    children: Sequence[SpawnProcess]
+    stopping: list[int]
+    hung_up: list[int]
+    has_terminal: bool
+    """Whether the end of a terminal is the end of this process, too."""
+
+    @classmethod
+    def listen(cls, children: Sequence[SpawnProcess]) -> _Told:
+        is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        told = cls(children, [], [], has_terminal() and not is_detached)
+        for number in STOPPING:
+            signal.signal(number, lambda number, frame: told.stopping.append(number))
+        signal.signal(signal.SIGHUP, lambda number, frame: told.hung_up.append(number))
+        return told
+
+    def note_hang_up(self) -> None:
+        """Have the children read their files again, or end where the terminal was closed."""
+        if not self.hung_up:
+            return
+        self.hung_up.clear()
+        if self.has_terminal and not has_terminal():
+            log.warning("the terminal was closed: stopping")
+            self.stopping.append(signal.SIGHUP)
+        else:
+            _pass_on(self.children)
+
+
+def _pass_on(children: Iterable[SpawnProcess]) -> None:
+    for child in children:
+        if child.pid is not None and child.exitcode is None:
+            os.kill(child.pid, signal.SIGHUP)
 
 
 def _is_hopeless(children: Iterable[SpawnProcess]) -> bool:
@@ -74,11 +116,14 @@ def _kept_alive(
 def _serve(settings: Settings, level: LogLevel) -> None:
     """Serve in a child: until the supervisor says stop, or is gone itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor passes it on
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded
+    signals = Signals((signal.SIGTERM,), stops_with_terminal=False)
     log_to_stderr(level)
     parent = multiprocessing.parent_process()
     sentinel = parent.sentinel if parent is not None else None
     try:
-        run_until_stopped(partial(assembly.serve, settings), (signal.SIGTERM,), sentinel)
+        loaded = assembly.load_contracts(settings)
+        run_until_stopped(partial(assembly.serve, settings, loaded), signals, sentinel)
     except GatewayError as error:
         log.error("%s", error)
         sys.exit(MISCONFIGURED if isinstance(error, ConfigurationError) else 1)

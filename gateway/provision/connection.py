@@ -12,16 +12,19 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
+    ReadTimeoutError,
 )
 from botocore.parsers import ResponseParserError
 
 from gateway.errors import ConfigurationError
-from gateway.queues.aws import ANY_REGION, session_of
+from gateway.queues.aws import ANY_REGION, PATIENCE, session_of
 from gateway.queues.aws_address import AwsAccess
+from gateway.queues.aws_limits import CURE
 
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"})
 _UNKNOWN = frozenset({"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"})
@@ -46,10 +49,6 @@ _UNSUPPORTED = frozenset(
 _CONFIG: dict[str, Any] = {
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
-    "retries": {"mode": "standard", "total_max_attempts": 4},
-    "connect_timeout": 5,
-    "read_timeout": 30,
-    "user_agent_extra": "soap-queue-gateway",
 }
 
 
@@ -96,7 +95,7 @@ def _client(session: boto3.session.Session, access: AwsAccess, name: str, style:
         name,
         region_name=session.region_name or ANY_REGION,
         endpoint_url=access.endpoint(name) or None,
-        config=Config(**_CONFIG, **version, s3={"addressing_style": style}),
+        config=PATIENCE.merge(Config(**_CONFIG, **version, s3={"addressing_style": style})),
     )
 
 
@@ -159,8 +158,10 @@ def _cured(service: Service, error: BotoCoreError) -> str:
             "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
             "?profile= in the address."
         )
+    where = service.client.meta.endpoint_url
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError):
+        return f"{where} does not answer: {CURE}."
     if isinstance(error, HTTPClientError | EndpointConnectionError):
-        where = service.client.meta.endpoint_url
         return f"{where} cannot be reached: start what listens there, or correct endpoint_url."
     return f"{text}."
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
@@ -21,6 +22,15 @@ FRESH = 60.0
 
 It renews them ten minutes before they end, at the latest.
 """
+ASKING = 15.0
+"""Seconds that whoever needs credentials waits for new ones, at most."""
+PATIENCE = Config(
+    connect_timeout=5,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="soap-queue-gateway",
+)
+"""Of all that boto3 asks, credentials of a role included: its own would wait for minutes."""
 ANY_REGION = "us-east-1"
 """What a store of its own is signed for where no region is set: most take any."""
 NO_CREDENTIALS = (
@@ -46,6 +56,7 @@ class Account:
         self._credentials: Credentials = session.get_credentials()
         self._frozen: ReadOnlyCredentials | None = None
         self._fresh_until = 0.0
+        self._renewing: asyncio.Future[ReadOnlyCredentials] | None = None
         self.region: str = access.region or session.region_name or ANY_REGION
 
     @classmethod
@@ -71,11 +82,8 @@ class Account:
         # A client knows all the places where an endpoint can be set; nothing is sent with it.
         own = self._access.endpoint(service)
         region = self.region
-        config = Config(user_agent_extra="soap-queue-gateway")
         try:
-            client = self._session.client(
-                service, region_name=region, endpoint_url=own or None, config=config
-            )
+            client = self._session.client(service, region_name=region, endpoint_url=own or None)
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(f"queue: {error}") from error
         url = str(client.meta.endpoint_url).rstrip("/")
@@ -97,12 +105,26 @@ class Account:
         """
         now = time.monotonic()
         if self._frozen is None or renewed or now > self._fresh_until:
-            try:
-                self._frozen = await asyncio.to_thread(self._credentials.get_frozen_credentials)
-            except BotoCoreError as error:
-                raise QueueUnavailable(f"AWS credentials cannot be renewed: {error}") from error
+            self._frozen = await self._renewed()
             self._fresh_until = now + FRESH
         return self._frozen
+
+    async def _renewed(self) -> ReadOnlyCredentials:
+        """Ask botocore, once for all who wait: what gives credentials may stand still as well."""
+        if self._renewing is None or self._renewing.done():
+            get = self._credentials.get_frozen_credentials
+            self._renewing = asyncio.ensure_future(asyncio.to_thread(get))
+            self._renewing.add_done_callback(_seen)
+        try:
+            async with asyncio.timeout(ASKING):
+                return await asyncio.shield(self._renewing)
+        except BotoCoreError as error:
+            raise QueueUnavailable(f"AWS credentials cannot be renewed: {error}") from error
+        except TimeoutError as error:
+            raise QueueUnavailable(
+                f"AWS credentials were not renewed in {ASKING:g} s: what gives them out does not "
+                "answer"
+            ) from error
 
     def tls(self) -> ssl.SSLContext:
         """Return what certificates are checked with: the bundle that AWS's settings name, if any.
@@ -130,7 +152,20 @@ def boto_client(access: AwsAccess, service: str) -> Any:
 
 
 def session_of(access: AwsAccess) -> boto3.session.Session:
-    """Return the session of boto3 for an address. Raises BotoCoreError."""
+    """Return the session of boto3 for an address. Raises BotoCoreError.
+
+    Its clients have limits of time, and so has what it asks for the credentials of a role.
+    """
+    own = botocore.session.get_session()
+    own.set_default_client_config(PATIENCE)
     return boto3.session.Session(
-        profile_name=access.profile or None, region_name=access.region or None
+        profile_name=access.profile or None,
+        region_name=access.region or None,
+        botocore_session=own,
     )
+
+
+def _seen(renewing: asyncio.Future[ReadOnlyCredentials]) -> None:
+    """Take note of what it raised: those who waited may have gone."""
+    if not renewing.cancelled():
+        renewing.exception()

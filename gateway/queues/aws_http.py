@@ -15,7 +15,6 @@ import random
 import re
 import ssl
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,15 +23,20 @@ import aiohttp
 from botocore.credentials import ReadOnlyCredentials
 from yarl import URL
 
-from gateway.errors import QueueAway
+from gateway.errors import QueueAway, Unsure
 from gateway.queues.aws import Account
+from gateway.queues.aws_limits import CURE, WHOLE, Limits, Silence
+from gateway.queues.aws_places import Places
 from gateway.queues.aws_signature import Signer
 from gateway.queues.server_clock import ServerClock
 
 log = logging.getLogger(__name__)
 
 CONNECT = 5.0
+IDLE = 10.0
+"""Seconds in which nothing comes, after which a try has failed."""
 TIMEOUT = 30.0
+"""Seconds that one try may take in all."""
 ATTEMPTS = 5
 LONGEST_PAUSE = 5.0
 SENT_WHOLE = 64 << 10
@@ -47,10 +51,6 @@ _CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
 _JSON_TYPE = re.compile(rb'"__type"\s*:\s*"(?:[^"#]*#)?([^"]{1,100})"')
 
 
-class Unsure(QueueAway):
-    """The request may have been carried out, or not: its answer was lost, or was an error."""
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to send; ``headers`` without those of the signature."""
@@ -60,6 +60,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     timeout: float = TIMEOUT
+    idle: float = IDLE
+    """Seconds without a byte after which there is no answer: more for a long poll."""
     limit: int | None = None
     """Bytes of a body that are read, at most; a longer one is left."""
     fails_late: bool = False
@@ -100,17 +102,21 @@ class Answer:
 class SignedHttp:
     """Sends requests to one service (``s3`` or ``sqs``), signed by the server's own clock."""
 
-    def __init__(self, account: Account, service: str, connections: int) -> None:
+    def __init__(self, account: Account, service: str, connections: int, url: str = "") -> None:
+        """``url`` is where the service is, for the log."""
         self.clock = ServerClock()
         self._account = account
         self._signer = Signer(service, account.region)
-        self._place_of = _Places().of
+        self._place_of = Places().of
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=account.tls()),
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        place = f"{service.upper()} at {_authority(url)}" if url else service.upper()
+        self._silence = Silence(place)
+        self.limits = Limits(place)
 
     async def aclose(self) -> None:
         await self._session.close()
@@ -121,6 +127,10 @@ class SignedHttp:
         Any status is an answer. Raises Unsure where none came, QueueUnavailable where no
         connection could be made.
         """
+        async with self.limits.within(max(WHOLE, request.timeout)):
+            return await self._send(request)
+
+    async def _send(self, request: Request) -> Answer:
         ahead = self._ahead()
         answer = await self._exchange(request, await self._account.credentials())
         if answer.code in _SKEWED and abs(self._ahead() - ahead) > _SKEW:
@@ -134,11 +144,15 @@ class SignedHttp:
     async def insist(self, request: Request) -> Answer:
         """Send a request that may be carried out twice, until it gets an answer that counts.
 
-        Raises QueueUnavailable after a few attempts.
+        Raises QueueUnavailable after a few attempts, or when WHOLE has passed.
         """
+        async with self.limits.within():
+            return await self._insist(request)
+
+    async def _insist(self, request: Request) -> Answer:
         for attempt in range(ATTEMPTS):
             try:
-                answer = await self.send(request)
+                answer = await self._send(request)
             except Unsure:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -149,28 +163,40 @@ class SignedHttp:
         return answer
 
     async def _exchange(self, request: Request, credentials: ReadOnlyCredentials) -> Answer:
-        headers = self._signed(request, credentials)
+        began = time.monotonic()
+        due = began + request.idle - IDLE  # a long poll is silent for as long
         try:
-            async with self._session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=headers,
-                data=_data(request.body),
-                timeout=_limit(request.timeout),
-                allow_redirects=False,
-                proxy=self._place_of(request.url).proxy,
-            ) as response:
-                answer = await _read(response, request)
+            answer = await self._asked(request, self._signed(request, credentials))
         except aiohttp.ClientConnectorError as error:
             raise QueueAway(
                 f"{_authority(request.url)} cannot be reached ({_said(error.os_error)}): start "
                 "what listens there, or correct its address"
             ) from error
+        except aiohttp.ConnectionTimeoutError as error:
+            self._silence.note_none(began, due)
+            text = f"{_authority(request.url)} takes no connection in {CONNECT:g} s: {CURE}"
+            raise QueueAway(text) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise Unsure(f"{_authority(request.url)} gave no answer: {reason}") from error
+            self._silence.note_none(began, due)
+            raise Unsure(f"{_authority(request.url)} gave no answer: {_lost(error)}") from error
+        except asyncio.CancelledError:
+            self._silence.note_none(began, due)
+            raise
+        self._silence.note_answer()
         self.clock.note(answer.headers.get("date", ""))
         return answer
+
+    async def _asked(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        async with self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=headers,
+            data=_data(request.body),
+            timeout=_limit(request.timeout, request.idle),
+            allow_redirects=False,
+            proxy=self._place_of(request.url).proxy,
+        ) as response:
+            return await _read(response, request)
 
     def _ahead(self) -> float:
         return self.clock() - time.monotonic()
@@ -191,38 +217,9 @@ class SignedHttp:
         return signed
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where requests go: the name that they say, and the proxy on the way, if there is one."""
-
-    host: str
-    proxy: str | None
-
-
-class _Places:
-    """The places that were asked for. Proxies are those of the environment, as boto3 finds them.
-
-    Left to aiohttp they are looked for in a thread, for each request: half of what that costs.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, _Place] = {}
-
-    def of(self, url: str) -> _Place:
-        """Return the place of a URL."""
-        scheme, _, rest = url.partition("://")
-        origin = f"{scheme}://{rest.partition('/')[0]}"
-        if origin not in self._known:
-            place = URL(origin)
-            is_direct = urllib.request.proxy_bypass(place.host or "")
-            proxy = None if is_direct else urllib.request.getproxies().get(scheme)
-            self._known[origin] = _Place(place.host_port_subcomponent or "", proxy)
-        return self._known[origin]
-
-
 @lru_cache(maxsize=64)
-def _limit(timeout: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT)
+def _limit(timeout: float, idle: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT, sock_read=idle)
 
 
 def _data(body: bytes) -> bytes | io.BytesIO | None:
@@ -246,6 +243,12 @@ async def pause(attempt: int) -> None:
     """Wait before the next attempt: twice as long each time, and never all at once."""
     longest = min(LONGEST_PAUSE, 0.1 * 2**attempt)
     await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # no secret
+
+
+def _lost(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"it took too long; {CURE}"
+    return str(error) or type(error).__name__
 
 
 def _said(error: OSError) -> str:

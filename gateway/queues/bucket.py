@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote
 
-from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused
+from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused, Unsure
 from gateway.lifespan import forgotten
 from gateway.message import Message, Unreadable, from_properties, to_properties
 from gateway.queues.aws_address import BucketAddress
-from gateway.queues.aws_http import Unsure
 from gateway.queues.s3_store import OCTETS, IfAbsent, Occupied, S3Store, Stored
 
 Name = tuple[str, str]

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gateway.errors import IdTaken, QueueUnavailable
+from gateway.errors import IdTaken, Unsure
 from gateway.message import Message, check_identity, digest, id_time
 from gateway.queue import Collected, State
-from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
+from gateway.queues.aws_http import ATTEMPTS, pause
 from gateway.queues.bucket import Keys, Name, from_object, object_type, to_metadata
 from gateway.queues.registers import Register, Registers, RegisterState
 from gateway.queues.s3_store import Forbidden, IfAbsent, Occupied, S3Store
@@ -73,7 +73,14 @@ class BucketClient:
         return register.digest if register is not None and register.is_final else None
 
     async def _put(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
-        """Write the request; tell whether it was not there yet, as far as can be known."""
+        """Write the request; tell whether it was not there yet, as far as can be known.
+
+        Raises Unsure, QueueUnavailable.
+        """
+        async with self._store.limits.within():
+            return await self._put_surely(name, message, metadata)
+
+    async def _put_surely(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
         unsure = False
         for attempt in range(ATTEMPTS):
             try:
@@ -91,7 +98,7 @@ class BucketClient:
                 await pause(attempt)
             else:
                 return True
-        raise QueueUnavailable("the store did not say whether it took the request")
+        raise Unsure("the store did not say whether it took the request")
 
     async def _check_held(self, name: Name, own: str) -> None:
         """Refuse other bytes under the id of a request that waits, where its bytes can be seen."""

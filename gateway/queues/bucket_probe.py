@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import secrets
 
-from gateway.errors import QueueBroken, QueueUnavailable
-from gateway.queues.aws_http import Unsure
+from gateway.errors import QueueBroken, QueueUnavailable, Unsure
 from gateway.queues.bucket import Keys
 from gateway.queues.s3_store import Condition, IfAbsent, IfMatch, Occupied, S3Store
 

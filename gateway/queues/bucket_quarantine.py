@@ -14,10 +14,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import quote, unquote
 
-from gateway.errors import EntryGone, IdTaken, QueueUnavailable, Refused
+from gateway.errors import EntryGone, IdTaken, QueueUnavailable, Refused, Unsure
 from gateway.message import ID_WINDOW, Clock, Message, id_time, new_id
 from gateway.queue import Collected, Quarantined, State
-from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
+from gateway.queues.aws_http import ATTEMPTS, pause
 from gateway.queues.bucket import Keys, from_object
 from gateway.queues.bucket_status import list_all
 from gateway.queues.quarantine import check_sendable, renewed

@@ -17,6 +17,7 @@ from gateway.errors import QueueBroken, QueueUnavailable
 from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws_limits import CLOSING
 from gateway.queues.bucket import RINGS, Keys, check_format
 from gateway.queues.bucket_client import BucketClient, Sent
 from gateway.queues.bucket_probe import check_conditions
@@ -106,6 +107,8 @@ class DoorbellQueue:
         return await doorbell_status(pump.client, pump.queue_url, self._store, self._keys)
 
     async def aclose(self) -> None:
+        for service in (self._store, self._bell.client):
+            service.limits.end_within(CLOSING)
         if self._gateway is not None:
             await self._gateway.aclose()
         await self._bell.aclose()
@@ -117,7 +120,7 @@ class Bell:
 
     def __init__(self, client: SqsClient, queue: str, lease: float) -> None:
         self.opening = asyncio.Lock()  # held by whoever opens what a gateway needs
-        self._client = client
+        self.client = client
         self._queue = queue
         self._lease = lease
         self._pump: SqsPump | None = None
@@ -126,9 +129,9 @@ class Bell:
     async def pump(self) -> SqsPump:
         """Return the traffic with the queue. Raises QueueMissing, QueueUnavailable."""
         if self._pump is None:
-            url = await self._client.queue_url(self._queue)
+            url = await self.client.queue_url(self._queue)
             # Another may have asked at the same time: there is one pump for all.
-            self._pump = self._pump or SqsPump(self._client, url, HIDDEN * self._lease)
+            self._pump = self._pump or SqsPump(self.client, url, HIDDEN * self._lease)
         return self._pump
 
     async def required(self) -> SqsPump:
@@ -177,7 +180,7 @@ class Bell:
     async def aclose(self) -> None:
         if self._pump is not None:
             await self._pump.aclose()
-        await self._client.aclose()
+        await self.client.aclose()
 
 
 class _Gateway:

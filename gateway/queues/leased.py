@@ -31,6 +31,10 @@ RENEW_AFTER = 0.25
 """The part of a lease for which what was just written, or held, is not renewed."""
 
 
+class Untold(Exception):
+    """A request is answered, and nobody takes its reply; the text is why, for its operator."""
+
+
 class Ledger(Protocol):
     """Where a request is claimed and answered. ``Registers`` is one, with each promise kept."""
 
@@ -52,7 +56,7 @@ class Ledger(Protocol):
     async def settle(
         self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
     ) -> None:
-        """Store or send the reply."""
+        """Store or send the reply. Raises Untold where it is answered, and that can never be."""
         ...
 
 
@@ -129,16 +133,18 @@ class LeasedDelivery:
         self._turn = asyncio.Lock()
 
     async def answer(self, reply: Message | None) -> None:
-        await self._settle(reply, "")
-        try:
-            await self.entry.remove()
-        finally:
-            self._end()
+        await self.quarantine("", reply)
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
-        await self._settle(reply, reason)
         try:
-            await self.entry.put_aside(self.message, reason)
+            await self._settle(reply, reason)
+        except Untold as error:
+            reason = f"{reason}; {error}" if reason else str(error)
+        try:
+            if reason:
+                await self.entry.put_aside(self.message, reason)
+            else:
+                await self.entry.remove()
         except QueueUnavailable as error:
             # Its register says that it belongs aside: whoever receives it again does that first.
             log.warning("%s is answered, and not put aside yet: %s", self.message.id, error)
@@ -206,7 +212,11 @@ class LeasedDelivery:
             settling = self.entry.ledger.settle(
                 self.entry.name, standing.claim, reply, standing.etag, quarantined
             )
-            await self._guarded(settling)
+            try:
+                await self._guarded(settling)
+            except Untold:
+                standing.is_over = True
+                raise
             standing.is_over = standing.is_settled = True
 
     async def _guarded(self, doing: Awaitable[T]) -> T:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.errors import IdTaken, QueueUnavailable
-from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
+from gateway.errors import IdTaken, QueueUnavailable, Unsure
+from gateway.queues.aws_http import ATTEMPTS, pause
 from gateway.queues.bucket import Keys, Name, written
 from gateway.queues.s3_store import Forbidden, IfAbsent, Occupied, S3Store
 from gateway.queues.sqs_attributes import check, value

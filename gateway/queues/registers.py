@@ -16,9 +16,9 @@ import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gateway.errors import BackendFailed, LeaseLost, QueueUnavailable, Refused
+from gateway.errors import BackendFailed, LeaseLost, QueueUnavailable, Refused, Unsure
 from gateway.message import Message, Unreadable
-from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
+from gateway.queues.aws_http import ATTEMPTS, pause
 from gateway.queues.bucket import Keys, Name, encoded, from_object, object_type, to_metadata
 from gateway.queues.patience import Patience
 from gateway.queues.s3_store import (
@@ -172,29 +172,33 @@ class Registers:
         await self._put(name, Stored(body, "", metadata, content_type), over)
 
     async def _put(self, name: Name, new: Stored, over: str | None) -> str:
-        """Write until it is certain what became of it. Raises LeaseLost, QueueUnavailable."""
+        """Write until it is certain what became of it. Raises LeaseLost, QueueUnavailable.
+
+        Whoever gives up in between loses nothing: the next write finds what this one has left.
+        """
         key = self._keys.reply(name)
         condition: Condition = IfAbsent() if over is None else IfMatch(over)
         found: Stored | None
-        for attempt in range(ATTEMPTS):
-            try:
-                return await self._store.put(
-                    key,
-                    new.body,
-                    only=condition,
-                    metadata=new.metadata,
-                    content_type=new.content_type,
-                )
-            except Occupied:
-                # Perhaps by an earlier write of this very delivery, whose answer was lost.
-                found = _not_lost(await self._own(name, new))
-            except Unsure:
-                await pause(attempt)
-                found = await self._own(name, new)
-            if found is not None and _is_same(found, new):
-                return found.etag
-            condition = condition if found is None else _over(found)
-        raise QueueUnavailable("the store did not say whether it took a write")
+        async with self._store.limits.within():
+            for attempt in range(ATTEMPTS):
+                try:
+                    return await self._store.put(
+                        key,
+                        new.body,
+                        only=condition,
+                        metadata=new.metadata,
+                        content_type=new.content_type,
+                    )
+                except Occupied:
+                    # Perhaps by an earlier write of this very delivery, whose answer was lost.
+                    found = _not_lost(await self._own(name, new))
+                except Unsure:
+                    await pause(attempt)
+                    found = await self._own(name, new)
+                if found is not None and _is_same(found, new):
+                    return found.etag
+                condition = condition if found is None else _over(found)
+        raise Unsure("the store did not say whether it took a write")
 
     async def _own(self, name: Name, new: Stored) -> Stored | None:
         """Return what is stored, if this delivery wrote it."""

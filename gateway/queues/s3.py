@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws_limits import CLOSING
 from gateway.queues.bucket import Keys, check_format
 from gateway.queues.bucket_client import BucketClient, Sent
 from gateway.queues.bucket_quarantine import BucketQuarantine
@@ -63,5 +64,6 @@ class S3Queue:
         return await bucket_status(self._store, self._keys)
 
     async def aclose(self) -> None:
+        self._store.limits.end_within(CLOSING)
         await self._intake.aclose()
         await self._store.aclose()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from gateway.errors import QueueAway, QueueUnavailable
+from gateway.errors import QueueAway, QueueUnavailable, Unsure
 from gateway.queues.aws import Account, Endpoint
 from gateway.queues.aws_address import BucketAddress
-from gateway.queues.aws_http import ATTEMPTS, Answer, Request, SignedHttp, Unsure, pause
+from gateway.queues.aws_http import ATTEMPTS, Answer, Request, SignedHttp, pause
 from gateway.queues.server_clock import ServerClock
 
 META = "x-amz-meta-"
@@ -98,6 +98,7 @@ class S3Store:
 
     def __init__(self, http: SignedHttp, endpoint: Endpoint, bucket: str) -> None:
         self._http = http
+        self.limits = http.limits
         self.bucket = bucket
         self.clock: ServerClock = http.clock
         if endpoint.path_style:
@@ -110,7 +111,8 @@ class S3Store:
         """Make a store of an address. Raises ConfigurationError; nothing is asked of it yet."""
         account = await Account.open(address.access)
         endpoint = await account.endpoint("s3")
-        return cls(SignedHttp(account, "s3", connections), endpoint, address.bucket)
+        http = SignedHttp(account, "s3", connections, endpoint.url)
+        return cls(http, endpoint, address.bucket)
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -209,11 +211,12 @@ async def _once(http: SignedHttp, request: Request) -> Answer:
 
     409 is S3's word for that: another write was under way, and this one is to be sent again.
     """
-    for attempt in range(ATTEMPTS):
-        answer = await http.send(request)
-        if answer.status != 409 and not answer.is_throttled:
-            break
-        await pause(attempt)
+    async with http.limits.within():
+        for attempt in range(ATTEMPTS):
+            answer = await http.send(request)
+            if answer.status != 409 and not answer.is_throttled:
+                break
+            await pause(attempt)
     if answer.status >= 500 and not answer.is_throttled:
         # Ceph answers so to whoever lost a race, and any store after the work was done.
         raise Unsure(f"the store answered {answer.status} {answer.code} to a write")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -170,8 +171,11 @@ class Taker:
 
     async def give_back(self) -> None:
         """Give back what was taken and not settled: others have it at once."""
-        for delivery in list(self._deliveries.values()):
-            try:
-                await delivery.abandon()
-            except (LeaseLost, QueueUnavailable) as error:
-                log.warning("%s not given back: %s", delivery.message.id, error)
+        await asyncio.gather(*map(_abandon, list(self._deliveries.values())))
+
+
+async def _abandon(delivery: S3Delivery) -> None:
+    try:
+        await delivery.abandon()
+    except (LeaseLost, QueueUnavailable) as error:
+        log.warning("%s not given back: %s", delivery.message.id, error)

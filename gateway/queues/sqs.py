@@ -11,8 +11,9 @@ from zlib import crc32
 
 from gateway.errors import ConfigurationError, IdTaken, QueueAway, QueueUnavailable
 from gateway.message import Clock, Message, check_identity, digest
-from gateway.queue import Collected, Delivery, Quarantine, QueueStatus
+from gateway.queue import Collected, Delivery, Quarantine, QueueStatus, State
 from gateway.queues.aws_address import SqsAddress
+from gateway.queues.aws_limits import CLOSING
 from gateway.queues.bucket import Keys, Name, check_format
 from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.bucket_quarantine import BucketQuarantine
@@ -25,7 +26,7 @@ from gateway.queues.registers import Registers
 from gateway.queues.s3_store import S3Store
 from gateway.queues.sqs_answering import AllowedQueues, Answering, DeadLetters, named_queue
 from gateway.queues.sqs_attributes import check, to_sqs
-from gateway.queues.sqs_client import Outgoing, Received, SqsClient
+from gateway.queues.sqs_client import NotAllowed, Outgoing, Received, SqsClient
 from gateway.queues.sqs_entry import Counter, SqsEntry, aside_in_bucket, identify
 from gateway.queues.sqs_pump import SqsPump
 from gateway.queues.sqs_quarantine import SqsQuarantine
@@ -87,7 +88,7 @@ class SqsQueue:
             self.quarantine = JoinedQuarantine(aside, letters, requests.letters.url)
         store, keys = (bucket.store, bucket.keys) if bucket else (None, None)
         self._count = partial(sqs_status, client, url, store, keys)
-        stores = [bucket.store] if bucket else []
+        stores = (bucket.store,) if bucket else ()
         self._resources = (letters, self._replies, pump, client, *stores)
 
     @classmethod
@@ -135,9 +136,16 @@ class SqsQueue:
         return await self._count()
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
-        return await self._replies.collect(sender, id, wait)
+        collected = await self._replies.collect(sender, id, wait)
+        if collected.state is State.UNKNOWN:
+            # Nobody is told that there is no such request by a queue that is not there.
+            await self._sender.reach()
+        return collected
 
     async def aclose(self) -> None:
+        for resource in self._resources:
+            if isinstance(resource, SqsClient | S3Store):
+                resource.limits.end_within(CLOSING)
         await self._intake.give_back()
         for resource in self._resources:
             await resource.aclose()
@@ -200,6 +208,11 @@ class _Sender:
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         return message_id
+
+    async def reach(self) -> None:
+        """Return once SQS has answered for the queue. Raises QueueMissing, QueueUnavailable."""
+        with contextlib.suppress(NotAllowed):  # an answer, too
+            await self._pump.client.call("GetQueueUrl", QueueName=self._queue)
 
     async def _send(self, name: Name, outgoing: Outgoing) -> str:
         """Send in a message group of the client's: SQS then serves all clients fairly."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from gateway.errors import BackendFailed, QueueError, QueueUnavailable, Refused
 from gateway.message import Message, Unreadable
 from gateway.queues.bucket import Name
+from gateway.queues.leased import Untold
 from gateway.queues.registers import Claim, Register
 from gateway.queues.sqs_attributes import (
     ATTRIBUTES,
@@ -28,10 +29,10 @@ from gateway.queues.sqs_client import (
     BATCH_BYTES,
     Attribute,
     Outgoing,
-    QueueMissing,
     Received,
     SqsClient,
 )
+from gateway.queues.sqs_errors import NoSqs, NotAllowed, QueueMissing, Rejected
 from gateway.soap import fault
 
 log = logging.getLogger(__name__)
@@ -123,19 +124,35 @@ class Answering:
         if self._queue is None:
             log.info("%s is answered, and names no queue for its reply", name[1])
             return
-        outgoing = self._outgoing(name, replace(reply, correlation_id=self._correlation))
+        reply = replace(reply, correlation_id=self._correlation)
         try:
-            await send_to(self._client, self._queue.url, outgoing)
+            await self._send(name, reply)
+        except NoSqs:
+            raise
         except QueueMissing:
             log.warning("%s has a reply, and its queue is gone: nobody waits any more", name[1])
+        except NotAllowed as error:
+            raise _untold(name, error) from error
+        except (Refused, Rejected) as error:
+            log.warning("%s has a reply that SQS does not take: %s", name[1], error)
+            await self._send_fault(name, reply, error)
 
-    def _outgoing(self, name: Name, reply: Message) -> Outgoing:
+    async def _send_fault(self, name: Name, reply: Message, refusal: Exception) -> None:
+        """Send what fits in the place of a reply that does not, once: what then fails is final.
+
+        Anybody can name a queue that takes nothing. It must not hold up the requests of others.
+        """
         try:
-            return self._checked(name, reply)
-        except Refused as error:
-            failed = fault(BackendFailed(TOO_LARGE, reason=error.text), reply)
-            log.warning("%s has a reply that SQS does not take: %s", name[1], error.text)
-            return self._checked(name, failed)
+            await self._send(name, fault(BackendFailed(TOO_LARGE, reason=str(refusal)), reply))
+        except NoSqs:
+            raise
+        except (QueueMissing, NotAllowed, Refused, Rejected) as error:
+            raise _untold(name, error) from error
+
+    async def _send(self, name: Name, reply: Message) -> None:
+        """Send a reply. Raises Refused, Rejected, NotAllowed, QueueMissing, QueueUnavailable."""
+        assert self._queue is not None
+        await send_to(self._client, self._queue.url, self._checked(name, reply))
 
     def _checked(self, name: Name, reply: Message) -> Outgoing:
         outgoing = to_sqs(reply, as_bytes=self._as_bytes, is_reply=True)
@@ -147,6 +164,11 @@ class Answering:
         if self._queue.url.endswith(".fifo"):
             outgoing = replace(outgoing, group=name[0], deduplication=name[1])
         return outgoing
+
+
+def _untold(name: Name, error: Exception) -> Untold:
+    log.error("%s is answered, and its reply is dropped: %s", name[1], error)
+    return Untold(f"Server: it was answered, and its reply queue took no reply: {error}")
 
 
 async def send_to(client: SqsClient, url: str, outgoing: Outgoing) -> str:

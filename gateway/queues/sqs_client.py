@@ -10,7 +10,7 @@ from typing import Any
 from gateway.errors import QueueError, QueueUnavailable
 from gateway.queues.aws import Account
 from gateway.queues.aws_address import AwsAccess
-from gateway.queues.aws_http import TIMEOUT, Request, SignedHttp
+from gateway.queues.aws_http import IDLE, TIMEOUT, Request, SignedHttp
 from gateway.queues.server_clock import ServerClock
 from gateway.queues.sqs_errors import (
     NotAllowed,
@@ -37,8 +37,6 @@ BATCH_BYTES = 1 << 20
 LONGEST_POLL = 20
 LONGEST_VISIBILITY = 12 * 3600
 LONGEST_DELAY = 900
-POLL_MARGIN = 10.0
-"""Seconds that the answer to a long poll may be late."""
 SYSTEM_ATTRIBUTES = (
     "SenderId",
     "ApproximateReceiveCount",
@@ -112,6 +110,7 @@ class SqsClient:
     def __init__(self, http: SignedHttp, endpoint: str) -> None:
         self.clock: ServerClock = http.clock
         self._http = http
+        self.limits = http.limits
         self._endpoint = endpoint
 
     @classmethod
@@ -119,7 +118,7 @@ class SqsClient:
         """Make a client. Raises ConfigurationError; nothing is asked of SQS yet."""
         account = await Account.open(access)
         endpoint = await account.endpoint("sqs")
-        return cls(SignedHttp(account, "sqs", connections), endpoint.url)
+        return cls(SignedHttp(account, "sqs", connections, endpoint.url), endpoint.url)
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -143,7 +142,7 @@ class SqsClient:
         """
         answer = await self.call(
             "ReceiveMessage",
-            timeout=wait + POLL_MARGIN,
+            wait=wait,
             QueueUrl=url,
             MaxNumberOfMessages=max(1, min(limit, BATCH)),
             WaitTimeSeconds=max(0, min(wait, LONGEST_POLL)),
@@ -182,8 +181,8 @@ class SqsClient:
         ]
         return await _batch(self, "ChangeMessageVisibilityBatch", url, entries)
 
-    async def call(self, action: str, *, timeout: float = TIMEOUT, **fields: Any) -> dict[str, Any]:
-        """Call an action; return its answer.
+    async def call(self, action: str, *, wait: float = 0.0, **fields: Any) -> dict[str, Any]:
+        """Call an action; return its answer, which SQS may keep back for ``wait`` seconds.
 
         Raises QueueMissing, NotAllowed, Throttled, QueueUnavailable.
         """
@@ -192,7 +191,9 @@ class SqsClient:
             "X-Amz-Target": f"AmazonSQS.{action}",
         }
         body = json.dumps(fields).encode()
-        request = Request("POST", f"{self._endpoint}/", headers, body, timeout)
+        idle = wait + IDLE
+        timeout = idle if wait else TIMEOUT
+        request = Request("POST", f"{self._endpoint}/", headers, body, timeout, idle)
         # A receive is not sent again by itself: what it took is gone for a while.
         send = self._http.send if action == "ReceiveMessage" else self._http.insist
         answer = await send(request)

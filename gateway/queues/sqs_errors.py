@@ -9,6 +9,7 @@ from gateway.errors import LeaseLost, QueueError, QueueUnavailable
 from gateway.queues.aws_http import THROTTLED, Answer
 
 _MISSING = ("NonExistentQueue", "QueueDoesNotExist")
+_NOT_NOW = (408, 425)
 _STALE = ("ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight")
 _BAD_KEYS = (
     "InvalidClientTokenId",
@@ -28,6 +29,14 @@ class NotAllowed(QueueUnavailable):
     """The policy of the queue, or ours, does not allow the action."""
 
 
+class NoSqs(QueueMissing):
+    """What answered is no SQS: another may answer there tomorrow."""
+
+
+class Rejected(QueueUnavailable):
+    """SQS looked at the request, and will never carry it out as it is."""
+
+
 class Throttled(QueueUnavailable):
     """SQS wants to be asked less often."""
 
@@ -39,7 +48,9 @@ def entry_error(action: str, url: str, said: Mapping[str, Any]) -> QueueError:
         return LeaseLost("the receipt of the message is no longer valid")
     reason = f"{code} {said.get('Message') or ''}".strip()
     text = f"SQS did not carry out {action} on {_name(url)}: {reason}"
-    return Throttled(text) if _is_throttled(code) else QueueUnavailable(text)
+    if _is_throttled(code):
+        return Throttled(text)
+    return Rejected(text) if said.get("SenderFault") is True else QueueUnavailable(text)
 
 
 def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
@@ -66,10 +77,10 @@ def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
 def _other(action: str, name: str, answer: Answer) -> QueueUnavailable:
     if answer.is_foreign:
         status = answer.status
-        return QueueMissing(
-            f"what answered {action} is no SQS ({status}): correct its endpoint_url"
-        )
-    return QueueUnavailable(f"SQS answered {answer.status} {answer.code} to {action} on {name}")
+        return NoSqs(f"what answered {action} is no SQS ({status}): correct its endpoint_url")
+    is_final = 400 <= answer.status < 500 and answer.status not in _NOT_NOW
+    kind = Rejected if is_final else QueueUnavailable
+    return kind(f"SQS answered {answer.status} {answer.code} to {action} on {name}")
 
 
 def _is_throttled(code: str) -> bool:

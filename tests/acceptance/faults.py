@@ -258,6 +258,11 @@ async def request_lost(call: Call, forward: Forward) -> None:
     """Nothing is done, and the connection drops."""
 
 
+async def silent(call: Call, forward: Forward) -> None:
+    """Nothing is done, and nothing ever comes: the store stands still."""
+    await asyncio.Event().wait()
+
+
 async def doubled(call: Call, forward: Forward) -> web.Response:
     """The work is done twice: of a message there are two then."""
     await forward()

@@ -1,0 +1,63 @@
+"""Deliveries at work in a gateway, and the renewal of their leases."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.queue import Delivery
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Work:
+    """A delivery in progress."""
+
+    delivery: Delivery
+    is_over: bool
+    """Its client has all of its share already: it goes back."""
+    task: asyncio.Task[None] | None = None
+    lease_lost: bool = False
+    renewing: asyncio.Task[None] | None = None
+    kept: int = 0
+    """Bytes of its verdict and request, once these wait beside the places."""
+
+
+class Renewals:
+    """Renews the leases of whatever is at work, at a third of their length."""
+
+    def __init__(self, lease: float, works: Callable[[], Iterable[Work]]) -> None:
+        self._lease = lease
+        self._works = works
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Renew each in a task of its own: one that hangs does not let the others lapse."""
+        try:
+            while True:
+                await asyncio.sleep(self._lease / 3)
+                for work in self._works():
+                    self._begin(work, group)
+        finally:
+            for task in self._under_way:
+                task.cancel()
+
+    def _begin(self, work: Work, group: asyncio.TaskGroup) -> None:
+        if work.renewing is None or work.renewing.done():
+            work.renewing = group.create_task(self._extend(work))
+            self._under_way.add(work.renewing)
+            work.renewing.add_done_callback(self._under_way.discard)
+
+    async def _extend(self, work: Work) -> None:
+        try:
+            await work.delivery.extend(self._lease)
+        except LeaseLost:
+            if work.task is not None and not work.task.done():
+                work.lease_lost = True
+                work.task.cancel()
+        except QueueUnavailable as error:
+            log.warning("%s %s; lease not renewed", work.delivery.message.id, error)

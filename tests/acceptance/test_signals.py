@@ -1,0 +1,181 @@
+"""What signals and a closed terminal do to a running gateway, and to one that has only begun."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from deployment import await_health, free_port, legacy_service, log_of, start
+from test_expiry import http
+
+ROOT = Path(__file__).parents[2]
+ORDER = (ROOT / "tests" / "golden" / "envelopes" / "place_order_11.xml").read_bytes()
+SETTINGS = """\
+queue = "{queue}"
+
+[services.warehouse]
+wsdl = "{legacy}?wsdl"
+
+[listener]
+bind = "{bind}"
+
+[gateway]
+grace = 1.0
+"""
+LONGEST = 60.0
+
+
+class Place:
+    """Settings, and where their listener is."""
+
+    def __init__(self, folder: Path, legacy: str) -> None:
+        self.bind = f"127.0.0.1:{free_port()}"
+        self.settings = folder / "gateway.toml"
+        self._legacy = legacy
+        self.write("sqlite:///queue.db")
+
+    def write(self, queue: str) -> None:
+        text = SETTINGS.format(queue=queue, legacy=self._legacy, bind=self.bind)
+        self.settings.write_text(text)
+
+    def log(self) -> str:
+        log = log_of(self.settings)
+        return log.read_text("utf-8") if log.exists() else ""
+
+    def await_log(self, text: str, times: int = 1) -> None:
+        until = time.monotonic() + LONGEST
+        while self.log().count(text) < times:
+            assert time.monotonic() < until, self.log()[-2000:]
+            time.sleep(0.05)
+
+    def await_health(self) -> None:
+        await_health(f"http://{self.bind}", log_of(self.settings))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with legacy_service() as legacy:
+        yield Place(tmp_path, legacy)
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("command", ["up", "listen"])
+def test_sighup_has_files_read_again_and_the_program_goes_on(place, command):
+    with ended(start(command, place.settings)) as process:
+        place.await_health()
+        process.send_signal(signal.SIGHUP)
+        place.await_log("read again: ")
+        assert "settings and contracts are read at the start: restart" in place.log()
+        if command == "up":
+            assert http(f"http://{place.bind}/warehouse", ORDER)[0] == 200
+        process.terminate()
+        assert process.wait(LONGEST) == 0
+
+
+def test_sighup_reaches_all_processes_and_ends_none(place):
+    with ended(start("serve", place.settings, "--processes", "2")) as process:
+        place.await_log("serving warehouse", 2)
+        process.send_signal(signal.SIGHUP)
+        place.await_log("read again: ", 2)
+        process.terminate()
+        assert process.wait(LONGEST) == 0
+    assert "starting another" not in place.log()
+
+
+@pytest.fixture
+def silent_store() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Give the address of what takes connections and says nothing, and what waits for the first."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(LONGEST)
+        taken: list[socket.socket] = []
+        yield (
+            f"http://127.0.0.1:{server.getsockname()[1]}",
+            lambda: taken.append(server.accept()[0]),
+        )
+        for one in taken:
+            one.close()
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "listen"])
+def test_a_stop_during_the_start_is_not_told_as_success(place, silent_store, monkeypatch, command):
+    url, wait_for_connection = silent_store
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    place.write(f"s3://bucket/orders?endpoint_url={url}")
+    with ended(start(command, place.settings)) as process:
+        wait_for_connection()
+        process.terminate()
+        assert process.wait(LONGEST) == -signal.SIGTERM
+    assert "stopped before it was ready" in place.log()
+    assert "Traceback" not in place.log()
+
+
+@pytest.mark.parametrize("is_logged_there", [False, True])
+def test_a_terminal_that_is_closed_stops_the_gateway_with_its_grace(place, is_logged_there):
+    ours, theirs = pty.openpty()
+    log = log_of(place.settings).open("wb")
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    command = [sys.executable, "-P", "-m", "gateway", "up", "-c", place.settings]
+    process = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs if is_logged_there else log,
+        preexec_fn=take_terminal,  # no threads here
+    )
+    with ended(process), log:
+        os.close(theirs)
+        place.await_health()
+        os.close(ours)
+        assert process.wait(LONGEST) == 0
+    if not is_logged_there:
+        assert "the terminal was closed: stopping" in place.log()
+        assert "Traceback" not in place.log()
+
+
+def test_sighup_from_an_operator_at_an_open_terminal_is_no_end(place):
+    ours, theirs = pty.openpty()
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    with log_of(place.settings).open("wb") as log:
+        command = [sys.executable, "-P", "-m", "gateway", "up", "-c", place.settings]
+        process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stderr=log,
+            preexec_fn=take_terminal,  # no threads here
+        )
+    with ended(process):
+        place.await_health()
+        process.send_signal(signal.SIGHUP)
+        place.await_log("read again: ")
+        assert process.poll() is None
+    os.close(theirs)
+    os.close(ours)
