@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from gateway.queues.aws_http import ATTEMPTS, Unsure, pause
 from gateway.queues.bucket import Keys, Name, encoded, from_object, object_type, to_metadata
 from gateway.queues.patience import Patience
 from gateway.queues.s3_store import (
+    SMALL,
     Condition,
     Forbidden,
     IfAbsent,
@@ -31,12 +33,15 @@ from gateway.queues.s3_store import (
 )
 from gateway.soap import fault
 
+log = logging.getLogger(__name__)
+
 STATE = "gateway-state"
 TOKEN = "gateway-token"  # noqa: S105  # names a delivery, and is no secret
 DIGEST = "gateway-request-sha256"
 QUARANTINED = "gateway-quarantined"
 REASON_LIMIT = 256
 TOO_MUCH = "The reply's properties are longer than the queue can carry."
+TOO_LARGE = "The reply is larger than what is read here: limits.reply has to be raised for it."
 
 
 class RegisterState(StrEnum):
@@ -78,6 +83,9 @@ class Register:
     """Of one given back: seconds since the epoch by the store's clock."""
     interrupted: bool = False
     reply: Message | None = None
+    """What was answered; a fault that says so where that is larger than what is read."""
+    is_cut: bool = False
+    """The reply is larger than what is read."""
     quarantined: str = ""
     """Why its request was put aside; empty where it was not."""
 
@@ -92,18 +100,22 @@ def new_token() -> str:
 
 
 class Registers:
-    """Reads and writes the registers of a bucket; a write that may have worked is read back."""
+    """Reads and writes the registers of a bucket; a write that may have worked is read back.
+
+    ``limit`` is the largest reply that is read, in bytes: who asks for states alone reads none.
+    """
 
     remembers = True
 
-    def __init__(self, store: S3Store, keys: Keys) -> None:
+    def __init__(self, store: S3Store, keys: Keys, limit: int = SMALL) -> None:
         self._store = store
         self._keys = keys
+        self._limit = max(limit, SMALL)
         self._patience = Patience()
 
     async def look(self, name: Name) -> Register | None:
         """Read a register; None where there is none. Raises Forbidden, QueueUnavailable."""
-        stored = await self._store.get(self._keys.reply(name))
+        stored = await self._store.get(self._keys.reply(name), self._limit)
         return None if stored is None else _register(stored, name)
 
     async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
@@ -186,7 +198,7 @@ class Registers:
 
     async def _own(self, name: Name, new: Stored) -> Stored | None:
         """Return what is stored, if this delivery wrote it."""
-        found = await self._store.get(self._keys.reply(name))
+        found = await self._store.get(self._keys.reply(name), len(new.body))
         is_own = found is not None and found.metadata.get(TOKEN) == new.metadata[TOKEN]
         return found if is_own else None
 
@@ -204,6 +216,8 @@ class Registers:
             if found is not None and found.is_final:
                 if wait > 0:
                     self._patience.note_reply(asked - began, looks)
+                if found.is_cut:
+                    log.warning("%s has a reply over %d bytes (limits.reply)", name[1], self._limit)
                 return found
         return found
 
@@ -221,7 +235,8 @@ class Registers:
 
 def _is_same(found: Stored, new: Stored) -> bool:
     """Tell whether it is this very write: each claim has a nonce, and there is one answer."""
-    return found.body == new.body and found.metadata.get(STATE) == new.metadata[STATE]
+    is_whole = not found.is_cut and found.body == new.body
+    return is_whole and found.metadata.get(STATE) == new.metadata[STATE]
 
 
 def _not_lost(own: Stored | None) -> Stored:
@@ -250,7 +265,7 @@ def _register(stored: Stored, name: Name) -> Register:
         interrupted=True,  # unless it can be read that it is not
     )
     if common.state is RegisterState.DONE:
-        return replace(common, reply=_reply(stored, name))
+        return replace(common, reply=_reply(stored, name), is_cut=stored.is_cut)
     if common.state is RegisterState.NONE:
         return common
     try:
@@ -267,10 +282,11 @@ def _register(stored: Stored, name: Name) -> Register:
 
 
 def _reply(stored: Stored, name: Name) -> Message:
-    reply = from_object(stored, name)
+    reply = from_object(replace(stored, is_cut=False), name)
     if isinstance(reply, Unreadable):
         raise QueueUnavailable(f"the reply to {name[1]} cannot be read: {reply.reason}")
-    return reply
+    # Its properties are those that a fault has of its request.
+    return fault(BackendFailed(TOO_LARGE), reply) if stored.is_cut else reply
 
 
 def storable(reply: Message | None, request: Message) -> Message | None:

@@ -83,7 +83,9 @@ class SqsQueue:
         )
         self.quarantine: Quarantine = letters
         if bucket is not None:
-            aside = BucketQuarantine(bucket.store, bucket.keys, self.clock, self.send, self.collect)
+            aside = BucketQuarantine(
+                bucket.store, bucket.keys, self.clock, self.send, self.collect, 2 * options.limit
+            )
             self.quarantine = JoinedQuarantine(aside, letters, requests.letters.url)
         store, keys = (bucket.store, bucket.keys) if bucket else (None, None)
         self._count = partial(sqs_status, client, url, store, keys)
@@ -110,7 +112,7 @@ class SqsQueue:
                 failing.push_async_callback(store.aclose)
                 keys = Keys(address.replies)
                 await check_format(store, keys, MODE)
-                bucket = _Bucket(store, keys, Registers(store, keys))
+                bucket = _Bucket(store, keys, Registers(store, keys, options.reply_limit))
             failing.pop_all()
         return cls(client, url, bucket, options)
 
@@ -166,7 +168,6 @@ class _Requests:
             identity, queue = replace(identity, refusal=identity.refusal or refusal), None
         answering = Answering(self._client, queue, received, identity.tag)
         return SqsEntry(counter, received, identity, answering)
-
 
 class _Sender:
     """Puts requests into the queue, each once for all that this process knows."""
