@@ -89,7 +89,7 @@ async def test_a_java_client_gets_the_reply_of_a_gateway_in_its_reply_queue(clou
     assert output.splitlines() == ["correlated", kind, "text/xml", "true", "<Reply>\u00e4</Reply>"]
 
 
-async def test_what_the_extended_client_of_java_put_into_the_bucket_is_read(cloud, java):
+async def test_what_the_extended_client_of_java_put_into_the_bucket_is_read(cloud, java, caplog):
     queue, replies = name(servers.fresh_queue(cloud)), name(servers.fresh_queue(cloud))
     bucket = servers.fresh_bucket(cloud)
     gateway = await SqsQueue.open(
@@ -99,6 +99,7 @@ async def test_what_the_extended_client_of_java_put_into_the_bucket_is_read(clou
     java("call", queue, replies, "byte", ENVELOPE, bucket, "orders/payloads/shop/")
     (delivery,) = await gateway.receive(1, LONG)
     assert delivery.message.body == ENVELOPE.encode()
+    assert "requests of shop name a queue for their replies" in caplog.text
     await delivery.answer(None)
     await gateway.aclose()
     with contextlib.closing(servers.client(cloud, "s3")) as s3:

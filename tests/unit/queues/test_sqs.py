@@ -684,6 +684,37 @@ async def test_a_reply_that_sqs_cannot_carry_becomes_a_fault(on, opened):
     assert b"larger than the queue" in found.reply.body
 
 
+async def test_a_reply_queue_that_gets_nothing_is_told_of_once_for_each_client(on, opened, caplog):
+    place = on("ministack")
+    queue = await opened(place)
+    for client in ("alice", "bob", "alice"):
+        own = json.dumps({"id": new_id(), "client": client})
+        place.put(ENVELOPE.decode(), {"gateway": own, **jms_reply(place.url)})
+    place.put(ENVELOPE.decode(), {"gateway": json.dumps({"id": new_id(), "client": "carol"})})
+    await take_many(queue, 4)
+    told = [one for one in caplog.messages if "need an address without replies=" in one]
+    assert sorted(one.split()[2] for one in told) == ["alice", "bob"]
+
+
+async def test_a_reply_that_cannot_be_read_is_a_fault_for_who_waits(on, opened):
+    place = on("ministack", fifo=True, bucket=False)
+    client = await opened(place)
+    await client.send(sent := request())
+    ((_, attributes),) = drained(place, place.url, 1)
+    string = {"DataType": "String"}
+    place.sqs.send_message(
+        QueueUrl=attributes["JMS_SQSReplyToQueueURL"],
+        MessageBody="no base64!",
+        MessageAttributes={
+            "JMS_SQSMessageType": {**string, "StringValue": "byte"},
+            "JMS_SQSCorrelationID": {**string, "StringValue": sent.id},
+        },
+    )
+    found = await client.collect("alice", sent.id, SOON)
+    assert found.reply.is_fault
+    assert b"The reply cannot be read: its body is not base64" in found.reply.body
+
+
 # The other direction: a SOAP/JMS server of another make on SQS.
 
 
