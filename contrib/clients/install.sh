@@ -58,7 +58,7 @@ install_java() {
         return
     fi
     # What CI may go without.
-    for folder in java wss4j; do
+    for folder in java cxf wss4j; do
         (cd $folder && quietly mvn -B -q dependency:copy-dependencies) ||
             echo "Maven failed: the client in $folder is not installed"
     done

@@ -178,6 +178,7 @@ def queue_options(settings: Settings, put_aside: PutAside = untold) -> QueueOpti
         senders=settings.sqs.senders,
         reply_queues=settings.sqs.reply_queues,
         limit=settings.limits.request,
+        reply_limit=settings.limits.reply,
         put_aside=put_aside,
         quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
     )

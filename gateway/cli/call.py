@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import json
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,8 +28,9 @@ from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
 from gateway.client import QueueTransport, ReplyPending
 from gateway.contract import Contract, Operation
-from gateway.errors import ConfigurationError, GatewayError, Refused
+from gateway.errors import ConfigurationError, GatewayError, NoReplyYet, Refused
 from gateway.message import Message
+from gateway.queues.address import keeps_replies
 from gateway.settings import Settings, read
 from gateway.soap import SoapVersion, parse
 from gateway.wording import meant
@@ -60,12 +63,33 @@ def call(
         raise ConfigurationError(
             "give an operation with its arguments, or an --envelope: not both."
         )
-    if envelope is not None:
-        outcome = _send_file(settings, name, contract, envelope)
-    else:
-        outcome = _call(settings, name, contract, operation, parse_arguments(arguments or ()))
+    with _ended_by_signals():
+        if envelope is not None:
+            outcome = _send_file(settings, name, contract, envelope)
+        else:
+            outcome = _call(settings, name, contract, operation, parse_arguments(arguments or ()))
     _show(outcome, as_json)
     raise typer.Exit("fault" in outcome)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a signal end a call as Ctrl-C does: what was made for its reply is removed first."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    # nohup has set another for the second, which stays.
+    before = {one: signal.getsignal(one) for one in numbers}
+    ours = [one for one, handler in before.items() if handler is signal.SIG_DFL]
+    for one in ours:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, before[one])
 
 
 def _check_client(settings: Settings) -> None:
@@ -126,11 +150,18 @@ def _call(
 
 def _pending(settings: Settings, name: str, told: str, id: str) -> str:
     """Return what to do where no reply came in time."""
+    whether = "(gateway status tells whether anybody works on the queue.)"
+    if not keeps_replies(settings.queue):
+        return (
+            f"{told}: do not send it again. Its id is {id}. It is still carried out, and its reply "
+            "is lost: on this queue replies go to a queue of the program that waits, and that of "
+            "this command is gone with it. Set listener.wait higher; or give the queue a bucket "
+            f"(?replies=s3://BUCKET/PREFIX), where replies are kept for two days. {whether}"
+        )
     url = settings.listener.url or f"http://{settings.listener.bind}"
     return (
         f"{told}: do not send it again. Its id is {id}, and its reply is kept for two days: the "
-        f"listener has it at {url}/{name}/replies/{id}. (gateway status tells whether anybody "
-        "works on the queue.)"
+        f"listener has it at {url}/{name}/replies/{id}. {whether}"
     )
 
 
@@ -181,7 +212,10 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
             await remote.send(message)
             return None
 
-    reply = run(exchange())
+    try:
+        reply = run(exchange())
+    except NoReplyYet as error:
+        raise GatewayError(_pending(settings, name, str(error), error.id)) from error
     if reply is None:
         return {"accepted": None}
     return {"fault" if reply.is_fault else "reply": reply.body.decode("utf-8", "replace")}

@@ -10,6 +10,7 @@ from gateway.provision.documents import Document
 from gateway.provision.merging import with_rules
 from gateway.provision.pieces import Piece
 from gateway.provision.place import Place
+from gateway.queues.s3_store import SMALL
 
 
 def closing_pieces(place: Place) -> list[Piece]:
@@ -45,7 +46,7 @@ def _format(place: Place) -> Piece:
 
     def read() -> Document | None:
         found = place.ask("s3:GetObject", "get_object", Key=key)
-        return found and _read_note(found["Body"].read(), place)
+        return found and _read_note(found["Body"].read(SMALL), place)
 
     def write(_: Document) -> None:
         place.tell(

@@ -14,6 +14,7 @@ from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
 from gateway.provision.pieces import Action, Piece, Step
 from gateway.provision.place import Place
+from gateway.queues.s3_store import SMALL
 
 NOTE = "provision.json"
 
@@ -39,7 +40,7 @@ def _noted(place: Place) -> dict[str, str]:
     """Return why each piece is left out, as an earlier run has noted it."""
     found = place.ask("s3:GetObject", "get_object", Key=place.address.key(NOTE))
     try:
-        said = json.loads(found["Body"].read())["lacks"] if found else {}
+        said = json.loads(found["Body"].read(SMALL))["lacks"] if found else {}
         return {str(name): str(reason) for name, reason in said.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}  # not ours, or broken: what it says is found out again

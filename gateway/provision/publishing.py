@@ -55,7 +55,7 @@ def publish(
     s3 = connect(address.access, "s3")
     for name, content in files.items():
         key = address.key("contracts", service, name)
-        is_new = _read(s3, address, key) != content
+        is_new = _read(s3, address, key, len(content) + 1) != content
         if is_new:
             with told(s3, "s3:PutObject", _resource(s3, address, key)):
                 s3.client.put_object(
@@ -64,11 +64,12 @@ def publish(
         yield Published(key, is_new)
 
 
-def _read(s3: Service, address: BucketAddress, key: str) -> bytes | None:
+def _read(s3: Service, address: BucketAddress, key: str, limit: int) -> bytes | None:
+    """Return the beginning of a file, so many bytes at most; None where there is none."""
     with told(s3, "s3:GetObject", _resource(s3, address, key)):
         try:
             body = s3.client.get_object(Bucket=address.bucket, Key=key)["Body"]
-            return bytes(body.read())
+            return bytes(body.read(limit))
         except ClientError as error:
             if code_of(error) == "NoSuchKey":
                 return None

@@ -39,6 +39,15 @@ def check_kind(address: str) -> None:
         raise ConfigurationError(f"queue: {address!r} is no queue this program knows: {KNOWN}.")
 
 
+def keeps_replies(address: str) -> bool:
+    """Tell whether a reply outlives the process that waits for it: not in a queue of its own."""
+    if not address.startswith("sqs:"):
+        return True
+    from gateway.queues.aws_address import parse_sqs  # as below
+
+    return parse_sqs(address).replies is not None
+
+
 def keepsakes(address: str, folder: Path) -> Path | None:
     """Return where programs may keep files beside a queue; None where it has no such place."""
     scheme, _, rest = address.partition(":")

@@ -23,7 +23,7 @@ import aiohttp
 from botocore.credentials import ReadOnlyCredentials
 from yarl import URL
 
-from gateway.errors import QueueAway, Unsure
+from gateway.errors import QueueAway, QueueUnavailable, Unsure
 from gateway.queues.aws import Account
 from gateway.queues.aws_limits import CURE, WHOLE, Limits, Silence
 from gateway.queues.aws_places import Places
@@ -41,6 +41,11 @@ ATTEMPTS = 5
 LONGEST_PAUSE = 5.0
 SENT_WHOLE = 64 << 10
 """Bytes of a body that leave in one piece, at most: a larger one takes turns with others."""
+LONGEST_ANSWER = 64 << 20
+"""Bytes of an answer that is no object: ten messages of 1 MiB take 31 MB in JSON, a page of the
+longest keys 8 MB. What answers with more is no such service."""
+LONGEST_ERROR = 64 << 10
+"""Bytes of an error that are read: its code comes first."""
 
 THROTTLED = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestThrottled"})
 """The codes of S3 and SQS for a request that was not looked at: it may be sent again as it is."""
@@ -63,7 +68,7 @@ class Request:
     idle: float = IDLE
     """Seconds without a byte after which there is no answer: more for a long poll."""
     limit: int | None = None
-    """Bytes of a body that are read, at most; a longer one is left."""
+    """Bytes of an object that are read, at most: reading stops there, and the rest is left."""
     fails_late: bool = False
     """An error may come after the status of success (S3 API, CopyObject)."""
 
@@ -228,11 +233,41 @@ def _data(body: bytes) -> bytes | io.BytesIO | None:
 
 
 async def _read(response: aiohttp.ClientResponse, request: Request) -> Answer:
-    status, size = response.status, response.content_length or 0
-    is_cut = request.limit is not None and status == 200 and size > request.limit
-    body = b"" if is_cut else await response.read()
+    status, body = response.status, b""
+    if request.method != "HEAD":  # its answer says how long a body would be, and has none
+        most = LONGEST_ERROR if status >= 300 else request.limit
+        read = await _body(response, LONGEST_ANSWER if most is None else most)
+        if read is None and status < 300:
+            return _cut(response, request)
+        body = read or b""
     status = 500 if _is_late_failure(request, status, body) else status
-    return Answer(status, response.headers, body, is_cut)
+    return Answer(status, response.headers, body)
+
+
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """Read a body as a stream; None where it is longer than ``most``: its rest is not read."""
+    chunks, size = [], response.content_length or 0
+    if size <= most:
+        size = 0
+        async for chunk in response.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                break
+    if size > most:
+        response.close()  # what is still to come would be taken for the next answer
+        return None
+    return b"".join(chunks)
+
+
+def _cut(response: aiohttp.ClientResponse, request: Request) -> Answer:
+    """Return the answer whose body is too long. Raises QueueUnavailable where it is no object."""
+    if request.limit is None:
+        raise QueueUnavailable(
+            f"{_authority(request.url)} answered with more than {LONGEST_ANSWER >> 20} MiB, as no "
+            "S3 or SQS does: correct its address"
+        )
+    return Answer(response.status, response.headers, b"", is_cut=True)
 
 
 def _is_late_failure(request: Request, status: int, body: bytes) -> bool:

@@ -10,7 +10,7 @@ from gateway.errors import IdTaken, Unsure
 from gateway.message import Message, check_identity, digest, id_time
 from gateway.queue import Collected, State
 from gateway.queues.aws_http import ATTEMPTS, pause
-from gateway.queues.bucket import Keys, Name, from_object, object_type, to_metadata
+from gateway.queues.bucket import Keys, Name, object_type, to_metadata
 from gateway.queues.registers import Register, Registers, RegisterState
 from gateway.queues.s3_store import Forbidden, IfAbsent, Occupied, S3Store
 
@@ -53,7 +53,7 @@ class BucketClient:
         sent = Sent.KNOWN if known else Sent.NEW
         if known is None and not await self._put(name, message, metadata):
             # Perhaps it was this very process, by a write whose answer was lost on its way.
-            await self._check_held(name, own)
+            await self._check_held(name, message)
             sent = Sent.WAITS
         self._remember(name, own)
         return sent
@@ -100,14 +100,13 @@ class BucketClient:
                 return True
         raise Unsure("the store did not say whether it took the request")
 
-    async def _check_held(self, name: Name, own: str) -> None:
+    async def _check_held(self, name: Name, own: Message) -> None:
         """Refuse other bytes under the id of a request that waits, where its bytes can be seen."""
         try:
-            held = await self._store.get(self._keys.request(name))
+            held = await self._store.get(self._keys.request(name), len(own.body))
         except Forbidden:
             return  # it is found out when the reply is collected
-        message = None if held is None else from_object(held, name)
-        if isinstance(message, Message) and digest(message).hex() != own:
+        if held is not None and (held.is_cut or held.body != own.body):
             raise IdTaken
 
     def _remember(self, name: Name, own: str) -> None:

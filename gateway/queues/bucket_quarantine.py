@@ -27,6 +27,12 @@ REASON = "gateway-reason"
 RAW = "gateway-raw"
 """Metadata of what could not be read, and is kept as it was received, in JSON."""
 AT_ONCE = 20
+LARGEST_RAW = 8 << 20
+"""Bytes of a message of SQS in JSON, at most: 1 MiB of it can take three times as much."""
+TOO_LARGE = (
+    "It has {size} bytes, and {limit} are read: raise limits.request for this command, or get "
+    "{place} from the bucket with a program of the store's; gateway quarantine drop removes it."
+)
 NOT_KNOWN = (
     "It was to be sent again as {id}, a day ago or longer, and nothing tells any more whether it "
     "was: look for that id in the audit log. Then drop it; or write its envelope to a file "
@@ -44,10 +50,12 @@ class BucketQuarantine:
     """What is kept aside in a bucket; ``send`` and ``collect`` are those of its queue."""
 
     def __init__(
-        self, store: S3Store, keys: Keys, clock: Clock, send: Send, collect: Collect
+        self, store: S3Store, keys: Keys, clock: Clock, send: Send, collect: Collect, limit: int
     ) -> None:
+        """``limit`` is the largest entry that is read, in bytes."""
         self._store = store
         self._keys = keys
+        self._limit = max(limit, LARGEST_RAW)
         self._clock = clock
         self._send = send
         self._notes = _Notes(store, keys)
@@ -85,9 +93,12 @@ class BucketQuarantine:
         )
 
     async def read(self, entry: Quarantined) -> Message:
-        stored = await self._store.get(entry.place)
+        stored = await self._store.get(entry.place, self._limit)
         if stored is None:
             raise EntryGone(f"{entry.id} is not in quarantine any more")
+        if stored.is_cut:
+            told = TOO_LARGE.format(size=stored.size, limit=self._limit, place=entry.place)
+            raise Refused(told)
         message = from_object(stored, (entry.sender, entry.id))
         if isinstance(message, Message):
             return message

@@ -62,9 +62,11 @@ class DoorbellQueue:
         self._keys = keys
         self._bell = bell
         self._options = options
-        self._client = BucketClient(store, keys, Registers(store, keys))
+        self._client = BucketClient(store, keys, Registers(store, keys, options.reply_limit))
         self._gateway: _Gateway | None = None
-        self.quarantine = BucketQuarantine(store, keys, self.clock, self.send, self.collect)
+        self.quarantine = BucketQuarantine(
+            store, keys, self.clock, self.send, self.collect, 2 * options.limit
+        )
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> DoorbellQueue:

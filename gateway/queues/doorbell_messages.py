@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+MOST_RECORDS = 100
+"""Objects that one notification tells of, at most: S3 sends one for each."""
 TOKEN = json.dumps({"gateway": "sweep"})
 """Who receives it looks for requests that no bell was rung for."""
 
@@ -71,4 +73,6 @@ def _notification(said: dict[str, Any]) -> Ring | Stray:
         keys = []
     if not keys:
         return Stray("it is neither a ring nor a notification of S3")
+    if len(keys) > MOST_RECORDS:
+        return Stray(f"it is a notification of more than {MOST_RECORDS} objects")
     return Ring(tuple(keys), is_by_store=True)

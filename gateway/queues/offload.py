@@ -46,6 +46,11 @@ class Payload:
     """When, as the store says; None where it does not."""
 
 
+FOREIGN_BUCKET = "it points to another bucket than that of the replies"
+FOREIGN_FOLDER = "it points out of the folder of its client's payloads (payloads/CLIENT/)"
+OVER = "it is larger than what is accepted"
+
+
 class BadPointer(ValueError):
     """A pointer cannot be read, or is not to be followed."""
 
@@ -132,47 +137,59 @@ class Payloads:
 
     async def _check_same(self, key: str, body: bytes) -> None:
         try:
-            held = await self._store.get(key)
+            held = await self._store.get(key, len(body))
         except Forbidden:
             return  # it is found out when the reply is collected
-        if held is not None and held.body != body:
+        if held is not None and (held.is_cut or held.body != body):
             raise IdTaken
 
     def followed(self, body: str, attributes: Mapping[str, Attribute], client: str) -> str:
         """Return the key of the object that a pointer names, if it may be followed.
 
-        ``client`` is the client whose payloads it must be among; empty: anybody's. Raises
-        BadPointer.
+        ``client`` is who the queue says sent the message: only its own payloads are read, since
+        what is read is carried out in its name, shown to it, and removed. The bucket and the key
+        are the sender's words, and not repeated. Raises BadPointer.
         """
         pointer = read_pointer(body)
         if pointer.bucket != self._store.bucket:
-            raise BadPointer(
-                f"it points to the bucket {pointer.bucket[:63]!r}, and only {self._store.bucket!r} "
-                "is read"
-            )
-        allowed = self._keys.address.key("payloads", *((client, "") if client else ("",)))
-        parts = pointer.key.removeprefix(allowed).split("/")
-        if not pointer.key.startswith(allowed) or {"", ".", ".."} & set(parts):
-            raise BadPointer(f"it points to {pointer.key[:200]!r}, which is not below {allowed}")
+            raise BadPointer(FOREIGN_BUCKET)
+        own = self._keys.payload((client, ""))
+        parts = pointer.key.removeprefix(own).split("/")
+        if not client or not pointer.key.startswith(own) or {"", ".", ".."} & set(parts):
+            raise BadPointer(FOREIGN_FOLDER)
         if declared_size(attributes) > self._limit:
-            raise BadPointer(f"its body of {declared_size(attributes)} bytes is over the limit")
+            raise BadPointer(OVER)
         return pointer.key
 
     async def read(self, key: str) -> Payload:
-        """Return a body. Raises PayloadGone, BadPointer, QueueUnavailable."""
-        stored = await self._store.get(key)
+        """Return a body, of which no more is read than is accepted.
+
+        Raises PayloadGone, BadPointer, QueueUnavailable.
+        """
+        try:
+            stored = await self._store.get(key, self._limit)
+        except QueueUnavailable as error:
+            raise self._unnamed(error, key) from error
         if stored is None:
             raise PayloadGone("the object that it points to is gone")
-        if len(stored.body) > self._limit:
-            raise BadPointer(f"its body of {len(stored.body)} bytes is over the limit")
+        if stored.is_cut:
+            raise BadPointer(OVER)
         try:
             return Payload(stored.body.decode("utf-8"), written(stored))
         except UnicodeDecodeError as error:
             raise BadPointer("the object that it points to is not UTF-8 text") from error
 
-    async def remove(self, key: str) -> None:
-        """Remove a body, after its message. What fails is left to the rule that sweeps them."""
+    async def remove(self, id: str, key: str) -> None:
+        """Remove the body of a request, after its message.
+
+        What fails is left to the rule that sweeps them.
+        """
         try:
             await self._store.delete(key)
         except QueueUnavailable as error:
-            log.warning("%s is not removed yet: %s", key, error)
+            log.warning("%s: %s; a rule removes it later", id, self._unnamed(error, key))
+
+    def _unnamed(self, error: QueueUnavailable, key: str) -> QueueUnavailable:
+        """Return an error of the store without the key, which is a sender's own word."""
+        place = f"s3://{self._store.bucket}/{key}"
+        return type(error)(str(error).replace(place, "the body that it points to"))

@@ -42,6 +42,8 @@ class QueueOptions:
     """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
     limit: int = 1 << 20
     """The largest request that is read out of a bucket, in bytes."""
+    reply_limit: int = 64 << 20
+    """The largest reply that is read out of a bucket, in bytes."""
     put_aside: PutAside = untold
     quarantine: Bounds = Bounds()
     """Kept by the queues that have no rules of their own: in a bucket its lifecycle rule does."""

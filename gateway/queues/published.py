@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,6 +13,8 @@ from gateway.queues.aws_address import BucketAddress, parse_bucket, parse_sqs
 
 ENTRY = "service.wsdl"
 """The document of a contract that names all others."""
+LARGEST = 128 << 20
+"""Bytes of a document, at most: a whole contract may have as many."""
 
 
 def published(address: str, service: str) -> Callable[[str], bytes]:
@@ -26,12 +29,16 @@ def published(address: str, service: str) -> Callable[[str], bytes]:
     def read(name: str) -> bytes:
         key = bucket.key("contracts", service, name)
         try:
-            return bytes(s3.get_object(Bucket=bucket.bucket, Key=key)["Body"].read())
+            with contextlib.closing(s3.get_object(Bucket=bucket.bucket, Key=key)["Body"]) as body:
+                document = bytes(body.read(LARGEST + 1))
         except (ClientError, BotoCoreError) as error:
             raise ContractError(
                 f"s3://{bucket.bucket}/{key} cannot be read ({error}): write it with gateway "
                 "publish, where the service is; and allow s3:GetObject on it."
             ) from error
+        if len(document) > LARGEST:
+            raise ContractError(f"s3://{bucket.bucket}/{key} has more than {LARGEST} bytes")
+        return document
 
     return read
 

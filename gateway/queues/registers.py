@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import secrets
 import time
@@ -22,6 +23,7 @@ from gateway.queues.aws_http import ATTEMPTS, pause
 from gateway.queues.bucket import Keys, Name, encoded, from_object, object_type, to_metadata
 from gateway.queues.patience import Patience
 from gateway.queues.s3_store import (
+    SMALL,
     Condition,
     Forbidden,
     IfAbsent,
@@ -31,6 +33,8 @@ from gateway.queues.s3_store import (
     Stored,
 )
 from gateway.soap import fault
+
+log = logging.getLogger(__name__)
 
 STATE = "gateway-state"
 TOKEN = "gateway-token"  # noqa: S105  # names a delivery, and is no secret
@@ -45,6 +49,7 @@ LONGEST_DELAY = 3600.0
 """Seconds for which a request that was given back is left alone, at most."""
 MOST_ATTEMPTS = 1 << 20
 TOO_MUCH = "The reply's properties are longer than the queue can carry."
+TOO_LARGE = "The reply is larger than what is read here: limits.reply has to be raised for it."
 
 
 class RegisterState(StrEnum):
@@ -86,6 +91,9 @@ class Register:
     """Of one given back: seconds since the epoch by the store's clock."""
     interrupted: bool = False
     reply: Message | None = None
+    """What was answered; a fault that says so where that is larger than what is read."""
+    is_cut: bool = False
+    """The reply is larger than what is read."""
     quarantined: str = ""
     """Why its request was put aside; empty where it was not."""
 
@@ -104,18 +112,22 @@ def new_token() -> str:
 
 
 class Registers:
-    """Reads and writes the registers of a bucket; a write that may have worked is read back."""
+    """Reads and writes the registers of a bucket; a write that may have worked is read back.
+
+    ``limit`` is the largest reply that is read, in bytes: who asks for states alone reads none.
+    """
 
     remembers = True
 
-    def __init__(self, store: S3Store, keys: Keys) -> None:
+    def __init__(self, store: S3Store, keys: Keys, limit: int = SMALL) -> None:
         self._store = store
         self._keys = keys
+        self._limit = max(limit, SMALL)
         self._patience = Patience()
 
     async def look(self, name: Name) -> Register | None:
         """Read a register; None where there is none. Raises Forbidden, QueueUnavailable."""
-        stored = await self._store.get(self._keys.reply(name))
+        stored = await self._store.get(self._keys.reply(name), self._limit)
         return None if stored is None else _register(stored, name)
 
     async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
@@ -202,7 +214,7 @@ class Registers:
 
     async def _own(self, name: Name, new: Stored) -> Stored | None:
         """Return what is stored, if this delivery wrote it."""
-        found = await self._store.get(self._keys.reply(name))
+        found = await self._store.get(self._keys.reply(name), len(new.body))
         is_own = found is not None and found.metadata.get(TOKEN) == new.metadata[TOKEN]
         return found if is_own else None
 
@@ -220,6 +232,8 @@ class Registers:
             if found is not None and found.is_final:
                 if wait > 0:
                     self._patience.note_reply(asked - began, looks)
+                if found.is_cut:
+                    log.warning("%s has a reply over %d bytes (limits.reply)", name[1], self._limit)
                 return found
         return found
 
@@ -237,7 +251,8 @@ class Registers:
 
 def _is_same(found: Stored, new: Stored) -> bool:
     """Tell whether it is this very write: each claim has a nonce, and there is one answer."""
-    return found.body == new.body and found.metadata.get(STATE) == new.metadata[STATE]
+    is_whole = not found.is_cut and found.body == new.body
+    return is_whole and found.metadata.get(STATE) == new.metadata[STATE]
 
 
 def _not_lost(own: Stored | None) -> Stored:
@@ -267,7 +282,8 @@ def _register(stored: Stored, name: Name) -> Register:
     )
     match state:
         case RegisterState.DONE:
-            return replace(common, state=RegisterState.DONE, reply=_reply(stored, name))
+            reply = _reply(stored, name)
+            return replace(common, state=RegisterState.DONE, reply=reply, is_cut=stored.is_cut)
         case RegisterState.NONE:
             return replace(common, state=RegisterState.NONE)
         case RegisterState.CLAIMED | RegisterState.RELEASED:
@@ -297,10 +313,11 @@ def _claimed(common: Register, state: RegisterState, body: bytes) -> Register:
 
 
 def _reply(stored: Stored, name: Name) -> Message:
-    reply = from_object(stored, name)
+    reply = from_object(replace(stored, is_cut=False), name)
     if isinstance(reply, Unreadable):
         raise QueueUnavailable(f"the reply to {name[1]} cannot be read: {reply.reason}")
-    return reply
+    # Its properties are those that a fault has of its request.
+    return fault(BackendFailed(TOO_LARGE), reply) if stored.is_cut else reply
 
 
 def storable(reply: Message | None, request: Message) -> Message | None:

@@ -27,10 +27,12 @@ class S3Queue:
         self.clock: Clock = store.clock
         self._store = store
         self._keys = keys
-        registers = Registers(store, keys)
+        registers = Registers(store, keys, options.reply_limit)
         self._client = BucketClient(store, keys, registers)
         self._intake = S3Intake(store, keys, registers, options)
-        self.quarantine = BucketQuarantine(store, keys, self.clock, self.send, self.collect)
+        self.quarantine = BucketQuarantine(
+            store, keys, self.clock, self.send, self.collect, 2 * options.limit
+        )
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> S3Queue:

@@ -17,6 +17,8 @@ from gateway.queues.server_clock import ServerClock
 
 META = "x-amz-meta-"
 OCTETS = "application/octet-stream"
+SMALL = 64 << 10
+"""Bytes of an object that is no message, at most: a claim, a note, what a queue says of itself."""
 
 # Botocore's parser takes 90 ms for a full page of names, this 3 ms.
 _ITEM = re.compile(rb"<Contents>(.*?)</Contents>", re.S)
@@ -142,8 +144,10 @@ class S3Store:
             raise Occupied(key)
         raise _error(self.bucket, answer, "PUT", key)
 
-    async def get(self, key: str, limit: int | None = None) -> Stored | None:
+    async def get(self, key: str, limit: int = SMALL) -> Stored | None:
         """Read an object; None where there is none. Of one over ``limit`` bytes, not the body.
+
+        Who reads messages says how large they may be.
 
         Raises Forbidden, QueueUnavailable.
         """

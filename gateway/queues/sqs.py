@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,11 @@ from gateway.queues.sqs_quarantine import SqsQuarantine
 from gateway.queues.sqs_replies import REMEMBERED, BucketReplies, Replies, ReplyBox
 from gateway.queues.sqs_status import sqs_status
 
+log = logging.getLogger(__name__)
+
 MODE = "replies"
+MOST_TOLD = 1000
+"""Senders that are remembered for being told of in the log."""
 LANES = 64
 """Message groups of a client in a FIFO queue: of each, SQS hands out no more until it is settled.
 
@@ -84,7 +89,9 @@ class SqsQueue:
         )
         self.quarantine: Quarantine = letters
         if bucket is not None:
-            aside = BucketQuarantine(bucket.store, bucket.keys, self.clock, self.send, self.collect)
+            aside = BucketQuarantine(
+                bucket.store, bucket.keys, self.clock, self.send, self.collect, 2 * options.limit
+            )
             self.quarantine = JoinedQuarantine(aside, letters, requests.letters.url)
         store, keys = (bucket.store, bucket.keys) if bucket else (None, None)
         self._count = partial(sqs_status, client, url, store, keys)
@@ -111,7 +118,7 @@ class SqsQueue:
                 failing.push_async_callback(store.aclose)
                 keys = Keys(address.replies)
                 await check_format(store, keys, MODE)
-                bucket = _Bucket(store, keys, Registers(store, keys))
+                bucket = _Bucket(store, keys, Registers(store, keys, options.reply_limit))
             failing.pop_all()
         return cls(client, url, bucket, options)
 
@@ -161,14 +168,17 @@ class _Requests:
         self._registers = bucket.registers if bucket else None
         self._senders = options.senders
         self._allowed = AllowedQueues(url, options.reply_queues)
+        self._told: set[str] = set()
         self.letters = DeadLetters(client, url)
         self.aside = aside_in_bucket(bucket.store, bucket.keys) if bucket else self.letters.keep
 
     async def entry(self, counter: Counter, received: Received) -> Entry:
         identity = identify(received, self._senders)
-        if self._registers is not None:
-            return SqsEntry(counter, received, identity, self._registers)
         queue = named_queue(received.attributes)
+        if self._registers is not None:
+            if queue is not None:
+                self._tell_of_replies(identity.tag.client)
+            return SqsEntry(counter, received, identity, self._registers)
         if queue is not None and queue.url not in self._allowed:
             refusal = (
                 f"it names the reply queue {queue.url[:200]}, which reply_queues does not have"
@@ -176,6 +186,17 @@ class _Requests:
             identity, queue = replace(identity, refusal=identity.refusal or refusal), None
         answering = Answering(self._client, queue, received, identity.tag)
         return SqsEntry(counter, received, identity, answering)
+
+    def _tell_of_replies(self, client: str) -> None:
+        """Tell once of a client that looks for its replies where none comes: it only times out."""
+        if client not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(client)
+            log.warning(
+                "requests of %s name a queue for their replies, and with replies= all replies go "
+                "to the bucket: it waits in vain, unless it reads them there. Programs that read "
+                "replies from queues need an address without replies= (said once for each client)",
+                client,
+            )
 
 
 class _Sender:

@@ -189,12 +189,15 @@ class DeadLetters:
 
     async def keep(
         self, received: Received, name: Name, message: Message | Unreadable | None, reason: str
-    ) -> None:
-        """Send a copy there; where there is no such queue, the log alone keeps the reason."""
+    ) -> bool:
+        """Send a copy there; where there is no such queue, the log alone keeps the reason.
+
+        A pointer stays one, in the copy too.
+        """
         url = await self.url()
         if not url:
             log.error("%s is dropped, for the queue has no dead-letter queue: %s", name[1], reason)
-            return
+            return False
         attributes = dict(received.attributes)
         attributes.pop(OWN, None)  # what it says is in the reason, or was not true
         outgoing = Outgoing(body=received.body, attributes=attributes)
@@ -204,6 +207,7 @@ class DeadLetters:
             # A group of its own: while one is looked at, SQS hands out no other of its group.
             outgoing = replace(outgoing, group=received.id, deduplication=received.id)
         await send_to(self._client, url, outgoing)
+        return False
 
     async def url(self) -> str:
         """Return the URL of the dead-letter queue; empty where there is none.

@@ -32,8 +32,9 @@ ANYBODY = "*"
 """The client of a principal that speaks for others: a listener, which has asked who they are."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
-Aside = Callable[[Received, Name, Message | Unreadable | None, str], Awaitable[None]]
-"""Keeps a copy of a request, with a reason. Raises QueueUnavailable."""
+Aside = Callable[[Received, Name, Message | Unreadable | None, str], Awaitable[bool]]
+"""Keeps a copy of a request, with a reason; tells whether its body is in the copy, and not only a
+pointer to it. Raises QueueUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class SqsEntry:
         self.was_used = identity.is_own and (made is None or abs(received.sent - made) > FRESH)
         self._counter = counter
         self._identity = identity
-        self._payload = ""
+        self._payload = ""  # the key of its body, once that was read: of this client's own
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
         if self._identity.refusal:
@@ -155,9 +156,10 @@ class SqsEntry:
             return received.body, sent
         if payloads is None:
             raise BadPointer("it points to S3, and this queue has no bucket (?replies=)")
-        client = self._identity.tag.client if self._identity.is_own else ""
-        self._payload = payloads.followed(received.body, received.attributes, client)
-        payload = await payloads.read(self._payload)
+        client = self._identity.tag.client
+        key = payloads.followed(received.body, received.attributes, client)
+        payload = await payloads.read(key)
+        self._payload = key
         if sent is None or payload.written is None:
             return payload.text, None
         return payload.text, max(sent, payload.written)
@@ -178,10 +180,11 @@ class SqsEntry:
             log.warning("%s is answered, and not removed yet: %s", self.name[1], error)
             return
         if self._payload and counter.payloads is not None:
-            await counter.payloads.remove(self._payload)
+            await counter.payloads.remove(self.name[1], self._payload)
 
     async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
-        await self._counter.aside(self.received, self.name, message, reason)
+        if not await self._counter.aside(self.received, self.name, message, reason):
+            self._payload = ""  # the copy points to it
         await self.remove()
 
 
@@ -193,7 +196,7 @@ def aside_in_bucket(store: S3Store, keys: Keys) -> Aside:
 
     async def keep(
         received: Received, name: Name, message: Message | Unreadable | None, reason: str
-    ) -> None:
+    ) -> bool:
         sender, id = name
         body, metadata, content_type = _as_object(received, message)
         await store.put(
@@ -202,6 +205,7 @@ def aside_in_bucket(store: S3Store, keys: Keys) -> Aside:
             metadata={**metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]},
             content_type=content_type,
         )
+        return RAW not in metadata
 
     return keep
 

@@ -77,7 +77,9 @@ class SqsQuarantine:
 
     def _hold(self, received: Received) -> Quarantined | None:
         """Keep what was received; return its entry, unless another copy of it is here."""
-        tag, reason, is_known = _told(received, self._senders)
+        # Beside a bucket no gateway puts anything here: then a reason is a sender's own words.
+        has_reason = self._payloads is None and REASON in received.attributes
+        tag, reason, is_known = _told(received, self._senders, has_reason=has_reason)
         until = time.monotonic() + HOLD
         name = (tag.client, tag.id)
         is_new = name not in self._held
@@ -92,7 +94,7 @@ class SqsQuarantine:
         body, attributes = held.received.body, held.received.attributes
         try:
             if is_pointer(attributes) and self._payloads is not None:
-                key = self._payloads.followed(body, attributes, "")
+                key = self._payloads.followed(body, attributes, held.tag.client)
                 body = (await self._payloads.read(key)).text
         except (BadPointer, PayloadGone) as error:
             raise Refused(f"Its body cannot be had: {error}.") from error
@@ -152,10 +154,12 @@ class SqsQuarantine:
         return held
 
 
-def _told(received: Received, senders: Mapping[str, str]) -> tuple[Tag, str, bool]:
+def _told(
+    received: Received, senders: Mapping[str, str], *, has_reason: bool
+) -> tuple[Tag, str, bool]:
     """Return whose message it is, why it is here, and whether it is a request. Never raises."""
     try:
-        said = json.loads(value(received.attributes, REASON))
+        said = json.loads(value(received.attributes, REASON) if has_reason else "")
         return Tag(str(said["id"]), str(said["client"])), str(said["reason"]), True
     except (ValueError, KeyError, TypeError, RecursionError):
         identity = identify(received, senders)

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from gateway.errors import IdTaken, QueueUnavailable, Refused
+from gateway.errors import BackendFailed, IdTaken, QueueUnavailable, Refused
 from gateway.message import REPLY_RETENTION, Message, Unreadable, digest, id_time, new_id
 from gateway.queue import Collected, State
 from gateway.queues.bucket import Name
+from gateway.queues.offload import is_pointer
 from gateway.queues.registers import Register, Registers, RegisterState
 from gateway.queues.s3_store import Forbidden
 from gateway.queues.sqs_answering import OWN_REPLIES
@@ -22,6 +23,7 @@ from gateway.queues.sqs_attributes import CORRELATION, Tag, from_sqs, value
 from gateway.queues.sqs_client import LONGEST_POLL, QueueMissing, Received, SqsClient
 from gateway.queues.sqs_entry import FRESH
 from gateway.queues.sqs_pump import SqsPump
+from gateway.soap import fault
 
 V = TypeVar("V")
 
@@ -36,6 +38,13 @@ AT_ONCE = 100
 LEASE = 30.0
 CORRELATION_TAKEN = (
     "Another request of this client waits for its reply under the same correlation id: use another."
+)
+
+ELSEWHERE = (
+    "The reply is kept in S3, and came as a pointer (ExtendedPayloadSize), which is not followed "
+    "without a bucket in the address of the queue: have the service send its replies whole, "
+    "without the extended client; or have a gateway serve it on a queue with ?replies=, which "
+    "keeps them in its bucket."
 )
 
 
@@ -116,6 +125,23 @@ def _forget(waiting: dict[str, Name], keys: Iterable[str]) -> None:
         waiting.pop(key, None)
 
 
+def _reply(received: Received, name: Name) -> Message:
+    """Return the reply in a message; a fault where it is not in there, or cannot be read.
+
+    The request was carried out, and no other reply comes: who waits is told.
+    """
+    sender, id = name
+    found = from_sqs(received.body, received.attributes, Tag(received.id, sender))
+    if isinstance(found, Unreadable):
+        log.warning("the reply to %s cannot be read: %s", id, found.reason)
+        stub = Message(body=b"", content_type="text/xml", id=id)
+        return fault(BackendFailed(f"The reply cannot be read: {found.reason}."), stub)
+    if is_pointer(received.attributes):
+        log.warning("the reply to %s is a pointer to S3, and this queue has no bucket", id)
+        return fault(BackendFailed(ELSEWHERE), replace(found, id=id))
+    return replace(found, violation=None)
+
+
 class ReplyBox:
     """Replies in an SQS queue of this process: made at the first call, removed at the end.
 
@@ -186,12 +212,7 @@ class ReplyBox:
         if name is None or name in self._kept:
             log.warning("a reply to %r is dropped: nobody waits for it", correlation[:80])
             return
-        sender, id = name
-        reply = from_sqs(received.body, received.attributes, Tag(received.id, sender))
-        if isinstance(reply, Unreadable):
-            log.warning("the reply to %s cannot be read: %s", id, reply.reason)
-            return
-        _remember(self._kept, name, replace(reply, violation=None), KEPT)
+        _remember(self._kept, name, _reply(received, name), KEPT)
         _forget(self._waiting, (correlation, *self._sent.get(name, ())))
 
     async def _open(self) -> tuple[str, SqsPump]:

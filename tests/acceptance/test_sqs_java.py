@@ -25,6 +25,8 @@ JAVA = ROOT / "contrib" / "clients" / "java"
 JARS = JAVA / "build" / "lib"
 ENVELOPE = '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
 LONG = 60.0
+ANYONE = "127.0.0.1"
+"""The principal of all who send to ElasticMQ."""
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +89,17 @@ async def test_a_java_client_gets_the_reply_of_a_gateway_in_its_reply_queue(clou
     assert output.splitlines() == ["correlated", kind, "text/xml", "true", "<Reply>\u00e4</Reply>"]
 
 
-async def test_what_the_extended_client_of_java_put_into_the_bucket_is_read(cloud, java):
+async def test_what_the_extended_client_of_java_put_into_the_bucket_is_read(cloud, java, caplog):
     queue, replies = name(servers.fresh_queue(cloud)), name(servers.fresh_queue(cloud))
     bucket = servers.fresh_bucket(cloud)
     gateway = await SqsQueue.open(
-        parse_sqs(f"sqs://{queue}?replies=s3://{bucket}/orders"), QueueOptions()
+        parse_sqs(f"sqs://{queue}?replies=s3://{bucket}/orders"),
+        QueueOptions(senders={ANYONE: "shop"}),
     )
-    java("call", queue, replies, "byte", ENVELOPE, bucket, "orders/payloads/")
+    java("call", queue, replies, "byte", ENVELOPE, bucket, "orders/payloads/shop/")
     (delivery,) = await gateway.receive(1, LONG)
     assert delivery.message.body == ENVELOPE.encode()
+    assert "requests of shop name a queue for their replies" in caplog.text
     await delivery.answer(None)
     await gateway.aclose()
     with contextlib.closing(servers.client(cloud, "s3")) as s3:

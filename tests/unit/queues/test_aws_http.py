@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 
-from gateway.errors import QueueAway
+from gateway.errors import QueueAway, QueueUnavailable
 from gateway.queues.aws import Account
 from gateway.queues.aws_address import AwsAccess
 from gateway.queues.aws_http import Request, SignedHttp
@@ -74,3 +74,56 @@ async def test_a_store_is_trusted_by_the_authority_that_is_named_and_by_no_other
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
         async with _http() as http:
             assert (await http.send(request)).body == b"ok"
+
+
+@asynccontextmanager
+async def _endless(head: bytes) -> AsyncIterator[tuple[str, list[int]]]:
+    """A store whose answer has no end; and how many bytes of it each connection took."""
+    taken: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(0)
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head)
+            while True:
+                writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+                await writer.drain()
+                taken[-1] += 0x10000
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", taken
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "head", [CHUNKED, b"HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n"]
+)
+async def test_an_object_is_read_no_further_than_its_limit(head: bytes):
+    async with _endless(head) as (url, taken), _http() as http:
+        answer = await http.send(Request("GET", url, limit=1 << 20))
+        assert answer.is_cut
+        assert answer.body == b""
+        # What the sockets hold was sent, too.
+        assert taken[0] < 32 << 20
+
+
+async def test_an_error_is_read_no_further_than_an_error_is_long():
+    head = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with _endless(head) as (url, _), _http() as http:
+        answer = await http.send(Request("GET", url))
+        assert (answer.status, answer.code) == (500, "")
+
+
+async def test_an_answer_that_is_no_object_has_an_end_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.queues.aws_http.LONGEST_ANSWER", 1 << 20)
+    async with _endless(CHUNKED) as (url, _), _http() as http:
+        with pytest.raises(QueueUnavailable, match="more than 1 MiB, as no S3 or SQS does"):
+            await http.send(Request("POST", url))

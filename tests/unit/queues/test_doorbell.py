@@ -182,6 +182,7 @@ def test_every_message_of_a_doorbell_is_understood(body, expected):
         '{"Records":[1]}',
         '{"Records":{"s3":0}}',
         '{"Records":[{"s3":{"object":{"key":null}}}]}',
+        json.dumps({"Records": [{"s3": {"object": {"key": "orders/requests/a"}}}] * 101}),
     ],
 )
 def test_other_messages_are_told_apart(body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -12,12 +13,13 @@ import clouds
 import pytest
 import servers
 
-from gateway.errors import ConfigurationError, Refused
+from gateway.errors import ConfigurationError, ContractError, Refused
 from gateway.message import Message, new_id
 from gateway.queues.aws_address import parse_bucket, parse_sqs
 from gateway.queues.bucket import Keys
 from gateway.queues.memory import MemoryQueue
 from gateway.queues.options import Bounds, QueueOptions
+from gateway.queues.published import published
 from gateway.queues.s3 import S3Queue
 from gateway.queues.s3_store import S3Store
 from gateway.queues.sqlite import SqliteQueue
@@ -217,6 +219,26 @@ async def test_what_is_no_request_is_shown_and_only_dropped(bucket, store, place
         await bucket.quarantine.send_again(entry, b"<a/>")
     await bucket.quarantine.drop(entry)
     assert await ids(bucket) == []
+
+
+async def test_an_entry_over_the_limit_is_not_read_and_its_place_is_told(bucket, store, place):
+    await store.put(f"{place.prefix}/requests/photo.jpg", b"x" * ((8 << 20) + 1))
+    (delivery,) = await bucket.receive(1, SOON)
+    await delivery.quarantine("unreadable: its key", None)
+    (entry,) = [one async for one in bucket.quarantine.entries()]
+    with pytest.raises(Refused, match=r"8388609 bytes.*limits.request.*orders/quarantine/photo"):
+        await bucket.quarantine.read(entry)
+    await bucket.quarantine.drop(entry)
+    assert await ids(bucket) == []
+
+
+async def test_a_published_document_over_its_limit_is_not_read(place, store, monkeypatch):
+    await store.put(f"{place.prefix}/contracts/orders/service.wsdl", b"0123456789")
+    read = published(f"s3://{place.bucket}/{place.prefix}", "orders")
+    assert await asyncio.to_thread(read, "service.wsdl") == b"0123456789"
+    monkeypatch.setattr("gateway.queues.published.LARGEST", 9)
+    with pytest.raises(ContractError, match="more than 9 bytes"):
+        await asyncio.to_thread(read, "service.wsdl")
 
 
 async def test_a_note_is_no_entry(bucket, store, place):

@@ -303,40 +303,119 @@ async def test_large_and_empty_bodies_go_through_the_bucket_and_leave_nothing_th
 
 async def test_a_request_has_arrived_once_its_body_is_there_and_not_when_its_pointer_is(on, opened):
     place = on("ministack")
-    queue = await opened(place)
-    pointer = {"s3BucketName": place.bucket, "s3Key": "orders/payloads/7f3c9a52"}
-    place.sqs.send_message(
-        QueueUrl=place.url,
-        MessageBody=json.dumps(["software.amazon.payloadoffloading.PayloadS3Pointer", pointer]),
-        MessageAttributes={"SQSLargePayloadSize": {"DataType": "Number", "StringValue": "85"}},
-    )
+    queue = await opened(place, senders={await principal_of(place): "alice"})
+    point(place, key := "orders/payloads/alice/7f3c9a52")
     sent = time.time()
     await asyncio.sleep(1.1)  # HTTP tells whole seconds
-    place.s3.put_object(Bucket=place.bucket, Key="orders/payloads/7f3c9a52", Body=ENVELOPE)
+    place.s3.put_object(Bucket=place.bucket, Key=key, Body=ENVELOPE)
     assert (await take(queue)).message.arrived > sent
 
 
 async def test_a_message_of_java_with_a_pointer_is_read_and_a_foreign_pointer_put_aside(on, opened):
     place = on("ministack")
-    queue = await opened(place)
-    place.s3.put_object(Bucket=place.bucket, Key="orders/payloads/7f3c9a52", Body=ENVELOPE)
+    queue = await opened(place, senders={await principal_of(place): "alice"})
+    key = "orders/payloads/alice/7f3c9a52"
+    place.s3.put_object(Bucket=place.bucket, Key=key, Body=ENVELOPE)
     for bucket in (place.bucket, "elsewhere"):
-        pointer = {"s3BucketName": bucket, "s3Key": "orders/payloads/7f3c9a52"}
-        kind = "software.amazon.payloadoffloading.PayloadS3Pointer"
-        place.sqs.send_message(
-            QueueUrl=place.url,
-            MessageBody=json.dumps([kind, pointer]),
-            MessageAttributes={"SQSLargePayloadSize": {"DataType": "Number", "StringValue": "85"}},
-        )
+        point(place, key, bucket=bucket)
     found = [await take(queue) for _ in range(2)]
     (good,) = [one for one in found if isinstance(one.message, Message)]
     (bad,) = [one for one in found if isinstance(one.message, Unreadable)]
     assert good.message.body == ENVELOPE
-    assert "'elsewhere'" in bad.message.reason
+    assert "another bucket" in bad.message.reason
+    assert "elsewhere" not in bad.message.reason
     await bad.quarantine(f"unreadable: {bad.message.reason}", None)
-    (key,) = place.objects("quarantine")
-    kept = place.s3.get_object(Bucket=place.bucket, Key=key)["Body"].read()
+    (aside,) = place.objects("quarantine")
+    kept = place.s3.get_object(Bucket=place.bucket, Key=aside)["Body"].read()
     assert "elsewhere" in json.loads(kept)["body"]
+
+
+@pytest.mark.parametrize("is_tagged", [False, True])
+async def test_a_pointer_to_the_payload_of_another_client_is_refused_and_removes_nothing(
+    on, opened, is_tagged
+):
+    place = on("ministack")
+    key = f"orders/payloads/alice/{new_id()}"
+    place.s3.put_object(Bucket=place.bucket, Key=key, Body=b"<alices/>")
+    bob = await opened(place, senders={await principal_of(place): "bob"})
+    own = json.dumps({"id": new_id(), "client": "bob"})
+    point(place, key, {"gateway": own} if is_tagged else {})
+    delivery = await take(bob)
+    assert isinstance(delivery.message, Unreadable)
+    assert delivery.message.sender == "bob"
+    assert key not in delivery.message.reason
+    await delivery.quarantine(f"unreadable: {delivery.message.reason}", None)
+    (aside,) = place.objects("quarantine")
+    assert b"alices" not in place.s3.get_object(Bucket=place.bucket, Key=aside)["Body"].read()
+    assert place.objects("payloads") == [key]
+    assert place.left() == 0
+
+
+async def test_the_pointer_of_a_refused_sender_removes_nothing(on, opened):
+    place = on("ministack")
+    key = f"orders/payloads/alice/{new_id()}"
+    place.s3.put_object(Bucket=place.bucket, Key=key, Body=ENVELOPE)
+    queue = await opened(place, senders={"AIDAOTHER": "alice"})
+    point(place, key, {"gateway": json.dumps({"id": new_id(), "client": "alice"})})
+    delivery = await take(queue)
+    assert "not among the senders" in delivery.message.reason
+    await delivery.quarantine(f"unreadable: {delivery.message.reason}", None)
+    assert place.objects("payloads") == [key]
+    assert place.left() == 0
+
+
+async def test_a_body_over_the_limit_is_refused_whatever_its_pointer_says_and_stays(on, opened):
+    place = on("ministack")
+    queue = await opened(place, senders={await principal_of(place): "alice"}, limit=1 << 20)
+    key = f"orders/payloads/alice/{new_id()}"
+    place.s3.put_object(Bucket=place.bucket, Key=key, Body=b"x" * (8 << 20))
+    point(place, key, size="10")
+    delivery = await take(queue)
+    assert delivery.message.reason == "it is larger than what is accepted"
+    await delivery.quarantine(f"unreadable: {delivery.message.reason}", None)
+    assert place.left() == 0
+    assert place.objects("payloads") == [key], "what is aside points to it"
+
+
+async def test_a_large_request_that_is_put_aside_takes_its_body_along(on, opened):
+    place = on("ministack")
+    queue = await opened(place, limit=4 << 20)
+    await queue.send(request(b"x" * 300_000))
+    await (await take(queue)).quarantine("Client: no", reply(is_fault=True))
+    (aside,) = place.objects("quarantine")
+    kept = place.s3.get_object(Bucket=place.bucket, Key=aside)["Body"].read()
+    assert kept == b"x" * 300_000
+    assert place.objects("payloads") == []
+
+
+async def test_a_dead_letter_is_read_no_further_than_its_sender_may_point(on, opened):
+    place = on("ministack")
+    letters = servers_queue(place)
+    policy = json.dumps({"deadLetterTargetArn": arn(place, letters), "maxReceiveCount": "5"})
+    place.sqs.set_queue_attributes(QueueUrl=place.url, Attributes={"RedrivePolicy": policy})
+    key = f"orders/payloads/alice/{new_id()}"
+    place.s3.put_object(Bucket=place.bucket, Key=key, Body=b"<alices/>")
+    queue = await opened(place, senders={await principal_of(place): "bob"})
+    said = {"id": new_id(), "client": "alice", "reason": "Server: trust me"}
+    point(place, key, {"gateway-reason": json.dumps(said)}, url=letters)
+    (entry,) = [one async for one in queue.quarantine.entries()]
+    assert entry.sender == "bob"
+    assert entry.reason != said["reason"]
+    with pytest.raises(Refused, match="out of the folder"):
+        await queue.quarantine.read(entry)
+
+
+async def test_a_reply_over_the_limit_is_a_fault_that_says_so(on, opened, caplog):
+    place = on("ministack")
+    gateway, client = await opened(place), await opened(place, reply_limit=100_000)
+    await client.send(sent := request())
+    await (await take(gateway)).answer(reply(b"x" * 100_001))
+    found = await client.collect("alice", sent.id, SOON)
+    assert found.state is State.REPLY
+    assert found.reply.is_fault
+    assert b"limits.reply" in found.reply.body
+    assert f"{sent.id} has a reply over 100000 bytes" in caplog.text
+    assert (await gateway.collect("alice", sent.id, 0)).reply.body == b"x" * 100_001
 
 
 async def test_a_bare_envelope_of_a_stranger_is_a_request_with_the_id_of_its_message(on, opened):
@@ -682,6 +761,37 @@ async def test_a_reply_that_sqs_cannot_carry_becomes_a_fault(on, opened):
     assert b"larger than the queue" in found.reply.body
 
 
+async def test_a_reply_queue_that_gets_nothing_is_told_of_once_for_each_client(on, opened, caplog):
+    place = on("ministack")
+    queue = await opened(place)
+    for client in ("alice", "bob", "alice"):
+        own = json.dumps({"id": new_id(), "client": client})
+        place.put(ENVELOPE.decode(), {"gateway": own, **jms_reply(place.url)})
+    place.put(ENVELOPE.decode(), {"gateway": json.dumps({"id": new_id(), "client": "carol"})})
+    await take_many(queue, 4)
+    told = [one for one in caplog.messages if "need an address without replies=" in one]
+    assert sorted(one.split()[2] for one in told) == ["alice", "bob"]
+
+
+async def test_a_reply_that_cannot_be_read_is_a_fault_for_who_waits(on, opened):
+    place = on("ministack", fifo=True, bucket=False)
+    client = await opened(place)
+    await client.send(sent := request())
+    ((_, attributes),) = drained(place, place.url, 1)
+    string = {"DataType": "String"}
+    place.sqs.send_message(
+        QueueUrl=attributes["JMS_SQSReplyToQueueURL"],
+        MessageBody="no base64!",
+        MessageAttributes={
+            "JMS_SQSMessageType": {**string, "StringValue": "byte"},
+            "JMS_SQSCorrelationID": {**string, "StringValue": sent.id},
+        },
+    )
+    found = await client.collect("alice", sent.id, SOON)
+    assert found.reply.is_fault
+    assert b"The reply cannot be read: its body is not base64" in found.reply.body
+
+
 # The other direction: a SOAP/JMS server of another make on SQS.
 
 
@@ -715,6 +825,38 @@ async def test_a_queue_that_is_not_there_is_named(on):
     address = replace(place.address, queue=f"missing-{uuid.uuid4().hex}")
     with pytest.raises(ConfigurationError, match=f"no SQS queue {address.queue}"):
         await SqsQueue.open(address, QueueOptions())
+
+
+def point(
+    place: Place,
+    key: str,
+    attributes: dict[str, str] | None = None,
+    *,
+    bucket: str = "",
+    url: str = "",
+    size: str = "85",
+) -> None:
+    """Send a pointer as Amazon's extended client for Java does."""
+    pointer = {"s3BucketName": bucket or place.bucket, "s3Key": key}
+    given = {name: ("String", value) for name, value in (attributes or {}).items()}
+    given["SQSLargePayloadSize"] = ("Number", size)
+    place.sqs.send_message(
+        QueueUrl=url or place.url,
+        MessageBody=json.dumps(["software.amazon.payloadoffloading.PayloadS3Pointer", pointer]),
+        MessageAttributes={
+            name: {"DataType": type, "StringValue": value} for name, (type, value) in given.items()
+        },
+    )
+
+
+async def principal_of(place: Place) -> str:
+    """Return by which name the queue knows who sends to it here."""
+    trial = servers_queue(place)
+    place.sqs.send_message(QueueUrl=trial, MessageBody="x")
+    answer = place.sqs.receive_message(
+        QueueUrl=trial, AttributeNames=["SenderId"], WaitTimeSeconds=5
+    )
+    return str(answer["Messages"][0]["Attributes"]["SenderId"])
 
 
 def servers_queue(place: Place) -> str:
