@@ -43,6 +43,7 @@ class Check(StrEnum):
     HOST = "host"
     ORIGIN = "origin"
     CREDENTIALS = "credentials"
+    HTTP = "http"
     BODY = "body"
 
 

@@ -78,6 +78,22 @@ async def test_whoever_does_not_say_who_it_is_is_not_let_in(guarded: Front):
     assert guarded.taken == []
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/metrics", "/favicon.ico", "/a/b/c", "/no/replies/X"])
+async def test_a_path_that_is_none_is_not_there_whoever_asks(guarded: Front, path: str):
+    said = bearer(guarded.secrets["shop"])
+    for method in ("GET", "POST"):
+        assert (await guarded.ask(method, path, b"")).status in (404, 405)
+        assert (await guarded.ask(method, path, b"", Authorization=said)).status in (404, 405)
+        assert (await guarded.ask(method, path, b"", Authorization="Bearer x")).status in (404, 405)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/warehouse", "/warehouse/", "/warehouse?wsdl", "/warehouse/replies/X"]
+)
+async def test_a_path_that_is_there_asks_who_it_is(guarded: Front, path: str):
+    assert (await guarded.get(path)).status == 401
+
+
 async def test_the_refusal_is_of_the_version_of_the_caller(guarded: Front):
     answer = await guarded.post(Content_Type="application/soap+xml")
     assert answer.headers["content-type"].startswith("application/soap+xml")
@@ -309,7 +325,7 @@ async def test_a_page_of_the_listener_itself_may_post(front: Front):
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""],
 )
 async def test_what_a_form_can_send_is_no_call(front: Front, content_type: str):
-    assert (await front.post(Content_Type=content_type)).status >= 400
+    assert (await front.post(Content_Type=content_type)).status == 415
     assert front.taken == []
 
 
@@ -497,6 +513,16 @@ CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GET_ORDER), GET_ORDER)
         pytest.param(HEAD + b"Content-Length: -1\r\n", id="negative"),
         pytest.param(HEAD + b"Content-Length : %d\r\n" % len(GET_ORDER), id="blank before colon"),
         pytest.param(HEAD + b"Transfer-Encoding: xchunked\r\n", id="unknown coding"),
+        pytest.param(HEAD + b"Transfer-Encoding: xyz, chunked\r\n", id="unknown coding first"),
+        pytest.param(HEAD + b"Transfer-Encoding: gzip, chunked\r\n", id="gzip"),
+        pytest.param(HEAD + b"Transfer-Encoding: br, chunked\r\n", id="br"),
+        pytest.param(HEAD + b"Transfer-Encoding: identity, chunked\r\n", id="identity first"),
+        pytest.param(HEAD + b"Transfer-Encoding: identity\r\n", id="identity"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked;a=b\r\n", id="a parameter"),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: xyz\r\nTransfer-Encoding: chunked\r\n",
+            id="unknown coding on a line of its own",
+        ),
         pytest.param(HEAD + b"Transfer-Encoding: chunked, identity\r\n", id="chunks not last"),
         pytest.param(HEAD + b"Transfer-Encoding: chunked, chunked\r\n", id="chunks twice"),
         pytest.param(
@@ -511,12 +537,26 @@ CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GET_ORDER), GET_ORDER)
         pytest.param(HEAD + b"Transfer-Encoding:\x0bchunked\r\n" + LENGTH, id="vertical tab"),
         pytest.param(HEAD + b"Host: other\r\n" + LENGTH, id="two hosts"),
         pytest.param(HEAD.replace(b"HTTP/1.1", b"HTTP/1.1x") + LENGTH, id="no version"),
+        pytest.param(HEAD.replace(b"HTTP/1.1", b"HTTP/2.0") + LENGTH, id="HTTP 2"),
+        pytest.param(HEAD.replace(b"HTTP/1.1", b"HTTP/0.9") + LENGTH, id="HTTP 0.9 with headers"),
         pytest.param(HEAD.replace(b" HTTP/1.1", b"") + LENGTH, id="HTTP 0.9"),
         pytest.param(HEAD.replace(b"POST ", b"POST\t") + LENGTH, id="a tab"),
         pytest.param(
             HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n" + LENGTH,
             id="chunks in HTTP 1.0",
         ),
+        pytest.param(
+            HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n",
+            id="chunks in HTTP 1.0 alone",
+        ),
+        pytest.param(
+            HEAD.replace(b" /", b" http://evil.example/") + LENGTH, id="another host in the target"
+        ),
+        pytest.param(
+            HEAD.replace(b" /", b" http://localhost:1/") + LENGTH, id="another port in the target"
+        ),
+        pytest.param(HEAD.replace(b" /", b" http://a@localhost/") + LENGTH, id="a user"),
+        pytest.param(HEAD.replace(b" /", b" ftp://localhost/") + LENGTH, id="another scheme"),
     ],
 )
 @pytest.mark.parametrize("body", [GET_ORDER, CHUNKED], ids=["plain", "chunked"])
@@ -527,6 +567,46 @@ async def test_a_request_with_two_readings_is_refused_and_nothing_behind_it_is_r
     assert data.count(b"HTTP/1.") <= 1, data
     assert b"200 OK" not in data
     assert front.taken == []
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (HEAD + b"Transfer-Encoding: gzip, chunked\r\n", 501),
+        (HEAD.replace(b"HTTP/1.1", b"HTTP/2.0") + LENGTH, 505),
+        (HEAD.replace(b" /", b" http://evil.example/") + LENGTH, 400),
+        (
+            HEAD.replace(b" /", b" http://evil.example/").replace(b"localhost", b"evil.example")
+            + LENGTH,
+            421,
+        ),
+    ],
+)
+async def test_what_is_refused_of_http_is_told_by_its_status(
+    front: Front, head: bytes, status: int
+):
+    body = CHUNKED if b"chunked" in head else GET_ORDER
+    data = await front.exchange(head + b"Connection: close\r\n\r\n" + body, patience=1.0)
+    assert answer_of(data).status == status
+    assert b"evil" not in data
+    assert front.taken == []
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked "])
+async def test_chunks_are_taken(front: Front, coding: str):
+    head = HEAD + f"Transfer-Encoding: {coding}\r\nConnection: close\r\n\r\n".encode()
+    assert answer_of(await front.exchange(head + CHUNKED)).status == 200
+
+
+async def test_a_target_with_the_listeners_own_address_is_taken_as_proxies_write_it(front: Front):
+    """RFC 9112, section 3.2.2."""
+    here = f"localhost:{front.port}"
+    line = f"POST http://LOCALHOST:{front.port}/warehouse HTTP/1.1\r\nHost: {here}\r\n".encode()
+    rest = b"Content-Type: text/xml\r\n" + LENGTH + b"Connection: close\r\n\r\n" + GET_ORDER
+    assert answer_of(await front.exchange(line + rest)).status == 200
+    wsdl = f"GET http://{here}/warehouse?wsdl HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n"
+    answer = answer_of(await front.exchange(wsdl.encode()))
+    assert f'location="http://{here}/warehouse"'.encode() in answer.body
 
 
 @pytest.mark.parametrize(
