@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import select
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from gateway.backends.tls import Tls
 from gateway.errors import BackendFailed, Unanswered, Unreached
 from gateway.message import Message
 from gateway.soap import SoapVersion
+from gateway.sockets import has_unread
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class _Connections(aiohttp.TCPConnector):
     async def _get(self, key: Any, traces: Any) -> Any:  # where the library takes a kept one
         while (kept := await super()._get(key, traces)) is not None:
             has_stray = _has_stray(kept.protocol)
-            if self._keeps and not has_stray and not _is_readable(kept.transport):
+            if self._keeps and not has_stray and not has_unread(kept.transport):
                 return kept
             if has_stray and self._keeps:
                 # Its next one could come a moment after this look, when no one can tell any more.
@@ -178,13 +178,6 @@ def _has_stray(protocol: Any) -> bool:
         return protocol.should_close or protocol._parser.feed_eof() is not None
     except aiohttp.http.HttpProcessingError:
         return True
-
-
-def _is_readable(transport: Any) -> bool:
-    """Tell whether something has come that was not read yet: bytes, or the end."""
-    waiting = select.poll()
-    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(waiting.poll(0))
 
 
 def _reason(error: Exception) -> str:

@@ -28,6 +28,7 @@ from gateway.errors import QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
 from gateway.listener_connections import BROKEN
 from gateway.listener_door import is_own
+from gateway.listener_room import neighbourhood
 from gateway.message import Message
 from gateway.queue import Collected
 
@@ -480,18 +481,137 @@ async def test_an_answer_that_is_not_read_in_time_is_given_up(tmp_path: Path, ca
 
 
 async def test_connections_over_the_limit_are_ended_and_others_go_on(tmp_path: Path, caplog):
-    async with fronted(tmp_path, connections=3) as front:
-        await asyncio.sleep(0.1)
-        kept = [await asyncio.open_connection("127.0.0.1", front.port) for _ in range(3)]
-        await asyncio.sleep(0.1)
-        with pytest.raises((ConnectionError, IndexError)):
-            await front.post()
-        kept.pop()[1].close()
-        await asyncio.sleep(0.1)
+    """Where a request is under way by each of those that there are, they are all left alone."""
+    async with fronted(tmp_path, answering=False, connections=3) as front:
+        under_way = [asyncio.create_task(front.post()) for _ in range(3)]
+        while len(front.taken) < 3:
+            await asyncio.sleep(0.01)
+        for _ in range(5):
+            with pytest.raises((ConnectionError, IndexError)):
+                await front.get("/healthz")
+        front.answering.set()
+        assert {answer.status for answer in await asyncio.gather(*under_way)} == {200}
         assert (await front.post()).status == 200
-        for _, writer in kept:
-            writer.close()
     assert "all 3 connections are in use" in caplog.text
+
+
+class Kept:
+    """A connection that a client keeps."""
+
+    def __init__(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        self._reader, self._writer = streams
+
+    async def ask(self) -> bytes:
+        """Ask, and keep the connection; the answer is empty where it was ended."""
+        with contextlib.suppress(ConnectionError):
+            self._writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            return head + await self._reader.readexactly(len(b'{"status": "ok"}'))
+        return b""
+
+    async def is_ended(self) -> bool:
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(0.2):
+                return await self._reader.read(1) == b""
+        return self._reader.at_eof() or self._reader.exception() is not None
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def keep(front: Front, source: str = "127.0.0.1") -> Kept:
+    return Kept(await asyncio.open_connection("127.0.0.1", front.port, local_addr=(source, 0)))
+
+
+async def ended(kept: list[Kept]) -> list[bool]:
+    return await asyncio.gather(*(one.is_ended() for one in kept))
+
+
+async def test_connections_that_ask_nothing_more_keep_no_caller_out(tmp_path: Path):
+    async with fronted(tmp_path, connections=20) as front:
+        kept = [await keep(front) for _ in range(20)]
+        for one in kept:
+            assert b"200 OK" in await one.ask()
+        for _ in range(30):
+            assert (await front.post()).status == 200
+        for one in kept:
+            one.close()
+
+
+async def test_the_connection_that_has_been_idle_longest_makes_room(tmp_path: Path):
+    lines: list[dict[str, object]] = []
+    async with fronted(tmp_path, answering=False, connections=5, audit=lines.append) as front:
+        call = asyncio.create_task(front.post())
+        while not front.taken:
+            await asyncio.sleep(0.01)
+        kept = [await keep(front) for _ in range(4)]
+        for number in (2, 0, 3, 1):
+            assert b"200 OK" in await kept[number].ask()
+        newer = [await keep(front), await keep(front)]
+        for one in newer:
+            assert b"200 OK" in await one.ask()
+        assert await ended(kept) == [True, False, True, False]
+        front.answering.set()
+        assert (await call).status == 200
+        for one in (*kept, *newer):
+            one.close()
+    assert counted(lines) == [("made-room", "127.0.0.1", 2)]
+
+
+async def test_silent_connections_make_room_too(tmp_path: Path):
+    async with fronted(tmp_path, connections=5, head_timeout=60) as front:
+        silent = [await keep(front) for _ in range(20)]
+        assert (await front.post()).status == 200
+        for one in silent:
+            one.close()
+
+
+async def test_an_address_with_its_share_of_a_crowd_makes_room_for_itself_alone(tmp_path: Path):
+    async with fronted(tmp_path, connections=10, connections_per_address=4) as front:
+        others = [await keep(front, "127.0.0.2") for _ in range(3)]
+        many = [await keep(front) for _ in range(6)]
+        for one in (*others, *many):
+            assert b"200 OK" in await one.ask()
+        more = [await keep(front) for _ in range(20)]
+        assert b"200 OK" in await more[-1].ask()
+        assert await ended(others) == [False] * 3
+        assert await ended(many) == [True] * 6
+        last = await keep(front, "127.0.0.3")
+        assert b"200 OK" in await last.ask()
+        for one in (*others, *many, *more, last):
+            one.close()
+
+
+async def test_from_one_address_come_nine_tenths_of_all_connections(tmp_path: Path):
+    """As all do where a proxy stands in front."""
+    async with fronted(
+        tmp_path, answering=False, connections=10, connections_per_address=1
+    ) as front:
+        calls = [asyncio.create_task(front.post()) for _ in range(9)]
+        while len(front.taken) < 9:
+            await asyncio.sleep(0.01)
+        with pytest.raises((ConnectionError, IndexError)):
+            await front.get("/healthz")
+        other = await keep(front, "127.0.0.2")
+        assert b"200 OK" in await other.ask()
+        other.close()
+        front.answering.set()
+        assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("address", "counts_as"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_a_network_of_ipv6_is_one_address(address: str, counts_as: str):
+    assert neighbourhood(address) == counts_as
 
 
 # Smuggling: whatever the library may make of it, only what is unmistakable is carried out
@@ -762,10 +882,15 @@ async def test_connections_that_are_refused_are_counted_in_the_audit_log(tmp_pat
         for data in (b"\x16\x03\x01\x00\xa5", b"GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n"):
             await front.exchange(data + b"\r\n\r\n")
         silent = [asyncio.create_task(front.exchange(b"")) for _ in range(3)]
-        await asyncio.sleep(0.1)
+        await asyncio.wait(silent)
+        front.answering.clear()
+        calls = [asyncio.create_task(front.post()) for _ in range(3)]
+        while len(front.taken) < 3:
+            await asyncio.sleep(0.01)
         for _ in range(5):
             await front.exchange(b"")
-        await asyncio.wait(silent)
+        front.answering.set()
+        assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
         assert (await front.post()).status == 200
         assert lines == []
     malformed, slow, full = sorted(counted(lines))
