@@ -29,7 +29,7 @@ from gateway.listener_auth import Recogniser, Unrecognised
 from gateway.listener_connections import BROKEN
 from gateway.listener_door import is_own
 from gateway.listener_room import neighbourhood
-from gateway.message import Message
+from gateway.message import Message, new_id
 from gateway.queue import Collected
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
@@ -254,6 +254,32 @@ async def test_over_its_rate_a_client_is_told_when_there_is_more(tmp_path: Path)
         statuses = [(await front.post(Authorization=said)).status for _ in range(3)]
         assert statuses == [200, 200, 429]
         assert 5 <= int((await front.post(Authorization=said)).headers["retry-after"]) <= 10
+
+
+async def test_a_look_for_a_reply_counts_for_the_rate(tmp_path: Path):
+    clients = {"shop": {"allow": ["*"], "rate": 0.1, "burst": 2}, "billing": {"allow": ["*"]}}
+    async with fronted(tmp_path, clients) as front:
+        said = bearer(front.secrets["shop"])
+        path = f"/warehouse/replies/{new_id()}"
+        looks = [await front.get(path, Authorization=said) for _ in range(3)]
+        assert [one.status for one in looks] == [404, 404, 429]
+        assert 5 <= int(looks[-1].headers["retry-after"]) <= 10
+        assert (await front.post(Authorization=said)).status == 429
+        other = await front.get(path, Authorization=bearer(front.secrets["billing"]))
+        assert other.status == 404
+
+
+async def test_a_look_for_a_reply_takes_no_place_of_a_call(tmp_path: Path):
+    clients = {"shop": {"allow": ["*"], "in_flight": 1}}
+    async with fronted(tmp_path, clients, answering=False) as front:
+        said = bearer(front.secrets["shop"])
+        call = asyncio.create_task(front.post(Authorization=said))
+        while not front.taken:
+            await asyncio.sleep(0.01)
+        path = f"/warehouse/replies/{front.taken[0].id}"
+        assert (await front.get(path, Authorization=said)).status == 202
+        front.answering.set()
+        assert (await call).status == 200
 
 
 @pytest.mark.parametrize("quota", [{"daily": 1}, {"daily_bytes": len(GET_ORDER) + 1024}])
