@@ -40,10 +40,10 @@ class Check(StrEnum):
     SCHEMA = "schema"
     QUOTA = "quota"
     SHARE = "share"
+    HTTP = "http"
     HOST = "host"
     ORIGIN = "origin"
     CREDENTIALS = "credentials"
-    HTTP = "http"
     BODY = "body"
 
 
