@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from gateway.admission.wire import NO_SOAP
 from gateway.audit.record import nowhere
 from gateway.audit.tally import Tally
 from gateway.errors import (
@@ -44,11 +45,13 @@ from gateway.listener_pages import Listed, Pages
 from gateway.listener_tls import Reread, keep_fresh
 from gateway.listener_waits import Waits, preferred_wait
 from gateway.message import Message, is_id
+from gateway.multipart import media_type
 from gateway.queue import Collected, State
 from gateway.quotas import NO_QUOTAS, Quotas
 from gateway.reasons import Check
 from gateway.remote import Remote
 from gateway.service import admit
+from gateway.soapjms import MEDIA_TYPES
 
 log = logging.getLogger(__name__)
 
@@ -197,6 +200,8 @@ class Listener:
                 "Send the message without a content encoding.", check=Check.CONTENT_ENCODING
             )
             return refused_response(encoded, message, 415)
+        if media_type(message.content_type) not in MEDIA_TYPES:
+            return refused_response(Refused(NO_SOAP, check=Check.CONTENT_TYPE), message, 415)
         try:
             message = replace(message, body=await _body(request, self._settings))
             request[BODY] = message.body

@@ -25,7 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LONGEST_NAME = 64
 """Characters of a service's name that a line has: a caller may make up one of thousands."""
-_AT_DOOR = (Check.HOST, Check.ORIGIN, Check.CREDENTIALS)
+_AT_DOOR = (Check.HTTP, Check.HOST, Check.ORIGIN, Check.CREDENTIALS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 OPEN = {"/healthz"}
 """What may be asked without saying who asks: it tells nothing."""
+NOTHING = "There is nothing at this address: GET / lists the services."
 WHO = "Say who you are: with a bearer token, with basic credentials, or with a client certificate."
 UNKNOWN = "Nobody is known by these credentials, or by this certificate: ask for a new secret."
 CHALLENGE = 'Basic realm="SOAP services", charset="UTF-8", Bearer realm="SOAP services"'
@@ -109,13 +110,21 @@ def _not_let_in(request: web.Request) -> Refused:
     return Refused(UNKNOWN if has_said else WHO, check=Check.CREDENTIALS)
 
 
-def recognised(recogniser: Recogniser, clients: Mapping[str, Any]) -> Middleware:
-    """Return what lets nobody in who is no client, and notes which one it is."""
+def recognised(
+    recogniser: Recogniser, clients: Mapping[str, Any], services: Collection[str]
+) -> Middleware:
+    """Return what lets nobody in who is no client, and notes which one it is.
+
+    Where there is nothing, nobody is asked who it is: a monitor that looks for another program's
+    path is to learn that, and not to be sent for a secret.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in OPEN:
+        if request.path in OPEN or request.match_info.http_exception is not None:
             return await handler(request)
+        if request.match_info.get("service") not in (None, *services):
+            return refusal(request, Refused(NOTHING, check=Check.SERVICE), 404)
         try:
             client = recogniser.recognise(request)
             if client not in clients:

@@ -1,4 +1,4 @@
-"""The listener's connections: how many there may be, and how long one may take to begin."""
+"""The listener's connections: how many there may be, and how long each may take for what."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import logging
 import ssl
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.audit.tally import Tally, What
+from gateway.listener_room import Place, Room, address_of
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ class ConnectionLimits:
     """How many connections there may be, and the seconds in which each must have sent a head."""
 
     connections: int = 1000
+    per_address: int = 100
+    """How many an address may have without regard to how many there are altogether."""
     head: float = 10.0
     reply: float = 300.0
     """Seconds in which an answer must have been read."""
@@ -44,21 +46,51 @@ class Connection(RequestHandler):
     logged, without a word of them: they may be half a secret.
     """
 
-    __slots__ = ("_limits", "opened", "tally")
+    __slots__ = ("_limits", "_place", "_room", "is_open", "tally")
 
     def __init__(
-        self, server: web.Server, limits: ConnectionLimits, tally: Tally, **options: Any
+        self,
+        server: web.Server,
+        limits: ConnectionLimits,
+        tally: Tally,
+        room: Room,
+        place: Place,
+        **options: Any,
     ) -> None:
         super().__init__(server, **options)
         self._limits = limits
+        self._room = room
+        self._place = place
         self.tally = tally
-        self.opened: Callable[[], None] = _nothing
-        """Is called when it is open: with TLS, after the handshake."""
+        self.is_open = False
+        """It was made: with TLS, after the handshake."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.opened()
+        self.is_open = True
         asyncio.get_running_loop().call_later(self._limits.head, self._end_unless_begun)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._room.leave(self._place)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages:
+            self._room.work(self._place)
+
+    async def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer a request, from its head to the last byte of its answer."""
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            if not self._messages:
+                self._room.rest(self._place)
 
     def _end_unless_begun(self) -> None:
         if self._request_count == 0:
@@ -67,7 +99,7 @@ class Connection(RequestHandler):
             self.force_close()
 
     def _note(self, what: What) -> None:
-        self.tally.note(what, _peer(self.transport))
+        self.tally.note(what, address_of(self.transport))
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -101,26 +133,23 @@ class Connection(RequestHandler):
         return response
 
 
-def _nothing() -> None:
-    """What is done when a connection is open that had nothing before it."""
+class _Newcomer(asyncio.Protocol):
+    """A connection of which it is not known yet whether there is a place for it."""
 
-
-class _Full(asyncio.Protocol):
-    """A connection too many."""
-
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, room: Room, opened: Callable[[Place], asyncio.BaseProtocol]) -> None:
+        """``opened`` returns what goes on with a connection that has a place."""
+        self._room = room
+        self._opened = opened
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._tally.note(What.TOO_MANY, _peer(transport))
-        transport.abort()
-
-
-def _peer(transport: asyncio.BaseTransport | None) -> str:
-    """Return the address that a connection is from, as far as it is known."""
-    place = None if transport is None else transport.get_extra_info("peername")
-    return str(place[0]) if isinstance(place, tuple) else ""
+        place = self._room.enter(transport)
+        if place is None:
+            transport.abort()
+            return
+        protocol = self._opened(place)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
 
 class _Tls(SSLProtocol):
@@ -132,9 +161,9 @@ class _Tls(SSLProtocol):
     """
 
     def __init__(
-        self, connection: Connection, context: ssl.SSLContext, head: float, under_way: set[_Tls]
+        self, connection: Connection, context: ssl.SSLContext, head: float, room: Room, place: Place
     ) -> None:
-        """``under_way`` holds those whose handshake is not over; one may take ``head`` seconds."""
+        """The handshake may take ``head`` seconds."""
         super().__init__(
             asyncio.get_running_loop(),
             connection,
@@ -144,18 +173,16 @@ class _Tls(SSLProtocol):
             ssl_handshake_timeout=head,  # type: ignore[arg-type]  # the stubs want whole seconds
         )
         self._connection = connection
-        self._under_way = under_way
+        self._room = room
+        self._place = place
         self._peer = ""
-        under_way.add(self)
-        connection.opened = partial(under_way.discard, self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._peer = _peer(transport)
+        self._peer = address_of(transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self in self._under_way:
-            self._under_way.discard(self)
+        if self._room.leave(self._place) and not self._connection.is_open:
             self._connection.tally.note(What.TLS, self._peer)
         super().connection_lost(exc)
 
@@ -175,8 +202,7 @@ class Site(web.BaseSite):
         self._place = place
         self._limits = limits
         self._tally = tally
-        self._full = False
-        self._under_way: set[_Tls] = set()
+        self._room = Room(limits.connections, limits.per_address, tally)
 
     @property
     def name(self) -> str:
@@ -188,24 +214,20 @@ class Site(web.BaseSite):
         """Listen. Raises OSError."""
         await super().start()
         host, port = self._place
-        self._server = await asyncio.get_running_loop().create_server(self._connection, host, port)
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _Newcomer(self._room, self._opened), host, port
+        )
         self._place = (host, self._server.sockets[0].getsockname()[1])
 
-    def _connection(self) -> asyncio.BaseProtocol:
+    def _opened(self, place: Place) -> asyncio.BaseProtocol:
         server = self._runner.server
         assert server is not None
-        count = len(server.connections) + len(self._under_way)
-        is_full = count >= self._limits.connections
-        if is_full and not self._full:
-            log.warning("all %d connections are in use", self._limits.connections)
-        self._full = is_full
-        return _Full(self._tally) if is_full else self._opened(server)
-
-    def _opened(self, server: web.Server) -> asyncio.BaseProtocol:
         connection = Connection(
             server,
             self._limits,
             self._tally,
+            self._room,
+            place,
             loop=asyncio.get_running_loop(),
             access_log=None,
             auto_decompress=False,
@@ -214,4 +236,4 @@ class Site(web.BaseSite):
         )
         if self._ssl_context is None:
             return connection
-        return _Tls(connection, self._ssl_context, self._limits.head, self._under_way)
+        return _Tls(connection, self._ssl_context, self._limits.head, self._room, place)

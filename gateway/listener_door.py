@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -48,7 +48,8 @@ def door(settings: DoorSettings) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         refused = (
-            _misdirected(request, settings.hosts)
+            _in_other_words(request)
+            or _misdirected(request, settings.hosts)
             or _cross_site(request, settings)
             or _twofold(request)
         )
@@ -73,8 +74,34 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return refusal(request, FaultError(INTERNAL), 500)
 
 
+def _in_other_words(request: web.Request) -> web.Response | None:
+    """Refuse a version of HTTP, and codings of the body, that the library takes and nobody meant.
+
+    Who stands in front may have read something else there (RFC 9112, sections 2.3 and 6.1).
+    """
+    codings = request.headers.getall("Transfer-Encoding", ())
+    if request.version.major != 1:
+        status, text = 505, "Speak HTTP/1.1."
+    elif codings and [one.strip().lower() for one in codings] != ["chunked"]:
+        status, text = 501, "Send the body with a length or in chunks, and in no other coding."
+    elif codings and request.version < (1, 1):
+        status, text = 400, "HTTP/1.0 has no chunks: send the body with a length."
+    else:
+        return None
+    return _ended(refusal(request, Refused(text, check=Check.HTTP), status))
+
+
+def _ended(response: web.Response) -> web.Response:
+    """Have the connection end: where a request ends is as uncertain as what it says."""
+    response.force_close()
+    return response
+
+
 def _misdirected(request: web.Request, hosts: Collection[str]) -> web.Response | None:
     stated = request.headers.getall("Host", ())
+    if not _agrees(request.raw_path, stated):
+        text = "The request line names another host than the Host header."
+        return _ended(refusal(request, Refused(text, check=Check.HOST), 400))
     if not stated and request.version < (1, 1):
         return None  # HTTP 1.0 had no such header; no browser speaks it
     found = _HOST.fullmatch(stated[0]) if len(stated) == 1 else None
@@ -85,6 +112,19 @@ def _misdirected(request: web.Request, hosts: Collection[str]) -> web.Response |
     log.warning("not answered: its Host is none of this listener; listener.hosts has them")
     text = "This listener does not go by the name in the Host header. Its operator can add it."
     return refusal(request, Refused(text, check=Check.HOST), 421)
+
+
+def _agrees(target: str, stated: Sequence[str]) -> bool:
+    """Tell whether a request line names no host, or the very one of the Host header.
+
+    The first is what clients send; the second is how proxies are asked (RFC 9112, 3.2.2).
+    """
+    scheme, separator, rest = target.partition("://")
+    if target.startswith("/") or not separator:
+        return True
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    is_http = scheme.lower() in ("http", "https")
+    return is_http and [one.lower() for one in stated] == [authority.lower()]
 
 
 def is_own(host: str, hosts: Collection[str]) -> bool:

@@ -96,9 +96,11 @@ class Pages:
 
     def _address(self, request: web.Request, name: str) -> str:
         """Return the address of a service: as configured, or else as the client wrote it."""
-        if not self._url and not _HOST.fullmatch(request.host):
+        # Not request.host: that is without the port where the request line has the whole address.
+        host = request.headers.get("Host", request.host)
+        if not self._url and not _HOST.fullmatch(host):
             raise web.HTTPBadRequest(text="The Host header names no host.\n")
-        return f"{self._url.rstrip('/') or f'{request.scheme}://{request.host}'}/{name}"
+        return f"{self._url.rstrip('/') or f'{request.scheme}://{host}'}/{name}"
 
 
 def _page(text: str) -> web.Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import OverQuota, told
-from gateway.listener_answers import CLIENT, fault_response, message_of
+from gateway.listener_answers import CLIENT, message_of, refusal
 from gateway.quotas import Shares
 from gateway.reasons import Check
 
@@ -21,17 +22,23 @@ def in_share(shares: Shares) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         client = request.get(CLIENT, "")
+        if "id" in request.match_info:  # each look for a reply is one into the queue
+            return await handler(request) if shares.look(client) else _over(request, shares)
         if request.method != "POST":
             return await handler(request)
         if not shares.begin(client):
-            message = message_of(request)
-            over = f"{client} is over its share"
-            error = OverQuota(max(1.0, shares.wait(client)), reason=over, check=Check.SHARE)
-            log.warning("%s refused: %s", message.id, told(error))
-            return fault_response(error, message)
+            return _over(request, shares)
         try:
             return await handler(request)
         finally:
             shares.end(client)
 
     return middleware
+
+
+def _over(request: web.Request, shares: Shares) -> web.Response:
+    client, message = request.get(CLIENT, ""), message_of(request)
+    seconds = max(1.0, shares.wait(client))
+    error = OverQuota(seconds, reason=f"{client} is over its share", check=Check.SHARE)
+    log.warning("%s refused: %s", message.id, told(error))
+    return refusal(request, error, 429, {"Retry-After": str(math.ceil(seconds))})

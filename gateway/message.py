@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import secrets
 import time
@@ -186,6 +187,14 @@ def to_properties(message: Message) -> dict[str, str]:
     return {name: value for name, value in properties.items() if value}
 
 
+def _finite(text: str) -> float:
+    """Return a number. Raises ValueError, also for what comes after every deadline, or never."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
 def from_properties(
     properties: Mapping[str, str],
     body: bytes,
@@ -203,9 +212,11 @@ def from_properties(
     ``kind`` is the kind of JMS message that it came in, "byte" or "text", or one that is neither.
     """
     try:
-        expires = float(properties["gateway-expires"]) if "gateway-expires" in properties else None
+        expires = (
+            _finite(properties["gateway-expires"]) if "gateway-expires" in properties else None
+        )
     except ValueError:
-        return Unreadable(id=id, sender=sender, reason="gateway-expires is not a number")
+        return Unreadable(id=id, sender=sender, reason="gateway-expires is not a finite number")
     return Message(
         body=body,
         # Found in the body in strict mode too: the fault is to be of the sender's version of SOAP.

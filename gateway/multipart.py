@@ -27,6 +27,7 @@ HEAD = 8 << 10
 
 NO_PARTS = "The multipart message has no parts, or its boundary is not the announced one."
 PACKED = "The envelope's part must not be packed: send it as 8bit or binary."
+PACKED_PART = "A part is packed: send every part without a Content-Encoding."
 _END = re.compile(rb"(--)?[ \t]*(?=\r\n|\Z)")
 _FOLD = re.compile(rb"\r\n[ \t]+")
 
@@ -99,6 +100,11 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
             "The multipart message has too many parts, or two with one Content-ID.",
             check=Check.MULTIPART,
         )
+    if any(
+        one.headers.get("content-encoding", "identity").lower() != "identity" for one in sections
+    ):
+        # No limit would hold for what a service makes of it.
+        raise Refused(PACKED_PART, check=Check.CONTENT_ENCODING)
     root = _root(body, sections, parameter(content_type, "start").strip("<>"))
     others = {one.id: _content(body, one) for one in sections if one is not root and one.id}
     kind = root.headers.get("content-type", "text/xml")

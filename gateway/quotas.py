@@ -84,6 +84,16 @@ class Shares:
             self._buckets[client].take()
         return True
 
+    def look(self, client: str) -> bool:
+        """Count a look for a reply, against the rate alone; tell whether there was one left."""
+        bucket = self._buckets.get(client)
+        if bucket is None:
+            return True
+        if bucket.tokens() < 1:
+            return False
+        bucket.take()
+        return True
+
     def end(self, client: str) -> None:
         """Count a request that began and has ended."""
         if client in self._shares:

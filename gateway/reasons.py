@@ -40,6 +40,7 @@ class Check(StrEnum):
     SCHEMA = "schema"
     QUOTA = "quota"
     SHARE = "share"
+    HTTP = "http"
     HOST = "host"
     ORIGIN = "origin"
     CREDENTIALS = "credentials"

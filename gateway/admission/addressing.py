@@ -2,6 +2,8 @@
 
 Replies go back through the queue, so a request may ask for that, or for no reply, and for nothing
 else: a service behind that believes its reply address would make calls for the sender.
+
+wsa:To passes: clients write any address there that they know the service by, and sign it.
 """
 
 from __future__ import annotations

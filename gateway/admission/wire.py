@@ -13,6 +13,7 @@ from gateway.soapjms import MEDIA_TYPES
 # What goes into a header of a request to the backend: nothing that could end that header.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
 _ACTION = re.compile(r"[\x21\x23-\x7e]{0,1024}")
+NO_SOAP = f"The content type must be one of {', '.join(MEDIA_TYPES)}."
 
 
 def check_size(message: Message, limit: int) -> None:
@@ -26,9 +27,7 @@ def check_size(message: Message, limit: int) -> None:
 def check_headers(message: Message) -> None:
     """Refuse a content type that is not one of SOAP's, and an action that no header can hold."""
     if media_type(message.content_type) not in MEDIA_TYPES:
-        raise Refused(
-            f"The content type must be one of {', '.join(MEDIA_TYPES)}.", check=Check.CONTENT_TYPE
-        )
+        raise Refused(NO_SOAP, check=Check.CONTENT_TYPE)
     if not _HEADER_VALUE.fullmatch(message.content_type):
         raise Refused(
             "The content type holds characters that a header cannot hold.", check=Check.CONTENT_TYPE

@@ -26,6 +26,11 @@ wait as long in a queue before it is seen."""
 EARLY = 3600.0
 """Seconds before which nothing should be forgotten for want of room; and between two warnings."""
 
+REPLAYED = (
+    "it was shown before, by another request: a replay; or the same call twice within a second,"
+    " which takes milliseconds in Created, or a signed wsa:MessageID"
+)
+
 
 class Memory:
     """The tokens that one process has seen. Threads may share it."""
@@ -50,7 +55,7 @@ class Memory:
         owner = _owner(message)
         with self._lock:
             if any(self._seen.get(one, (0.0, owner))[1] != owner for one in tokens):
-                raise NotSecured("it was shown before, by another request: a replay")
+                raise NotSecured(REPLAYED)
             now = self._clock()
             for one in tokens:
                 self._seen.setdefault(one, (now, owner))

@@ -37,7 +37,7 @@ def front(settings: Settings, clock: Clock, audit: Write) -> Front:
         middlewares.insert(0, audited(audit, tally, nobody))
     if settings.clients:
         recogniser, reread = _recogniser(settings)
-        middlewares.append(recognised(recogniser, settings.clients))
+        middlewares.append(recognised(recogniser, settings.clients, settings.services))
         middlewares.append(in_share(shares(settings)))
         rereads.append(reread)
     tls = None

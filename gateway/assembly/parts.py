@@ -156,7 +156,10 @@ def listener(
             request=settings.limits.request,
             body=table.body_timeout,
             limits=ConnectionLimits(
-                connections=table.connections, head=table.head_timeout, reply=table.reply_timeout
+                connections=table.connections,
+                per_address=table.connections_per_address,
+                head=table.head_timeout,
+                reply=table.reply_timeout,
             ),
         ),
         replace(front(settings, queue.clock, audit), reread=reread),

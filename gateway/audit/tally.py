@@ -34,6 +34,8 @@ class What(StrEnum):
     """It is no HTTP, or HTTP that could be read in two ways."""
     TOO_MANY = "too-many"
     """A connection more than there may be."""
+    MADE_ROOM = "made-room"
+    """An idle connection that was ended for another one, when there were as many as may be."""
     SLOW_HEAD = "slow-head"
     """No request came in time."""
     SLOW_READER = "slow-reader"

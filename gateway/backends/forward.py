@@ -3,7 +3,8 @@
 The home of the HTTP client. What the design calls hardened, and why: no redirects (one would carry
 the message elsewhere), no cookies (they would mix clients), no proxy or credentials from the
 environment, no decompression (a bomb), limits on the time to connect and on silence in the middle
-of a reply, a cap on the reply. The time that a whole call may take is bounded by the service.
+of a reply, a cap on the reply, no connection used again on which something came that nobody asked
+for. The time that a whole call may take is bounded by the service.
 
 No error says where the service is: logs are read by people who need not know.
 """
@@ -11,10 +12,12 @@ No error says where the service is: logs are read by people who need not know.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import requests
@@ -30,12 +33,19 @@ from gateway.backends.tls import Tls
 from gateway.errors import BackendFailed, Unanswered, Unreached
 from gateway.message import Message
 from gateway.soap import SoapVersion
+from gateway.sockets import has_unread
+
+log = logging.getLogger(__name__)
 
 # Shorter than the shortest that common servers allow (Apache's 5 s): a connection that the server
 # closes while a request is on its way makes the outcome of that request unknown.
 KEEP_ALIVE = 4.0
 CONNECTIONS = 128
 
+STRAY = (
+    "a service sent more than one answer to a request: from now on each call to it has a connection"
+    " of its own"
+)
 TOO_LARGE = "The reply is larger than the gateway passes on."
 
 _REASONS = {
@@ -108,7 +118,7 @@ class BackendTransport(Transport):
     def _open(self) -> aiohttp.ClientSession:
         limits = self._settings
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
+            connector=_Connections(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -135,6 +145,39 @@ class BackendTransport(Transport):
     def _fit(self, size: int) -> None:
         if size > self._settings.reply:
             raise BackendFailed(TOO_LARGE)
+
+
+class _Connections(aiohttp.TCPConnector):
+    """Keeps a connection for the next call only while it is silent.
+
+    HTTP/1.1 tells by their order alone which answer is to which request. So what came while nobody
+    was asking would be taken for the answer of the next call, which is another caller's.
+    """
+
+    _keeps = True
+
+    async def _get(self, key: Any, traces: Any) -> Any:  # where the library takes a kept one
+        while (kept := await super()._get(key, traces)) is not None:
+            has_stray = _has_stray(kept.protocol)
+            if self._keeps and not has_stray and not has_unread(kept.transport):
+                return kept
+            if has_stray and self._keeps:
+                # Its next one could come a moment after this look, when no one can tell any more.
+                self._keeps = False
+                log.warning(STRAY)
+            kept.close()
+        return None
+
+
+def _has_stray(protocol: Any) -> bool:
+    """Tell whether more has been read from an idle connection than the answers that were asked for.
+
+    That may be the beginning of an answer alone: only the parser knows, and it is not used again.
+    """
+    try:
+        return protocol.should_close or protocol._parser.feed_eof() is not None
+    except aiohttp.http.HttpProcessingError:
+        return True
 
 
 def _reason(error: Exception) -> str:

@@ -120,7 +120,10 @@ class BucketClient:
         Raises IdTaken where the reply is to other bytes than this process sent, QueueUnavailable.
         """
         name = (sender, id)
-        register = await self._registers.collect(name, wait)
+        if name in self._sent or wait <= 0:
+            register = await self._registers.collect(name, wait)
+        else:
+            register = await self._collect_of_others(name, wait)
         if register is not None and register.is_final:
             return self._final(name, register)
         if register is not None and register.state is RegisterState.CLAIMED:
@@ -128,6 +131,24 @@ class BucketClient:
         if register is not None or name in self._sent or await self._waits(name):
             return Collected(State.PENDING)
         return Collected(State.UNKNOWN)
+
+    async def _collect_of_others(self, name: Name, wait: float) -> Register | None:
+        """Return the register of a request that this process did not send, if anybody did.
+
+        What is nowhere is not waited for. Who may not see requests cannot know: it looks rarely.
+        """
+        register = await self._registers.collect(name, 0)
+        if register is not None and register.is_final:
+            return register
+        may_be_none = False
+        if register is None:
+            try:
+                is_there = await self._store.head(self._keys.request(name)) is not None
+            except Forbidden:
+                is_there = may_be_none = True
+            if not is_there:  # or it was answered, and removed, between these two looks
+                return await self._registers.collect(name, 0)
+        return await self._registers.collect(name, wait, may_be_none=may_be_none)
 
     def _final(self, name: Name, register: Register) -> Collected:
         sent = self._sent.get(name)

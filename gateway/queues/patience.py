@@ -22,6 +22,22 @@ LONGEST = 5.0
 FIRST_TRIP = 0.02
 
 
+SPARSE_FIRST = 1.0
+SPARSE_LONGEST = 15.0
+
+
+def sparse(wait: float) -> Iterator[float]:
+    """Yield how long to sleep before each look for what may be nowhere: few looks, the last late.
+
+    In seconds; the first look is at once.
+    """
+    began, delay = monotonic(), SPARSE_FIRST
+    yield 0.0
+    while (left := wait - (monotonic() - began)) > 0:
+        yield min(delay, left)
+        delay = min(2 * delay, SPARSE_LONGEST)
+
+
 class Patience:
     """Learns how long replies take to come, and how long a look takes; all in seconds.
 

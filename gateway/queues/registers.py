@@ -21,7 +21,7 @@ from gateway.errors import BackendFailed, LeaseLost, QueueUnavailable, Refused, 
 from gateway.message import Message, Unreadable
 from gateway.queues.aws_http import ATTEMPTS, pause
 from gateway.queues.bucket import Keys, Name, encoded, from_object, object_type, to_metadata
-from gateway.queues.patience import Patience
+from gateway.queues.patience import Patience, sparse
 from gateway.queues.s3_store import (
     SMALL,
     Condition,
@@ -31,6 +31,7 @@ from gateway.queues.s3_store import (
     Occupied,
     S3Store,
     Stored,
+    Unauthenticated,
 )
 from gateway.soap import fault
 
@@ -218,12 +219,21 @@ class Registers:
         is_own = found is not None and found.metadata.get(TOKEN) == new.metadata[TOKEN]
         return found if is_own else None
 
-    async def collect(self, name: Name, wait: float) -> Register | None:
+    async def collect(
+        self, name: Name, wait: float, *, may_be_none: bool = False
+    ) -> Register | None:
         """Return a register, waiting up to ``wait`` seconds for it to become final.
 
-        A store that cannot be read meanwhile is asked again. Raises QueueUnavailable.
+        A store that cannot be read meanwhile is asked again, but not by whoever it does not know
+        (Unauthenticated): that cannot become right by waiting. Where there ``may_be_none`` of that
+        name, ever, it is looked for rarely: each look costs. Raises QueueUnavailable.
         """
-        began, found = time.monotonic(), None
+        began = time.monotonic()
+        found = await self._come_upon(name, wait) if may_be_none else None
+        wait -= time.monotonic() - began
+        if may_be_none and (found is None or found.is_final or wait <= 0):
+            return found
+        began = time.monotonic()
         for looks, delay in enumerate(self._patience.delays(wait), 1):
             await asyncio.sleep(delay)
             asked = time.monotonic()
@@ -237,12 +247,25 @@ class Registers:
                 return found
         return found
 
+    async def _come_upon(self, name: Name, wait: float) -> Register | None:
+        """Return a register as soon as there is one, in whatever state."""
+        began = time.monotonic()
+        for delay in sparse(wait):
+            await asyncio.sleep(delay)
+            is_last = time.monotonic() - began >= wait
+            found = await self._look_as_client(name, is_last=is_last)
+            if found is not None:
+                return found
+        return None
+
     async def _look_as_client(self, name: Name, *, is_last: bool) -> Register | None:
         """Look as one who may not list: then a missing reply is a forbidden one."""
         try:
             return await self.look(name)
         except Forbidden:
             return None
+        except Unauthenticated:
+            raise
         except QueueUnavailable:
             if is_last:
                 raise

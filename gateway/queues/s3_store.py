@@ -36,6 +36,10 @@ class Forbidden(QueueUnavailable):
     """The store refuses: no permission, or, to whoever may not list, no such object."""
 
 
+class Unauthenticated(QueueUnavailable):
+    """The store does not know who asks: that ends when its operator mends it, and not before."""
+
+
 @dataclass(frozen=True, slots=True)
 class IfAbsent:
     """Write only where there is no object of that key."""
@@ -242,11 +246,11 @@ def _error(bucket: str, answer: Answer, verb: str, key: str) -> QueueUnavailable
         text = f"there is no bucket {bucket}: correct its name, or run gateway provision"
         return QueueUnavailable(text)
     if answer.status in (401, 403):
-        kind = QueueUnavailable if answer.code in _CURES else Forbidden
+        refused = Unauthenticated if answer.code in _CURES else Forbidden
         cure = _CURES.get(answer.code) or (
             f"allow {_ACTIONS[verb]} on it (gateway policy shows the whole policy)"
         )
-        return kind(f"{place} may not be {_DONE[verb]} ({said}): {cure}")
+        return refused(f"{place} may not be {_DONE[verb]} ({said}): {cure}")
     kind = QueueAway if answer.status >= 500 else QueueUnavailable
     return kind(f"{place} could not be {_DONE[verb]}: the store answered {said}")
 
@@ -261,7 +265,13 @@ _ACTIONS = {
 }
 _CURES = {
     **dict.fromkeys(
-        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
+        (
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "InvalidToken",
+            "ExpiredToken",
+            "TokenRefreshRequired",
+        ),
         "the credentials are wrong or have ended: set those of this store",
     ),
     "RequestTimeTooSkewed": "the clocks are apart: correct the machine's",

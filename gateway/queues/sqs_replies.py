@@ -94,7 +94,8 @@ class BucketReplies:
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return the state of a request; SQS does not tell whether one waits that others sent."""
         name = (sender, id)
-        register = await self._registers.collect(name, wait)
+        may_be_none = name not in self._sent
+        register = await self._registers.collect(name, wait, may_be_none=may_be_none)
         if register is not None and register.is_final:
             _check_digest(register, self._sent.get(name, ""))
             state = State.DONE if register.reply is None else State.REPLY

@@ -36,6 +36,7 @@ class ListenerTable(Table):
     origins: tuple[str, ...] = ()
     credentials: str = "credentials.txt"
     connections: Annotated[int, Field(ge=1, le=100000)] = 1000
+    connections_per_address: Annotated[int, Field(ge=1, le=100000)] = 100
     head_timeout: Seconds = 10.0
     body_timeout: Seconds = 30.0
     reply_timeout: Seconds = 300.0

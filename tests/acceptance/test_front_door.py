@@ -28,7 +28,8 @@ from gateway.errors import QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
 from gateway.listener_connections import BROKEN
 from gateway.listener_door import is_own
-from gateway.message import Message
+from gateway.listener_room import neighbourhood
+from gateway.message import Message, new_id
 from gateway.queue import Collected
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
@@ -76,6 +77,22 @@ async def test_whoever_does_not_say_who_it_is_is_not_let_in(guarded: Front):
     assert "Bearer" in answer.headers["www-authenticate"]
     assert b"<faultcode>soap:Client</faultcode>" in answer.body
     assert guarded.taken == []
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics", "/favicon.ico", "/a/b/c", "/no/replies/X"])
+async def test_a_path_that_is_none_is_not_there_whoever_asks(guarded: Front, path: str):
+    said = bearer(guarded.secrets["shop"])
+    for method in ("GET", "POST"):
+        assert (await guarded.ask(method, path, b"")).status in (404, 405)
+        assert (await guarded.ask(method, path, b"", Authorization=said)).status in (404, 405)
+        assert (await guarded.ask(method, path, b"", Authorization="Bearer x")).status in (404, 405)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/warehouse", "/warehouse/", "/warehouse?wsdl", "/warehouse/replies/X"]
+)
+async def test_a_path_that_is_there_asks_who_it_is(guarded: Front, path: str):
+    assert (await guarded.get(path)).status == 401
 
 
 async def test_the_refusal_is_of_the_version_of_the_caller(guarded: Front):
@@ -239,6 +256,32 @@ async def test_over_its_rate_a_client_is_told_when_there_is_more(tmp_path: Path)
         assert 5 <= int((await front.post(Authorization=said)).headers["retry-after"]) <= 10
 
 
+async def test_a_look_for_a_reply_counts_for_the_rate(tmp_path: Path):
+    clients = {"shop": {"allow": ["*"], "rate": 0.1, "burst": 2}, "billing": {"allow": ["*"]}}
+    async with fronted(tmp_path, clients) as front:
+        said = bearer(front.secrets["shop"])
+        path = f"/warehouse/replies/{new_id()}"
+        looks = [await front.get(path, Authorization=said) for _ in range(3)]
+        assert [one.status for one in looks] == [404, 404, 429]
+        assert 5 <= int(looks[-1].headers["retry-after"]) <= 10
+        assert (await front.post(Authorization=said)).status == 429
+        other = await front.get(path, Authorization=bearer(front.secrets["billing"]))
+        assert other.status == 404
+
+
+async def test_a_look_for_a_reply_takes_no_place_of_a_call(tmp_path: Path):
+    clients = {"shop": {"allow": ["*"], "in_flight": 1}}
+    async with fronted(tmp_path, clients, answering=False) as front:
+        said = bearer(front.secrets["shop"])
+        call = asyncio.create_task(front.post(Authorization=said))
+        while not front.taken:
+            await asyncio.sleep(0.01)
+        path = f"/warehouse/replies/{front.taken[0].id}"
+        assert (await front.get(path, Authorization=said)).status == 202
+        front.answering.set()
+        assert (await call).status == 200
+
+
 @pytest.mark.parametrize("quota", [{"daily": 1}, {"daily_bytes": len(GET_ORDER) + 1024}])
 async def test_a_daily_quota_that_is_used_up_is_refused(tmp_path: Path, quota: dict[str, int]):
     clients = {"shop": {"allow": ["*"], **quota}, "billing": {"allow": ["*"]}}
@@ -309,7 +352,7 @@ async def test_a_page_of_the_listener_itself_may_post(front: Front):
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""],
 )
 async def test_what_a_form_can_send_is_no_call(front: Front, content_type: str):
-    assert (await front.post(Content_Type=content_type)).status >= 400
+    assert (await front.post(Content_Type=content_type)).status == 415
     assert front.taken == []
 
 
@@ -464,18 +507,137 @@ async def test_an_answer_that_is_not_read_in_time_is_given_up(tmp_path: Path, ca
 
 
 async def test_connections_over_the_limit_are_ended_and_others_go_on(tmp_path: Path, caplog):
-    async with fronted(tmp_path, connections=3) as front:
-        await asyncio.sleep(0.1)
-        kept = [await asyncio.open_connection("127.0.0.1", front.port) for _ in range(3)]
-        await asyncio.sleep(0.1)
-        with pytest.raises((ConnectionError, IndexError)):
-            await front.post()
-        kept.pop()[1].close()
-        await asyncio.sleep(0.1)
+    """Where a request is under way by each of those that there are, they are all left alone."""
+    async with fronted(tmp_path, answering=False, connections=3) as front:
+        under_way = [asyncio.create_task(front.post()) for _ in range(3)]
+        while len(front.taken) < 3:
+            await asyncio.sleep(0.01)
+        for _ in range(5):
+            with pytest.raises((ConnectionError, IndexError)):
+                await front.get("/healthz")
+        front.answering.set()
+        assert {answer.status for answer in await asyncio.gather(*under_way)} == {200}
         assert (await front.post()).status == 200
-        for _, writer in kept:
-            writer.close()
     assert "all 3 connections are in use" in caplog.text
+
+
+class Kept:
+    """A connection that a client keeps."""
+
+    def __init__(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        self._reader, self._writer = streams
+
+    async def ask(self) -> bytes:
+        """Ask, and keep the connection; the answer is empty where it was ended."""
+        with contextlib.suppress(ConnectionError):
+            self._writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            return head + await self._reader.readexactly(len(b'{"status": "ok"}'))
+        return b""
+
+    async def is_ended(self) -> bool:
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(0.2):
+                return await self._reader.read(1) == b""
+        return self._reader.at_eof() or self._reader.exception() is not None
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def keep(front: Front, source: str = "127.0.0.1") -> Kept:
+    return Kept(await asyncio.open_connection("127.0.0.1", front.port, local_addr=(source, 0)))
+
+
+async def ended(kept: list[Kept]) -> list[bool]:
+    return await asyncio.gather(*(one.is_ended() for one in kept))
+
+
+async def test_connections_that_ask_nothing_more_keep_no_caller_out(tmp_path: Path):
+    async with fronted(tmp_path, connections=20) as front:
+        kept = [await keep(front) for _ in range(20)]
+        for one in kept:
+            assert b"200 OK" in await one.ask()
+        for _ in range(30):
+            assert (await front.post()).status == 200
+        for one in kept:
+            one.close()
+
+
+async def test_the_connection_that_has_been_idle_longest_makes_room(tmp_path: Path):
+    lines: list[dict[str, object]] = []
+    async with fronted(tmp_path, answering=False, connections=5, audit=lines.append) as front:
+        call = asyncio.create_task(front.post())
+        while not front.taken:
+            await asyncio.sleep(0.01)
+        kept = [await keep(front) for _ in range(4)]
+        for number in (2, 0, 3, 1):
+            assert b"200 OK" in await kept[number].ask()
+        newer = [await keep(front), await keep(front)]
+        for one in newer:
+            assert b"200 OK" in await one.ask()
+        assert await ended(kept) == [True, False, True, False]
+        front.answering.set()
+        assert (await call).status == 200
+        for one in (*kept, *newer):
+            one.close()
+    assert counted(lines) == [("made-room", "127.0.0.1", 2)]
+
+
+async def test_silent_connections_make_room_too(tmp_path: Path):
+    async with fronted(tmp_path, connections=5, head_timeout=60) as front:
+        silent = [await keep(front) for _ in range(20)]
+        assert (await front.post()).status == 200
+        for one in silent:
+            one.close()
+
+
+async def test_an_address_with_its_share_of_a_crowd_makes_room_for_itself_alone(tmp_path: Path):
+    async with fronted(tmp_path, connections=10, connections_per_address=4) as front:
+        others = [await keep(front, "127.0.0.2") for _ in range(3)]
+        many = [await keep(front) for _ in range(6)]
+        for one in (*others, *many):
+            assert b"200 OK" in await one.ask()
+        more = [await keep(front) for _ in range(20)]
+        assert b"200 OK" in await more[-1].ask()
+        assert await ended(others) == [False] * 3
+        assert await ended(many) == [True] * 6
+        last = await keep(front, "127.0.0.3")
+        assert b"200 OK" in await last.ask()
+        for one in (*others, *many, *more, last):
+            one.close()
+
+
+async def test_from_one_address_come_nine_tenths_of_all_connections(tmp_path: Path):
+    """As all do where a proxy stands in front."""
+    async with fronted(
+        tmp_path, answering=False, connections=10, connections_per_address=1
+    ) as front:
+        calls = [asyncio.create_task(front.post()) for _ in range(9)]
+        while len(front.taken) < 9:
+            await asyncio.sleep(0.01)
+        with pytest.raises((ConnectionError, IndexError)):
+            await front.get("/healthz")
+        other = await keep(front, "127.0.0.2")
+        assert b"200 OK" in await other.ask()
+        other.close()
+        front.answering.set()
+        assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("address", "counts_as"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_a_network_of_ipv6_is_one_address(address: str, counts_as: str):
+    assert neighbourhood(address) == counts_as
 
 
 # Smuggling: whatever the library may make of it, only what is unmistakable is carried out
@@ -497,6 +659,16 @@ CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GET_ORDER), GET_ORDER)
         pytest.param(HEAD + b"Content-Length: -1\r\n", id="negative"),
         pytest.param(HEAD + b"Content-Length : %d\r\n" % len(GET_ORDER), id="blank before colon"),
         pytest.param(HEAD + b"Transfer-Encoding: xchunked\r\n", id="unknown coding"),
+        pytest.param(HEAD + b"Transfer-Encoding: xyz, chunked\r\n", id="unknown coding first"),
+        pytest.param(HEAD + b"Transfer-Encoding: gzip, chunked\r\n", id="gzip"),
+        pytest.param(HEAD + b"Transfer-Encoding: br, chunked\r\n", id="br"),
+        pytest.param(HEAD + b"Transfer-Encoding: identity, chunked\r\n", id="identity first"),
+        pytest.param(HEAD + b"Transfer-Encoding: identity\r\n", id="identity"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked;a=b\r\n", id="a parameter"),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: xyz\r\nTransfer-Encoding: chunked\r\n",
+            id="unknown coding on a line of its own",
+        ),
         pytest.param(HEAD + b"Transfer-Encoding: chunked, identity\r\n", id="chunks not last"),
         pytest.param(HEAD + b"Transfer-Encoding: chunked, chunked\r\n", id="chunks twice"),
         pytest.param(
@@ -511,12 +683,26 @@ CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GET_ORDER), GET_ORDER)
         pytest.param(HEAD + b"Transfer-Encoding:\x0bchunked\r\n" + LENGTH, id="vertical tab"),
         pytest.param(HEAD + b"Host: other\r\n" + LENGTH, id="two hosts"),
         pytest.param(HEAD.replace(b"HTTP/1.1", b"HTTP/1.1x") + LENGTH, id="no version"),
+        pytest.param(HEAD.replace(b"HTTP/1.1", b"HTTP/2.0") + LENGTH, id="HTTP 2"),
+        pytest.param(HEAD.replace(b"HTTP/1.1", b"HTTP/0.9") + LENGTH, id="HTTP 0.9 with headers"),
         pytest.param(HEAD.replace(b" HTTP/1.1", b"") + LENGTH, id="HTTP 0.9"),
         pytest.param(HEAD.replace(b"POST ", b"POST\t") + LENGTH, id="a tab"),
         pytest.param(
             HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n" + LENGTH,
             id="chunks in HTTP 1.0",
         ),
+        pytest.param(
+            HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n",
+            id="chunks in HTTP 1.0 alone",
+        ),
+        pytest.param(
+            HEAD.replace(b" /", b" http://evil.example/") + LENGTH, id="another host in the target"
+        ),
+        pytest.param(
+            HEAD.replace(b" /", b" http://localhost:1/") + LENGTH, id="another port in the target"
+        ),
+        pytest.param(HEAD.replace(b" /", b" http://a@localhost/") + LENGTH, id="a user"),
+        pytest.param(HEAD.replace(b" /", b" ftp://localhost/") + LENGTH, id="another scheme"),
     ],
 )
 @pytest.mark.parametrize("body", [GET_ORDER, CHUNKED], ids=["plain", "chunked"])
@@ -527,6 +713,46 @@ async def test_a_request_with_two_readings_is_refused_and_nothing_behind_it_is_r
     assert data.count(b"HTTP/1.") <= 1, data
     assert b"200 OK" not in data
     assert front.taken == []
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (HEAD + b"Transfer-Encoding: gzip, chunked\r\n", 501),
+        (HEAD.replace(b"HTTP/1.1", b"HTTP/2.0") + LENGTH, 505),
+        (HEAD.replace(b" /", b" http://evil.example/") + LENGTH, 400),
+        (
+            HEAD.replace(b" /", b" http://evil.example/").replace(b"localhost", b"evil.example")
+            + LENGTH,
+            421,
+        ),
+    ],
+)
+async def test_what_is_refused_of_http_is_told_by_its_status(
+    front: Front, head: bytes, status: int
+):
+    body = CHUNKED if b"chunked" in head else GET_ORDER
+    data = await front.exchange(head + b"Connection: close\r\n\r\n" + body, patience=1.0)
+    assert answer_of(data).status == status
+    assert b"evil" not in data
+    assert front.taken == []
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked "])
+async def test_chunks_are_taken(front: Front, coding: str):
+    head = HEAD + f"Transfer-Encoding: {coding}\r\nConnection: close\r\n\r\n".encode()
+    assert answer_of(await front.exchange(head + CHUNKED)).status == 200
+
+
+async def test_a_target_with_the_listeners_own_address_is_taken_as_proxies_write_it(front: Front):
+    """RFC 9112, section 3.2.2."""
+    here = f"localhost:{front.port}"
+    line = f"POST http://LOCALHOST:{front.port}/warehouse HTTP/1.1\r\nHost: {here}\r\n".encode()
+    rest = b"Content-Type: text/xml\r\n" + LENGTH + b"Connection: close\r\n\r\n" + GET_ORDER
+    assert answer_of(await front.exchange(line + rest)).status == 200
+    wsdl = f"GET http://{here}/warehouse?wsdl HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n"
+    answer = answer_of(await front.exchange(wsdl.encode()))
+    assert f'location="http://{here}/warehouse"'.encode() in answer.body
 
 
 @pytest.mark.parametrize(
@@ -682,10 +908,15 @@ async def test_connections_that_are_refused_are_counted_in_the_audit_log(tmp_pat
         for data in (b"\x16\x03\x01\x00\xa5", b"GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n"):
             await front.exchange(data + b"\r\n\r\n")
         silent = [asyncio.create_task(front.exchange(b"")) for _ in range(3)]
-        await asyncio.sleep(0.1)
+        await asyncio.wait(silent)
+        front.answering.clear()
+        calls = [asyncio.create_task(front.post()) for _ in range(3)]
+        while len(front.taken) < 3:
+            await asyncio.sleep(0.01)
         for _ in range(5):
             await front.exchange(b"")
-        await asyncio.wait(silent)
+        front.answering.set()
+        assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
         assert (await front.post()).status == 200
         assert lines == []
     malformed, slow, full = sorted(counted(lines))

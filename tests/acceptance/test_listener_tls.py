@@ -199,7 +199,7 @@ async def test_handshakes_that_do_not_end_are_of_the_number_of_connections(
         said = f"Bearer {front.secrets['shop']}"
         assert (await front.post(tls=trusting(authority), Authorization=said)).status == 200
     counted = {line["what"]: line["count"] for line in lines}
-    assert counted == {"too-many": 40, "tls": 6}
+    assert counted == {"made-room": 40, "tls": 6}
 
 
 async def test_a_new_certificate_is_in_use_soon_and_a_broken_one_is_not(

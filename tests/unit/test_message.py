@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,3 +63,16 @@ def test_reading_properties_never_raises(properties, expires):
     properties["gateway-expires"] = expires
     read = from_properties(properties, b"", id="i", sender="s")
     assert isinstance(read, Message | Unreadable)
+
+
+@pytest.mark.parametrize("written", ["nan", "inf", "-inf", "NaN", "Infinity", "1e999", "soon", ""])
+def test_a_deadline_that_is_no_finite_number_cannot_be_read(written):
+    read = from_properties({"gateway-expires": written}, b"", id="i", sender="s")
+    assert isinstance(read, Unreadable)
+    assert "gateway-expires" in read.reason
+
+
+@pytest.mark.parametrize("written", ["0", "-5", "1e3", "1796105657.150608"])
+def test_a_deadline_is_any_finite_number(written):
+    read = from_properties({"gateway-expires": written}, b"", id="i", sender="s")
+    assert read.expires == float(written)

@@ -91,3 +91,10 @@ def test_a_header_that_is_there_twice_is_refused(envelope, name):
 def test_other_headers_and_none_at_all_pass(envelope):
     check_addressing(envelope())
     check_addressing(envelope("<h:ReplyTo/><h:ReplyTo/><a:RelatesTo>urn:x</a:RelatesTo>"))
+
+
+@pytest.mark.parametrize("namespace", [W3C, OLD])
+@pytest.mark.parametrize("address", ["http://old.example/Orders", "jms:queue:orders", "urn:x", ""])
+def test_whom_a_message_is_to_is_not_looked_at(envelope, namespace, address):
+    """Clients write what they were set up with; the docs say what that means for a router."""
+    check_addressing(envelope(f'<To xmlns="{namespace}">{address}</To>'))

@@ -250,6 +250,27 @@ def test_the_same_request_may_come_as_often_as_the_queue_hands_it_out(gate, temp
     assert "a replay" in refusal(gate, replace(one, body=changed))
 
 
+@pytest.mark.parametrize(("fractions", "is_replay"), [(("", ""), True), ((".001", ".002"), False)])
+def test_the_same_call_twice_within_a_second_takes_a_timestamp_with_fractions(
+    gate, fractions, is_replay
+):
+    """RSA has one signature for the same bytes: nothing tells the second call from a replay."""
+    second, end = (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + ahead)) for ahead in (0, 300)
+    )
+    template = SIGNED.replace(b"@@now+300@@", f"{end}Z".encode())
+    first, again = (
+        message(template.replace(b"@@now@@", f"{second}{fraction}Z".encode()))
+        for fraction in fractions
+    )
+    assert gate.admit(first)
+    if is_replay:
+        assert first.body == again.body
+        assert "takes milliseconds in Created" in refusal(gate, again)
+    else:
+        assert gate.admit(again)
+
+
 def test_what_was_refused_is_not_taken_for_shown(gate):
     one = message(USER)
     late = replace(one, arrived=time.time() + 5000)

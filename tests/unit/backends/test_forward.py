@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import socket
+import threading
 from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
 from gateway.admission import Gate, Limits
+from gateway.backends.forward import STRAY as STRAY_WARNING
 from gateway.backends.forward import BackendTransport, ForwardBackend, ForwardSettings
 from gateway.backends.telltale import Telltales
 from gateway.errors import BackendFailed, Declined, Unanswered, Unreached
@@ -431,6 +434,127 @@ async def test_connections_are_used_again(call):
         for _ in range(5):
             await backend.invoke(call())
     assert len(ports) == 1
+
+
+def answer_of(number):
+    body = REPLY.replace(b'"1"', b'"%d"' % number)
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n" % len(body)
+        + body
+    )
+
+
+STRAY = answer_of(0)
+HIDDEN = b"HTTP/1.1 200 OK\r\nX-Trace: " + STRAY
+"""An answer whose second half is an answer as well, to a parser that has not seen the first."""
+AT = HIDDEN.index(STRAY)
+
+
+@contextlib.asynccontextmanager
+async def backend_that_goes_on(first, *later):
+    """Serve a backend whose first answer is ``first``; what it sends later comes by itself.
+
+    Yield it, an event that is set when all of it was sent, and a list of one entry for each
+    connection: how many requests came by it.
+    """
+    sent, connections = asyncio.Event(), []
+
+    async def handle(reader, writer):
+        connections.append(0)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(REQUEST_END):
+                connections[-1] += 1
+                number = sum(connections)
+                writer.write(first if number == 1 else answer_of(number))
+                await writer.drain()
+                if number == 1:
+                    for pause, piece in later:
+                        await asyncio.sleep(pause)
+                        writer.write(piece)
+                        await writer.drain()
+                    sent.set()
+
+    async with raw_backend(handle) as backend:
+        yield backend, sent, connections
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [(0.01, STRAY)],
+        [(0.05, STRAY)],
+        [(0.2, STRAY)],
+        [(0.01, STRAY[:40]), (0.05, STRAY[40:])],
+        [(0.01, STRAY[:40])],
+        [(0.01, HIDDEN[:AT]), (0.05, HIDDEN[AT:])],
+        [(0.01, HIDDEN[:AT])],
+        [(0.01, b"H")],
+        [(0.01, b"\0garbage")],
+        [(0.01, b"garbage\r\n\r\n"), (0.05, STRAY)],
+        [(0.01, b"HTTP/1.1 100 Continue\r\n\r\n")],
+        [(0.01, STRAY * 3)],
+    ],
+)
+async def test_what_a_service_sends_unasked_is_no_answer_to_the_next_call(call, later):
+    async with backend_that_goes_on(answer_of(1), *later) as (backend, sent, connections):
+        assert b'"1"' in (await backend.invoke(call())).body
+        await sent.wait()
+        assert b'"2"' in (await backend.invoke(call())).body
+        assert b'"3"' in (await backend.invoke(call())).body
+    assert connections[0] == 1
+
+
+@pytest.mark.parametrize("more", [STRAY, STRAY[:40], HIDDEN[:AT], b"HTTP/1.1 2"])
+async def test_what_comes_together_with_an_answer_is_none_to_the_next_call(call, more):
+    rest = (HIDDEN[AT:],) if more == HIDDEN[:AT] else ()
+    later = [(0.05, piece) for piece in rest]
+    first = answer_of(1) + more
+    async with backend_that_goes_on(first, *later) as (backend, sent, connections):
+        assert b'"1"' in (await backend.invoke(call())).body
+        await sent.wait()
+        assert b'"2"' in (await backend.invoke(call())).body
+    assert connections == [1, 1]
+
+
+async def test_what_came_and_was_not_read_yet_is_seen_when_a_connection_is_used(call):
+    sent = threading.Event()
+
+    def serve(listening):
+        first, _ = listening.accept()
+        with first:
+            first.recv(1 << 16)
+            first.sendall(answer_of(1))
+            told.wait(10)
+            first.sendall(STRAY)
+            sent.set()
+            second, _ = listening.accept()
+            with second:
+                second.recv(1 << 16)
+                second.sendall(answer_of(2))
+
+    told = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
+        served = asyncio.get_running_loop().run_in_executor(None, serve, listening)
+        backend = ForwardBackend(f"http://127.0.0.1:{listening.getsockname()[1]}/", LIMITS)
+        assert b'"1"' in (await backend.invoke(call())).body
+        told.set()
+        assert sent.wait(10)  # the loop stands still: it has read nothing since
+        assert b'"2"' in (await backend.invoke(call())).body
+        await served
+        await backend.aclose()
+
+
+async def test_connections_to_a_service_that_sends_unasked_are_not_kept_any_more(call, caplog):
+    first = backend_that_goes_on(answer_of(1), (0.01, STRAY))
+    async with first as (backend, sent, connections):
+        await backend.invoke(call())
+        await sent.wait()
+        await asyncio.sleep(0.05)  # so that the loop has read it, and knows what it is
+        for _ in range(3):
+            await backend.invoke(call())
+    assert connections == [1, 1, 1, 1]
+    assert [record.getMessage() for record in caplog.records].count(STRAY_WARNING) == 1
 
 
 async def test_zeeps_own_session_has_no_way_out():

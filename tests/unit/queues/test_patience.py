@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.queues.patience import FIRST_TRIP, LONGEST, Patience
+from gateway.queues.patience import FIRST_TRIP, LONGEST, Patience, sparse
 
 
 def first(patience: Patience, wait: float = 60.0) -> float:
@@ -75,3 +75,14 @@ def test_whoever_learns_of_slow_replies_soon_looks_no_more_than_a_few_times(monk
         made.append(looks)
     assert made[0] > 10
     assert max(made[-20:]) <= 3
+
+
+@pytest.mark.parametrize(("wait", "most"), [(0, 1), (1, 2), (20, 7), (60, 9), (600, 50)])
+def test_what_may_be_nowhere_is_looked_for_rarely_and_once_more_at_the_end(monkeypatch, wait, most):
+    now, looks = 0.0, 0
+    monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
+    for delay in sparse(wait):
+        now += delay
+        looks += 1
+    assert now == wait
+    assert looks <= most

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from gateway.queues.bucket_probe import check_conditions
 from gateway.queues.options import QueueOptions
 from gateway.queues.registers import Claim, Registers, new_token
 from gateway.queues.s3 import S3Queue
-from gateway.queues.s3_store import S3Store, Stored
+from gateway.queues.s3_store import Forbidden, S3Store, Stored, Unauthenticated
 
 SOON = 5.0
 LEASE = 1.0
@@ -468,3 +469,86 @@ async def test_a_request_whose_register_was_broken_is_not_carried_out_at_once(st
     key = first._keys.reply(("alice", sent.id))
     await store.put(key, b"{}", metadata={"gateway-state": "released"})
     assert list(await first.receive(1, 1.0)) == []
+
+
+# Looking for replies
+
+
+def denied_as(code: str):
+    """Refuse a request with 403 and such a code."""
+
+    async def answered(call: Call, forward: Forward) -> web.Response:
+        return web.Response(status=403, text=f"<Error><Code>{code}</Code></Error>")
+
+    return answered
+
+
+@pytest.fixture
+def looks(monkeypatch) -> list[str]:
+    """Every object that is read, by its method and key."""
+    seen, read = [], S3Store._read
+
+    async def noted(self, method, key, limit):
+        seen.append(f"{method} {key}")
+        return await read(self, method, key, limit)
+
+    monkeypatch.setattr(S3Store, "_read", noted)
+    return seen
+
+
+async def test_the_reply_of_a_request_that_nobody_sent_is_not_waited_for(gateways, looks):
+    began = time.monotonic()
+    assert (await gateways[0].collect("alice", new_id(), 60)).state is State.UNKNOWN
+    assert time.monotonic() - began < 30
+    assert len(looks) <= 4
+
+
+async def test_the_reply_of_a_request_that_another_process_sent_is_waited_for(gateways):
+    first, second = gateways
+    await first.send(sent := request())
+    waiting = asyncio.create_task(second.collect(sent.sender, sent.id, 20))
+    held = await take(first)
+    await held.answer(reply())
+    assert (await waiting).reply.body == reply().body
+
+
+async def test_who_may_not_see_requests_looks_rarely_for_one_that_another_sent(
+    gateways, looks, monkeypatch
+):
+    async def refused(self, key):
+        raise Forbidden(key)
+
+    monkeypatch.setattr(S3Store, "head", refused)
+    first, second = gateways
+    assert (await second.collect("alice", new_id(), 4)).state is State.PENDING
+    assert len(looks) <= 6
+    await first.send(sent := request())
+    waiting = asyncio.create_task(second.collect(sent.sender, sent.id, 30))
+    held = await take(first)
+    await held.answer(reply())
+    assert (await waiting).reply.body == reply().body
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "RequestTimeTooSkewed"]
+)
+async def test_whoever_the_store_does_not_know_does_not_wait_for_a_reply(store, address, code):
+    """No wait turns that into a reply; AccessDenied may, for who may not list."""
+    async with FaultProxy(address_of(store)) as proxy:
+        queue = await S3Queue.open(behind(proxy, address), QueueOptions())
+        await queue.send(sent := request())
+        proxy.inject(denied_as(code), kind("GET"), times=math.inf)
+        began = time.monotonic()
+        with pytest.raises(Unauthenticated, match=code):
+            await queue.collect(sent.sender, sent.id, 60)
+        assert time.monotonic() - began < 30
+        await queue.aclose()
+
+
+async def test_access_that_is_denied_means_not_yet(store, address):
+    async with FaultProxy(address_of(store)) as proxy:
+        queue = await S3Queue.open(behind(proxy, address), QueueOptions())
+        await queue.send(sent := request())
+        proxy.inject(denied_as("AccessDenied"), kind("GET"), times=math.inf)
+        assert (await queue.collect(sent.sender, sent.id, 1)).state is State.PENDING
+        await queue.aclose()
