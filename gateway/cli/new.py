@@ -87,7 +87,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
     """Show what is being done, to a terminal alone; large contracts take some seconds."""
     console = streams.console(stderr=True)
     with console.status("beginning") as status:
-        yield lambda text: status.update(escape(text))
+        yield lambda text: status.update(escape(streams.shown(text)))
 
 
 def _show(name: str, contract: Contract, model: Model, files: Mapping[str, bytes]) -> None:

@@ -68,7 +68,7 @@ def stubs(
     """Write a typed client for a service, or a service to fill in, from its WSDL."""
     _check(wanted)
     console = streams.console(stderr=True)
-    with console.status(f"reading {escape(wsdl)}"):
+    with console.status(f"reading {escape(streams.shown(wsdl))}"):
         contract = load_wsdl(wsdl, wanted.host or ())
         model = read(contract, wanted.port)
     if not model.operations:

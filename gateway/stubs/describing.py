@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gateway.stubs.model import Gap, GapKind, Model, Operation
 from gateway.stubs.naming import snake
-from gateway.stubs.python import WIDTH
+from gateway.stubs.python import WIDTH, unseen_escaped
 
 MARK = "# Written by gateway stubs"
 """The beginning of the first line of every file that may be written again."""
@@ -30,7 +30,7 @@ _IN_CLIENT = {
 
 def marker(source: str) -> str:
     """Return the first line of a stub."""
-    return f"{MARK} from {source}: write it again rather than change it."
+    return f"{MARK} from {unseen_escaped(source)}: write it again rather than change it."
 
 
 def module(model: Model, name: str, is_async: bool) -> list[str]:
