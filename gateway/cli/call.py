@@ -7,6 +7,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +26,8 @@ from gateway.cli import call_arguments, streams
 from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
 from gateway.client import QueueTransport, ReplyPending
-from gateway.contract import Contract, Operation
-from gateway.errors import ConfigurationError, GatewayError, Refused
+from gateway.contract import Contract, Operation, wellknown
+from gateway.errors import ConfigurationError, ContractError, GatewayError, Refused
 from gateway.message import Message
 from gateway.settings import Settings, read
 from gateway.soap import SoapVersion, parse
@@ -145,8 +146,18 @@ def _transport(settings: Settings, name: str, contract: Contract) -> QueueTransp
         folder=settings.folder,
         operation_timeout=settings.listener.wait,
         lifetime=settings.lifetime,
-        read=lambda url: documents[url],
+        read=partial(_document, documents),
     )
+
+
+def _document(documents: Mapping[str, bytes], url: str) -> bytes:
+    """Return a document of the contract, or of the catalogue. Raises ContractError."""
+    if url in documents:
+        return documents[url]
+    namespace = wellknown.known(url)
+    if namespace is None:
+        raise ContractError(f"{url} is not part of the contract; name it in an import")
+    return wellknown.read(namespace)
 
 
 def _fault(fault: zeep.exceptions.Fault) -> dict[str, Any]:
