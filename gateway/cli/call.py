@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
 from gateway.client import QueueTransport, ReplyPending
 from gateway.contract import Contract, Operation, wellknown
+from gateway.contract.unforeseen import doing
 from gateway.errors import ConfigurationError, ContractError, GatewayError, Refused
 from gateway.message import Message
 from gateway.settings import Settings, read
@@ -104,12 +106,13 @@ def _call(
 ) -> dict[str, Any]:
     """Return the reply or the fault as plain values."""
     bound = _operation(name, contract, operation)
-    with zeep.Client(
-        f"{HERE}{name}?wsdl", transport=_transport(settings, name, contract)
-    ) as client:
-        service = client.bind(bound.service, bound.port)
-        kind = call_arguments.kind_of(service, operation)
-        call_arguments.check(operation, kind, arguments)
+    with contextlib.ExitStack() as stack:
+        with doing("giving it to zeep", contract.entry):
+            transport = _transport(settings, name, contract)
+            client = stack.enter_context(zeep.Client(f"{HERE}{name}?wsdl", transport=transport))
+            service = client.bind(bound.service, bound.port)
+            kind = call_arguments.kind_of(service, operation)
+            call_arguments.check(operation, kind, arguments)
         try:
             reply = service[operation](**arguments)
         except zeep.exceptions.Fault as fault:

@@ -66,7 +66,7 @@ def python_files(model: Model, name: str, host: bool) -> Mapping[str, bytes]:
         if host:
             raise ContractError(
                 f"no operation of port {model.port.name} can be hosted from a stub: "
-                f"{'; '.join(describing.gaps(model, as_list=False))}"
+                f"{'; '.join(describing.grouped_gaps(model))}"
             )
         return {}
     stem, source = _stem(name), f"{name}.wsdl"
