@@ -66,6 +66,10 @@ class OutOfBounds(ContractError):
     """A contract leads to a document on a host, or in a folder, that was not named for it."""
 
 
+class Unforeseen(ContractError):
+    """Something about a contract met a defect of the gateway, or of a library that it uses."""
+
+
 INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
 """What a caller is told of a mistake in the gateway itself, and no more."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import outcome
 from gateway.cli.audit import app as audit
 from gateway.cli.call import call
 from gateway.cli.check import check
@@ -43,8 +44,13 @@ def common(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
+    tracebacks: Annotated[
+        bool, typer.Option("--traceback", help="Show where a defect is, to report it.")
+    ] = False,
 ) -> None:
     """What every command takes."""
+    if tracebacks:
+        outcome.show_tracebacks()
 
 
 COMMANDS = (

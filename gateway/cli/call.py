@@ -9,6 +9,7 @@ import json
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,8 +28,9 @@ from gateway.cli import call_arguments, streams
 from gateway.cli.arguments import parse_arguments
 from gateway.cli.running import ConfigOption, run
 from gateway.client import QueueTransport, ReplyPending
-from gateway.contract import Contract, Operation
-from gateway.errors import ConfigurationError, GatewayError, NoReplyYet, Refused
+from gateway.contract import Contract, Operation, wellknown
+from gateway.contract.unforeseen import doing
+from gateway.errors import ConfigurationError, ContractError, GatewayError, NoReplyYet, Refused
 from gateway.message import Message
 from gateway.queues.address import keeps_replies
 from gateway.settings import Settings, read
@@ -127,12 +129,13 @@ def _call(
 ) -> dict[str, Any]:
     """Return the reply or the fault as plain values."""
     bound = _operation(name, contract, operation)
-    with zeep.Client(
-        f"{HERE}{name}?wsdl", transport=_transport(settings, name, contract)
-    ) as client:
-        service = client.bind(bound.service, bound.port)
-        kind = call_arguments.kind_of(service, operation)
-        call_arguments.check(operation, kind, arguments)
+    with contextlib.ExitStack() as stack:
+        with doing("giving it to zeep", contract.entry):
+            transport = _transport(settings, name, contract)
+            client = stack.enter_context(zeep.Client(f"{HERE}{name}?wsdl", transport=transport))
+            service = client.bind(bound.service, bound.port)
+            kind = call_arguments.kind_of(service, operation)
+            call_arguments.check(operation, kind, arguments)
         try:
             reply = service[operation](**arguments)
         except zeep.exceptions.Fault as fault:
@@ -176,8 +179,18 @@ def _transport(settings: Settings, name: str, contract: Contract) -> QueueTransp
         folder=settings.folder,
         operation_timeout=settings.listener.wait,
         lifetime=settings.lifetime,
-        read=lambda url: documents[url],
+        read=partial(_document, documents),
     )
+
+
+def _document(documents: Mapping[str, bytes], url: str) -> bytes:
+    """Return a document of the contract, or of the catalogue. Raises ContractError."""
+    if url in documents:
+        return documents[url]
+    namespace = wellknown.known(url)
+    if namespace is None:
+        raise ContractError(f"{url} is not part of the contract; name it in an import")
+    return wellknown.read(namespace)
 
 
 def _fault(fault: zeep.exceptions.Fault) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import typer
@@ -15,6 +15,7 @@ from rich.markup import escape
 from gateway import assembly
 from gateway.cli import streams
 from gateway.cli.check_backend import Finding, backend_findings, secret_findings
+from gateway.cli.notes import VerboseOption, chosen
 from gateway.cli.provision import desired_by
 from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError, GatewayError
@@ -23,19 +24,19 @@ from gateway.provision.examine import examine
 from gateway.settings import Settings, read
 
 
-def check(config: ConfigOption = Path("gateway.toml")) -> None:
+def check(config: ConfigOption = Path("gateway.toml"), verbose: VerboseOption = False) -> None:
     """Try settings, queue, contracts and backends; show a tick or the cure for each."""
     settings = read(config)
     console = streams.console()
     console.print(f"[green]✓[/] settings  {escape(str(config))}")
-    if run(_show(settings, console)):
+    if run(_show(settings, console, verbose)):
         raise typer.Exit(1)
 
 
-async def _show(settings: Settings, console: Console) -> int:
+async def _show(settings: Settings, console: Console, verbose: bool) -> int:
     """Print each finding as it comes; return how many need a cure."""
     failed = 0
-    async for finding in _findings(settings):
+    async for finding in _findings(settings, verbose):
         mark = "[red]✗[/]" if finding.cure else "[yellow]![/]" if finding.is_note else "[green]✓[/]"
         text = escape(finding.cure or finding.text)
         console.print(f"{mark} {escape(finding.subject)}  {text}")
@@ -43,11 +44,11 @@ async def _show(settings: Settings, console: Console) -> int:
     return failed
 
 
-async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+async def _findings(settings: Settings, verbose: bool) -> AsyncIterator[Finding]:
     async for finding in _queue_findings(settings):
         yield finding
     for name in settings.services:
-        async for finding in _service(settings, name):
+        async for finding in _service(settings, name, verbose):
             yield finding
     for finding in _clients(settings):
         yield finding
@@ -115,7 +116,7 @@ def _permissions(settings: Settings) -> list[Finding]:
     ]
 
 
-async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
+async def _service(settings: Settings, name: str, verbose: bool) -> AsyncIterator[Finding]:
     secrets = list(secret_findings(settings, name))
     for finding in secrets:
         yield finding
@@ -123,7 +124,7 @@ async def _service(settings: Settings, name: str) -> AsyncIterator[Finding]:
         return  # the contract is asked for with them
     for finding in _caller_security(settings, name):
         yield finding
-    async for finding in _contract(settings, name):
+    async for finding in _contract(settings, name, verbose):
         yield finding
 
 
@@ -141,7 +142,7 @@ def _caller_security(settings: Settings, name: str) -> Iterator[Finding]:
         yield Finding(subject, note, is_note=True)
 
 
-async def _contract(settings: Settings, name: str) -> AsyncIterator[Finding]:
+async def _contract(settings: Settings, name: str, verbose: bool) -> AsyncIterator[Finding]:
     subject = f"service   {name}:"
     try:
         loaded = assembly.load_service_contract(settings, name)
@@ -152,7 +153,7 @@ async def _contract(settings: Settings, name: str) -> AsyncIterator[Finding]:
     names = sorted({operation.name for operation in loaded.contract.operations})
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     yield Finding(subject, f"the contract is understood: {shown}")
-    for note in loaded.notes:
+    for note in _notes(loaded, verbose):
         yield Finding(subject, note, is_note=True)
     if loaded.hosted is not None:
         await loaded.hosted.aclose()
@@ -160,6 +161,12 @@ async def _contract(settings: Settings, name: str) -> AsyncIterator[Finding]:
     else:
         async for finding in backend_findings(settings, name, loaded.contract):
             yield finding
+
+
+def _notes(loaded: assembly.Loaded, verbose: bool) -> Sequence[str]:
+    contract = loaded.contract
+    beside = loaded.notes[len(contract.notes) :]
+    return [*chosen(contract.notes, contract.all_notes, verbose=verbose), *beside]
 
 
 async def _listener(settings: Settings) -> Finding:

@@ -25,14 +25,14 @@ _FORWARDED = """\
 # forward = "http://10.1.2.3/Service"    # where the service is, if not where its WSDL says
 """
 _HOSTED = """\
-host = "{host}"
+host = {host}
 """
 _SETTINGS = """\
 queue = {queue}
 
 [services.{name}]
 wsdl = "{contract}/{name}.wsdl"
-{answers}# repeatable = ["{operation}"]    # what only reads; all else is never carried out twice
+{answers}# repeatable = [{operation}]    # what only reads; all else is never carried out twice
 """
 
 
@@ -66,7 +66,7 @@ def python_files(model: Model, name: str, host: bool) -> Mapping[str, bytes]:
         if host:
             raise ContractError(
                 f"no operation of port {model.port.name} can be hosted from a stub: "
-                f"{'; '.join(describing.gaps(model, as_list=False))}"
+                f"{'; '.join(describing.grouped_gaps(model))}"
             )
         return {}
     stem, source = _stem(name), f"{name}.wsdl"
@@ -87,8 +87,8 @@ def settings(name: str, queue: str, model: Model, host: bool) -> str:
         name=name,
         queue=_quoted(queue),
         contract=CONTRACT,
-        answers=_HOSTED.format(host=f"{own.module}:{own.own}") if host else _FORWARDED,
-        operation=model.operations[0].name if model.operations else "GetOrder",
+        answers=_HOSTED.format(host=_quoted(f"{own.module}:{own.own}")) if host else _FORWARDED,
+        operation=_quoted(model.operations[0].name if model.operations else "GetOrder"),
     )
 
 
@@ -98,9 +98,10 @@ def _stem(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as a basic string of TOML."""
+    """Return a text as a basic string of TOML, on one line whatever is in it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    inside = "".join(one if one.isprintable() else rf"\U{ord(one):08x}" for one in escaped)
+    return f'"{inside}"'
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def with_options(kind: type[T]) -> Callable[[Callable[[str, T], None]], Callable
         run.__annotations__ = {argument.name: own, **hints}
         keyword = inspect.Parameter.KEYWORD_ONLY
         options = [
-            inspect.Parameter(one.name, keyword, default=one.default, annotation=hints[one.name])
+            inspect.Parameter(one.name, keyword, default=_default(one), annotation=hints[one.name])
             for one in fields(kind)  # type: ignore[arg-type]
         ]
         first = inspect.Parameter(argument.name, keyword, annotation=own)
@@ -36,6 +36,11 @@ def with_options(kind: type[T]) -> Callable[[Callable[[str, T], None]], Callable
         return run
 
     return wrap
+
+
+def _default(one: Field[Any]) -> Any:
+    """Return the default of an option; one without must be given."""
+    return inspect.Parameter.empty if one.default is MISSING else one.default
 
 
 def _hints(kind: type) -> dict[str, Any]:

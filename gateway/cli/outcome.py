@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
+
 import typer
 from rich.markup import escape
 
 from gateway.cli import streams
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, Unforeseen
 from gateway.wording import plainly
 
 FAILED = 1
 USAGE = 2
 """The exit status for what a person must change: settings, a file, an argument."""
+
+_WANTED: list[type[Exception]] = []
+"""The errors that a person wants to see with their tracebacks."""
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What click raises for wrong arguments: it is a package of its own, or a part of typer."""
@@ -32,8 +37,15 @@ def of(app: typer.Typer) -> int:
         return _of_a_file(error)
 
 
+def show_tracebacks() -> None:
+    """Have what ends a command for a defect told with its traceback."""
+    _WANTED.append(Unforeseen)
+
+
 def _told(error: GatewayError) -> int:
     _tell(str(error))
+    if isinstance(error, tuple(_WANTED)):
+        typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     return USAGE if isinstance(error, ConfigurationError) else FAILED
 
 

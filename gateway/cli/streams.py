@@ -6,12 +6,20 @@ import codecs
 import contextlib
 import os
 import sys
+import unicodedata
 from io import TextIOWrapper
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 SIGNS = {"✓": "ok", "✗": "NO"}
 """What stands for signs in an encoding that has none of them."""
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""The categories of what is not shown but obeyed: colours, the title, the direction of text."""
+_LEFT = "\n\t\u200c\u200d"
+"""What is of these, and only text: line feeds, tabs, and what joins letters or parts them."""
 
 
 def prepare() -> None:
@@ -30,9 +38,27 @@ def prepare() -> None:
             stream.reconfigure(errors="gateway.signs")
 
 
+class _Console(Console):
+    """Shows text and obeys none of it: contracts and replies may hold a terminal's commands."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(shown(text), **options)
+
+
 def console(*, stderr: bool = False) -> Console:
-    """Return what prints for a person: whatever a text holds, it is printed as it is."""
-    return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
+    """Return what prints for a person: whatever a text holds, it is printed, and nothing else."""
+    return _Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
+
+
+def shown(text: str) -> str:
+    """Return text with escapes for what a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(ascii(one)[1:-1] if _is_obeyed(one) else one for one in text)
+
+
+def _is_obeyed(sign: str) -> bool:
+    return sign not in _LEFT and unicodedata.category(sign) in _UNSEEN
 
 
 def discard() -> None:

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway.cli import streams
+from gateway.cli.notes import VerboseOption, of_model, show
 from gateway.cli.options import with_options
 from gateway.contract import Contract, load
+from gateway.contract.unforeseen import doing
 from gateway.errors import ConfigurationError, ContractError
 from gateway.provision.publishing import HERE, relative
 from gateway.settings import NAMED, is_name
@@ -59,6 +61,7 @@ class Wanted:
     force: Annotated[
         bool, typer.Option("--force", help="Write over a file that was not written by this.")
     ] = False
+    verbose: VerboseOption = False
 
 
 @with_options(Wanted)
@@ -68,15 +71,15 @@ def stubs(
     """Write a typed client for a service, or a service to fill in, from its WSDL."""
     _check(wanted)
     console = streams.console(stderr=True)
-    with console.status(f"reading {escape(wsdl)}"):
+    with console.status(f"reading {escape(streams.shown(wsdl))}"):
         contract = load_wsdl(wsdl, wanted.host or ())
         model = read(contract, wanted.port)
     if not model.operations:
         raise ContractError(
             f"{wsdl}: no operation of port {model.port.name} can be called from a stub: "
-            f"{'; '.join(describing.gaps(model, as_list=False))}"
+            f"{'; '.join(describing.grouped_gaps(model))}"
         )
-    with console.status("writing"):
+    with console.status("writing"), doing("writing Python for it", wsdl):
         client = _client(wanted, wsdl, contract, model) if wanted.client else ""
         files = service_files(wanted.service, model, _called(wsdl)) if wanted.service else None
     if wanted.diff:
@@ -86,7 +89,7 @@ def stubs(
         _show(write(wanted.client, client, force=wanted.force), model)
     if files:
         _fill(files, model, wanted.force, console)
-    _show_notes(model, ports(contract), console)
+    show([*_other_ports(model, ports(contract)), *of_model(model, verbose=wanted.verbose)], console)
 
 
 def _check(wanted: Wanted) -> None:
@@ -171,9 +174,7 @@ def _show(written: Written, model: Model) -> None:
     streams.console().print(line)
 
 
-def _show_notes(model: Model, known: Iterable[tuple[str, str]], console: Console) -> None:
-    """Tell what is not in the stub: other ports, and what could not be expressed."""
+def _other_ports(model: Model, known: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a line for the ports that are not in the stub, where there are any."""
     others = [name for _, name in known if name != model.port.name]
-    notes = [f"other ports, to be chosen with --port: {', '.join(others)}"] if others else []
-    for note in (*notes, *model.notes, *describing.gaps(model, as_list=False)):
-        console.print(f"[yellow]![/] {escape(note)}")
+    return [f"other ports, to be chosen with --port: {', '.join(others)}"] if others else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.contract.names import SOAP_BINDINGS, clark, parse, wsdl
+from gateway.contract.names import SOAP_BINDINGS, clark, component, parse, wsdl
 from gateway.soap import Element
 
 
@@ -50,7 +50,7 @@ def bound_operations(root: Element) -> Iterator[Bound]:
             style = extension.get("style") if extension is not None else None
             yield Bound(
                 binding=f"{{{namespace}}}{binding.get('name')}",
-                port_type=clark(binding, binding.get("type", ""), namespace),
+                port_type=component(binding, binding.get("type", ""), namespace),
                 name=node.get("name", ""),
                 is_rpc=(style or default_style) == "rpc",
                 body=_body(node, soap),
@@ -108,7 +108,7 @@ def _with_outputs(roots: Iterable[Element]) -> Mapping[tuple[str, str], list[tup
             if given is None:
                 continue
             key = (f"{{{namespace}}}{port_type.get('name')}", operation.get("name", ""))
-            message = clark(given, given.get("message", ""), namespace)
+            message = component(given, given.get("message", ""), namespace)
             replies = operation.find(wsdl("output")) is not None
             found.setdefault(key, []).append((message, replies))
     return found

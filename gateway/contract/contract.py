@@ -8,7 +8,10 @@ from gateway.contract import publish
 from gateway.contract.documents import Document
 from gateway.contract.names import parse
 from gateway.contract.operations import Operation, Operations
+from gateway.contract.reader import shown
+from gateway.contract.remarks import Remark, grouped
 from gateway.contract.schemas import Schemas
+from gateway.contract.unforeseen import doing
 from gateway.places import places
 from gateway.soap import Envelope
 
@@ -16,15 +19,16 @@ from gateway.soap import Envelope
 class Contract:
     """A WSDL, read once; tasks and threads may share it.
 
-    ``notes`` has a line for each thing that is not checked or not served, and why. ``headers``
-    names the header blocks that its operations take.
+    ``notes`` has a line for each thing that is not checked or not served, and why; of many
+    operations that it is so of, some are named, and ``all_notes`` has a line for each of them.
+    ``headers`` names the header blocks that its operations take.
     """
 
     def __init__(
         self,
         *,
         operations: Operations,
-        notes: tuple[str, ...],
+        notes: tuple[Remark | str, ...],
         schemas: Schemas | None,
         unchecked: frozenset[Operation],
         documents: Mapping[str, Document],
@@ -32,7 +36,7 @@ class Contract:
     ) -> None:
         """``hidden`` are addresses of the backend that its documents do not name."""
         self.operations = operations.all
-        self.notes = notes
+        self.notes, self.all_notes = grouped(notes), tuple(map(str, notes))
         self.headers = frozenset().union(*(one.headers for one in operations.all))
         self._index = operations
         self._schemas = schemas
@@ -44,6 +48,11 @@ class Contract:
     def documents(self) -> Mapping[str, Document]:
         """Its documents by location, the WSDL first."""
         return self._documents
+
+    @property
+    def entry(self) -> str:
+        """Its WSDL, as its operator knows it."""
+        return shown(next(iter(self._documents)))
 
     def find(self, envelope: Envelope, soap_action: str) -> Operation:
         """Return the operation that a request is for. Raises Refused.
@@ -86,4 +95,5 @@ class Contract:
         of the other documents.
         """
         served = {(one.service, one.port) for one in self.operations}
-        return publish.publish(self._documents, address, served, self._places)
+        with doing("publishing it", self.entry):
+            return publish.publish(self._documents, address, served, self._places)

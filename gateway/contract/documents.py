@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from gateway.contract import wellknown
 from gateway.contract.names import links, parse, wsdl, xs
+from gateway.contract.ncnames import check_names
 from gateway.contract.reader import Read, absolute, shown
 from gateway.errors import ContractError
 from gateway.soap import Element
@@ -107,6 +108,7 @@ class _Walk:
 
     def _visit(self, location: str) -> Document:
         root = self.open(location)
+        check_names(root, shown(location))
         data, _ = self._opened.pop(location)
         found = list(links(root))
         self._links += len(found)

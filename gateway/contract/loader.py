@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urljoin
 
-from gateway.contract import reader
+from gateway.contract import reader, unserved
 from gateway.contract.bindings import bound_operations, request_bodies
 from gateway.contract.contract import Contract
 from gateway.contract.documents import Document, collect
@@ -16,11 +16,15 @@ from gateway.contract.fetching import Access, allowing, from_web
 from gateway.contract.kept import Copies, keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
+from gateway.contract.remarks import Remark, grouped, of_zeep
 from gateway.contract.schema_set import Wrapper, schema_set
 from gateway.contract.schemas import Schemas
+from gateway.contract.unforeseen import doing
 from gateway.contract.zeep_model import Declared, declared, read_model
 from gateway.errors import ContractError
 from gateway.soap import Element
+
+_NOT_SERVED = "is not SOAP over HTTP, or has no operation: it is not served"
 
 
 def load(
@@ -77,25 +81,32 @@ def from_names(read: Callable[[str], bytes], entry: str, *, check_schemas: bool 
 def _load(
     entry: str, read: reader.Read, check_schemas: bool = True, hidden: Iterable[str] = ()
 ) -> Contract:
+    with doing("understanding it", reader.shown(entry)):
+        return _understood(entry, read, check_schemas, hidden)
+
+
+def _understood(
+    entry: str, read: reader.Read, check_schemas: bool, hidden: Iterable[str]
+) -> Contract:
     documents = collect(entry, read)
-    roots = [
-        parse(document.data, reader.shown(document.location))
+    by_place = {
+        reader.shown(document.location): parse(document.data, reader.shown(document.location))
         for document in documents.values()
         if not document.is_schema
-    ]
+    }
+    roots = list(by_place.values())
     check_expansion(documents)
-    model, notes = read_model(entry, documents)
+    model, warnings = read_model(entry, documents)
     found = list(declared(model, request_bodies(roots)))
+    left_out = list(of_zeep(warnings))
     if not found:
-        raise ContractError(
-            f"{reader.shown(entry)}: it declares no operation of a port with SOAP over HTTP; "
-            "add a wsdl:service whose port names the SOAP binding and its address"
-        )
+        why = unserved.why(by_place, grouped(left_out))
+        raise ContractError(f"{reader.shown(entry)}: {why}")
     operations = Operations(one.operation for one in found)
-    notes += [*_skipped_ports(roots, found), *_overloads(roots)]
+    notes = [*left_out, *_skipped_ports(roots, found), *_overloads(roots)]
     schemas, reasons = _schemas(documents, found, check_schemas)
     gaps = {one.operation: _gap(one.operation, schemas) for one in found}
-    named = {f"operation {operation.name} {gap}": None for operation, gap in gaps.items() if gap}
+    named = {Remark("operation", one.name, gap): None for one, gap in gaps.items() if gap}
     return Contract(
         operations=operations,
         notes=(*notes, *reasons, *named, *_unknown_headers(found, schemas)),
@@ -146,10 +157,10 @@ def _headers(found: Iterable[Declared]) -> frozenset[str]:
     return frozenset().union(*(one.operation.headers for one in found))
 
 
-def _skipped_ports(roots: Iterable[Element], found: Iterable[Declared]) -> list[str]:
+def _skipped_ports(roots: Iterable[Element], found: Iterable[Declared]) -> list[Remark]:
     served = {(one.operation.service, one.operation.port) for one in found}
     return [
-        f"port {port.get('name')} is not SOAP over HTTP, or has no operation: it is not served"
+        Remark("port", port.get("name", ""), _NOT_SERVED)
         for root in roots
         for service in root.iterfind(wsdl("service"))
         for port in service.iterfind(wsdl("port"))

@@ -45,6 +45,17 @@ def clark(node: Element, value: str, default: str | None = None) -> str:
     return f"{{{namespace}}}{local}" if namespace else local
 
 
+def component(node: Element, value: str, target: str | None) -> str:
+    """Return the name of a binding, port type or message that a document refers to.
+
+    Without a prefix it is one of the document's own ``target`` namespace, as zeep and others read
+    it: many who leave the prefix out have WSDL's own namespace as the default.
+    """
+    if ":" in value or not target:
+        return clark(node, value, target)
+    return f"{{{target}}}{value.strip()}"
+
+
 def one_line(text: object, limit: int = 240) -> str:
     """Return what another library said, on one line and not too long."""
     line = " ".join(str(text).split())

@@ -31,7 +31,8 @@ def fetch(
 
     They are read from where ``load`` would read them, and ``opened`` is told of each. What refers
     to another document refers to its file; nothing else in them is changed. Public schemas of the
-    catalogue are no files: what leads to them is left as it is. Raises ContractError.
+    catalogue become files like the others: nobody who reads them needs a network. Raises
+    ContractError.
     """
     entry = reader.absolute(location, f"{folder.resolve()}/")
     read = reader.from_folder(folder, allowing(hosts, from_web()))
@@ -45,9 +46,15 @@ def fetch(
 
 def as_files(documents: Mapping[str, Document], name: str) -> Mapping[str, bytes]:
     """Return documents by the names of the files to save them in."""
-    own = {key: one for key, one in documents.items() if not wellknown.is_known(key)}
+    own = {key: one for key, one in documents.items() if not _is_replaced(key, documents)}
     names = _names(own, name)
     return {names[key]: _relinked(one, names) for key, one in own.items()}
+
+
+def _is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
+    """Tell whether a schema of the catalogue is left out: the contract has a copy of its own."""
+    others = (one for key, one in documents.items() if key != location)
+    return wellknown.is_known(location) and any(location in one.namespaces for one in others)
 
 
 def _names(documents: Mapping[str, Document], name: str) -> Mapping[str, str]:
@@ -77,6 +84,8 @@ def _left_alone(documents: Mapping[str, Document]) -> Iterator[str]:
 
 def _stem(location: str) -> str:
     """Return what a location calls its document, as far as a file's name can hold it."""
+    if wellknown.is_known(location):
+        return wellknown.file_name(location).removesuffix(".xsd")
     parts = urlsplit(location)
     last = unquote(parts.path).rstrip("/").rpartition("/")[2]
     path = re.sub(r"\.(?:wsdl|xsd|xml|svc|asmx|php|aspx)$", "", last, flags=re.IGNORECASE)

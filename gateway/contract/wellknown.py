@@ -85,6 +85,11 @@ def is_known(namespace: str) -> bool:
     return namespace in _FILES
 
 
+def file_name(namespace: str) -> str:
+    """Return the name of the catalogue's file of a namespace."""
+    return _FILES[namespace]
+
+
 @cache
 def read(namespace: str) -> bytes:
     """Return the catalogue's schema of a namespace."""

@@ -17,6 +17,7 @@ from gateway.stub.table import (
     GroupLayout,
     Table,
     content,
+    plain,
     read_field,
     sort_out,
 )
@@ -166,7 +167,7 @@ def _operation(name: str, table: Table, names: Mapping[str, Any]) -> OperationLa
     details = [(kind, read_field(f"detail {rest}", table)) for kind, _, rest in faults]
     return OperationLayout(
         name=name,
-        action="".join(said["action"]),
+        action=plain("".join(said["action"])),
         one_way="one-way" in said,
         request=_message(said["request"][0], table),
         reply=_message(said["reply"][0], table) if "reply" in said else None,

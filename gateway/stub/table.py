@@ -21,6 +21,7 @@
 ``.`` in place of an element is the text of the record itself, ``~`` a group that is repeated in
 place, ``...`` elements of any name, ``@*`` attributes of any name. A type is ``xs:`` and the name
 of one of XML Schema's own, a class, ``[type]`` for a list in one text, or ``xml`` for anything.
+The address of a prefix, or an action, that has blanks or the like in it is in quotes, as JSON.
 """
 
 from __future__ import annotations
@@ -129,12 +130,22 @@ def sort_out(text: str) -> Table:
 def _headings(text: str) -> Iterator[tuple[list[str], list[str]]]:
     """Yield the words of each heading, and the lines below it."""
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith(" "):
             lines.append(line)
         elif line:
             lines = []
-            yield line.split(), lines
+            yield _words(line), lines
+
+
+def _words(line: str) -> list[str]:
+    words = line.split()
+    return [*words[:2], plain(line.split(None, 2)[2])] if words[1] == "=" else words
+
+
+def plain(text: str) -> str:
+    """Return an address or an action as it is, which may be in quotes."""
+    return str(json.loads(text)) if text.startswith('"') else text
 
 
 def _is_record(words: Sequence[str]) -> bool:

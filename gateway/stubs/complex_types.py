@@ -12,7 +12,7 @@ from gateway.stubs import fields
 from gateway.stubs.content import Body
 from gateway.stubs.declarations import derivation, documentation
 from gateway.stubs.fields import Types
-from gateway.stubs.model import Field, FieldKind, GapKind, Origin, Record, SimpleType
+from gateway.stubs.model import Field, FieldKind, GapKind, Group, Origin, Record, SimpleType
 from gateway.stubs.simple import TEXT, SimpleTypes
 
 
@@ -74,7 +74,8 @@ def _filled(record: Record, source: Element, body: Body, types: Types, known: Kn
     """Return a record with its own fields, which stand in the type or in what derives it."""
     content = body.content(source)
     if record.mixed and content is not None:
-        types.note(GapKind.MIXED, record.class_name, record.class_name)
+        gap = GapKind.ANY_XML if _is_any_xml(content) else GapKind.MIXED
+        types.note(gap, record.class_name, record.class_name)
     found = fields.attributes(source, types, record.class_name)
     attributes = tuple(replace(one, name=body.names.unique(one.name)) for one in found)
     record = replace(record, content=content, attributes=attributes)
@@ -97,6 +98,11 @@ def _text_type(source: Element, record: Record, types: Types, known: Known) -> S
     if source.tag == xs("restriction"):
         return known.simple.restricted(source, base, "", record.class_name)
     return base
+
+
+def _is_any_xml(content: Group) -> bool:
+    """Tell whether a type declares nothing of its own: .NET writes XmlNode and the like so."""
+    return all(one.kind is FieldKind.ANY for one in content.fields())
 
 
 def _is_mixed(node: Element) -> bool:

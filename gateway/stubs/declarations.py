@@ -11,6 +11,7 @@ from lxml import etree
 
 from gateway.contract.names import XS, clark, xs
 from gateway.soap import Element
+from gateway.stubs.python import visible
 
 Key = tuple[str, str]
 """The local name of what declares (complexType, element...), and the declared name (Clark)."""
@@ -171,7 +172,8 @@ def paragraphs(text: str) -> str:
             blocks[-1] += line.split()
         elif blocks[-1]:
             blocks.append([])
-    return "\n\n".join(" ".join(block) for block in blocks if block)
+    found = (" ".join(block) for block in blocks)
+    return "\n\n".join(block for block in found if visible(block).strip())
 
 
 def _local(node: Element) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from gateway.contract.remarks import listed
 from gateway.stubs.model import Gap, GapKind, Model, Operation
 from gateway.stubs.naming import snake
-from gateway.stubs.python import WIDTH
+from gateway.stubs.python import WIDTH, unseen_escaped
 
 MARK = "# Written by gateway stubs"
 """The beginning of the first line of every file that may be written again."""
-
-SHOWN = 6
-"""So many operations are named with a gap; of more, their number is told."""
 
 _IN_CLIENT = {
     GapKind.ENCODED: "is rpc/encoded, and left out",
@@ -21,6 +19,7 @@ _IN_CLIENT = {
     GapKind.ANY_ATTRIBUTE: "holds xs:anyAttribute: such attributes are text, by name",
     GapKind.ANY_TYPE: "holds xs:anyType: it is an element of lxml unless the XML says its type",
     GapKind.MIXED: "is mixed content: text between its elements is lost",
+    GapKind.ANY_XML: "is any XML, given and taken as lxml's elements; text in place of one is lost",
     GapKind.REPLY_HEADER: "is a header of the reply, and not returned",
     GapKind.ATTACHMENT: "has attachments: they are neither sent nor returned",
     GapKind.UNDECLARED: "is declared nowhere, or by a type where SOAP needs an element",
@@ -30,7 +29,7 @@ _IN_CLIENT = {
 
 def marker(source: str) -> str:
     """Return the first line of a stub."""
-    return f"{MARK} from {source}: write it again rather than change it."
+    return f"{MARK} from {unseen_escaped(source)}: write it again rather than change it."
 
 
 def module(model: Model, name: str, is_async: bool) -> list[str]:
@@ -97,10 +96,30 @@ def gaps(model: Model, *, as_list: bool = True) -> Iterator[str]:
 
     In a list it begins with a dash, and may be broken into several.
     """
+    for gap in _told(model):
+        line = f"{gap.where} {_IN_CLIENT[gap.kind]}{_concerned(gap)}"
+        yield _entry(line) if as_list else line
+
+
+def grouped_gaps(model: Model) -> Iterator[str]:
+    """Yield a line for each kind of what a stub does not express, with the first of its places."""
+    found: dict[GapKind, list[Gap]] = {}
+    for gap in _told(model):
+        found.setdefault(gap.kind, []).append(gap)
+    for kind, gaps in found.items():
+        if len(gaps) == 1:
+            yield f"{gaps[0].where} {_IN_CLIENT[kind]}{_concerned(gaps[0])}"
+        else:
+            names = listed(list(dict.fromkeys(one.where for one in gaps)))
+            yield f"each of these {len(gaps)} {_IN_CLIENT[kind]} ({names})"
+
+
+def _told(model: Model) -> Iterator[Gap]:
+    """Yield what is worth telling; any XML holds xs:any as a matter of course."""
+    any_xml = {one.where for one in model.gaps if one.kind is GapKind.ANY_XML}
     for gap in model.gaps:
-        if gap.kind in _IN_CLIENT:
-            line = f"{gap.where} {_IN_CLIENT[gap.kind]}{_concerned(gap)}"
-            yield _entry(line) if as_list else line
+        if gap.kind in _IN_CLIENT and not (gap.kind is GapKind.ANY and gap.where in any_xml):
+            yield gap
 
 
 def _entry(line: str) -> str:
@@ -111,7 +130,4 @@ def _entry(line: str) -> str:
 
 def _concerned(gap: Gap) -> str:
     names = [one for one in gap.operations if one != gap.where]
-    if not names:
-        return ""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f" ({', '.join(names[:SHOWN])}{more})"
+    return f" ({listed(names)})" if names else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from lxml import etree
@@ -23,6 +24,7 @@ from gateway.stubs.model import (
     Type,
 )
 
+_PLAIN = re.compile(r"[^\s\"]\S*")
 _SIGNS = {
     FieldKind.TEXT: ".",
     FieldKind.GROUP: "~",
@@ -35,12 +37,23 @@ def layout(model: Model) -> str:
     """Return the table of a model."""
     prefixes = _prefixes(_names(model))
     lines = [f"soap {'1.2' if model.port.version is SoapVersion.V12 else '1.1'}"]
-    lines += [f"{prefix} = {uri}" for uri, prefix in prefixes.items() if uri != XML]
+    lines += [f"{prefix} = {_text(uri)}" for uri, prefix in prefixes.items() if uri != XML]
     for record in model.records.values():
         lines += ["", *_record(record, prefixes)]
     for operation in model.operations:
         lines += ["", *_operation(operation, prefixes)]
     return "\n".join(lines)
+
+
+def _text(text: str) -> str:
+    """Return an address or an action: quoted where it could be taken for more than one word."""
+    return text if _PLAIN.fullmatch(text) and text.isprintable() else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Return text as JSON has it, readable, and all of it seen on one line."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in quoted)
 
 
 def _names(model: Model) -> Iterator[str]:
@@ -110,7 +123,7 @@ def _flags(field: Field) -> Iterator[str]:
         yield "nil"
     given = field.fixed if field.default is None else field.default
     if given is not None:
-        yield f"={json.dumps(given, ensure_ascii=False)}"
+        yield f"={_quoted(given)}"
 
 
 def _type(kind: Type) -> str:
@@ -124,7 +137,7 @@ def _type(kind: Type) -> str:
 def _operation(operation: Operation, prefixes: Mapping[str, str]) -> Iterator[str]:
     yield f"operation {operation.name}"
     if operation.soap_action:
-        yield f"  action {operation.soap_action}"
+        yield f"  action {_text(operation.soap_action)}"
     if operation.one_way:
         yield "  one-way"
     yield f"  request {_message(operation.request, prefixes)}"

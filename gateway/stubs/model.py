@@ -66,6 +66,7 @@ class GapKind(StrEnum):
     ANY_ATTRIBUTE = "xs:anyAttribute"
     ANY_TYPE = "xs:anyType"
     MIXED = "mixed content"
+    ANY_XML = "mixed content of xs:any alone"
     SUBSTITUTION = "a substitution group"
     REPEATED_GROUP = "a repeated choice or sequence"
     LIST = "xs:list"
@@ -280,6 +281,8 @@ class Model:
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """What the contract's own notes say: ports that are not served, and the like."""
+    all_notes: tuple[str, ...] = field(default=())
+    """The same with a line for each operation or port that it is so of."""
 
     def lineage(self, class_name: str) -> tuple[Record, ...]:
         """Return a record and what it is derived from, the outermost base first."""

@@ -8,10 +8,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_BEFORE_WORD = re.compile(r"([A-Z]+)([A-Z][a-z])")
+LONGEST = 200
+"""Characters of a value that its name is made of: a value may be a whole page."""
+
+_BEFORE_WORD = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 """A character that XML names cannot have, as .NET writes it: a blank is _x0020_."""
-_AFTER_LOWER = re.compile(r"([a-z0-9])([A-Z])")
+_AFTER_LOWER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 RESERVED = frozenset(
     {
@@ -54,13 +57,16 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._next: dict[str, int] = {}
+        """The number to go on with: of a thousand equal names each is found at once."""
 
     def unique(self, name: str) -> str:
         """Return a name, with a number behind it where it is taken."""
-        found, number = name, 2
+        found, number = name, self._next.get(name, 2)
         while found in self._taken:
             glue = "_" if name[-1].isdigit() else ""
             found, number = f"{name}{glue}{number}", number + 1
+        self._next[name] = number
         self._taken.add(found)
         return found
 
@@ -87,7 +93,7 @@ def pascal(name: str) -> str:
 
 def member(value: str) -> str:
     """Return the name of a value of an enumeration: "in stock" becomes IN_STOCK."""
-    value = re.sub(r"^-(?=\d)", "minus ", value)
+    value = re.sub(r"^-(?=\d)", "minus ", value[:LONGEST])
     signs = " ".join(unicodedata.name(one, "SIGN") for one in value[:3])
     found = _started((_words(value) or _words(signs)).upper() or "EMPTY", "VALUE_")
     return f"{found}_" if found in ("I", "O") or keyword.iskeyword(found) else found
@@ -101,7 +107,7 @@ def _started(name: str, start: str) -> str:
 
 def _words(name: str) -> str:
     """Return a name with an underscore between its words."""
-    words = _AFTER_LOWER.sub(r"\1_\2", _BEFORE_WORD.sub(r"\1_\2", _plain(name)))
+    words = _AFTER_LOWER.sub("_", _BEFORE_WORD.sub("_", _plain(name)))
     return re.sub("_+", "_", words).strip("_")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 WIDTH = 88
@@ -23,22 +24,46 @@ _PLAIN = str.maketrans(
     }
 )
 """Signs that look like others, as word processors make them."""
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_JOINERS = "\u200c\u200d"
+"""Signs of the category Cf that are letters' own business: Persian and Hindi need them."""
 
 
 def literal(text: str) -> str:
     """Return text as a string of Python, in double quotes unless single ones need less escaping."""
     quote = "'" if text.count('"') > text.count("'") else '"'
     escaped = text.replace("\\", "\\\\").replace(quote, f"\\{quote}")
-    escaped = escaped.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
-    escaped = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", escaped)
-    return f"{quote}{escaped}{quote}"
+    return f"{quote}{unseen_escaped(escaped)}{quote}"
+
+
+def unseen_escaped(text: str) -> str:
+    """Return text with escapes for what is not seen: controls, line ends, signs of direction."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def visible(text: str) -> str:
+    """Return prose with what is not seen left out, and plain signs for those that look like them.
+
+    Line feeds stay; all else that ends a line, for anybody, becomes a blank.
+    """
+    plain = text.translate(_PLAIN)
+    if plain.replace("\n", "").isprintable():
+        return plain
+    kept = "".join(map(_shown, plain))
+    return kept if kept.strip(f"{_JOINERS} \n") else ""
+
+
+def _shown(sign: str) -> str:
+    if sign == "\n" or sign in _JOINERS or sign.isprintable():
+        return sign
+    return "" if unicodedata.category(sign) == "Cf" else " "
 
 
 def docstring(paragraphs: Iterable[str], indent: int) -> str:
     """Return a docstring; a paragraph of several lines is taken as it is, others are wrapped."""
     margin = " " * indent
-    texts = [_harmless(one) for one in paragraphs if one.strip()]
+    texts = [text for text in map(_harmless, paragraphs) if text.strip()]
     if not texts:
         return ""
     blocks = [_wrapped(one, WIDTH - indent, 3 * (not n)) for n, one in enumerate(texts)]
@@ -59,7 +84,7 @@ def _wrapped(text: str, width: int, first: int) -> list[str]:
 
 def _harmless(text: str) -> str:
     """Return what may stand in a docstring, and means the same there."""
-    text = _CONTROL.sub(" ", text.translate(_PLAIN)).replace("\\", "\\\\")
+    text = visible(text).replace("\\", "\\\\")
     return re.sub('^"|"$', "'", text.replace('"""', "'''"))
 
 

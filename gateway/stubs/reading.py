@@ -10,6 +10,7 @@ from gateway.contract import operations as contract
 from gateway.contract.names import parse, wsdl
 from gateway.contract.reader import shown
 from gateway.contract.schema_set import schemas_by_namespace
+from gateway.contract.unforeseen import doing
 from gateway.errors import ContractError
 from gateway.soap import Element
 from gateway.stubs.declarations import Declarations, Key, paragraphs, reached
@@ -39,6 +40,11 @@ def read(contract: Contract, port: str = "") -> Model:
     Raises ContractError where there is no such port.
     """
     service, name = _chosen(contract, port)
+    with doing(f"reading the types of port {name}", contract.entry):
+        return _read(contract, service, name)
+
+
+def _read(contract: Contract, service: str, name: str) -> Model:
     roots = [
         parse(document.data, shown(document.location), bare=True)
         for document in contract.documents.values()
@@ -111,6 +117,7 @@ class _Reading:
             enumerations=self._simple.enumerations,
             gaps=tuple(gaps),
             notes=self._contract.notes,
+            all_notes=self._contract.all_notes,
         )
 
     def _is_literal(self, bound: Bound) -> bool:

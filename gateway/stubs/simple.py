@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from lxml import etree
@@ -12,6 +13,7 @@ from gateway.soap import Element
 from gateway.stubs.declarations import Declarations, documentation
 from gateway.stubs.model import Enumeration, Member, SimpleType
 from gateway.stubs.naming import Names, member, pascal
+from gateway.stubs.types import INTEGERS
 
 LISTS = {"ENTITIES": "ENTITY", "IDREFS": "IDREF", "NMTOKENS": "NMTOKEN"}
 """XML Schema's own list types, and what is in them."""
@@ -37,6 +39,9 @@ _FACETS = (
     *("length", "minLength", "maxLength", "pattern", "whiteSpace", "totalDigits"),
     *("fractionDigits", "minInclusive", "maxInclusive", "minExclusive", "maxExclusive"),
 )
+
+_WHOLE = re.compile(r"[ \t\r\n]*[+-]?[0-9]{1,4000}[ \t\r\n]*")
+"""A whole number, as long as Python reads one."""
 
 TEXT = SimpleType(builtin="string")
 
@@ -107,14 +112,21 @@ class SimpleTypes:
             return ""
         parent = node.getparent()
         class_name = self._names.unique(pascal(hint.rpartition("}")[2]))
+        members = tuple(_members(node))
         self.enumerations[class_name] = Enumeration(
             class_name=class_name,
             xml_name=name,
-            builtin=base.builtin,
-            members=tuple(_members(node)),
+            builtin=_of_members(base.builtin, members),
+            members=members,
             documentation=documentation(parent) if parent is not None else "",
         )
         return class_name
+
+
+def _of_members(builtin: str, members: Iterable[Member]) -> str:
+    """Return the type of an enumeration's values: text where not all of them are its numbers."""
+    is_whole = all(_WHOLE.fullmatch(one.value) for one in members)
+    return builtin if is_whole or builtin not in INTEGERS else "string"
 
 
 def _builtin(name: str) -> SimpleType | None:

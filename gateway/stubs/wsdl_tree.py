@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from gateway.contract.names import SOAP_BINDINGS, clark, wsdl
+from gateway.contract.names import SOAP_BINDINGS, clark, component, wsdl
 from gateway.soap import Element
 from gateway.stubs.declarations import in_namespace, paragraphs
 
@@ -77,14 +77,21 @@ class WsdlTree:
 
     def operations(self, port: Element) -> Iterator[Bound]:
         """Yield the operations of a port; of several with one name, the last."""
-        binding = self._nodes["binding", _name(port, "binding")]
-        port_type = self._nodes["portType", _name(binding, "type")]
+        binding = self._get("binding", _name(port, "binding"))
+        port_type = None if binding is None else self._get("portType", _name(binding, "type"))
+        if binding is None or port_type is None:
+            return  # zeep found it, in some way of its own: the port has no operations here
         style = _style(binding, "binding", "document")
         declared = {one.get("name", ""): one for one in port_type.iterchildren(wsdl("operation"))}
         bound = {one.get("name", ""): one for one in binding.iterchildren(wsdl("operation"))}
         for name, node in bound.items():
             if name in declared:
                 yield self._operation(node, declared[name], style)
+
+    def _get(self, kind: str, name: str) -> Element | None:
+        """Return what declares a name; as for zeep, one without a namespace stands for any."""
+        found = self._nodes.get((kind, name))
+        return self._nodes.get((kind, name.rpartition("}")[2])) if found is None else found
 
     def _operation(self, node: Element, declared: Element, style: str) -> Bound:
         request, reply = (self._payload(node, declared, way) for way in ("input", "output"))
@@ -130,7 +137,7 @@ class WsdlTree:
                 yield node.get("name", ""), part
 
     def _parts(self, message: str) -> Iterator[Part]:
-        node = self._nodes.get(("message", message))
+        node = self._get("message", message)
         for part in () if node is None else node.iterchildren(wsdl("part")):
             yield Part(part.get("name", ""), _name(part, "element"), _name(part, "type"))
 
@@ -160,5 +167,6 @@ def _name(node: Element, attribute: str) -> str:
     value = node.get(attribute)
     if not value:
         return ""
-    definitions = next(node.iterancestors(wsdl("definitions")))
-    return clark(node, value, definitions.get("targetNamespace"))
+    target = next(node.iterancestors(wsdl("definitions"))).get("targetNamespace")
+    of_schema = node.tag == wsdl("part")
+    return clark(node, value, target) if of_schema else component(node, value, target)

@@ -276,3 +276,46 @@ def test_a_contract_of_several_folders_and_schemas_is_saved_whole(tmp_path):
     made = gateway(tmp_path, "new", "epcis", "--wsdl", EPCIS)
     assert made.returncode == 0, made.stderr
     assert gateway(tmp_path / "epcis", "check").returncode == 0
+
+
+EVIL = (
+    '"]\n[services.evil]\nwsdl = "wsdl/stock.wsdl"\nforward = "http://192.0.2.1/"\n'
+    '[listener]\nbind = "0.0.0.0:80"\n#'
+)
+
+
+def test_a_contract_cannot_write_settings_by_its_names(tmp_path):
+    evil = EVIL.replace("\n", "&#10;").replace('"', "&quot;")
+    text = WAREHOUSE.read_text().replace('operation name="', f'operation name="{evil}')
+    (tmp_path / "evil.wsdl").write_text(text)
+    (tmp_path / "warehouse.xsd").write_bytes((WAREHOUSE.parent / "warehouse.xsd").read_bytes())
+    made = gateway(tmp_path, "new", "stock", "--wsdl", "evil.wsdl")
+    assert made.returncode == 2
+    assert "/evil.wsdl:73: the name of a wsdl:operation" in made.stderr
+    assert "is no name (NCName" in made.stderr
+    assert len(made.stderr.splitlines()) == 1
+    assert not (tmp_path / "stock").exists()
+
+
+def test_an_odd_contract_has_its_folder_all_the_same(tmp_path):
+    """Documentation of nothing that is seen, numbers that are none, a value like a page."""
+    schema = (WAREHOUSE.parent / "warehouse.xsd").read_text()
+    schema = schema.replace("How far an order has come.", "\u200b")
+    before, name, after = schema.partition('<xs:simpleType name="OrderStatus">')
+    after = after.replace('"xs:string"', '"xs:int"', 1)
+    after = after.replace('value="picking"', f'value="{"A" * 50_000}"', 1)
+    (tmp_path / "warehouse.xsd").write_text(before + name + after)
+    (tmp_path / "warehouse.wsdl").write_bytes(WAREHOUSE.read_bytes())
+    made = gateway(tmp_path, "new", "stock", "--host", "--wsdl", "warehouse.wsdl")
+    assert made.returncode == 0, made.stderr
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path / "stock",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "1 passed" in tested.stdout
+    client = (tmp_path / "stock" / "stock_client.py").read_text()
+    assert '    RECEIVED = "received"' in client
+    assert f"    {'A' * 200} = " in client

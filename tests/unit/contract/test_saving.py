@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from gateway.contract import fetch, load
+from gateway.contract import fetch, load, wellknown
 from gateway.contract.documents import collect
 from gateway.contract.saving import as_files
 from gateway.errors import ContractError, OutOfBounds
@@ -83,18 +83,33 @@ def test_names_that_differ_in_case_alone_are_two_files():
     assert len({name.lower() for name in files}) == 3
 
 
-def test_schemas_of_the_catalogue_are_left_to_the_catalogue():
+def test_schemas_of_the_catalogue_are_saved_beside_the_others():
+    """So that nobody who reads the files needs a network."""
     xml = "http://www.w3.org/XML/1998/namespace"
     files = saved(
         {
-            "http://h/a.wsdl": wsdl_of((xml, "xml.xsd"), ("urn:b", "sub/xml.xsd")),
-            "http://h/sub/xml.xsd": SCHEMA.format("urn:b", ""),
+            "http://h/a.wsdl": wsdl_of(
+                (xml, "http://www.w3.org/2001/xml.xsd"), ("urn:b", "xml.xsd")
+            ),
+            "http://h/xml.xsd": SCHEMA.format("urn:b", ""),
         },
         "http://h/a.wsdl",
     )
-    # No file may have the name that the reference to the catalogue has.
-    assert set(files) == {"orders.wsdl", "xml-2.xsd"}
-    assert 'schemaLocation="xml.xsd"' in files["orders.wsdl"]
+    assert set(files) == {"orders.wsdl", "xml.xsd", "xml-2.xsd"}
+    assert f'namespace="{xml}" schemaLocation="xml.xsd"' in files["orders.wsdl"]
+    assert files["xml.xsd"] == wellknown.read(xml).decode()
+
+
+def test_a_schema_of_the_catalogue_is_left_out_where_the_contract_has_its_own():
+    xml = "http://www.w3.org/XML/1998/namespace"
+    files = saved(
+        {
+            "http://h/a.wsdl": wsdl_of((xml, "http://www.w3.org/2001/xml.xsd"), (xml, "own.xsd")),
+            "http://h/own.xsd": SCHEMA.format(xml, ""),
+        },
+        "http://h/a.wsdl",
+    )
+    assert set(files) == {"orders.wsdl", "own.xsd"}
 
 
 def test_each_document_is_told_of_as_it_is_read():

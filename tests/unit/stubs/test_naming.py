@@ -86,3 +86,12 @@ def test_a_name_that_is_free_goes_first():
     names = Names(["OrderFault"])
     assert names.first("OrderFault", "OrderError") == "OrderError"
     assert names.first("OrderFault", "OrderError") == "OrderError2"
+
+
+def test_names_take_as_long_as_they_have_letters():
+    """Each of these took longer than a minute, or a quarter of one, when it was quadratic."""
+    long = "A" * 100_000
+    assert snake(f"{long}b") == f"{'a' * 99_999}_ab"
+    assert member(long) == "A" * 200
+    names = Names()
+    assert [names.unique("same") for _ in range(20_000)][-1] == "same20000"

@@ -1,0 +1,63 @@
+"""What an operator should know of a contract: each thing once, those that are alike together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+SHOWN = 6
+"""So many names are told where many have the same in common."""
+
+_OPERATION = re.compile(r"The wsdl:operation '(.*)' was not found in the wsdl:portType '(.*)'")
+_MESSAGE = re.compile(r"The wsdl:message for '(.*)' contains an invalid part \('(.*)'\): .*")
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """That something is so of one operation, port or message."""
+
+    kind: str
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} {self.text}"
+
+
+def grouped(remarks: Iterable[Remark | str]) -> tuple[str, ...]:
+    """Return a line for each thing that is remarked, however many it is so of."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for one in remarks:
+        key, name = ((one.kind, one.text), one.name) if isinstance(one, Remark) else (("", one), "")
+        found.setdefault(key, {})[name] = None
+    return tuple(_line(kind, text, list(names)) for (kind, text), names in found.items())
+
+
+def listed(names: list[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
+def _line(kind: str, text: str, names: list[str]) -> str:
+    if not kind:
+        return text
+    if len(names) == 1:
+        return str(Remark(kind, names[0], text))
+    return f"each of these {len(names)} {kind}s {text} ({listed(names)})"
+
+
+def of_zeep(warnings: Iterable[str]) -> Iterator[Remark | str]:
+    """Yield what zeep left out of a contract, in words of the contract."""
+    for told in warnings:
+        operation, message = _OPERATION.fullmatch(told), _MESSAGE.fullmatch(told)
+        if operation:
+            port_type = operation[2].rpartition("}")[2]
+            text = f"is not in the port type {port_type}, or has a message that is left out"
+            yield Remark("operation", operation[1], f"{text}: it is not served")
+        elif message:
+            name = message[1].rpartition("}")[2]
+            yield Remark("message", name, "has a part whose type or element no schema declares")
+        else:
+            yield told

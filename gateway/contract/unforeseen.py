@@ -1,0 +1,28 @@
+"""The border for what nobody foresaw in a contract: one sentence, and the cause kept behind it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from gateway.contract.names import one_line
+from gateway.errors import GatewayError, Unforeseen
+
+
+@contextlib.contextmanager
+def doing(what: str, contract: str) -> Iterator[None]:
+    """Raise Unforeseen in place of what is no error of ours: zeep's, lxml's, or of our own code.
+
+    ``what`` was done with the ``contract``, as its operator knows both.
+    """
+    try:
+        yield
+    except (GatewayError, OSError):
+        raise
+    # They raise whatever their code meets in a contract that they did not foresee.
+    except Exception as error:
+        kind, reason = type(error).__name__, one_line(error)
+        raise Unforeseen(
+            f"{contract}: {what} failed ({kind}: {reason}). This is a defect of the gateway: "
+            "report it with the contract; gateway --traceback COMMAND shows where it is"
+        ) from error
