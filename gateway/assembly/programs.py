@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from gateway.assembly.contracts import Loaded, load_contracts
+from gateway.assembly.originals import keeping_faults
 from gateway.assembly.parts import gateway, listener, opened_places
 from gateway.settings import Settings
 
@@ -18,7 +19,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     loaded = load_contracts(settings)
     async with (
         opened_places(settings) as (queue, audit),
-        gateway(settings, loaded, queue, audit) as daemon,
+        keeping_faults(settings) as keep,
+        gateway(settings, loaded, queue, audit, keep) as daemon,
     ):
         _say_ready(loaded)
         await daemon.run(stop)
@@ -40,7 +42,8 @@ async def up(settings: Settings, stop: asyncio.Event) -> None:
     drained = asyncio.Event()
     async with (
         opened_places(settings) as (queue, audit),
-        gateway(settings, loaded, queue, audit) as daemon,
+        keeping_faults(settings) as keep,
+        gateway(settings, loaded, queue, audit, keep) as daemon,
     ):
         front = listener(settings, loaded, queue, audit)  # before anything is taken: it may refuse
         _say_ready(loaded)

@@ -52,6 +52,9 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for finding in _clients(settings):
         yield finding
     yield await _listener(settings)
+    if any(one.host is None for one in settings.services.values()):
+        for finding in _faults(settings):
+            yield finding
     if settings.audit.file is not None:
         yield _audit(settings.folder / settings.audit.file)
 
@@ -179,6 +182,15 @@ async def _listener(settings: Settings) -> Finding:
         return Finding(subject, text, is_note=True)
     server.close()
     return Finding(subject, "is free to listen on")
+
+
+def _faults(settings: Settings) -> Iterator[Finding]:
+    """Look whether the originals of faults that are rewritten can be kept."""
+    kept = assembly.kept_faults(settings)
+    if kept is None:
+        yield Finding("faults   ", "their originals are not kept: quarantine.faults", is_note=True)
+    elif why := assembly.hindrance(kept.folder):
+        yield Finding("faults   ", why, is_note=True)
 
 
 def _audit(path: Path) -> Finding:

@@ -7,11 +7,16 @@ import contextlib
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 
 from rich.console import Console
 
+from gateway.errors import ConfigurationError
+
 SIGNS = {"✓": "ok", "✗": "NO"}
 """What stands for signs in an encoding that has none of them."""
+OUTPUT = "-"
+"""The file that is standard output."""
 
 
 def prepare() -> None:
@@ -42,6 +47,19 @@ def discard() -> None:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     os.close(nowhere)
+
+
+def write_body(body: bytes, place: str) -> None:
+    """Write a message to the file of ``--body``. Raises ConfigurationError."""
+    if place == OUTPUT:
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(place).write_bytes(body)
+    except OSError as error:
+        raise ConfigurationError(f"--body: {place} cannot be written: {error.strerror}.") from error
+    print(f"{len(body)} bytes in {place}")
 
 
 def _signs(error: UnicodeError) -> tuple[str, int]:
