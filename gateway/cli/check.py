@@ -20,7 +20,7 @@ from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.message import new_id
 from gateway.provision.examine import examine
-from gateway.settings import Settings, read
+from gateway.settings import Settings, read, writers
 
 
 def check(config: ConfigOption = Path("gateway.toml")) -> None:
@@ -28,6 +28,8 @@ def check(config: ConfigOption = Path("gateway.toml")) -> None:
     settings = read(config)
     console = streams.console()
     console.print(f"[green]✓[/] settings  {escape(str(config))}")
+    for told in writers(config):
+        console.print(f"[yellow]![/] settings  {escape(told)}")
     if run(_show(settings, console)):
         raise typer.Exit(1)
 
