@@ -46,8 +46,8 @@ wsdl = "warehouse.wsdl"
 [listener]
 bind = "127.0.0.1:{port}"
 """
-STARTING = 30.0
-"""Seconds that each process may take to start, at most."""
+STARTING = 120.0
+"""Seconds that each process may take to start, at most: on a machine that compiles meanwhile."""
 PORT = 8800
 ORDER = "WH-100001"
 EXPRESS = "WH-100004"
