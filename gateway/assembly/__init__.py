@@ -5,6 +5,7 @@ from gateway.assembly.clients import may_call, rights
 from gateway.assembly.contracts import Loaded, load_contracts, load_service_contract
 from gateway.assembly.forwarding import PORTS, backend_address, forward_backend
 from gateway.assembly.front import check_listener, credentials_path
+from gateway.assembly.originals import hindrance, kept_faults
 from gateway.assembly.parts import (
     gate,
     limits,
@@ -30,6 +31,8 @@ __all__ = [
     "credentials_path",
     "forward_backend",
     "gate",
+    "hindrance",
+    "kept_faults",
     "limits",
     "listen",
     "load_contracts",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gateway.assembly.secrets import access
-from gateway.backends.hosted import HostedBackend, load_service
+from gateway.backends.hosted import HostedBackend, beside, load_service
 from gateway.contract import Contract, Copies, from_documents, from_names, load
 from gateway.errors import ConfigurationError
 from gateway.queues.address import keepsakes
@@ -37,7 +37,10 @@ def load_service_contract(settings: Settings, name: str) -> Loaded:
         hosted = _host(settings, name, table.host) if table.host else None
         contract = _contract(settings, name, hosted)
         missing = hosted.unimplemented(contract.operations) if hosted else []
-        return Loaded(contract, hosted, (*contract.notes, *_missing(hosted, missing, table.host)))
+        own = [*hosted.notes, *beside(table.host or "")] if hosted else []
+        notes = [f"{table.host}: {one}" for one in own]
+        notes += _missing(hosted, missing, table.host)
+        return Loaded(contract, hosted, (*contract.notes, *notes))
     except ConfigurationError as error:
         said, place = str(error), f"services.{name}"
         raise type(error)(said if said.startswith(place) else f"{place}: {said}") from error

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from gateway.assembly.secrets import Secrets
 from gateway.backends.forward import ForwardBackend, ForwardSettings
+from gateway.backends.kept_faults import Keep, kept_nowhere
 from gateway.backends.telltale import Telltales
 from gateway.contract import Contract
 from gateway.errors import ConfigurationError
@@ -55,7 +56,9 @@ def _is_own(settings: Settings, address: str) -> bool:
     return is_here and port == table.port
 
 
-def forward_backend(settings: Settings, name: str, contract: Contract) -> ForwardBackend:
+def forward_backend(
+    settings: Settings, name: str, contract: Contract, keep: Keep = kept_nowhere
+) -> ForwardBackend:
     """Build what posts a service's calls. Raises ConfigurationError."""
     backend_address(settings, name, contract)  # there must be one
     _check_addresses(settings, name, contract)
@@ -74,6 +77,7 @@ def forward_backend(settings: Settings, name: str, contract: Contract) -> Forwar
         login=secrets.login(),
         tls=secrets.tls(),
         secured=secrets.secured(),
+        keep=keep,
     )
 
 

@@ -21,6 +21,7 @@ from gateway.attendance import Attendance
 from gateway.audit import AuditLog, Write
 from gateway.audit.record import Aside, nowhere
 from gateway.backend import Backend
+from gateway.backends.kept_faults import Keep
 from gateway.binding import by_operation, checked, known, routed
 from gateway.contract import Contract
 from gateway.daemon import Gateway, GatewaySettings
@@ -39,9 +40,9 @@ from gateway.wellformed import XmlLimits
 from gateway.wording import meant
 
 
-def backend(settings: Settings, name: str, loaded: Loaded) -> Backend:
+def backend(settings: Settings, name: str, loaded: Loaded, keep: Keep) -> Backend:
     """Build what carries a service's calls out. Raises ConfigurationError."""
-    return loaded.hosted or forward_backend(settings, name, loaded.contract)
+    return loaded.hosted or forward_backend(settings, name, loaded.contract, keep)
 
 
 def policy(settings: Settings, name: str, contract: Contract) -> Policy:
@@ -88,10 +89,10 @@ def limits(settings: Settings) -> Limits:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write
+    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write, keep: Keep
 ) -> AsyncIterator[Gateway]:
     """Build a gateway over every service. Raises ConfigurationError."""
-    backends = {name: backend(settings, name, one) for name, one in loaded.items()}
+    backends = {name: backend(settings, name, one, keep) for name, one in loaded.items()}
     allowed = rights(settings, loaded)
     used = quotas(settings, queue.clock)
     security = caller_security(settings, queue.clock)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.assembly.contracts import Loaded
+from gateway.assembly.originals import keeping_faults
 from gateway.assembly.parts import gateway, listener, opened_places
 from gateway.errors import StoppedEarly
 from gateway.listener_tls import keep_fresh
@@ -37,7 +38,8 @@ async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) 
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
         queue, audit = await _unless_stopped(asked.stop, opening)
-        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit))
+        keep = await stack.enter_async_context(keeping_faults(settings))
+        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit, keep))
         _say_ready(loaded)
         keeping = asyncio.ensure_future(keep_fresh((), asked.reread))
         stack.callback(keeping.cancel)
@@ -62,7 +64,8 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
         queue, audit = await _unless_stopped(asked.stop, opening)
-        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit))
+        keep = await stack.enter_async_context(keeping_faults(settings))
+        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit, keep))
         # Before anything is taken: it may refuse.
         front = listener(settings, loaded, queue, audit, asked.reread)
         _say_ready(loaded)

@@ -7,7 +7,8 @@ declares: callers were promised them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Set
+import time
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from lxml import etree
 
 from gateway.backend import Call
 from gateway.backends.answers import NOT_SOAP
+from gateway.backends.kept_faults import Keep, Original, kept_nowhere
 from gateway.backends.telltale import LONGEST, Telltales
 from gateway.errors import BackendFailed
 from gateway.message import Message
@@ -25,10 +27,9 @@ log = logging.getLogger(__name__)
 
 LARGEST = 1 << 20
 """Bytes of a fault that is looked through; no fault that has something to say is larger."""
-NEUTRAL = (
-    "The service behind the gateway reported a failure. "
-    "Its operator finds the cause by the id of this request."
-)
+NEUTRAL = "The service behind the gateway reported a failure."
+FINDABLE = " Its operator finds the cause by the id of this request."
+"""Follows where that is so: where the original is kept."""
 TOO_LARGE = "The service behind the gateway answered with a fault that is too large to pass on."
 _NEXT_11 = "http://schemas.xmlsoap.org/soap/actor/next"
 _ROLES_12 = f"{SoapVersion.V12.namespace}/role/"
@@ -65,10 +66,13 @@ _NAMES = {
 }
 
 
-def discreet(reply: Message, call: Call, telltales: Telltales) -> Message:
+def discreet(
+    reply: Message, call: Call, telltales: Telltales, keep: Keep = kept_nowhere
+) -> Message:
     """Return a fault without what tells of the backend; the same one where nothing does.
 
-    Raises BackendFailed where it is too large to be looked through.
+    Where something was taken out, the original goes to ``keep``. Raises BackendFailed where it is
+    too large to be looked through.
     """
     data = _envelope(reply)
     if len(data) > LARGEST:
@@ -81,9 +85,26 @@ def discreet(reply: Message, call: Call, telltales: Telltales) -> Message:
     if not changed:
         return reply
     log.info("%s its fault was rewritten: %s", call.message.id, ", ".join(changed))
+    is_kept = keep(_original(data, call, changed, version))
+    if is_kept and "text" in changed:
+        _set_texts(fault, _NAMES[version], NEUTRAL + FINDABLE)
     _finish(root, fault, _NAMES[version], call.message.id)
     body = etree.tostring(root, xml_declaration=True, encoding="utf-8")
     return replace(reply, body=body, content_type=f"{version.media_type}; charset=utf-8")
+
+
+def _original(data: bytes, call: Call, changed: Sequence[str], version: SoapVersion) -> Original:
+    return Original(
+        id=call.message.id,
+        client=call.message.sender,
+        service=call.message.target_service,
+        operation=call.operation.name,
+        since=time.time(),
+        rewritten=tuple(changed),
+        content_type=version.media_type,
+        size=len(data),
+        body=data,
+    )
 
 
 def _parsed(data: bytes) -> Element:
@@ -121,11 +142,15 @@ def _rewrite(
 
 
 def _rewrite_texts(fault: Element, names: _Names, telltales: Telltales) -> bool:
-    texts = fault.findall(names.texts)
-    tells = telltales.in_text(" ".join(map(_texts, texts)))
-    for text in texts if tells else ():
-        _set_text(text, NEUTRAL)
+    tells = telltales.in_text(" ".join(map(_texts, fault.findall(names.texts))))
+    if tells:
+        _set_texts(fault, names, NEUTRAL)
     return tells
+
+
+def _set_texts(fault: Element, names: _Names, said: str) -> None:
+    for text in fault.findall(names.texts):
+        _set_text(text, said)
 
 
 def _drop_actors(fault: Element, names: _Names, telltales: Telltales) -> bool:

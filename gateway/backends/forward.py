@@ -27,6 +27,7 @@ from gateway.backend import Call
 from gateway.backends import answers
 from gateway.backends.addressing import without_addresses
 from gateway.backends.faults import discreet
+from gateway.backends.kept_faults import Keep, kept_nowhere
 from gateway.backends.login import Login, nobody
 from gateway.backends.telltale import Telltales
 from gateway.backends.tls import Tls
@@ -220,11 +221,14 @@ class ForwardBackend:
         login: Login = nobody,
         tls: Tls | None = None,
         secured: Secured | None = None,
+        keep: Keep = kept_nowhere,
     ) -> None:
+        """``keep`` gets what its faults said, where that is not passed on."""
         self._address = address
         self._settings = settings
         self._login = login
         self._secured = secured
+        self._keep = keep
         self._transport = BackendTransport(settings, tls)
 
     async def invoke(self, call: Call) -> Message | None:
@@ -241,7 +245,7 @@ class ForwardBackend:
         """Return a reply without what gives the service away."""
         telltales = self._settings.telltales
         if reply.is_fault and not self._settings.unsafe_faults:
-            reply = discreet(reply, call, telltales)
+            reply = discreet(reply, call, telltales, self._keep)
         return without_addresses(reply, telltales.places)
 
 

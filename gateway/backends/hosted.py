@@ -14,11 +14,12 @@ from types import ModuleType
 from weakref import WeakKeyDictionary
 
 from gateway.backend import Call
+from gateway.backends.hosted_application import application_of, check, unheard
 from gateway.backends.hosted_contract import is_served, spyne_service
 from gateway.backends.hosted_dispatch import answer, bind
 from gateway.backends.hosted_pool import Threads
 from gateway.backends.hosted_wsdl import publish
-from gateway.backends.spyne_compat import Service
+from gateway.backends.spyne_compat import Application, Service, WsgiApplication
 from gateway.contract.operations import Operation
 from gateway.errors import ConfigurationError
 from gateway.message import Message
@@ -28,8 +29,10 @@ _namespaces: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 """The namespace of each class that was hosted: spyne has written it into the class's types."""
 
 
-def load_service(target: str) -> type:
-    """Return the spyne service class that ``module:attribute`` names. Raises ConfigurationError.
+def load_service(target: str) -> type | Application:
+    """Return the spyne service class, or Application, that ``module:attribute`` names.
+
+    Raises ConfigurationError.
 
     The module is looked for on ``sys.path`` as it is. What its own code raises passes through.
     """
@@ -43,12 +46,30 @@ def load_service(target: str) -> type:
             f"colon. It has {', '.join(_services_of(sys.modules[module])) or 'none'}."
         )
     if not _is_service(found):
-        raise ConfigurationError(
-            f"{target!r} is not a service: it must be a subclass of spyne.Service whose methods "
-            "are decorated with @rpc, or of a class that gateway stubs has written."
-        )
-    service: type = found
+        raise ConfigurationError(f"{target!r} is not a service: {_needed(found)}")
+    service: type | Application = found
     return service
+
+
+def beside(target: str) -> list[str]:
+    """Return a note where a class that was loaded is a service of an Application of its module."""
+    module, _, attribute = target.partition(":")
+    found = vars(sys.modules[module])
+    return [
+        f"{attribute} is a service of the Application {name} as well, whose namespace and "
+        f'listeners are not used so: write host = "{module}:{name}" to have both'
+        for name, value in found.items()
+        if isinstance(value, Application) and found[attribute] in value.services
+    ]
+
+
+def _needed(found: object) -> str:
+    if isinstance(found, WsgiApplication):
+        return "it is a WsgiApplication, whose web server is not needed: name its Application."
+    return (
+        "it must be a subclass of spyne.Service whose methods are decorated with @rpc, a spyne "
+        "Application, or a subclass of a class that gateway stubs has written."
+    )
 
 
 def _import(module: str) -> ModuleType:
@@ -71,17 +92,20 @@ def _services_of(module: ModuleType) -> list[str]:
 
 
 def _is_service(value: object) -> bool:
+    if isinstance(value, Application):
+        return True
     if not isinstance(value, type) or value is Service:
         return False
     return issubclass(value, Service) or is_served(value)
 
 
 class HostedBackend:
-    """A backend that calls a service class in this process, for SOAP 1.1 and 1.2.
+    """A backend that calls services in this process, for SOAP 1.1 and 1.2.
 
-    Where no namespace is given, it is the ``__namespace__`` of the class, or else
-    ``urn:MODULE:CLASS``. A class belongs to one namespace for the life of the process: spyne
-    writes it into the types. The service's name is that of its class where none is given.
+    An Application keeps its own namespace and name. Of a class, where no namespace is given, it is
+    its ``__namespace__``, or else ``urn:MODULE:CLASS``; its name is that of the class where none is
+    given. A class belongs to one namespace for the life of the process: spyne writes it into the
+    types. ``notes`` says what of an application is not the same here.
 
     User code runs in one of ``threads`` threads, and must itself be fit for that. It finds the
     request, with its id and its sender, as ``ctx.transport.message``. Whatever it raises but a
@@ -91,21 +115,19 @@ class HostedBackend:
     """
 
     def __init__(
-        self, service: type, *, namespace: str = "", name: str = "", threads: int = 8
+        self, service: type | Application, *, namespace: str = "", name: str = "", threads: int = 8
     ) -> None:
-        namespace = namespace or getattr(service, "__namespace__", "") or _urn(service)
-        if _namespaces.setdefault(service, namespace) != namespace:
-            raise ConfigurationError(
-                f"{service.__name__} is hosted in the namespace {_namespaces[service]!r} already: "
-                f"write another class to host it in {namespace!r} as well."
-            )
-        name = name or service.__name__
         self._is_code_first = not is_served(service)
-        spoken = service if self._is_code_first else spyne_service(service)
-        self._bindings = {
-            version: bind(spoken, version, namespace, name) for version in SoapVersion
-        }
-        self._threads: Threads[Message | None] = Threads(threads, f"hosted-{name}")
+        if isinstance(service, Application):
+            check(service)
+            application = service
+        else:
+            application = _made(service, namespace, name)
+        for one in application.services:
+            _belong(one, application.tns)
+        self.notes = tuple(unheard(application))
+        self._bindings = {version: bind(application, version) for version in SoapVersion}
+        self._threads: Threads[Message | None] = Threads(threads, f"hosted-{application.name}")
 
     def wsdl(self, address: str) -> bytes:
         """Return the service's WSDL, made from its code, with a port for each version of SOAP."""
@@ -137,6 +159,22 @@ class HostedBackend:
     async def aclose(self) -> None:
         """Begin no more calls; wait a few seconds for those that run, then leave them behind."""
         await self._threads.close()
+
+
+def _made(service: type, namespace: str, name: str) -> Application:
+    namespace = namespace or getattr(service, "__namespace__", "") or _urn(service)
+    _belong(service, namespace)
+    spoken = spyne_service(service) if is_served(service) else service
+    return application_of(spoken, namespace, name or service.__name__)
+
+
+def _belong(service: type, namespace: str) -> None:
+    """Have a class belong to a namespace. Raises ConfigurationError where it has another one."""
+    if _namespaces.setdefault(service, namespace) != namespace:
+        raise ConfigurationError(
+            f"{service.__name__} is hosted in the namespace {_namespaces[service]!r} already: "
+            f"write another class to host it in {namespace!r} as well."
+        )
 
 
 def _urn(service: type) -> str:

@@ -25,7 +25,7 @@ class Elements(AnyXml):  # type: ignore[misc]  # spyne has no types
     """What stands in a Body: spyne is told this, and reads and writes none of it."""
 
 
-def is_served(service: type) -> bool:
+def is_served(service: object) -> bool:
     """Tell whether a class carries out a contract on its own types."""
     return hasattr(service, "__served__")
 

@@ -11,6 +11,7 @@ from typing import Any
 from lxml import etree
 
 from gateway.backend import Call
+from gateway.backends.hosted_application import speaking
 from gateway.backends.hosted_contract import operation_of, reply_envelope
 from gateway.backends.hosted_faults import fault_envelope
 from gateway.backends.hosted_request import own_copy
@@ -21,9 +22,6 @@ from gateway.backends.spyne_compat import (
     Fault,
     MethodContext,
     ServerBase,
-    Soap11,
-    Soap12,
-    unregister_application,
 )
 from gateway.contract.operations import Operation
 from gateway.errors import BackendFailed, Refused
@@ -35,15 +33,13 @@ from gateway.soap import Envelope, SoapVersion, fault
 
 log = logging.getLogger(__name__)
 
-_PROTOCOLS = {SoapVersion.V11: Soap11, SoapVersion.V12: Soap12}
-
 Method = Any
 """spyne's descriptor of an operation; spyne has no types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A service class, bound to one version of SOAP."""
+    """An application, bound to one version of SOAP."""
 
     version: SoapVersion
     application: Application
@@ -73,12 +69,9 @@ class _UnreadableError(Exception):
     """spyne cannot make Python values of a request. Private: so user code does not raise it."""
 
 
-def bind(service: type, version: SoapVersion, namespace: str, name: str) -> Binding:
-    """Return the service class, ready to answer in a version of SOAP."""
-    # No validator: admission has checked the Body against the contract's own schema.
-    protocol = _PROTOCOLS[version]
-    application = Application([service], namespace, name, protocol(), protocol())
-    unregister_application(application)  # spyne would keep it, and what it holds, for ever
+def bind(spoken: Application, version: SoapVersion) -> Binding:
+    """Return an application, ready to answer in a version of SOAP."""
+    application = speaking(spoken, version)
     application.event_manager.add_listener("method_exception_object", _keep_failure)
     server = ServerBase(application)
     application.transport = SOAP_OVER_HTTP
@@ -173,7 +166,7 @@ def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) 
         _read_arguments(ctx)
         binding.server.get_out_object(ctx)
         if ctx.transport.failure is not None:
-            raise ctx.transport.failure
+            _raise_unless_explained(ctx, call)
         if call.operation.one_way:
             _log_unseen(ctx, call)
             return None
@@ -181,6 +174,15 @@ def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) 
     finally:
         ctx.transport.failure = None  # or it and the frames of its traceback hold each other
         ctx.close()
+
+
+def _raise_unless_explained(ctx: MethodContext, call: Call) -> None:
+    """Raise what user code raised, unless a listener has made a fault of its own of it."""
+    fault = ctx.out_error
+    if fault is None or (fault.faultcode, fault.faultstring) == ("Server", "Internal Error"):
+        raise ctx.transport.failure
+    failure = ctx.transport.failure
+    log.error("%s: %s failed", call.message.id, call.operation.name, exc_info=failure)
 
 
 def _read_arguments(ctx: MethodContext) -> None:

@@ -91,13 +91,15 @@ def _quieten() -> None:
 _import_spyne()
 _quieten()
 
-from spyne import AnyXml, Application, ComplexModel, Fault, Service, rpc
+from spyne import AnyXml, Application, ComplexModel, EventManager, Fault, Service, rpc
 from spyne.const.xml import DEFAULT_NS
 from spyne.context import MethodContext
+from spyne.interface import Interface
 from spyne.interface.wsdl import Wsdl11
 from spyne.model.complex import ComplexModelBase
 from spyne.protocol.soap import Soap11, Soap12
 from spyne.server import ServerBase
+from spyne.server.wsgi import WsgiApplication
 from spyne.util.appreg import unregister_application
 
 __all__ = [
@@ -106,13 +108,16 @@ __all__ = [
     "Application",
     "ComplexModel",
     "ComplexModelBase",
+    "EventManager",
     "Fault",
+    "Interface",
     "MethodContext",
     "ServerBase",
     "Service",
     "Soap11",
     "Soap12",
     "Wsdl11",
+    "WsgiApplication",
     "rpc",
     "unregister_application",
 ]

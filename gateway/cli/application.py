@@ -14,6 +14,7 @@ from gateway.cli.check import check
 from gateway.cli.client import app as client
 from gateway.cli.daemons import listen, serve, up
 from gateway.cli.demo import demo
+from gateway.cli.fault import fault
 from gateway.cli.grant import grant
 from gateway.cli.new import new
 from gateway.cli.policy import policy
@@ -54,7 +55,7 @@ def common(
 
 
 COMMANDS = (
-    *(demo, new, up, serve, listen, call, check, status, stubs),
+    *(demo, new, up, serve, listen, call, check, status, fault, stubs),
     *(provision, policy, grant, publish),
 )
 for command in COMMANDS:

@@ -8,6 +8,8 @@ from typing import Any
 
 from gateway.errors import ConfigurationError
 
+TEXT = "_value_1"
+"""What zeep calls the text of an element that has attributes beside it."""
 HOW = "write key=value, parent.child=value, list.0.child=value, or key:=JSON (as in count:=3)"
 
 
@@ -40,12 +42,15 @@ def _split(word: str) -> tuple[list[str], Any]:
 def _place(root: dict[str, Any], path: list[str], value: Any, word: str) -> None:
     place = root
     for part in path[:-1]:
-        place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            raise ConfigurationError(f"argument {word!r}: {part} was given a value before.")
-    if path[-1] in place:
+        inside = place.setdefault(part, {})
+        # amount=12.50 and amount.currency=EUR: a text, and an attribute beside it.
+        place[part] = place = inside if isinstance(inside, dict) else {TEXT: inside}
+    last = path[-1]
+    if isinstance(place.get(last), dict):
+        place, last = place[last], TEXT
+    if last in place:
         raise ConfigurationError(f"argument {word!r}: was given before; for a list: {HOW}.")
-    place[path[-1]] = value
+    place[last] = value
 
 
 def _with_lists(value: Any) -> Any:

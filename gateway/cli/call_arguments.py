@@ -9,6 +9,7 @@ from typing import Any
 from zeep import xsd
 from zeep.exceptions import ValidationError
 
+from gateway.cli.arguments import TEXT
 from gateway.errors import ConfigurationError
 from gateway.wording import meant
 
@@ -26,16 +27,35 @@ class Part:
     @property
     def is_simple(self) -> bool:
         """Tell whether it is written as one value: a text, or one with attributes."""
-        return not isinstance(self.kind, xsd.ComplexType) or "_value_1" in dict(self.kind.elements)
+        return not isinstance(self.kind, xsd.ComplexType) or _text_of(self.kind) is not None
 
     def __str__(self) -> str:
         name = f"{self.name}.0" if self.is_repeated else self.name
-        if isinstance(self.kind, xsd.ComplexType):
-            inside = ", ".join(part.name for part in parts_of(self.kind).values())
-            text = f"{name} (with .{inside.replace(', ', ', .')})" if inside else name
-        else:
-            text = f"{name} ({_builtin(self.kind)})"
+        about = [] if self._text is None else [self._text]
+        inside = ", ".join(f".{one}" for one in parts_of(self.kind) if one != TEXT)
+        about += [f"with {inside}"] if inside else []
+        name = f"its text, written {name}=..." if self.name == TEXT else name
+        text = f"{name} ({', '.join(about)})" if about else name
         return text if self.is_needed else f"[{text}]"
+
+    @property
+    def _text(self) -> str | None:
+        """What its own text is; None where it has none."""
+        if not isinstance(self.kind, xsd.ComplexType):
+            return _builtin(self.kind)
+        return _text_of(self.kind)
+
+
+def _text_of(kind: Any) -> str | None:
+    """Return what the text of a complex type is that has attributes beside it; else None."""
+    one = dict(kind.elements).get(TEXT)
+    return _builtin(one.type) if isinstance(one, xsd.Element) else None
+
+
+def _has_text(kind: Any) -> bool:
+    """Tell whether zeep has a place in a type for what has no name: a text, any element, a list."""
+    is_list = any(one.accepts_multiple for _, one in kind.elements_nested)
+    return is_list or TEXT in dict(kind.elements)
 
 
 def kind_of(service: Any, operation: str) -> Any:
@@ -84,6 +104,8 @@ def _mistakes(kind: Any, given: Mapping[str, Any], whole: str, above: str) -> It
     """Yield each mistake inside of a ``whole``: where it is, what is wrong, what would be right."""
     known = parts_of(kind)
     for name, value in given.items():
+        if name == TEXT and above and not _has_text(kind):
+            yield f"{above[:-1]}: has parts, written {above}NAME=... ({takes(whole, kind)})"
         if name.startswith("_"):
             continue  # zeep's own words: _soapheaders, and _value_1 for what has no name
         if name in known:

@@ -21,7 +21,7 @@ from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.message import new_id
 from gateway.provision.examine import examine
-from gateway.settings import Settings, read
+from gateway.settings import Settings, read, writers
 
 
 def check(config: ConfigOption = Path("gateway.toml"), verbose: VerboseOption = False) -> None:
@@ -29,6 +29,8 @@ def check(config: ConfigOption = Path("gateway.toml"), verbose: VerboseOption = 
     settings = read(config)
     console = streams.console()
     console.print(f"[green]✓[/] settings  {escape(str(config))}")
+    for told in writers(config):
+        console.print(f"[yellow]![/] settings  {escape(told)}")
     if run(_show(settings, console, verbose)):
         raise typer.Exit(1)
 
@@ -53,6 +55,9 @@ async def _findings(settings: Settings, verbose: bool) -> AsyncIterator[Finding]
     for finding in _clients(settings):
         yield finding
     yield await _listener(settings)
+    if any(one.host is None for one in settings.services.values()):
+        for finding in _faults(settings):
+            yield finding
     if settings.audit.file is not None:
         yield _audit(settings.folder / settings.audit.file)
 
@@ -186,6 +191,15 @@ async def _listener(settings: Settings) -> Finding:
         return Finding(subject, text, is_note=True)
     server.close()
     return Finding(subject, "is free to listen on")
+
+
+def _faults(settings: Settings) -> Iterator[Finding]:
+    """Look whether the originals of faults that are rewritten can be kept."""
+    kept = assembly.kept_faults(settings)
+    if kept is None:
+        yield Finding("faults   ", "their originals are not kept: quarantine.faults", is_note=True)
+    elif why := assembly.hindrance(kept.folder):
+        yield Finding("faults   ", why, is_note=True)
 
 
 def _audit(path: Path) -> Finding:

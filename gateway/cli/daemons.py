@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,9 @@ import typer
 from gateway import assembly
 from gateway.cli.running import ConfigOption, LogLevel, LogOption, log_to_stderr, run_until_stopped
 from gateway.cli.supervisor import supervise
-from gateway.settings import read
+from gateway.settings import read, writers
+
+log = logging.getLogger(__name__)
 
 DEFAULT = Path("gateway.toml")
 
@@ -28,10 +31,11 @@ def serve(
     Ends with SIGTERM or Ctrl-C: nothing new is taken, and what was begun is finished.
     """
     settings = read(config)
+    log_to_stderr(log_level)
+    _warn_of_writers(config)
     if processes > 1:
         supervise(settings, log_level, processes)
     else:
-        log_to_stderr(log_level)
         assembly.say_posture(settings, assembly.Role(serves=True))
         loaded = assembly.load_contracts(settings)
         run_until_stopped(partial(assembly.serve, settings, loaded))
@@ -44,6 +48,7 @@ def listen(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO)
     """
     settings = read(config)
     log_to_stderr(log_level)
+    _warn_of_writers(config)
     assembly.say_posture(settings, assembly.Role(listens=True))
     loaded = assembly.load_contracts(settings)
     run_until_stopped(partial(assembly.listen, settings, loaded))
@@ -53,6 +58,12 @@ def up(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO) -> 
     """Do what serve and listen do, in one process: for one machine."""
     settings = read(config)
     log_to_stderr(log_level)
+    _warn_of_writers(config)
     assembly.say_posture(settings, assembly.Role(serves=True, listens=True))
     loaded = assembly.load_contracts(settings)
     run_until_stopped(partial(assembly.up, settings, loaded))
+
+
+def _warn_of_writers(config: Path) -> None:
+    for told in writers(config):
+        log.warning("%s", told)

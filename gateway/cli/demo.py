@@ -46,8 +46,8 @@ wsdl = "warehouse.wsdl"
 [listener]
 bind = "127.0.0.1:{port}"
 """
-STARTING = 30.0
-"""Seconds that each process may take to start, at most."""
+STARTING = 120.0
+"""Seconds that each process may take to start, at most: on a machine that compiles meanwhile."""
 PORT = 8800
 ORDER = "WH-100001"
 EXPRESS = "WH-100004"
@@ -74,9 +74,10 @@ def demo(
 ) -> None:
     """Start a legacy SOAP service, a queue, a gateway and a listener; call it all the way.
 
-    Then everything stays up for you to call, until Ctrl-C.
+    Then, at a terminal, everything stays up for you to call, until Ctrl-C. Elsewhere it ends.
     """
     console = streams.console()
+    once = once or not sys.stdout.isatty()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-demo-")))
@@ -294,4 +295,5 @@ gateway call warehouse GetOrder orderId={ORDER} -c {settings}
 """,
         markup=False,
     )
-    console.print(f"All files are in {folder} until you stop this with Ctrl-C.")
+    console.print(f"All files are in {folder}.")
+    console.print("[bold]All of it stays up until you press Ctrl-C here.[/]")

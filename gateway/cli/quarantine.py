@@ -11,29 +11,29 @@ from typing import Annotated
 import typer
 
 from gateway import assembly
+from gateway.cli import streams
 from gateway.cli.quarantine_acts import Deed, do_each, written_down
-from gateway.cli.quarantine_entries import Filter, Shown, chosen, plain, seconds
+from gateway.cli.quarantine_entries import Filter, Shown, chosen, operations, plain, seconds
 from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError
-from gateway.message import Message
 from gateway.queue import Quarantine, Quarantined
 from gateway.settings import Settings, read
 
 DEFAULT = Path("gateway.toml")
-OUTPUT = "-"
-"""The file that is standard output."""
 
 app = typer.Typer(help="What was refused or failed: look at it, send it again, drop it.")
 
 IdArgument = Annotated[str, typer.Argument(help="The id of an entry.", metavar="ID")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="The ids.", metavar="ID...")]
-SenderOption = Annotated[str, typer.Option(help="Of this client only.")]
+ClientOption = Annotated[str, typer.Option(help="Of this client only.")]
+SenderOption = Annotated[str, typer.Option(hidden=True, help="What --client was called once.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Show one line of JSON for each.")]
 
 
 @app.command("list")
 def list_entries(
     service: Annotated[str, typer.Option(help="For this service only.")] = "",
+    client: ClientOption = "",
     sender: SenderOption = "",
     reason: Annotated[str, typer.Option(help="Only where the reason has this in it.")] = "",
     older_than: Annotated[str, typer.Option(help="As in 90s, 15min, 12h, 7d.")] = "",
@@ -41,11 +41,12 @@ def list_entries(
     config: ConfigOption = DEFAULT,
 ) -> None:
     """Show what is in quarantine, a line for each entry."""
-    wanted = Filter(service, sender, reason, seconds(older_than) if older_than else None)
+    wanted = Filter(service, client or sender, reason, seconds(older_than) if older_than else None)
 
     async def look(quarantine: Quarantine, now: float) -> None:
         found = [one async for one in quarantine.entries() if wanted(one, now)]
-        for line in Shown(as_json).lines(found):
+        asked = await operations(quarantine, found)
+        for line in Shown(as_json).lines(found, asked):
             typer.echo(line)
 
     _with_quarantine(read(config), look)
@@ -57,6 +58,7 @@ def show(
     body: Annotated[
         str, typer.Option(help="Write the envelope to this file; - is standard output.")
     ] = "",
+    client: ClientOption = "",
     sender: SenderOption = "",
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT,
@@ -64,10 +66,10 @@ def show(
     """Show all about an entry but its content; or write its content, byte by byte."""
 
     async def look(quarantine: Quarantine, now: float) -> None:
-        (entry,) = await chosen(quarantine, [id], sender)
+        (entry,) = await chosen(quarantine, [id], client or sender)
         message = await quarantine.read(entry)
         if body:
-            _write(message, body)
+            streams.write_body(message.body, body)
         else:
             typer.echo(Shown(as_json).whole(entry, message))
 
@@ -80,6 +82,7 @@ def send_again(
     envelope: Annotated[
         Path | None, typer.Option(help="Send this file, a repaired envelope, in its place.")
     ] = None,
+    client: ClientOption = "",
     sender: SenderOption = "",
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT,
@@ -93,11 +96,11 @@ def send_again(
         return await quarantine.send_again(entry, repaired, settings.lifetime)
 
     def say(entry: Quarantined, new: str | None) -> str:
-        told = {"id": entry.id, "sender": entry.sender, "sent_again": new}
+        told = {"id": entry.id, "client": entry.sender, "sent_again": new}
         return json.dumps(told) if as_json else f"{plain(entry.id)} sent again as {new}"
 
     async def choose(quarantine: Quarantine) -> list[Quarantined]:
-        return await chosen(quarantine, wanted, sender)
+        return await chosen(quarantine, wanted, client or sender)
 
     _do_with_each(settings, choose, Deed("send-again", "sent-again", send, say, repaired))
 
@@ -107,6 +110,7 @@ def drop(
     ids: IdsArgument = None,
     all_: Annotated[bool, typer.Option("--all", help="Everything that is there.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    client: ClientOption = "",
     sender: SenderOption = "",
     config: ConfigOption = DEFAULT,
 ) -> None:
@@ -121,7 +125,7 @@ def drop(
         return f"{plain(entry.id)} dropped"
 
     async def choose(quarantine: Quarantine) -> list[Quarantined]:
-        found = await chosen(quarantine, None if all_ else _named(ids), sender)
+        found = await chosen(quarantine, None if all_ else _named(ids), client or sender)
         if found and not yes:
             _ask(len(found))
         return found
@@ -187,15 +191,3 @@ def _ask(count: int) -> None:
         raise ConfigurationError("there is no terminal to ask at: add --yes to drop them.")
     what = "this entry" if count == 1 else f"these {count} entries"
     typer.confirm(f"Remove {what} for good?", abort=True)
-
-
-def _write(message: Message, place: str) -> None:
-    if place == OUTPUT:
-        sys.stdout.buffer.write(message.body)
-        sys.stdout.buffer.flush()
-        return
-    try:
-        Path(place).write_bytes(message.body)
-    except OSError as error:
-        raise ConfigurationError(f"--body: {place} cannot be written: {error.strerror}.") from error
-    typer.echo(f"{len(message.body)} bytes in {place}")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, EntryGone, Refused
 from gateway.message import Message, to_properties
 from gateway.queue import Quarantine, Quarantined
+from gateway.soap import parse
 
 _AGE = re.compile(r"(\d{1,9})(s|min|h|d)")
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-HEAD = ("ID", "SINCE", "CLIENT", "SERVICE", "BYTES", "REASON")
+HEAD = ("ID", "SINCE", "CLIENT", "SERVICE", "OPERATION", "BYTES", "REASON")
 NONE = "nothing is in quarantine"
+EXPIRES = "gateway-expires"
+"""The property of a message that is a time, in seconds since the epoch."""
+LOOKED_INTO = 256 << 10
+"""Bytes of an entry that is still read to tell its operation."""
+AT_ONCE = 20
 
 
 def seconds(age: str) -> float:
@@ -32,7 +39,7 @@ class Filter:
     """Which entries are wanted; what is empty asks for nothing."""
 
     service: str = ""
-    sender: str = ""
+    client: str = ""
     reason: str = ""
     age: float | None = None
 
@@ -41,14 +48,14 @@ class Filter:
         is_old = self.age is None or (entry.since is not None and now - entry.since > self.age)
         return (
             self.service in ("", entry.service)
-            and self.sender in ("", entry.sender)
+            and self.client in ("", entry.sender)
             and self.reason.casefold() in entry.reason.casefold()
             and is_old
         )
 
 
 async def chosen(
-    quarantine: Quarantine, ids: Sequence[str] | None, sender: str
+    quarantine: Quarantine, ids: Sequence[str] | None, client: str
 ) -> list[Quarantined]:
     """Return the entries of ids, in their order; of None, all. Before anything is done to one.
 
@@ -58,7 +65,7 @@ async def chosen(
     sought = ids[0] if ids is not None and len(ids) == 1 else ""
     found: dict[str, list[Quarantined]] = {}
     async for entry in quarantine.entries(sought):
-        if sender in ("", entry.sender):
+        if client in ("", entry.sender):
             found.setdefault(entry.id, []).append(entry)
     if ids is None:
         return [entry for entries in found.values() for entry in entries]
@@ -71,11 +78,41 @@ def _only(id: str, entries: Sequence[Quarantined]) -> Quarantined:
             f"{plain(id)} is not in quarantine: gateway quarantine list shows what is."
         )
     if len(entries) > 1:
-        senders = ", ".join(sorted(plain(entry.sender) for entry in entries))
+        clients = ", ".join(sorted(plain(entry.sender) for entry in entries))
         raise ConfigurationError(
-            f"{plain(id)} is an id of several clients ({senders}): name one with --sender."
+            f"{plain(id)} is an id of several clients ({clients}): name one with --client."
         )
     return entries[0]
+
+
+async def operations(quarantine: Quarantine, entries: Sequence[Quarantined]) -> list[str]:
+    """Return what each of the entries asks for; what is large, or tells of none, for nothing.
+
+    It is the name of the element in the Body, which is the operation's in most contracts.
+    """
+    found: list[str] = []
+    for at in range(0, len(entries), AT_ONCE):
+        asked = (_operation(quarantine, one) for one in entries[at : at + AT_ONCE])
+        found += await asyncio.gather(*asked)
+    return found
+
+
+async def _operation(quarantine: Quarantine, entry: Quarantined) -> str:
+    if not entry.is_request or entry.size > LOOKED_INTO:
+        return ""
+    try:
+        return operation_of(await quarantine.read(entry))
+    except (Refused, EntryGone):
+        return ""
+
+
+def operation_of(message: Message) -> str:
+    """Return the local name of the element in the Body of a request; empty where there is none."""
+    try:
+        payload = parse(message).payload
+    except Refused:
+        return ""
+    return "" if payload is None else str(payload.tag).rpartition("}")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +121,16 @@ class Shown:
 
     as_json: bool
 
-    def lines(self, entries: Sequence[Quarantined]) -> Iterator[str]:
-        """Yield the lines of a list."""
+    def lines(self, entries: Sequence[Quarantined], asked: Sequence[str]) -> Iterator[str]:
+        """Yield the lines of a list; ``asked`` has the operation of each entry."""
+        each = list(zip(entries, asked, strict=True))
         if self.as_json:
-            yield from (json.dumps(_values(entry)) for entry in entries)
+            yield from (json.dumps(_values(*one)) for one in each)
             return
         if not entries:
             yield NONE
             return
-        rows = [HEAD, *(_cells(entry) for entry in entries)]
+        rows = [HEAD, *(_cells(*one) for one in each)]
         widths = [max(len(row[n]) for row in rows) for n in range(len(HEAD) - 1)]
         for row in rows:
             yield "  ".join(
@@ -101,36 +139,52 @@ class Shown:
 
     def whole(self, entry: Quarantined, message: Message) -> str:
         """Return all about an entry but its content."""
-        values = {**_values(entry), "properties": to_properties(message)}
+        values, properties = _values(entry, operation_of(message)), to_properties(message)
         if self.as_json:
-            return json.dumps(values)
-        lines = {**values, **to_properties(message)}
-        del lines["properties"]
+            return json.dumps({**values, "properties": properties})
+        if message.expires is not None:
+            properties[EXPIRES] = moment(message.expires) or ""
         return "\n".join(
             f"{name:24}{plain(str(value))}"
-            for name, value in lines.items()
+            for name, value in {**values, **properties}.items()
             if value not in ("", None)
         )
 
 
-def _values(entry: Quarantined) -> dict[str, object]:
-    values = {name: value for name, value in asdict(entry).items() if name != "place"}
-    return {**values, "code": entry.code, "since": _moment(entry.since)}
+def _values(entry: Quarantined, operation: str) -> dict[str, object]:
+    return {
+        "id": entry.id,
+        "client": entry.sender,
+        "service": entry.service,
+        "operation": operation,
+        "code": entry.code,
+        "reason": entry.reason,
+        "since": moment(entry.since),
+        "size": entry.size,
+        "is_request": entry.is_request,
+        "sent_again": entry.sent_again,
+    }
 
 
-def _moment(since: float | None) -> str | None:
+def moment(since: float | None) -> str | None:
+    """Return a time, in seconds since the epoch, as ISO 8601 has it."""
     if since is None:
         return None
-    return datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        told = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):  # of a stranger's message: the year 30000
+        return str(since)
+    return told.replace("+00:00", "Z")
 
 
-def _cells(entry: Quarantined) -> tuple[str, ...]:
+def _cells(entry: Quarantined, operation: str) -> tuple[str, ...]:
     since = "?" if entry.since is None else time.strftime("%F %T", time.localtime(entry.since))
     return (
         plain(entry.id),
         since,
         plain(entry.sender) or "?",
         plain(entry.service) or "-",
+        plain(operation) or "-",
         str(entry.size),
         plain(entry.reason),
     )

@@ -8,13 +8,18 @@ import os
 import sys
 import unicodedata
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from gateway.errors import ConfigurationError
+
 SIGNS = {"✓": "ok", "✗": "NO"}
 """What stands for signs in an encoding that has none of them."""
+OUTPUT = "-"
+"""The file that is standard output."""
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """The categories of what is not shown but obeyed: colours, the title, the direction of text."""
@@ -68,6 +73,19 @@ def discard() -> None:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     os.close(nowhere)
+
+
+def write_body(body: bytes, place: str) -> None:
+    """Write a message to the file of ``--body``. Raises ConfigurationError."""
+    if place == OUTPUT:
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(place).write_bytes(body)
+    except OSError as error:
+        raise ConfigurationError(f"--body: {place} cannot be written: {error.strerror}.") from error
+    print(f"{len(body)} bytes in {place}")
 
 
 def _signs(error: UnicodeError) -> tuple[str, int]:

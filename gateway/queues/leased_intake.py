@@ -79,7 +79,8 @@ class Intake:
                 return taken
             # What is ready now is over the shares.
             while shelf.ready:
-                shelf.begin(self._triage.wait_for_share(shelf.ready.pop(0)))
+                one = shelf.ready.pop(0)
+                shelf.begin(one.entry.received, self._triage.wait_for_share(one))
             left = until - time.monotonic()
             if asked and left <= 0 and not shelf.taking:
                 return []
@@ -116,7 +117,7 @@ class Intake:
 
     async def _fetch(self, limit: int, wait: float) -> None:
         for one in await self._pump.receive(limit, wait):
-            self._shelf.begin(self._take(one))
+            self._shelf.begin(one, self._take(one))
 
     async def _take(self, received: Received) -> None:
         entry = await self._open(received)
@@ -143,12 +144,13 @@ class Intake:
         await self._triage.consider(entry, register, "")
 
     async def _return_ready(self) -> None:
-        """Let others have what was looked at, and not handed out."""
+        """Let others have what was looked at, and not handed out.
+
+        It stays on the shelf until it is given back: what a cancellation leaves is for the end.
+        """
         shelf = self._shelf
         ready, shelf.ready = shelf.ready, []
-        for one in ready:
-            shelf.end(one)
-        await asyncio.gather(*(_tolerant(one.give_back(), one.entry.received) for one in ready))
+        await asyncio.gather(*(_return(one, shelf) for one in ready))
 
     async def give_back(self) -> None:
         """Give back what was received and not settled: others have it at once."""
@@ -159,9 +161,12 @@ class Intake:
         for task in shelf.taking:
             task.cancel()
         await asyncio.gather(*shelf.taking, return_exceptions=True)
-        held = [(one.give_back(), one.entry.received) for one in shelf.deliveries]
-        put_off = [(self._pump.hold(one.received.handle, 0), one.received) for one in shelf.parked]
-        await asyncio.gather(*(_tolerant(*one) for one in held + put_off))
+        undone = [received for task, received in shelf.taking.items() if _is_undone(task)]
+        parked = [one.received for one in shelf.parked]
+        await asyncio.gather(
+            *(_return(one, shelf) for one in shelf.deliveries),
+            *(_let_go(one, self._pump) for one in undone + parked),
+        )
 
 
 class _Triage:
@@ -285,8 +290,21 @@ def _is_other(message: Message | Unreadable, register: Register) -> bool:
     return bool(stated and register.digest) and stated != register.digest
 
 
-async def _tolerant(giving_back: Awaitable[None], received: Received) -> None:
+def _is_undone(task: asyncio.Task[None]) -> bool:
+    """Tell whether a task ended, and what it was to look at is still here."""
+    return task.cancelled() or isinstance(task.exception(), QueueUnavailable)
+
+
+async def _return(delivery: LeasedDelivery, shelf: Shelf) -> None:
     try:
-        await giving_back
+        await delivery.give_back()
+    except (LeaseLost, QueueUnavailable) as error:
+        log.warning("%s not given back: %s", delivery.entry.received.id, error)
+    shelf.end(delivery)
+
+
+async def _let_go(received: Received, pump: SqsPump) -> None:
+    try:
+        await pump.hold(received.handle, 0)
     except (LeaseLost, QueueUnavailable) as error:
         log.warning("%s not given back: %s", received.id, error)

@@ -39,7 +39,7 @@ class Shelf:
     """The requests of a gateway. ``shares`` are those of the receive that goes on."""
 
     def __init__(self) -> None:
-        self.taking: set[asyncio.Task[None]] = set()
+        self.taking: dict[asyncio.Task[None], Received] = {}
         self.ready: list[LeasedDelivery] = []
         self.deliveries: set[LeasedDelivery] = set()
         self.parked: list[Parked] = []
@@ -48,16 +48,16 @@ class Shelf:
         self.copies = Copies()
         self._turns = Turns()
 
-    def begin(self, taking: Coroutine[None, None, None]) -> None:
+    def begin(self, received: Received, taking: Coroutine[None, None, None]) -> None:
         """Take a request in a task of its own, so that a cancelled receive loses none."""
         task = asyncio.create_task(taking)
-        self.taking.add(task)
+        self.taking[task] = received
         task.add_done_callback(lambda _: self.changed.set())
 
     def reap(self) -> None:
         """Forget the tasks that ended. Raises what one of them raised."""
         for task in [one for one in self.taking if one.done()]:
-            self.taking.discard(task)
+            del self.taking[task]
             try:
                 task.result()
             except LeaseLost as error:
@@ -70,7 +70,7 @@ class Shelf:
         room = limit - len(self.ready) - len(self.taking)
         for one in due[: max(0, room)]:
             self.parked.remove(one)
-            self.begin(one.resume())
+            self.begin(one.received, one.resume())
 
     def offer(self, delivery: LeasedDelivery) -> None:
         """Have a request handed out to the next who receives."""

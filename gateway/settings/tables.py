@@ -146,6 +146,14 @@ class QuarantineTable(Table):
 
     days: Annotated[int, Field(ge=1, le=3650)] = 30
     bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] = 1 << 30
+    faults: bool | str | None = None
+
+    @field_validator("faults")
+    @classmethod
+    def _is_folder(cls, value: bool | str | None) -> bool | str | None:
+        if value is True or value == "":
+            raise wrong('must name a folder, as in "/var/lib/gateway/faults", or be false')
+        return value
 
 
 class AuditTable(Table):

@@ -285,6 +285,14 @@ class Gateway:
         finally:
             end(process)
 
+    def fault_of(self, log: bytes) -> bytes:
+        """Return what the operator is shown of a fault whose text and detail were rewritten."""
+        id = re.search(rb'"message": "(\S+) its fault was rewritten: text, actor, detail', log)[1]
+        command = [sys.executable, "-P", "-m", "gateway", "fault", id, "-c", self.settings]
+        done = subprocess.run(command, capture_output=True, env=self._environment, check=True)
+        assert b"\x1b" not in done.stdout
+        return done.stdout
+
     def check(self) -> bytes:
         command = [sys.executable, "-P", "-m", "gateway", "check", "-c", self.settings]
         done = subprocess.run(command, capture_output=True, env=self._environment, check=False)
@@ -349,6 +357,7 @@ def test_nothing_that_leaves_gives_the_service_a_secret_or_a_message_away(tmp_pa
             pass
         assert b"using the copy of its last answer" in log_of(gateway.settings).read_bytes()
     assert_silent("what is kept", kept(queue), words)
+    assert PRODUCT.encode() in gateway.fault_of(log_of(gateway.settings).read_bytes())
     assert_silent("a reason", reasons(queue), (*words, PAYLOAD))
     assert_log(log_of(gateway.settings).read_bytes(), (*words, PAYLOAD))
 

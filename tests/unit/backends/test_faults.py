@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from gateway.admission import Gate, Limits
-from gateway.backends.faults import LARGEST, NEUTRAL, discreet
+from gateway.backends.faults import FINDABLE, LARGEST, NEUTRAL, discreet
 from gateway.backends.telltale import Telltales
 from gateway.errors import BackendFailed
 from gateway.message import Message
@@ -154,6 +154,27 @@ def test_a_rewritten_fault_is_well_formed_and_says_which_request_it_was(passed, 
     entries = [etree.QName(one).localname for one in root.find(".//detail")]
     assert entries == ["OrderNotFound", "request"]
     assert root.findtext(".//{urn:soap-queue-gateway}id") == call.message.id
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_fault_says_that_its_cause_can_be_found_only_where_it_is_kept(call, telltales, is_kept):
+    kept = []
+    body = fault(TRACE, detail=AXIS).encode()
+    reply = Message(body=body, content_type="text/xml", is_fault=True)
+    rewritten = discreet(reply, call, telltales, lambda one: kept.append(one) or is_kept)
+    said = etree.fromstring(rewritten.body).findtext(".//faultstring")
+    assert said == (NEUTRAL + FINDABLE if is_kept else NEUTRAL)
+    assert [(one.id, one.operation, one.body) for one in kept] == [
+        (call.message.id, "GetOrder", body)
+    ]
+    assert kept[0].rewritten == ("text", "detail")
+
+
+def test_what_goes_on_as_it_is_is_not_kept(call, telltales):
+    kept = []
+    reply = Message(body=fault().encode(), content_type="text/xml", is_fault=True)
+    discreet(reply, call, telltales, lambda one: kept.append(one) or True)
+    assert kept == []
 
 
 def test_a_fault_of_soap_12_keeps_its_form(passed, call):

@@ -12,6 +12,7 @@ import pytest
 import zeep
 
 from gateway.cli import call_arguments
+from gateway.cli.arguments import parse_arguments
 from gateway.cli.call import _plain
 from gateway.errors import ConfigurationError
 
@@ -69,3 +70,65 @@ def test_what_the_operation_takes_is_let_pass_and_zeeps_own_words_too(service):
     lines = [{"sku": "PAL-0001", "quantity": 2}, {"sku": "PAL-0002", "quantity": "3"}]
     given = {"customer": {"name": "Mill", "number": "7"}, "lines": lines, "note": None}
     call_arguments.check("PlaceOrder", kind, {**given, "_soapheaders": {"callKey": "k"}})
+
+
+PRICES = """\
+<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:t="urn:p" targetNamespace="urn:p"
+    xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:x="http://www.w3.org/2001/XMLSchema">
+  <types><x:schema targetNamespace="urn:p" elementFormDefault="qualified">
+    <x:complexType name="Amount"><x:simpleContent><x:extension base="x:decimal">
+      <x:attribute name="currency" type="x:string" use="required"/>
+    </x:extension></x:simpleContent></x:complexType>
+    <x:element name="Book"><x:complexType><x:sequence>
+      <x:element name="amount" type="t:Amount"/>
+      <x:element name="who"><x:complexType><x:sequence>
+        <x:element name="name" type="x:string"/></x:sequence></x:complexType></x:element>
+    </x:sequence></x:complexType></x:element>
+  </x:schema></types>
+  <message name="Book"><part name="parameters" element="t:Book"/></message>
+  <portType name="P"><operation name="Book"><input message="t:Book"/></operation></portType>
+  <binding name="B" type="t:P">
+    <soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>
+    <operation name="Book"><soap:operation soapAction=""/>
+      <input><soap:body use="literal"/></input></operation></binding>
+  <service name="S"><port name="B" binding="t:B"><soap:address location="http://127.0.0.1/"/></port>
+  </service>
+</definitions>
+"""
+
+
+@pytest.fixture
+def prices(tmp_path):
+    (tmp_path / "prices.wsdl").write_text(PRICES)
+    with zeep.Client(str(tmp_path / "prices.wsdl")) as client:
+        yield client
+
+
+def test_a_text_with_attributes_is_one_value_and_named_as_one(prices):
+    kind = call_arguments.kind_of(prices.service, "Book")
+    told = call_arguments.takes("Book", kind)
+    assert told == "Book takes amount (decimal, with .currency), who (with .name)"
+
+
+def test_a_text_and_its_attribute_are_written_one_beside_the_other(prices):
+    for words in (
+        ["amount=12.50", "amount.currency=EUR", "who.name=Mill"],
+        ["amount.currency=EUR", "amount=12.50", "who.name=Mill"],
+    ):
+        given = parse_arguments(words)
+        call_arguments.check("Book", call_arguments.kind_of(prices.service, "Book"), given)
+        written = prices.create_message(prices.service, "Book", **given)
+        (amount,) = written.iter("{urn:p}amount")
+        assert (amount.text, amount.get("currency")) == ("12.50", "EUR")
+
+
+def test_a_text_where_only_parts_may_be_is_a_mistake(prices):
+    given = parse_arguments(["amount=1", "who=Mill", "who.name=Mill"])
+    with pytest.raises(ConfigurationError, match=r"argument who: has parts, written who\.NAME="):
+        call_arguments.check("Book", call_arguments.kind_of(prices.service, "Book"), given)
+
+
+def test_a_value_that_was_given_before_is_a_mistake():
+    for words in (["a=1", "a=2"], ["a.b=1", "a=2", "a=3"]):
+        with pytest.raises(ConfigurationError, match="was given before"):
+            parse_arguments(words)

@@ -30,7 +30,10 @@ from gateway.queues.sqlite import SqliteQueue
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
 FORGED = {**os.environ, "LOGNAME": "somebody", "USER": "somebody", "SUDO_USER": "somebody"}
-SOAP = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'
+SOAP = (
+    b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+    b'<GetOrder xmlns="urn:example:warehouse:types"/></s:Body></s:Envelope>'
+)
 
 
 class Place:
@@ -91,9 +94,9 @@ def place(tmp_path: Path) -> Place:
 def test_a_person_is_shown_a_line_for_each_entry(place):
     done = place.run("list")
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["ID", "SINCE", "CLIENT", "SERVICE", "BYTES", "REASON"]
+    assert head.split() == ["ID", "SINCE", "CLIENT", "SERVICE", "OPERATION", "BYTES", "REASON"]
     assert [row.split()[0] for row in rows] == place.ids
-    assert rows[0].split()[3:6] == ["shop", "orders", str(len(SOAP))]
+    assert rows[0].split()[3:7] == ["shop", "orders", "GetOrder", str(len(SOAP))]
     assert rows[0].endswith("Client: The Body does not follow the contract.")
     assert "\x1b" not in done.stdout
     assert rows[2].endswith(r"\x1b[31mred\nand a second line")
@@ -104,8 +107,9 @@ def test_a_program_is_shown_an_object_a_line(place):
     assert time.strptime(str(first.pop("since")), "%Y-%m-%dT%H:%M:%SZ")
     assert first == {
         "id": place.ids[0],
-        "sender": "shop",
+        "client": "shop",
         "service": "orders",
+        "operation": "GetOrder",
         "code": "Client",
         "reason": "Client: The Body does not follow the contract.",
         "size": len(SOAP),
@@ -118,10 +122,11 @@ def test_a_program_is_shown_an_object_a_line(place):
     ("wanted", "found"),
     [
         (["--service", "orders"], [0, 2]),
-        (["--sender", "shop"], [0, 1]),
+        (["--client", "shop"], [0, 1]),
+        (["--sender", "shop"], [0, 1]),  # what it was called once
         (["--reason", "outcomeunknown"], [1]),
         (["--older-than", "1h"], []),
-        (["--older-than", "0s", "--sender", "farm"], [2]),
+        (["--older-than", "0s", "--client", "farm"], [2]),
     ],
 )
 def test_what_is_wanted_alone_is_listed(place, wanted, found):
@@ -170,7 +175,7 @@ def test_what_is_dropped_by_name_is_gone(place):
 
 
 def test_everything_of_a_client_can_be_dropped(place):
-    assert place.run("drop", "--all", "--yes", "--sender", "shop").returncode == 0
+    assert place.run("drop", "--all", "--yes", "--client", "shop").returncode == 0
     assert [one["id"] for one in place.listed()] == [place.ids[2]]
     place.run("drop", "--all", "--yes")
     assert place.run("list").stdout == "nothing is in quarantine\n"

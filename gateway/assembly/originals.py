@@ -1,0 +1,58 @@
+"""Where the originals of faults are kept that callers got to see in other words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from gateway.backends.kept_faults import Keep, KeptFaults, kept_nowhere
+from gateway.queues.address import keepsakes
+from gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DAY = 86400.0
+
+
+def kept_faults(settings: Settings) -> KeptFaults | None:
+    """Return what keeps them; None where the settings want none kept."""
+    table = settings.quarantine
+    if table.faults is False:
+        return None
+    beside = keepsakes(settings.queue, settings.folder)
+    usual = settings.folder / "gateway-faults" if beside is None else beside / "faults"
+    folder = settings.folder / table.faults if isinstance(table.faults, str) else usual
+    return KeptFaults(folder, DAY * table.days)
+
+
+def hindrance(folder: Path) -> str:
+    """Return why nothing can be kept in a folder, with the cure; empty where it can."""
+    place = next(one for one in (folder, *folder.parents) if one.exists())
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return ""
+    what = "cannot be written to" if place.is_dir() else "is no folder"
+    return (
+        f"the originals of faults that are rewritten cannot be kept: {place} {what}: set "
+        "quarantine.faults to a folder that this user may write to, or to false"
+    )
+
+
+@contextlib.asynccontextmanager
+async def keeping_faults(settings: Settings) -> AsyncIterator[Keep]:
+    """Keep originals, and no more of them than the settings say, until the block ends."""
+    kept = kept_faults(settings)
+    if kept is None:
+        yield kept_nowhere
+        return
+    if why := hindrance(kept.folder):
+        log.warning("%s", why)
+    tending = asyncio.create_task(kept.tend())
+    try:
+        yield kept.keep
+    finally:
+        tending.cancel()
+        await asyncio.wait([tending])

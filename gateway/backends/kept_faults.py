@@ -1,0 +1,156 @@
+"""What services' faults said before they were rewritten, kept for the operator alone.
+
+In files of this user, and never in the log, which more people read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.message import Clock
+
+log = logging.getLogger(__name__)
+
+MOST = 1000
+"""Faults that are kept, about: each process tidies up after so many of its own."""
+EVERY = 100
+LONGEST = 64 << 10
+"""Bytes that are kept of a fault: the trace that explains it begins before them."""
+TIDYING = 3600.0
+"""Seconds between two looks for what is too old, at most."""
+TORN = 600.0
+"""Seconds after which a file that was begun has nobody who ends it."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """A fault as the service sent it, and the call that it answered."""
+
+    id: str
+    client: str
+    service: str
+    operation: str
+    since: float
+    """When it came, in seconds since the epoch by this machine's clock."""
+    rewritten: tuple[str, ...]
+    """What its caller did not get to see."""
+    content_type: str
+    size: int
+    """Bytes of the whole envelope."""
+    body: bytes
+    """The envelope; where it is kept, up to LONGEST bytes of it."""
+
+
+Keep = Callable[[Original], bool]
+"""Keeps an original; tells whether its operator can find it."""
+
+
+def kept_nowhere(original: Original) -> bool:
+    """Keep nothing."""
+    return False
+
+
+class KeptFaults:
+    """A folder of originals, readable for its user alone; the oldest go first."""
+
+    def __init__(self, folder: Path, age: float, clock: Clock = time.time) -> None:
+        """``age`` is in seconds: what is older is removed."""
+        self.folder = folder
+        self._age = age
+        self._clock = clock
+        self._written = 0
+        self._must_tidy = asyncio.Event()
+        self._is_failing = False
+
+    def keep(self, original: Original) -> bool:
+        """Keep an original; tell whether it is kept. What hinders that is logged once."""
+        if not _is_name(original.id, original.client):
+            return False
+        try:
+            self._write(original)
+        except OSError as error:
+            if not self._is_failing:
+                log.error("originals of faults cannot be kept now: %s", error.strerror)
+            self._is_failing = True
+            return False
+        self._is_failing = False
+        self._written += 1
+        if self._written % EVERY == 0:
+            self._must_tidy.set()
+        return True
+
+    def _write(self, original: Original) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unseen = self.folder / f".{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            with open(os.open(unseen, flags, 0o600), "w", encoding="utf-8") as file:
+                json.dump(_values(original), file)
+            unseen.rename(self.folder / f"{original.id}.{original.client}")  # whole, or not at all
+        except OSError:
+            unseen.unlink(missing_ok=True)
+            raise
+
+    def find(self, id: str) -> list[Original]:
+        """Return the originals under an id: clients may have the same one. Raises OSError."""
+        if not _NAME.fullmatch(id):
+            return []
+        try:
+            names = sorted(one for one in os.listdir(self.folder) if one.startswith(f"{id}."))
+        except FileNotFoundError:
+            return []
+        found = [_read(self.folder / name) for name in names]
+        oldest = self._clock() - self._age
+        return [one for one in found if one is not None and one.since >= oldest]
+
+    async def tend(self) -> None:
+        """Remove what is too old and too much, again and again, until this is cancelled."""
+        while True:
+            self._must_tidy.clear()
+            await asyncio.to_thread(self.tidy)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TIDYING):
+                    await self._must_tidy.wait()
+
+    def tidy(self) -> None:
+        """Remove what is too old, and the oldest of what is too much."""
+        now = self._clock()
+        with contextlib.suppress(OSError):  # as where there is no folder yet
+            found = sorted((one.stat().st_mtime, one) for one in self.folder.iterdir())
+            for n, (written, path) in enumerate(reversed(found)):
+                age = TORN if path.name.startswith(".") else self._age
+                if n >= MOST or now - written > age:
+                    path.unlink(missing_ok=True)
+
+
+def _is_name(id: str, client: str) -> bool:
+    """Tell whether an id and a client can be the name of a file; a client may be unknown."""
+    return _NAME.fullmatch(id) is not None and _NAME.fullmatch(client or "_") is not None
+
+
+def _values(original: Original) -> dict[str, Any]:
+    body = base64.b64encode(original.body[:LONGEST]).decode()
+    return {**asdict(original), "body": body}
+
+
+def _read(path: Path) -> Original | None:
+    """Return what a file holds; None where it went just now, or is none of ours."""
+    try:
+        values = json.loads(path.read_bytes())
+        body, rewritten = base64.b64decode(values["body"]), tuple(values["rewritten"])
+        return Original(**{**values, "body": body, "rewritten": rewritten})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
