@@ -30,8 +30,8 @@ LEAST = {
     "docstrings: modules, %": 100,
     "docstrings: public classes, %": 100,
 }
-# Not 300: a register with all that is read out of it, and an entry of the doorbell, are one thing.
-LONGEST_MODULE = 320
+# What is always open together is one module: a register and all that is read out of it, say.
+LONGEST_MODULE = 500
 
 
 def main() -> int:
