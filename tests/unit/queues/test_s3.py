@@ -273,8 +273,9 @@ async def test_what_a_crash_left_of_a_quarantine_is_finished_by_another(gateways
 
 
 async def test_another_message_under_an_answered_id_is_put_aside_and_its_caller_told(
-    gateways, store, address
+    gateways, store, address, monkeypatch
 ):
+    monkeypatch.setattr("gateway.queues.bucket_client.FRESH", 1e9)
     first, _ = gateways
     await first.send(sent := request(b"first"))
     await (await take(first)).answer(reply())
