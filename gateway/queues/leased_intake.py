@@ -130,7 +130,11 @@ class Intake:
             await self._triage.park(entry, self._lease, partial(self._decide, entry), client)
             return
         if not copies.enter(entry):
-            await self._triage.put_off_copy(entry, partial(self._decide, entry))
+            # Once the first is answered, its ledger has the answer to this one.
+            if len(self._shelf.parked) < MOST_PARKED:
+                await self._triage.park(entry, COPY, partial(self._decide, entry))
+            else:
+                await self._pump.hold(entry.received.handle, COPY)
             return
         if not entry.ledger.remembers and copies.was_answered(entry.received.id):
             copies.leave(entry)
@@ -258,13 +262,6 @@ class _Triage:
 
         entry = delivery.entry
         await self.park(entry, self._lease, resume, entry.name[0])
-
-    async def put_off_copy(self, entry: Entry, again: Resume) -> None:
-        """Leave a message until the other one of its request is answered: its ledger then tells."""
-        if len(self._shelf.parked) < MOST_PARKED:
-            await self.park(entry, COPY, again)
-        else:
-            await self._pump.hold(entry.received.handle, COPY)
 
     async def park(
         self, entry: Entry, delay: float, resume: Resume, client: str | None = None
