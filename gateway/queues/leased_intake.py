@@ -132,7 +132,10 @@ class Intake:
             return
         if not copies.enter(entry):
             # Once the first is answered, its ledger has the answer to this one.
-            await self._triage.park(entry, COPY, partial(self._decide, entry))
+            if len(self._shelf.parked) < MOST_PARKED:
+                await self._triage.park(entry, COPY, partial(self._decide, entry))
+            else:
+                await self._pump.hold(entry.received.handle, COPY)
             return
         if not entry.ledger.remembers and copies.was_answered(entry.received.id):
             copies.leave(entry)

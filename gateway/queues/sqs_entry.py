@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -122,10 +121,9 @@ class SqsEntry:
         except BadPointer as error:
             return self._unreadable(str(error))
         except PayloadGone as error:
-            register = await self.ledger.look(self.name)
-            if register is not None and register.is_final:
+            if await self._is_answered():
                 return None
-            if (self._forgotten() or math.inf) > self._counter.pump.client.clock():
+            if not self._is_forgotten():
                 return self._unreadable(str(error))
             body, arrived = "", None  # it may have been carried out, and nothing else is told of it
         doubted = self._counter.doubts_receipts and self.received.count > 1
@@ -166,6 +164,14 @@ class SqsEntry:
 
     def _forgotten(self) -> float | None:
         return forgotten(self.name[1], self.received.sent or None)
+
+    def _is_forgotten(self) -> bool:
+        at = self._forgotten()
+        return at is not None and at <= self._counter.pump.client.clock()
+
+    async def _is_answered(self) -> bool:
+        register = await self.ledger.look(self.name)
+        return register is not None and register.is_final
 
     def _unreadable(self, reason: str) -> Unreadable:
         sender, id = self.name

@@ -191,14 +191,7 @@ async def test_of_two_that_answer_the_first_one_is_right(on, opened):
     await queue.send(sent)
     other = await opened(place)
     await other.send(sent)  # by another process, which does not know of the first
-    one, two = (
-        await queue.receive(2, SOON)
-        if place.left() == 1
-        else [
-            await take(queue),
-            await take(queue),
-        ]
-    )
+    one, two = await take(queue), await take(other)
     await one.answer(reply(b"first"))
     with pytest.raises(LeaseLost):
         await two.answer(reply(b"second"))
