@@ -2,6 +2,8 @@
 
 A request under an id of such a time may have been carried out before, so it is refused, whatever
 the clock says. Where clocks are right, none comes: an id is older than a day then.
+
+Times are compared as they are written in an id, whose first ten characters are its milliseconds.
 """
 
 from __future__ import annotations
@@ -11,28 +13,29 @@ from collections.abc import Iterable
 
 from gateway.message import id_time
 
-DAY = 86400.0
+TIME = 10
+SPAN = 5
+"""The first characters of a time: one span of nine hours. By spans, because what a clock that was a
+year ahead let in must not have the year refused."""
 
-TABLE = "CREATE TABLE IF NOT EXISTS swept(day INTEGER PRIMARY KEY, until REAL NOT NULL);"
-FORGOTTEN = "SELECT 1 FROM swept WHERE day=? AND until>=?"
+TABLE = "CREATE TABLE IF NOT EXISTS swept(span TEXT PRIMARY KEY, until TEXT NOT NULL);"
+FORGOTTEN = "SELECT 1 FROM swept WHERE span=? AND until>=?"
 """Asked with ``moment``: finds nothing where no reply to an id of that time was swept."""
 
-
-def moment(id: str) -> tuple[int, float] | tuple[None, None]:
-    """Return the day, since the epoch, and the time in an id; nothing for one that holds none."""
-    made = id_time(id)
-    return (None, None) if made is None else (int(made // DAY), made)
+_LENGTH = 26
 
 
-def latest(ids: Iterable[str]) -> dict[int, float]:
-    """Return the latest time in ids, for each day.
+def moment(id: str) -> tuple[str, str] | tuple[None, None]:
+    """Return the span and the time in an id; nothing for one that holds none."""
+    return (id[:SPAN], id[:TIME]) if len(id) == _LENGTH else (None, None)
 
-    By days: what a clock that was a year ahead let in must not have the year refused.
-    """
-    found: dict[int, float] = {}
-    for day, made in map(moment, ids):
-        if day is not None and made is not None:
-            found[day] = max(made, found.get(day, made))
+
+def latest(ids: Iterable[str]) -> dict[str, str]:
+    """Return the latest time in ids, for each span; those without a time have none."""
+    found: dict[str, str] = {}
+    for id in ids:
+        if id_time(id) is not None:
+            found[id[:SPAN]] = max(id[:TIME], found.get(id[:SPAN], ""))
     return found
 
 
@@ -40,6 +43,6 @@ def note(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Remember the requests whose replies are swept in this transaction, by their ids."""
     connection.executemany(
         "INSERT INTO swept VALUES (?, ?)"
-        " ON CONFLICT(day) DO UPDATE SET until=max(until, excluded.until)",
+        " ON CONFLICT(span) DO UPDATE SET until=max(until, excluded.until)",
         latest(ids).items(),
     )

@@ -183,11 +183,12 @@ class Writer:
             return _Outcome(error=error)
 
     def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
-        connection = self._full if any(entry.durable for entry in batch) else self._normal
+        is_durable = any(entry.durable for entry in batch)
+        connection = self._full if is_durable else self._normal
         with translated(self._files.path), transaction(connection, "IMMEDIATE"):
             outcomes = [_run(entry.job, connection) for entry in batch]
-        # Before anybody is told: what is in a file without a name is not on the disk.
-        self._files.check()
+        if is_durable:  # before anybody is told: what is in a file without a name is on no disk
+            self._files.check()
         return outcomes
 
 

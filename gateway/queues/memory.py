@@ -143,7 +143,7 @@ class _Store:
         self.clock = clock
         self.monotonic = monotonic
         self._replies: dict[Name, _Reply] = {}
-        self._swept: dict[int, float] = {}
+        self._swept: dict[str, str] = {}
         self._lease = lease
         self._turns = Turns()
 
@@ -208,8 +208,8 @@ class _Store:
         return digest(self.requests[name].message) if name in self.requests else None
 
     def _is_forgotten(self, id: str) -> bool:
-        day, made = forgetting.moment(id)
-        return day is not None and made is not None and self._swept.get(day, made - 1) >= made
+        span, time = forgetting.moment(id)
+        return time is not None and self._swept.get(span or "", "") >= time
 
     def _sweep(self) -> None:
         """Remove old replies, but those whose id is still accepted by the clock that says so."""
@@ -218,8 +218,8 @@ class _Store:
         going = [name for name in old if (id_time(name[1]) or 0.0) < made]
         for name in going:
             del self._replies[name]
-        for day, until in forgetting.latest(id for _, id in going).items():
-            self._swept[day] = max(until, self._swept.get(day, until))
+        for span, until in forgetting.latest(id for _, id in going).items():
+            self._swept[span] = max(until, self._swept.get(span, ""))
 
 
 class MemoryDelivery:

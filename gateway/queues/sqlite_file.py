@@ -79,6 +79,7 @@ class QueueFile:
         try:
             async with asyncio.timeout(PROBE):
                 await self.write(_nothing)
+            self._files.check_all()
         except TimeoutError as error:
             holder = self._writer.described_holder()
             raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error

@@ -64,5 +64,4 @@ def census(connection: sqlite3.Connection) -> Census:
 def _arrival(due: float, properties: str) -> Arrival:
     known = json.loads(properties)
     steady = store.when(known, SINCE)
-    # Of one that another program added nobody knows more than that it was due by then.
     return Arrival(due if steady is None else steady, store.when(known, store.ARRIVED))

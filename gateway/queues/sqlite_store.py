@@ -106,7 +106,7 @@ def add(
     """
     name = (message.sender, message.id)
     now = steady()
-    properties = {**to_properties(message), ARRIVED: repr(clock()), SINCE: repr(now)}
+    properties = {**to_properties(message), ARRIVED: repr(clock())}
     row = (*name, digest(message), json.dumps(properties), bodies.in_row(message.body), now)
     added = connection.execute(
         "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
@@ -197,7 +197,9 @@ def give_back(
     connection: sqlite3.Connection, owner: str, claim: Claim, due: float, counts: bool
 ) -> None:
     """Let others have the request from ``due`` on; not interrupted. Raises LeaseLost."""
-    changes = "owner=NULL, started=0, due=?, attempt=attempt-?"
+    # The first time, it has been due since it was added.
+    since = f"""properties=json_insert(properties, '$."{SINCE}"', CAST(due AS TEXT))"""
+    changes = f"owner=NULL, started=0, {since}, due=?, attempt=attempt-?"
     _update_held(connection, changes, (due, int(not counts)), owner, claim)
 
 

@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS pace(boot TEXT PRIMARY KEY, ahead REAL NOT NULL, bega
 CREATE TABLE IF NOT EXISTS marks(steady REAL NOT NULL, reply INTEGER NOT NULL);
 """
 SINCE = "gateway-since"
-"""Among a request's properties: when it was added, by the steady clock of the file."""
+"""Among the properties of a request that was given back: when it was added, by the steady clock of
+the file. Of others, ``due`` says it."""
 EVERY = 600.0
 """Seconds from one mark to the next: this much is not counted of each boot, at most."""
 
@@ -80,10 +81,11 @@ def begin(connection: sqlite3.Connection, uptime: Uptime, start: float) -> Stead
 def _newest(connection: sqlite3.Connection) -> tuple[float, ...]:
     """Return when the newest request was added: in an earlier boot, where this one begins."""
     row = connection.execute(
-        "SELECT CAST(json_extract(properties, ?) AS REAL) FROM requests ORDER BY seq DESC LIMIT 1",
+        "SELECT CAST(coalesce(json_extract(properties, ?), due) AS REAL) FROM requests"
+        " ORDER BY seq DESC LIMIT 1",
         (f'$."{SINCE}"',),
     ).fetchone()
-    return () if row is None or row[0] is None else row
+    return row or ()
 
 
 def mark(connection: sqlite3.Connection, now: float, longest: float) -> None:
