@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 
-from gateway.errors import QueueAway
+from gateway.errors import QueueAway, Unsure
 from gateway.queues.aws import Account
 from gateway.queues.aws_address import AwsAccess
 from gateway.queues.aws_http import Request, SignedHttp
@@ -74,3 +74,22 @@ async def test_a_store_is_trusted_by_the_authority_that_is_named_and_by_no_other
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
         async with _http() as http:
             assert (await http.send(request)).body == b"ok"
+
+
+async def test_a_store_that_takes_connections_and_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr("gateway.queues.aws_http.IDLE", 0.2)
+    monkeypatch.setattr("gateway.queues.aws_limits.WHOLE", 1.0)
+    taken = []
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with _http() as http:
+        with pytest.raises(Unsure, match="gave no answer"):
+            await http.insist(Request("GET", f"http://127.0.0.1:{port}/", idle=0.2))
+    assert len(taken) > 1  # it was tried again
+    for writer in taken:
+        writer.close()
+    server.close()
