@@ -46,6 +46,8 @@ LAYERS = [
         "gateway.remote",
         "gateway.attendance",
         "gateway.verdict",
+        "gateway.renewals",
+        "gateway.listener_waits",
         "gateway.audit",
         "gateway.quotas",
     },

@@ -130,7 +130,7 @@ def listener(
     loaded: Mapping[str, Loaded],
     queue: Queue,
     audit: Write,
-    reread: asyncio.Event,
+    reread: asyncio.Event | None = None,
 ) -> Listener:
     """Build a listener over every service; ``reread`` has it read its files again.
 
@@ -163,7 +163,7 @@ def listener(
                 reply=table.reply_timeout,
             ),
         ),
-        replace(front(settings, queue.clock, audit), reread=reread),
+        replace(front(settings, queue.clock, audit), reread=reread or asyncio.Event()),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 
-from gateway.errors import QueueAway, QueueUnavailable
+from gateway.errors import QueueAway, QueueUnavailable, Unsure
 from gateway.queues.aws import Account
 from gateway.queues.aws_address import AwsAccess
 from gateway.queues.aws_http import Request, SignedHttp
@@ -127,3 +127,22 @@ async def test_an_answer_that_is_no_object_has_an_end_too(monkeypatch: pytest.Mo
     async with _endless(CHUNKED) as (url, _), _http() as http:
         with pytest.raises(QueueUnavailable, match="more than 1 MiB, as no S3 or SQS does"):
             await http.send(Request("POST", url))
+
+
+async def test_a_store_that_takes_connections_and_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr("gateway.queues.aws_http.IDLE", 0.2)
+    monkeypatch.setattr("gateway.queues.aws_limits.WHOLE", 1.0)
+    taken = []
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with _http() as http:
+        with pytest.raises(Unsure, match="gave no answer"):
+            await http.insist(Request("GET", f"http://127.0.0.1:{port}/", idle=0.2))
+    assert len(taken) > 1  # it was tried again
+    for writer in taken:
+        writer.close()
+    server.close()

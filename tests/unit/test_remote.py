@@ -1,0 +1,86 @@
+"""A queue that stands still: nobody who calls through it waits for longer than was said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from gateway import remote
+from gateway.errors import NoReplyYet, QueueAway, Unsure
+from gateway.message import Message
+from gateway.queue import Collected
+from gateway.queues.memory import MemoryQueue
+from gateway.remote import Remote, RemoteSettings
+
+REQUEST = Message(body=b"<a/>", content_type="text/xml", target_service="orders")
+
+
+class StandingStill(MemoryQueue):
+    """Takes requests where it ``takes`` any, and then says nothing."""
+
+    takes = True
+
+    async def send(self, message: Message) -> None:
+        if not self.takes:
+            await asyncio.Event().wait()
+        await super().send(message)
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCEPTING", "LAST_LOOK"):
+        monkeypatch.setattr(remote, name, 0.1)
+
+
+async def test_a_request_that_the_queue_does_not_confirm_is_told_as_one_that_it_may_have():
+    queue = StandingStill()
+    queue.takes = False
+    calls = Remote(queue, RemoteSettings(wait=0.1))
+    with pytest.raises(Unsure):
+        await calls.send(REQUEST)
+    with pytest.raises(NoReplyYet, match="may be in the queue") as told:
+        await calls(REQUEST)
+    assert told.value.id == REQUEST.id
+
+
+async def test_a_reply_that_cannot_be_looked_for_is_told_when_the_wait_is_over():
+    calls = Remote(StandingStill(), RemoteSettings(wait=0.1))
+    with pytest.raises(QueueAway, match="no answer"):
+        await calls.collect(REQUEST.id, 0.1)
+    with pytest.raises(NoReplyYet, match="is in the queue, but"):
+        await calls(REQUEST)
+
+
+async def test_time_spent_on_sending_is_part_of_the_wait():
+    waited: list[float] = []
+
+    class Slow(MemoryQueue):
+        async def send(self, message: Message) -> None:
+            await asyncio.sleep(0.5)
+            await super().send(message)
+
+        async def collect(self, sender: str, id: str, wait: float) -> Collected:
+            waited.append(wait)
+            return await super().collect(sender, id, 0)
+
+    with contextlib.suppress(NoReplyYet):
+        await Remote(Slow(), RemoteSettings(wait=20.0))(REQUEST)
+    assert waited[0] <= 19.5
+
+
+async def test_another_error_of_time_is_not_taken_for_the_end_of_the_wait():
+    class Failing(MemoryQueue):
+        async def send(self, message: Message) -> None:
+            raise TimeoutError("its own")
+
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="its own"):
+        await Remote(Failing(), RemoteSettings()).send(REQUEST)
+    assert time.monotonic() - began < 10.0
