@@ -8,7 +8,7 @@ import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -111,7 +111,7 @@ class Connection(RequestHandler):
         except TimeoutError:
             log.warning("an answer was not read in %g s: given up", self._limits.reply)
             self._note(What.SLOW_READER)
-            if isinstance(self.transport, asyncio.Transport):
+            if self.transport is not None:
                 self.transport.abort()  # closing would wait until the rest is read
             return resp, True
 
@@ -142,13 +142,13 @@ class _Newcomer(asyncio.Protocol):
         self._opened = opened
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        place = self._room.enter(transport)
+        stream = cast("asyncio.Transport", transport)  # uvloop's has no such ancestor
+        place = self._room.enter(stream)
         if place is None:
-            transport.abort()
+            stream.abort()
             return
         protocol = self._opened(place)
-        transport.set_protocol(protocol)
+        stream.set_protocol(protocol)
         protocol.connection_made(transport)
 
 

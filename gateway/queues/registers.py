@@ -228,35 +228,22 @@ class Registers:
         (Unauthenticated): that cannot become right by waiting. Where there ``may_be_none`` of that
         name, ever, it is looked for rarely: each look costs. Raises QueueUnavailable.
         """
-        began = time.monotonic()
-        found = await self._come_upon(name, wait) if may_be_none else None
-        wait -= time.monotonic() - began
-        if may_be_none and (found is None or found.is_final or wait <= 0):
-            return found
-        began = time.monotonic()
-        for looks, delay in enumerate(self._patience.delays(wait), 1):
+        began, found = time.monotonic(), None
+        delays = sparse(wait) if may_be_none else self._patience.delays(wait)
+        for looks, delay in enumerate(delays, 1):
             await asyncio.sleep(delay)
             asked = time.monotonic()
             found = await self._look_as_client(name, is_last=asked - began >= wait)
             self._patience.note_trip(time.monotonic() - asked)
             if found is not None and found.is_final:
-                if wait > 0:
+                if wait > 0 and not may_be_none:
                     self._patience.note_reply(asked - began, looks)
                 if found.is_cut:
                     log.warning("%s has a reply over %d bytes (limits.reply)", name[1], self._limit)
                 return found
+            if found is not None and may_be_none:
+                return await self.collect(name, max(0.0, wait - (asked - began)))
         return found
-
-    async def _come_upon(self, name: Name, wait: float) -> Register | None:
-        """Return a register as soon as there is one, in whatever state."""
-        began = time.monotonic()
-        for delay in sparse(wait):
-            await asyncio.sleep(delay)
-            is_last = time.monotonic() - began >= wait
-            found = await self._look_as_client(name, is_last=is_last)
-            if found is not None:
-                return found
-        return None
 
     async def _look_as_client(self, name: Name, *, is_last: bool) -> Register | None:
         """Look as one who may not list: then a missing reply is a forbidden one."""

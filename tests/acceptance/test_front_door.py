@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 from front import GET_ORDER, REPLY, Front, answer_of, fronted
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -623,6 +624,30 @@ async def test_from_one_address_come_nine_tenths_of_all_connections(tmp_path: Pa
         other.close()
         front.answering.set()
         assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_connections_are_counted_and_make_room_on_either_loop(tmp_path: Path, loop):
+    """The commands run on uvloop, whose transports are of a make of their own."""
+
+    async def counting() -> None:
+        lines: list[dict[str, object]] = []
+        async with fronted(tmp_path, answering=False, connections=3, audit=lines.append) as front:
+            idle = [await keep(front) for _ in range(5)]
+            assert b"200 OK" in await idle[-1].ask()
+            calls = [asyncio.create_task(front.post()) for _ in range(3)]
+            while len(front.taken) < 3:
+                await asyncio.sleep(0.01)
+            await front.exchange(b"")
+            front.answering.set()
+            assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+            for one in idle:
+                one.close()
+        kinds = {what: count for what, _, count in counted(lines)}
+        assert kinds == {"made-room": 5, "too-many": 1}
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(counting())
 
 
 @pytest.mark.parametrize(

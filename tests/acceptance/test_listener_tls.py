@@ -10,6 +10,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+import uvloop
 from certificates import Authority, openssl
 from front import fronted
 
@@ -200,6 +201,22 @@ async def test_handshakes_that_do_not_end_are_of_the_number_of_connections(
         assert (await front.post(tls=trusting(authority), Authorization=said)).status == 200
     counted = {line["what"]: line["count"] for line in lines}
     assert counted == {"made-room": 40, "tls": 6}
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_handshake_that_does_not_end_makes_room_on_either_loop(
+    tmp_path: Path, authority: Authority, loop
+):
+    async def calling() -> None:
+        async with fronted(tmp_path, CLIENTS, tls=own(authority), connections=5) as front:
+            held = [await asyncio.open_connection("127.0.0.1", front.port) for _ in range(20)]
+            said = f"Bearer {front.secrets['shop']}"
+            assert (await front.post(tls=trusting(authority), Authorization=said)).status == 200
+            for _, writer in held:
+                writer.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(calling())
 
 
 async def test_a_new_certificate_is_in_use_soon_and_a_broken_one_is_not(
