@@ -73,6 +73,11 @@ def _needed(found: object) -> str:
 
 
 def _import(module: str) -> ModuleType:
+    if module.partition(".")[0] == "gateway":
+        raise ConfigurationError(
+            f"The module {module!r} of a service has the name of this program, which comes first: "
+            "rename it."
+        )
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -17,7 +17,7 @@ CORPUS = next(
     (up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT / "none"
 )
 """Real WSDLs, where somebody has put them beside this; what needs them skips elsewhere."""
-STARTING = 30.0
+STARTING = 240.0
 """Seconds that a process may take to start, at most."""
 
 PRIVATE = """\
@@ -110,6 +110,8 @@ def deployed(folder: Path, queue: str = "") -> Iterator[Deployment]:
         await_health(made.listener, log_of(made.client))
         made.start_gateway()
         stack.callback(made.stop_gateway)
+        # A call waits for its reply from the listener's start on, and a busy machine takes a while.
+        await_line(log_of(made.private), "serving ")
         yield made
 
 
@@ -163,6 +165,14 @@ def await_health(listener: str, log: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"the listener did not start: {log.read_text('utf-8')[-2000:]}")
+
+
+def await_line(log: Path, part: str) -> None:
+    """Wait until something is in a log."""
+    until = time.monotonic() + STARTING
+    while part not in (told := log.read_text("utf-8")):
+        assert time.monotonic() < until, f"{part!r} is not in the log: {told[-2000:]}"
+        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -37,7 +37,6 @@ def gateway(folder: Path, *arguments: str, **options: object) -> subprocess.Comp
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        timeout=60,
         check=False,
         **options,
     )
@@ -129,7 +128,7 @@ def test_output_that_cannot_be_written_is_told(folder, command):
 def test_streams_that_are_closed_are_no_reason_to_fail(folder, closed):
     line = f'"$0" -P -m gateway status {closed}'
     done = subprocess.run(
-        ["sh", "-c", line, sys.executable], cwd=folder, capture_output=True, timeout=60, check=False
+        ["sh", "-c", line, sys.executable], cwd=folder, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
@@ -151,7 +150,5 @@ def test_ctrl_c_while_the_program_is_still_being_loaded_ends_it_without_a_traceb
         "from gateway.cli import main\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], capture_output=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (130, b"")

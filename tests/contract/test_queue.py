@@ -13,7 +13,7 @@ import pytest
 
 from gateway.errors import IdTaken, LeaseLost, Refused
 from gateway.message import Message, new_id
-from gateway.queue import Queue, State
+from gateway.queue import Delivery, Queue, State
 from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
 
@@ -94,8 +94,9 @@ async def test_requests_are_received_in_the_order_of_their_arrival(queue):
     sent = [request(b"%d" % n, id=new_id(lambda n=n: now + n / 1000)) for n in range(5)]
     for message in sent:
         await queue.send(message)
-    received = await queue.receive(3, SOON)
-    received = [*received, *await queue.receive(3, SOON)]
+    received: list[Delivery] = []
+    while len(received) < len(sent):  # a busy store gives them one by one
+        received += await queue.receive(3, SOON)
     assert [d.message.id for d in received] == [m.id for m in sent]
 
 

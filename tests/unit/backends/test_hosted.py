@@ -306,6 +306,7 @@ def test_a_service_is_loaded_by_its_module_and_name(quotes: type) -> None:
     [
         ("quotes", "module:ServiceClass"),
         ("quotes:", "module:ServiceClass"),
+        ("gateway:Shop", "rename it"),
         ("no_such_module:Shop", "no_such_module"),
         ("quotes:Quotes", "It has QuoteService"),
         ("quotes:Quote", r"subclass of spyne\.Service"),

@@ -28,7 +28,7 @@ from gateway.queues.memory import MemoryQueue
 from gateway.queues.sqlite import SqliteQueue
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30.0
+PATIENCE = 240.0
 FORGED = {**os.environ, "LOGNAME": "somebody", "USER": "somebody", "SUDO_USER": "somebody"}
 SOAP = (
     b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'

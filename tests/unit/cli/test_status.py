@@ -21,7 +21,7 @@ from gateway.queues.sqlite import SqliteQueue
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-P", "-m", "gateway", "status", "-c"]
-PATIENCE = 30.0
+PATIENCE = 240.0
 
 
 @pytest.fixture(autouse=True)
