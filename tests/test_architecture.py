@@ -25,6 +25,7 @@ LAYERS = [
         "gateway.multipart",
         "gateway.places",
         "gateway.secret",
+        "gateway.turns",
         "gateway.wellformed",
         "gateway.wording",
     },

@@ -14,7 +14,7 @@ from gateway.assembly.parts import (
     queue_options,
     remote,
 )
-from gateway.assembly.posture import Role, say_posture
+from gateway.assembly.posture import Role, say_posture, slow_checks, unchecked
 from gateway.assembly.programs import listen, serve, up
 from gateway.assembly.secrets import Secrets
 
@@ -42,5 +42,7 @@ __all__ = [
     "rights",
     "say_posture",
     "serve",
+    "slow_checks",
+    "unchecked",
     "up",
 ]

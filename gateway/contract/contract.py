@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gateway.contract import publish
+from gateway.contract.checking import CHECK_SECONDS, ApartSchemas
 from gateway.contract.documents import Document
+from gateway.contract.doubts import Doubt
 from gateway.contract.names import parse
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.schemas import Schemas
@@ -16,8 +18,8 @@ from gateway.soap import Envelope
 class Contract:
     """A WSDL, read once; tasks and threads may share it.
 
-    ``notes`` has a line for each thing that is not checked or not served, and why. ``headers``
-    names the header blocks that its operations take.
+    ``notes`` has a line for each thing that is not checked or not served, and why; ``doubts`` what
+    may take long to check: then it is done in another process, and ``validate`` waits for it.
     """
 
     def __init__(
@@ -25,7 +27,8 @@ class Contract:
         *,
         operations: Operations,
         notes: tuple[str, ...],
-        schemas: Schemas | None,
+        schemas: Schemas | ApartSchemas | None,
+        doubts: Iterable[Doubt] = (),
         unchecked: frozenset[Operation],
         documents: Mapping[str, Document],
         hidden: Iterable[str] = (),
@@ -33,7 +36,7 @@ class Contract:
         """``hidden`` are addresses of the backend that its documents do not name."""
         self.operations = operations.all
         self.notes = notes
-        self.headers = frozenset().union(*(one.headers for one in operations.all))
+        self.doubts = tuple(doubts)
         self._index = operations
         self._schemas = schemas
         self._unchecked = unchecked
@@ -52,13 +55,31 @@ class Contract:
         """
         return self._index.find(envelope, soap_action)
 
-    def validate(self, operation: Operation, envelope: Envelope) -> None:
+    @property
+    def headers(self) -> frozenset[str]:
+        """The header blocks that its operations take."""
+        return frozenset().union(*(one.headers for one in self.operations))
+
+    @property
+    def unchecked(self) -> frozenset[Operation]:
+        """The operations whose requests are not checked against a schema, as the notes say."""
+        return frozenset(self.operations) if self._schemas is None else self._unchecked
+
+    def validate(
+        self, operation: Operation, envelope: Envelope, seconds: float = CHECK_SECONDS
+    ) -> None:
         """Check Body and Header of a request against the contract's schemas. Raises Refused.
+
+        Where that may take long, it takes no more than ``seconds`` of work.
 
         Operations that the notes call not checked pass, and so does what the Header holds that the
         contract does not declare.
         """
-        if self._schemas is not None and operation not in self._unchecked:
+        if operation in self._unchecked or self._schemas is None:
+            return
+        if isinstance(self._schemas, ApartSchemas):
+            self._schemas.validate(operation, envelope, seconds)
+        else:
             self._schemas.validate(operation, envelope)
 
     def addresses(self) -> tuple[str, ...]:

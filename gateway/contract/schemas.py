@@ -34,7 +34,7 @@ class Schemas:
     """
 
     def __init__(self, documents: SchemaSet, headers: Iterable[str] = ()) -> None:
-        """Compile. ``headers`` names the blocks that are checked as well. Raises ContractError."""
+        """Compile. ``headers`` names the blocks that are checked as well. Raises NotCompiled."""
         self.elements = documents.elements
         self._headers = {one for one in headers if one in self.elements and not is_standard(one)}
         self._names = documents.names
