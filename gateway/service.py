@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from gateway.admission import Gate
 from gateway.backend import Backend, Call
+from gateway.contract import WORKERS
 from gateway.endpoint import admitted, before_effect
 from gateway.errors import (
     BackendFailed,
@@ -23,6 +24,7 @@ from gateway.lifespan import check_known, check_once
 from gateway.message import ID_WINDOW, Clock, Message, echoed, id_time
 from gateway.multipart import parameter
 from gateway.quotas import NO_QUOTAS, Quotas
+from gateway.turns import Turns
 
 # Parsing and validating this many bytes holds the event loop for about a millisecond; more than
 # that goes to a thread, where lxml lets others run.
@@ -30,6 +32,9 @@ INLINE = 64 << 10
 
 # One thread: each has its own copy of the compiled schemas, and large ones take 50 MB.
 _ADMISSION = ThreadPoolExecutor(1, thread_name_prefix="admission")
+
+_CHECKS = Turns(WORKERS, "schema-check")
+"""Where it is waited for checks that may take long: one at a time for each client."""
 
 UNKNOWN = (
     "The operation may have been carried out, or not: its answer was lost, and it is not repeated"
@@ -136,11 +141,16 @@ class Service:
 
 
 async def admit(gate: Gate, message: Message) -> Call:
-    """Admit a request, without holding up others where it is large. Raises Refused."""
+    """Admit a request, without holding up others where it takes long. Raises Refused."""
+    first = gate.read if gate.is_slow else gate.admit
     if len(message.body) <= INLINE:
-        return gate.admit(message)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_ADMISSION, gate.admit, message)
+        call = first(message)
+    else:
+        loop = asyncio.get_running_loop()
+        call = await loop.run_in_executor(_ADMISSION, first, message)
+    if gate.is_slow:
+        await asyncio.wrap_future(_CHECKS.take(message.sender, lambda: gate.validate(call)))
+    return call
 
 
 def _addressed(reply: Message | None, request: Message) -> Message:

@@ -26,6 +26,7 @@ LAYERS = [
         "gateway.places",
         "gateway.secret",
         "gateway.sockets",
+        "gateway.turns",
         "gateway.wellformed",
         "gateway.wording",
     },

@@ -30,6 +30,8 @@ class Limits:
     header_blocks: int = 32
     references: int = 64
     """Of an rpc/encoded message, one behind another."""
+    schema_time: float = 2.0
+    """Seconds of work, where the contract has what may take long to check."""
 
 
 class Gate:
@@ -57,8 +59,20 @@ class Gate:
     def admit(self, message: Message) -> Call:
         """Return a request with all that was learned about it. Raises Refused.
 
-        A Security header that was verified is no longer in it.
+        A Security header that was verified is no longer in it. Blocks for as long as ``is_slow``
+        says; ``read`` and ``validate`` are its halves.
         """
+        call = self.read(message)
+        self.validate(call)
+        return call
+
+    @property
+    def is_slow(self) -> bool:
+        """Tell whether ``validate`` may take long. It then waits for another process."""
+        return bool(self._contract.doubts)
+
+    def read(self, message: Message) -> Call:
+        """Check everything but the schema. Raises Refused."""
         check_size(message, self._limits.request)
         check_headers(message)
         envelope = parse(message, self._limits.xml)
@@ -73,6 +87,14 @@ class Gate:
             error.operation = operation.name
             raise
 
+    def validate(self, call: Call) -> None:
+        """Check Body and Header against the contract's schemas. Raises Refused."""
+        try:
+            self._contract.validate(call.operation, call.envelope, self._limits.schema_time)
+        except Refused as error:
+            error.operation = call.operation.name
+            raise
+
     def _checked(self, call: Call) -> Call:
         """Check what depends on the operation; return what goes on. Raises Refused."""
         envelope, operation = call.envelope, call.operation
@@ -82,7 +104,6 @@ class Gate:
         check_addressing(envelope)
         if self._security is not None:
             call = replace(call, message=self._security.secured(call.message, envelope))
-        self._contract.validate(operation, envelope)
         return call
 
     def _check_references(self, envelope: Envelope, operation: Operation) -> None:

@@ -84,6 +84,7 @@ def limits(settings: Settings) -> Limits:
         xml=XmlLimits(**xml),
         header_blocks=table.header_blocks,
         references=table.references,
+        schema_time=table.schema_time,
     )
 
 

@@ -6,9 +6,10 @@ Each part is a function that returns its lines; ten in all, at most, or nobody r
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gateway.contract import Contract
 from gateway.places import is_loopback
 from gateway.settings import Settings, Table
 
@@ -32,6 +33,39 @@ class Role:
 
 
 Part = Callable[[Settings, Role], list[str]]
+
+
+def say_checks(settings: Settings, contracts: Mapping[str, Contract]) -> None:
+    """Log what is checked: only the contracts tell what cannot be."""
+    log.info("%s", checks(settings, contracts))
+
+
+def checks(settings: Settings, contracts: Mapping[str, Contract]) -> str:
+    """Return one line on what every request has to pass, with the exceptions."""
+    rights = "whether its client may call it, " if settings.clients else ""
+    gaps = [gap for name, one in contracts.items() if (gap := unchecked(name, one))]
+    schema = f"schema (not of {_some(gaps)})" if gaps else "schema"
+    asking = [name for name, one in settings.services.items() if one.wss is not None]
+    security = f"; WS-Security of {_some(asking)}" if asking else ""
+    return f"checked of every request: {CHECKS}, {rights}{schema}{security}"
+
+
+def unchecked(name: str, contract: Contract) -> str:
+    """Say of which requests of a service no schema is checked; empty where there are none."""
+    gaps = {one.name for one in contract.unchecked}
+    if gaps == {one.name for one in contract.operations}:
+        return name
+    return f"{len(gaps)} operations of {name}" if gaps else ""
+
+
+def slow_checks(settings: Settings, contract: Contract) -> list[str]:
+    """Say what in a contract may take long to check, and what is done about it."""
+    limit = settings.limits.schema_time
+    return [
+        f"{one}; until then its checks run in a process of their own, {limit} s each at most "
+        "(limits.schema_time)"
+        for one in contract.doubts
+    ]
 
 
 def say_posture(settings: Settings, role: Role) -> None:
@@ -81,13 +115,6 @@ def _senders(settings: Settings) -> list[str]:
     names = set(settings.sqs.senders.values())
     listeners = ["listeners as any client"] if ANY_CLIENT in names else []
     return [*listeners, *sorted(names - {ANY_CLIENT})]
-
-
-def _checks(settings: Settings, role: Role) -> list[str]:
-    rights = "whether its client may call it, " if settings.clients else ""
-    asking = [name for name, one in settings.services.items() if one.wss is not None]
-    security = f"; WS-Security of {_some(asking)}" if asking else ""
-    return [f"checked of every request: {CHECKS}, {rights}schema{security}"]
 
 
 def _off(settings: Settings, role: Role) -> list[str]:
@@ -175,7 +202,6 @@ def _audit(settings: Settings, role: Role) -> list[str]:
 
 PARTS: tuple[Part, ...] = (
     _callers,
-    _checks,
     _off,
     _unsafe,
     _repeatable,

@@ -12,6 +12,7 @@ from typing import TypeVar
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.originals import keeping_faults
 from gateway.assembly.parts import gateway, listener, opened_places
+from gateway.assembly.posture import SHOWN, say_checks, slow_checks
 from gateway.errors import StoppedEarly
 from gateway.listener_tls import keep_fresh
 from gateway.settings import Settings
@@ -35,12 +36,13 @@ async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) 
 
     Raises ConfigurationError, StoppedEarly, QueueBroken.
     """
+    say_checks(settings, {name: one.contract for name, one in loaded.items()})
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
         queue, audit = await _unless_stopped(asked.stop, opening)
         keep = await stack.enter_async_context(keeping_faults(settings))
         daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit, keep))
-        _say_ready(loaded)
+        _say_ready(settings, loaded)
         keeping = asyncio.ensure_future(keep_fresh((), asked.reread))
         stack.callback(keeping.cancel)
         await daemon.run(asked.stop)
@@ -48,6 +50,7 @@ async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) 
 
 async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
     """Offer the services over HTTP until told to stop. Raises ConfigurationError, StoppedEarly."""
+    say_checks(settings, {name: one.contract for name, one in loaded.items()})
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
         queue, audit = await _unless_stopped(asked.stop, opening)
@@ -60,6 +63,7 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
 
     The listener stops first: callers who wait still get what the gateway has begun.
     """
+    say_checks(settings, {name: one.contract for name, one in loaded.items()})
     drained = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
@@ -68,7 +72,7 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
         daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit, keep))
         # Before anything is taken: it may refuse.
         front = listener(settings, loaded, queue, audit, asked.reread)
-        _say_ready(loaded)
+        _say_ready(settings, loaded)
         draining = asyncio.create_task(daemon.run(drained))
         listening = asyncio.create_task(front.run(asked.stop))
         await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
@@ -96,9 +100,14 @@ async def _unless_stopped(stop: asyncio.Event, beginning: Coroutine[object, obje
     return begun.result()
 
 
-def _say_ready(loaded: Mapping[str, Loaded]) -> None:
+def _say_ready(settings: Settings, loaded: Mapping[str, Loaded]) -> None:
     for name, one in loaded.items():
         # Not where it is: who reads a log need not know that, and gateway check says it.
         log.info("serving %s, %s", name, "hosted here" if one.hosted else "forwarded")
         for note in one.notes:
             log.warning("%s: %s", name, note)
+        slow = slow_checks(settings, one.contract)
+        for line in slow[:SHOWN]:
+            log.warning("%s: %s", name, line)
+        if len(slow) > SHOWN:
+            log.warning("%s: and %d more: gateway check has them", name, len(slow) - SHOWN)

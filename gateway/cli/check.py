@@ -158,8 +158,10 @@ async def _contract(settings: Settings, name: str, verbose: bool) -> AsyncIterat
     names = sorted({operation.name for operation in loaded.contract.operations})
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     yield Finding(subject, f"the contract is understood: {shown}")
-    for note in _notes(loaded, verbose):
+    for note in (*_notes(loaded, verbose), *assembly.slow_checks(settings, loaded.contract)):
         yield Finding(subject, note, is_note=True)
+    if not assembly.unchecked(name, loaded.contract):
+        yield Finding(subject, "every request is checked against its schemas")
     if loaded.hosted is not None:
         await loaded.hosted.aclose()
         yield Finding(subject, f"hosted here, by {settings.services[name].host}")

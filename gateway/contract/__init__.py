@@ -1,6 +1,7 @@
 """The contract of a service: its WSDL, read once, from where it may be read."""
 
 from gateway.contract.bindings import one_way_bodies
+from gateway.contract.checking import WORKERS
 from gateway.contract.contract import Contract
 from gateway.contract.fetching import Access
 from gateway.contract.kept import Copies
@@ -9,6 +10,7 @@ from gateway.contract.operations import Operation
 from gateway.contract.saving import fetch
 
 __all__ = [
+    "WORKERS",
     "Access",
     "Contract",
     "Copies",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gateway.contract import publish
+from gateway.contract.checking import CHECK_SECONDS, ApartSchemas
 from gateway.contract.documents import Document
+from gateway.contract.doubts import Doubt
 from gateway.contract.names import parse
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.reader import shown
@@ -21,7 +23,8 @@ class Contract:
 
     ``notes`` has a line for each thing that is not checked or not served, and why; of many
     operations that it is so of, some are named, and ``all_notes`` has a line for each of them.
-    ``headers`` names the header blocks that its operations take.
+    ``doubts`` has what may take long to check: then it is done in another process, and
+    ``validate`` waits for it.
     """
 
     def __init__(
@@ -29,7 +32,8 @@ class Contract:
         *,
         operations: Operations,
         notes: tuple[Remark | str, ...],
-        schemas: Schemas | None,
+        schemas: Schemas | ApartSchemas | None,
+        doubts: Iterable[Doubt] = (),
         unchecked: frozenset[Operation],
         documents: Mapping[str, Document],
         hidden: Iterable[str] = (),
@@ -37,7 +41,7 @@ class Contract:
         """``hidden`` are addresses of the backend that its documents do not name."""
         self.operations = operations.all
         self.notes, self.all_notes = grouped(notes), tuple(map(str, notes))
-        self.headers = frozenset().union(*(one.headers for one in operations.all))
+        self.doubts = tuple(doubts)
         self._index = operations
         self._schemas = schemas
         self._unchecked = unchecked
@@ -61,13 +65,31 @@ class Contract:
         """
         return self._index.find(envelope, soap_action)
 
-    def validate(self, operation: Operation, envelope: Envelope) -> None:
+    @property
+    def headers(self) -> frozenset[str]:
+        """The header blocks that its operations take."""
+        return frozenset().union(*(one.headers for one in self.operations))
+
+    @property
+    def unchecked(self) -> frozenset[Operation]:
+        """The operations whose requests are not checked against a schema, as the notes say."""
+        return frozenset(self.operations) if self._schemas is None else self._unchecked
+
+    def validate(
+        self, operation: Operation, envelope: Envelope, seconds: float = CHECK_SECONDS
+    ) -> None:
         """Check Body and Header of a request against the contract's schemas. Raises Refused.
+
+        Where that may take long, it takes no more than ``seconds`` of work.
 
         Operations that the notes call not checked pass, and so does what the Header holds that the
         contract does not declare.
         """
-        if self._schemas is not None and operation not in self._unchecked:
+        if operation in self._unchecked or self._schemas is None:
+            return
+        if isinstance(self._schemas, ApartSchemas):
+            self._schemas.validate(operation, envelope, seconds)
+        else:
             self._schemas.validate(operation, envelope)
 
     def addresses(self) -> tuple[str, ...]:

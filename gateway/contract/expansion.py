@@ -1,7 +1,7 @@
-"""How large the groups of a contract's schemas become when they are put in where they are used.
+"""How large the groups and unions of a contract's schemas become where they are used.
 
 Twenty-five groups, each made of the one before twice, are a schema of a few kilobytes that neither
-zeep nor libxml2 is ever done with. So it is worked out before either sees it.
+zeep nor libxml2 is ever done with; and so are unions. So it is worked out before either sees it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from gateway.soap import Element
 
 LARGEST = 1_000_000
 """Elements and attributes that all groups of a contract stand for, at most."""
+LARGEST_UNION = 10_000
+"""Types that a union stands for, at most: zeep takes half a second for them."""
 _GROUPS = (xs("group"), xs("attributeGroup"))
+_SIMPLE = xs("simpleType")
+_DEEPEST = 100
 
 
 @dataclass(slots=True)
@@ -34,7 +38,10 @@ Key = tuple[str, str]
 
 
 def check_expansion(documents: Mapping[str, Document]) -> None:
-    """Refuse a contract whose groups stand for too much. Raises ContractError, with the line."""
+    """Refuse a contract whose groups or unions stand for too much.
+
+    Raises ContractError, with the line.
+    """
     groups: dict[Key, _Group] = {}
     for document in documents.values():
         # Most have none, and need not be parsed again. In UTF-16 a NUL is between two letters.
@@ -44,6 +51,61 @@ def check_expansion(documents: Mapping[str, Document]) -> None:
     sizes: dict[Key, int] = {}
     for key in groups:
         _measure(key, groups, sizes)
+    _check_unions(documents)
+
+
+def _check_unions(documents: Mapping[str, Document]) -> None:
+    places = [one for one in documents.values() if b"union" in one.data or b"u\0n\0i" in one.data]
+    if not places:
+        return
+    roots = {
+        shown(one.location): parse(one.data, shown(one.location)) for one in documents.values()
+    }
+    sizes = union_sizes(roots)
+    for place, root in roots.items():
+        for node in root.iter(xs("union")):
+            if sizes[node] > LARGEST_UNION:
+                raise ContractError(
+                    f"{place}:{node.sourceline}: this union stands for more than {LARGEST_UNION} "
+                    "types, by the unions that it is made of; name fewer of them"
+                )
+
+
+def union_sizes(roots: Mapping[str, Element]) -> dict[Element, int]:
+    """Return how many types each union stands for.
+
+    Types are known by their local names alone: two of one name count together.
+    """
+    named: dict[str, list[Element]] = {}
+    for root in roots.values():
+        for node in root.iter(_SIMPLE):
+            named.setdefault(node.get("name", ""), []).append(node)
+    sizes: dict[str, int] = {}
+    every = [node for root in roots.values() for node in root.iter(xs("union"))]
+    return {node: _union_size(node, named, sizes) for node in every}
+
+
+def _union_size(
+    union: Element, named: Mapping[str, list[Element]], sizes: dict[str, int], depth: int = 0
+) -> int:
+    """Count the types that are named, and those that are written inside."""
+    if depth > _DEEPEST:
+        return LARGEST_UNION + 1
+    total = 0
+    for member in union.get("memberTypes", "").split():
+        name = member.rpartition(":")[2]
+        if name not in sizes:
+            sizes[name] = 1  # a circle ends here
+            sizes[name] = sum(_type_size(one, named, sizes, depth) for one in named.get(name, ()))
+        total += max(1, sizes[name])
+    return total + sum(_type_size(one, named, sizes, depth) for one in union.iterchildren(_SIMPLE))
+
+
+def _type_size(
+    kind: Element, named: Mapping[str, list[Element]], sizes: dict[str, int], depth: int
+) -> int:
+    unions = kind.iterfind(xs("union"))
+    return max(1, sum(_union_size(one, named, sizes, depth + 1) for one in unions))
 
 
 def _declared(root: Element, location: str) -> Iterator[tuple[Key, _Group]]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urljoin
 
 from gateway.contract import reader, unserved
 from gateway.contract.bindings import bound_operations, request_bodies
+from gateway.contract.checking import ApartSchemas
 from gateway.contract.contract import Contract
 from gateway.contract.documents import Document, collect
+from gateway.contract.doubts import Doubt, doubts
 from gateway.contract.expansion import check_expansion
 from gateway.contract.fetching import Access, allowing, from_web
 from gateway.contract.kept import Copies, keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.remarks import Remark, grouped, of_zeep
-from gateway.contract.schema_set import Wrapper, schema_set
+from gateway.contract.schema_set import NotCompiled, Wrapper, schema_set
 from gateway.contract.schemas import Schemas
 from gateway.contract.unforeseen import doing
 from gateway.contract.zeep_model import Declared, declared, read_model
@@ -104,13 +106,15 @@ def _understood(
         raise ContractError(f"{reader.shown(entry)}: {why}")
     operations = Operations(one.operation for one in found)
     notes = [*left_out, *_skipped_ports(roots, found), *_overloads(roots)]
-    schemas, reasons = _schemas(documents, found, check_schemas)
+    doubtful = doubts(documents) if check_schemas else []
+    schemas, reasons = _schemas(documents, found, check_schemas, doubtful)
     gaps = {one.operation: _gap(one.operation, schemas) for one in found}
     named = {Remark("operation", one.name, gap): None for one, gap in gaps.items() if gap}
     return Contract(
         operations=operations,
         notes=(*notes, *reasons, *named, *_unknown_headers(found, schemas)),
         schemas=schemas,
+        doubts=doubtful if schemas else (),
         unchecked=frozenset(operation for operation, gap in gaps.items() if gap),
         documents=documents,
         hidden=hidden,
@@ -118,9 +122,16 @@ def _understood(
 
 
 def _schemas(
-    documents: Mapping[str, Document], found: Iterable[Declared], wanted: bool
-) -> tuple[Schemas | None, list[str]]:
-    """Compile the contract's schemas; or return None, and why messages are not checked."""
+    documents: Mapping[str, Document],
+    found: Iterable[Declared],
+    wanted: bool,
+    doubtful: Sequence[Doubt],
+) -> tuple[Schemas | ApartSchemas | None, list[str]]:
+    """Compile the contract's schemas; or return None, and why messages are not checked.
+
+    Those that may take long are compiled in another process, within limits. Raises ContractError
+    where that is over them.
+    """
     literal = [one for one in found if not one.operation.encoded]
     if not literal:
         return None, []
@@ -131,13 +142,16 @@ def _schemas(
         for one in literal
         if one.wrapped is not None
     ]
+    make = ApartSchemas if doubtful else Schemas
     try:
-        return Schemas(schema_set(documents, wrappers), _headers(found)), []
-    except ContractError as error:
+        return make(schema_set(documents, wrappers), _headers(found)), []
+    except NotCompiled as error:
         return None, [f"the schemas do not compile: {error}; messages are not checked"]
+    except ContractError as error:
+        raise ContractError(f"{doubtful[0].place}: {doubtful[0].what}, and {error}") from error
 
 
-def _gap(operation: Operation, schemas: Schemas | None) -> str:
+def _gap(operation: Operation, schemas: Schemas | ApartSchemas | None) -> str:
     """Return why the messages of one operation are not checked; empty where they are."""
     if operation.encoded:
         return "is rpc/encoded: its messages are not checked against a schema"
@@ -146,7 +160,9 @@ def _gap(operation: Operation, schemas: Schemas | None) -> str:
     return ""
 
 
-def _unknown_headers(found: Iterable[Declared], schemas: Schemas | None) -> list[str]:
+def _unknown_headers(
+    found: Iterable[Declared], schemas: Schemas | ApartSchemas | None
+) -> list[str]:
     """Return a line for each header that is declared, and by no schema."""
     unknown = schemas.unknown(_headers(found)) if schemas else []
     names = [name.rpartition("}")[2] for name in unknown]

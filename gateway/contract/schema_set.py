@@ -22,6 +22,10 @@ _LINKS = (xs("import"), xs("include"))
 _QNAMES = ("type", "base", "ref", "itemType", "memberTypes", "substitutionGroup")
 
 
+class NotCompiled(ContractError):
+    """Schemas that libxml2 finds wrong: messages can be carried, and not be checked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wrapper:
     """The element that an rpc/literal message has in the Body (WSDL 1.1 section 3.5)."""
@@ -42,7 +46,7 @@ class SchemaSet:
     """The names of the global elements, in Clark notation."""
 
     def compile(self) -> etree.XMLSchema:
-        """Compile them. Nothing is read from a disk or a network. Raises ContractError.
+        """Compile them. Nothing is read from a disk or a network. Raises NotCompiled.
 
         libxml2 has one loader of documents for all threads, and lxml sets its own only for a
         while: beside threads that parse, documents were seen to be missing from the schema, at
@@ -59,7 +63,7 @@ class SchemaSet:
         try:
             return _compile(self.sources[_TOP], _Sources(self.sources))
         except etree.XMLSchemaParseError as error:
-            raise ContractError(one_line(error)) from error
+            raise NotCompiled(one_line(error)) from error
 
 
 def _compile(top: bytes, loader: etree.Resolver) -> etree.XMLSchema:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lxml import etree
 
+from gateway.contract.mistakes import mistake
 from gateway.contract.operations import Operation
 from gateway.contract.schema_set import SchemaSet
 from gateway.errors import Refused
@@ -34,7 +35,7 @@ class Schemas:
     """
 
     def __init__(self, documents: SchemaSet, headers: Iterable[str] = ()) -> None:
-        """Compile. ``headers`` names the blocks that are checked as well. Raises ContractError."""
+        """Compile. ``headers`` names the blocks that are checked as well. Raises NotCompiled."""
         self.elements = documents.elements
         self._headers = {one for one in headers if one in self.elements and not is_standard(one)}
         self._names = documents.names
@@ -87,8 +88,11 @@ class Schemas:
             raise Refused(
                 f"{refused}: a value is too long to match against its pattern.", check=check
             ) from error
-        place = _place(payload, errors[0].path or "", self._names)
-        raise Refused(f"{refused}: see element {place}.", check=check)
+        first = errors[0]
+        place, is_here = _place(payload, first.path or "", self._names)
+        what = mistake(first.type_name, first.message, self._names, is_here=is_here)
+        said = f"element {place}: {what}" if what else f"see element {place}"
+        raise Refused(f"{refused}: {said}.", check=check)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -140,21 +144,22 @@ def _bare(block: Element) -> Element:
     return copied
 
 
-def _place(payload: Element, path: str, names: frozenset[str]) -> str:
+def _place(payload: Element, path: str, names: frozenset[str]) -> tuple[str, bool]:
     """Spell where an error is, in names of the contract: never in words that the message chose.
 
+    Also tells whether that is the very place, or the last one before it that has such a name.
     ``path`` is libxml2's: /a:order/*/b:item[2]; a star stands for a name without a prefix.
     """
     node, place = payload, [etree.QName(payload).localname]
     for step in path.strip("/").split("/")[1:]:
         found = _child(node, step)
         if found is None or etree.QName(found).localname not in names:
-            break
+            return "/".join(place), False
         node = found
         twins = list(node.itersiblings(node.tag, preceding=True))
         alone = not twins and next(node.itersiblings(node.tag), None) is None
         place.append(etree.QName(node).localname + ("" if alone else f"[{len(twins) + 1}]"))
-    return "/".join(place)
+    return "/".join(place), True
 
 
 def _child(parent: Element, step: str) -> Element | None:

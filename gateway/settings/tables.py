@@ -187,6 +187,7 @@ class LimitsTable(Table):
     comments: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
     header_blocks: Annotated[int, Field(ge=0, le=100_000)] = 32
     references: Annotated[int, Field(ge=0, le=1000)] = 64
+    schema_time: Annotated[int, Field(ge=1, le=600)] = 2
 
 
 class Settings(Table):

@@ -152,7 +152,8 @@ def expected(language: Language, version: str, note: str) -> dict[str, Any]:
         },
         "refused": {
             "code": SENDER[version],
-            "text": "The Body does not follow the contract: see element GetOrder/orderId.",
+            "text": "The Body does not follow the contract: element GetOrder/orderId: "
+            "its value does not match the pattern of its type.",
             "orderId": None,
         },
         "listed": ["WH-100005"],

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.assembly.posture import MOST, Role, posture, size
+from gateway.assembly.posture import CHECKS, MOST, Role, checks, posture, size, slow_checks
+from gateway.contract import from_documents, load
 from gateway.settings import Settings, from_values
 
 BOTH = Role(serves=True, listens=True)
@@ -112,7 +113,9 @@ def test_clients_are_named_and_how_they_are_known():
         listener={"bind": "0.0.0.0:443", "tls": {"certificate": "a.pem"}},
     )
     assert "may call: bank, shop, by secret, at 0.0.0.0:443, over TLS" in lines
-    assert "whether its client may call it" in lines
+    clients = settings(clients={"shop": {"allow": ["*"]}})
+    assert "addresses, whether its client may call it, schema" in checks(clients, {})
+    assert "whether its client" not in checks(settings(), {})
     assert "rights" not in lines.partition("off: ")[2]
     assert "TLS" not in lines.partition("off: ")[2]
     assert "off: rights and quotas of clients" in said()
@@ -152,3 +155,33 @@ def test_what_is_off_depends_on_what_is_done():
 )
 def test_sizes_are_told_in_the_largest_unit_that_is_whole(number, text):
     assert size(number) == text
+
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_what_is_not_checked_against_a_schema_is_an_exception_in_one_statement(warehouse):
+    twice = '<xs:element name="b" minOccurs="0"/>' * 2
+    broken = f'<xs:complexType name="A"><xs:sequence>{twice}</xs:sequence></xs:complexType>'
+    broken = f'<xs:schema targetNamespace="urn:a">{broken}</xs:schema>'
+    wsdl = (ROOT / "tests/attacks/legacy.wsdl").read_text().replace("<types>", f"<types>{broken}")
+    legacy = from_documents({"legacy.wsdl": wsdl.encode()}, "legacy.wsdl")
+    assert "do not compile" in legacy.notes[0]
+    whole = checks(settings(), {"warehouse": warehouse})
+    assert whole == f"checked of every request: {CHECKS}, schema"
+    said = checks(settings(), {"old": legacy, "warehouse": warehouse})
+    assert said == f"checked of every request: {CHECKS}, schema (not of old)"
+
+
+def test_operations_that_no_schema_describes_are_counted():
+    legacy = load("legacy.wsdl", folder=ROOT / "tests" / "attacks")
+    said = checks(settings(), {"old": legacy})
+    assert said.endswith(f"schema (not of {len(legacy.unchecked)} operations of old)")
+    assert 0 < len(legacy.unchecked) < len(legacy.operations)
+
+
+def test_what_may_take_long_to_check_is_told_with_the_limit():
+    legacy = load("legacy.wsdl", folder=ROOT / "tests" / "attacks")
+    (line,) = slow_checks(settings(limits={"schema_time": 7}), legacy)
+    assert "legacy.wsdl:9: a pattern with many ways to read a value of Costly; write it" in line
+    assert line.endswith("of their own, 7 s each at most (limits.schema_time)")

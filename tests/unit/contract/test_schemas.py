@@ -53,14 +53,18 @@ def test_a_wrong_value_is_refused_by_place_and_never_quoted(orders, envelope):
     with pytest.raises(Refused) as caught:
         check(orders, envelope("<o:getOrder><o:quantity>secret</o:quantity></o:getOrder>"))
     assert caught.value.text == (
-        "The Body does not follow the contract: see element getOrder/quantity."
+        "The Body does not follow the contract: element getOrder/quantity: "
+        "it has a value that is not a valid xs:int."
     )
 
 
 def test_a_name_that_is_not_the_contracts_is_never_quoted(orders, envelope):
     with pytest.raises(Refused) as caught:
         check(orders, envelope("<o:getOrder><o:secret/></o:getOrder>"))
-    assert caught.value.text == "The Body does not follow the contract: see element getOrder."
+    assert caught.value.text == (
+        "The Body does not follow the contract: element getOrder: "
+        "it has a child that is not expected; quantity is."
+    )
 
 
 @pytest.mark.parametrize("prefix", ["o:", "p:", ""])
@@ -76,7 +80,7 @@ def test_the_place_is_found_under_any_prefix_and_counts_twins(typed, envelope, p
     items = "".join(f"<@item><@n>{n}</@n></@item>" for n in ("1", "2", "x"))
     declare = 'xmlns:p="urn:orders" xmlns="urn:orders"'
     sent = envelope(f"<@getOrder>{items}</@getOrder>".replace("@", prefix), declare=declare)
-    with pytest.raises(Refused, match=r"see element getOrder/item\[3\]/n\."):
+    with pytest.raises(Refused, match=r"element getOrder/item\[3\]/n: it has a value"):
         check(loaded, sent)
 
 
@@ -93,7 +97,7 @@ def test_a_message_of_several_elements_needs_all_of_them(contract, wsdl, op, env
     check(loaded, envelope(first + "<o:dropOrder>x</o:dropOrder>"))
     with pytest.raises(Refused, match="getOrder, then dropOrder"):
         check(loaded, envelope(first))
-    with pytest.raises(Refused, match="see element dropOrder"):
+    with pytest.raises(Refused, match="element dropOrder: "):
         check(loaded, envelope(first + "<o:dropOrder><o:x/></o:dropOrder>"))
 
 
@@ -205,7 +209,7 @@ def test_an_rpc_literal_message_is_checked_part_by_part(contract, wsdl, op, enve
     assert not loaded.notes
     body = '<c:add xmlns:c="urn:calc"><x>{}</x><order><o:n>1</o:n></order></c:add>'
     check(loaded, envelope(body.format(1)))
-    with pytest.raises(Refused, match="see element add/x"):
+    with pytest.raises(Refused, match="element add/x: "):
         check(loaded, envelope(body.format("no")))
 
 

@@ -1,0 +1,257 @@
+"""Schemas that may take long are compiled and checked in a process of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gateway.admission import Gate, Limits
+from gateway.contract import checking
+from gateway.errors import ContractError, Refused
+from gateway.message import Message
+from gateway.reasons import Check
+from gateway.service import admit
+
+ASP = "\\w+([-+.']\\w+)*@\\w+([-.]\\w+)*\\.\\w+([-.]\\w+)*"
+"""The pattern for e-mail of ASP.NET's validators, found in many contracts."""
+COSTLY = "a@" + "a." * 12000 + "!"
+"""24 KB that libxml2 takes half a minute for."""
+ENVELOPE = (
+    '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'
+    '<o:getOrder xmlns:o="urn:orders"><o:mail>{}</o:mail></o:getOrder></e:Body></e:Envelope>'
+)
+
+
+def orders(content, types=""):
+    return (
+        '<xs:schema targetNamespace="urn:orders" elementFormDefault="qualified">'
+        f'{types}<xs:element name="getOrder"><xs:complexType><xs:sequence>{content}</xs:sequence>'
+        "</xs:complexType></xs:element></xs:schema>"
+    )
+
+
+def mail(pattern=ASP):
+    return orders(
+        '<xs:element name="mail" type="o:Mail" maxOccurs="unbounded"/>',
+        '<xs:simpleType name="Mail"><xs:restriction base="xs:string">'
+        f'<xs:pattern value="{pattern}"/></xs:restriction></xs:simpleType>',
+    )
+
+
+def sent(value, sender="alice"):
+    return Message(body=ENVELOPE.format(value).encode(), content_type="text/xml", sender=sender)
+
+
+@pytest.fixture
+def apart(contract, wsdl, get):
+    return contract(wsdl(get, types=mail()))
+
+
+def test_a_pattern_that_can_explode_is_told_with_its_line_and_the_cure(apart):
+    (doubt,) = apart.doubts
+    assert str(doubt).startswith("orders.wsdl:5: a pattern with many ways to read a value of Mail;")
+    assert not apart.notes
+
+
+def test_a_contract_whose_patterns_are_linear_is_checked_in_this_process(contract, wsdl, get):
+    loaded = contract(wsdl(get, types=mail("[\\w.]+@[a-z.]+")))
+    assert not loaded.doubts
+
+
+def test_a_check_there_says_what_one_here_does(apart):
+    gate = Gate(apart, Limits())
+    gate.admit(sent("a@b.c"))
+    with pytest.raises(Refused) as caught:
+        gate.admit(sent("nobody"))
+    assert caught.value.text.startswith("The Body does not follow the contract: ")
+    assert "nobody" not in caught.value.text
+    assert caught.value.check is Check.SCHEMA
+    assert caught.value.operation == "getOrder"
+
+
+async def test_others_are_answered_while_a_costly_message_is_checked(apart):
+    gate = Gate(apart, Limits(schema_time=2))
+    costly = asyncio.create_task(admit(gate, sent(COSTLY, "mallory")))
+    for _ in range(3):
+        await admit(gate, sent("a@b.c", "alice"))
+        assert not costly.done()
+    with pytest.raises(Refused) as caught:
+        await costly
+    assert caught.value.text == (
+        "The Body takes too long to check against the contract: "
+        "send shorter values, or fewer elements in one message."
+    )
+    assert caught.value.reason == "over limits.schema_time, 2 s"
+    assert caught.value.check is Check.SCHEMA
+
+
+async def test_many_costly_messages_of_one_client_do_not_take_the_places_of_others(apart):
+    gate = Gate(apart, Limits(schema_time=1))
+    costly = [asyncio.create_task(admit(gate, sent(COSTLY, "mallory"))) for _ in range(8)]
+    for _ in range(3):
+        await admit(gate, sent("a@b.c", "alice"))
+    assert not all(one.done() for one in costly)
+    for one in costly[1:]:
+        one.cancel()
+    with pytest.raises(Refused):
+        await costly[0]
+    await asyncio.gather(*costly, return_exceptions=True)
+    await admit(gate, sent("a@b.c", "mallory"))
+
+
+def test_more_checks_at_once_than_workers_are_all_made(apart):
+    gate = Gate(apart, Limits())
+    with ThreadPoolExecutor(3 * checking.WORKERS) as pool:
+        list(pool.map(gate.admit, [sent("a@b.c")] * 60))
+
+
+def children(of):
+    """Return the processes below a process, from /proc."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = place.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                found.setdefault(int(parent), []).append(int(place.parent.name))
+    direct = found.get(of, [])
+    return [*direct, *(two for one in direct for two in found.get(one, []))]
+
+
+def of_this(loaded):
+    return loaded._schemas._process
+
+
+def test_a_check_whose_worker_or_process_was_killed_from_outside_is_made_again(apart):
+    gate = Gate(apart, Limits())
+    gate.admit(sent("a@b.c"))
+    (worker,) = of_this(apart)._idle
+    os.kill(worker.pid, signal.SIGKILL)
+    gate.admit(sent("a@b.c"))
+    process = of_this(apart)
+    (worker,) = process._idle
+    (zygote,) = [one for one in children(os.getpid()) if worker.pid in children(one)]
+    for pid in (zygote, worker.pid):
+        os.kill(pid, signal.SIGKILL)
+    gate.admit(sent("a@b.c"))
+    assert of_this(apart) is not process
+
+
+PROGRAM = """
+import os, sys, time
+from gateway.admission import Gate, Limits
+from gateway.contract import from_documents
+from gateway.message import Message
+gate = Gate(from_documents({"a.wsdl": sys.stdin.buffer.read()}, "a.wsdl"), Limits(schema_time=600))
+gate.admit(Message(body=sys.argv[1].encode(), content_type="text/xml"))
+print("ready", flush=True)
+time.sleep(100)
+"""
+
+
+def test_its_processes_end_when_a_gateway_is_killed(wsdl, get):
+    command = [sys.executable, "-P", "-c", PROGRAM, ENVELOPE.format("a@b.c")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as program:
+        program.stdin.write(wsdl(get, types=mail()))
+        program.stdin.close()
+        assert program.stdout.readline() == b"ready\n"
+        started = children(program.pid)
+        assert len(started) == 2
+        for pid in started:  # as a terminal does with all that is in it
+            os.kill(pid, signal.SIGINT)
+            os.kill(pid, signal.SIGTERM)
+        assert children(program.pid) == started
+        program.kill()
+    while any(Path(f"/proc/{pid}").exists() for pid in started):
+        time.sleep(0.01)
+
+
+def test_they_end_with_the_contract(contract, wsdl, get):
+    before = children(os.getpid())
+    loaded = contract(wsdl(get, types=mail()))
+    assert len(children(os.getpid())) == len(before) + 1
+    del loaded
+    assert children(os.getpid()) == before
+
+
+def test_schemas_that_take_too_long_to_compile_are_refused_with_the_cure(
+    contract, wsdl, get, monkeypatch
+):
+    monkeypatch.setattr(checking, "COMPILE_SECONDS", 1)
+    many = "".join(f'<xs:element name="e{n}" minOccurs="0"/>' for n in range(3000))
+    with pytest.raises(ContractError) as caught:
+        contract(wsdl(get, types=orders(many)))
+    assert str(caught.value) == (
+        "orders.wsdl:5: more than 300 elements of getOrder, and the schemas cannot be compiled "
+        "within 1 s and 1024 MiB: simplify them, or set validate = false for this service"
+    )
+
+
+def test_schemas_that_take_too_much_memory_to_compile_are_refused(contract, wsdl, get, monkeypatch):
+    monkeypatch.setattr(checking, "COMPILE_MEMORY", 4 << 20)
+    many = "".join(f'<xs:element name="e{n}" minOccurs="0"/>' for n in range(700))
+    with pytest.raises(ContractError, match="within 60 s and 4 MiB: simplify them"):
+        contract(wsdl(get, types=orders(many)))
+
+
+def test_unions_that_stand_for_millions_of_types_are_refused_at_once(contract, wsdl, get):
+    unions = '<xs:simpleType name="u0"><xs:restriction base="xs:int"/></xs:simpleType>'
+    for n in range(1, 23):
+        members = f'memberTypes="o:u{n - 1} o:u{n - 1}"'
+        unions += f'<xs:simpleType name="u{n}"><xs:union {members}/></xs:simpleType>'
+    with pytest.raises(
+        ContractError, match=r"orders\.wsdl:5: this union stands for more than 10000"
+    ):
+        contract(wsdl(get, types=orders('<xs:element name="a" type="o:u22"/>', unions)))
+
+
+def listed(count):
+    values = "".join(f'<xs:enumeration value="v{n}"/>' for n in range(count))
+    restriction = f'<xs:restriction base="xs:string">{values}</xs:restriction>'
+    return f'<xs:simpleType name="L">{restriction}</xs:simpleType>'
+
+
+def united(count):
+    return f'<xs:simpleType name="U"><xs:union memberTypes="{"xs:int " * count}"/></xs:simpleType>'
+
+
+MANY = 'maxOccurs="unbounded"'
+COUNTED = '<xs:element name="a" maxOccurs="20"/>'
+
+
+@pytest.mark.parametrize(
+    ("content", "types", "what"),
+    [
+        (COUNTED, "", ""),
+        (f'<xs:sequence maxOccurs="20">{COUNTED}</xs:sequence>', "", "counts inside of each other"),
+        (f'<xs:choice maxOccurs="unbounded">{COUNTED}</xs:choice>', "", "counts inside"),
+        (
+            f'<xs:choice {MANY}><xs:element name="a" {MANY}/></xs:choice>',
+            "",
+            "",
+        ),
+        (
+            '<xs:group ref="o:g" maxOccurs="9"/>',
+            f'<xs:group name="g"><xs:sequence>{COUNTED}</xs:sequence></xs:group>',
+            "counts inside of each other",
+        ),
+        ("", listed(1000), ""),
+        ("", listed(1001), "more than 1000 values are listed of L"),
+        ("", united(64), ""),
+        ("", united(65), "more than 64 types in a union of U"),
+        ("".join(f'<xs:element name="e{n}"/>' for n in range(300)), "", ""),
+        ("".join(f'<xs:element name="e{n}"/>' for n in range(301)), "", "more than 300 elements"),
+    ],
+)
+def test_what_else_takes_long_is_known(contract, wsdl, get, content, types, what):
+    loaded = contract(wsdl(get, types=orders(content, types)))
+    assert [what in str(one) for one in loaded.doubts[:1]] == [True] * bool(what)
