@@ -91,7 +91,7 @@ class Intake:
         """Receive, until something has changed that is worth another look."""
         shelf = self._shelf
         room = limit - len(shelf.taking)
-        if shelf.over_share() >= LOOK_AHEAD:
+        if sum(one.client is not None for one in shelf.parked) >= LOOK_AHEAD:
             await shelf.wake(wait)
         elif room > 0:
             await self._receive(room, wait)
@@ -126,25 +126,26 @@ class Intake:
 
     async def _decide(self, entry: Entry) -> None:
         """Decide on what was just received, or has waited for a share of its client."""
-        (client, _), copies = entry.name, self._shelf.copies
-        if self._shelf.shares.get(client, 1) <= 0:
-            await self._triage.park(entry, self._lease, partial(self._decide, entry), client)
-            return
-        if not copies.enter(entry):
-            # Once the first is answered, its ledger has the answer to this one.
-            if len(self._shelf.parked) < MOST_PARKED:
-                await self._triage.park(entry, COPY, partial(self._decide, entry))
-            else:
-                await self._pump.hold(entry.received.handle, COPY)
-            return
-        if not entry.ledger.remembers and copies.was_answered(entry.received.id):
-            copies.leave(entry)
-            await entry.remove()
-            return
-        was_used = entry.was_used = entry.was_used or copies.was_answered(entry.name)
-        is_first = entry.received.count == 1 and not was_used
-        register = None if is_first else await entry.ledger.look(entry.name)
-        await self._triage.consider(entry, register, "")
+        with self._shelf.copies.leaving(entry):
+            (client, _), copies = entry.name, self._shelf.copies
+            if self._shelf.shares.get(client, 1) <= 0:
+                await self._triage.park(entry, self._lease, partial(self._decide, entry), client)
+                return
+            if not copies.enter(entry):
+                # Once the first is answered, its ledger has the answer to this one.
+                if len(self._shelf.parked) < MOST_PARKED:
+                    await self._triage.park(entry, COPY, partial(self._decide, entry))
+                else:
+                    await self._pump.hold(entry.received.handle, COPY)
+                return
+            if not entry.ledger.remembers and copies.was_answered(entry.received.id):
+                copies.leave(entry)
+                await entry.remove()
+                return
+            was_used = entry.was_used = entry.was_used or copies.was_answered(entry.name)
+            is_first = entry.received.count == 1 and not was_used
+            register = None if is_first else await entry.ledger.look(entry.name)
+            await self._triage.consider(entry, register, "")
 
     async def _return_ready(self) -> None:
         """Let others have what was looked at, and not handed out.
@@ -208,7 +209,8 @@ class _Triage:
         await self._begin(entry, standing)
 
     async def _again(self, entry: Entry, watched: str) -> None:
-        await self.consider(entry, await entry.ledger.look(entry.name), watched)
+        with self._shelf.copies.leaving(entry):
+            await self.consider(entry, await entry.ledger.look(entry.name), watched)
 
     def _standing(self, attempt: int) -> Standing:
         claim = Claim(token=new_token(), lease=self._lease, attempt=attempt)
@@ -271,7 +273,8 @@ class _Triage:
     async def park(
         self, entry: Entry, delay: float, resume: Resume, client: str | None = None
     ) -> None:
-        await self._pump.hold(entry.received.handle, delay + self._lease)
+        with self._shelf.copies.leaving(entry):
+            await self._pump.hold(entry.received.handle, delay + self._lease)
         # It is not held for longer: where nobody has room by then, another receives it.
         entry.was_used = True
         self._shelf.park(Parked(time.monotonic() + delay, entry.received, resume, client))

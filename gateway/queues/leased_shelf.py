@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -102,10 +103,6 @@ class Shelf:
         self.parked.append(parked)
         self.changed.set()
 
-    def over_share(self) -> int:
-        """Return how many requests wait here for shares of their clients."""
-        return sum(one.client is not None for one in self.parked)
-
     async def wake(self, longest: float) -> None:
         """Return when something changes, or is due."""
         now = time.monotonic()
@@ -130,6 +127,15 @@ class Copies:
     def enter(self, entry: Entry) -> bool:
         """Note that a request is being looked at; tell whether no other message of it is here."""
         return self._held.setdefault(entry.name, entry) is entry
+
+    @contextlib.contextmanager
+    def leaving(self, entry: Entry) -> Iterator[None]:
+        """Note that nobody here has a request where something fails: its message comes again."""
+        try:
+            yield
+        except BaseException:
+            self.leave(entry)
+            raise
 
     def leave(self, entry: Entry, *, is_answered: bool = False) -> None:
         """Note that nobody here has a request any more."""
