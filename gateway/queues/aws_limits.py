@@ -16,7 +16,7 @@ WHOLE = 30.0
 """Seconds that may pass until something is done or has failed, its tries and pauses included."""
 CLOSING = 5.0
 """Seconds that giving back may take at the end of a program: what is left comes back by itself."""
-SILENT = 2.0
+SILENT = 5.0
 """Seconds without any answer from which on a service is said to stand still."""
 CURE = "see whether it is well, and whether something on the way holds the traffic up"
 
@@ -63,6 +63,8 @@ class Silence:
     def __init__(self, place: str) -> None:
         self._place = place
         self._answered = float("-inf")
+        self._first = float("inf")
+        """When the first answer was due of those that have not come since the last that came."""
         self._since: float | None = None
 
     def note_none(self, began: float, due: float) -> None:
@@ -70,9 +72,14 @@ class Silence:
 
         A service that answers others meanwhile is only slow.
         """
-        passed = time.monotonic() - due
-        if self._since is None and passed >= SILENT and self._answered < began:
-            self._since = due
+        now = time.monotonic()
+        if self._since is not None or self._answered >= began or due > now:
+            return
+        # Several that were broken off early, one after another, tell as much as a long one.
+        self._first = min(self._first, due)
+        passed = now - self._first
+        if passed >= SILENT:
+            self._since = self._first
             log.warning(
                 "%s has not answered for %.0f s: what waits for it goes on when it does; %s",
                 *(self._place, passed, CURE),
@@ -80,6 +87,7 @@ class Silence:
 
     def note_answer(self) -> None:
         self._answered = time.monotonic()
+        self._first = float("inf")
         if self._since is not None:
             log.warning("%s answers again, after %.0f s", self._place, self._answered - self._since)
             self._since = None

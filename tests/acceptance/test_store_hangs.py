@@ -126,9 +126,13 @@ def test_a_store_that_stands_still_is_told_of_in_time_and_everything_goes_on_aft
     place.await_reply()
     for text in ("has not answered for", "answers again"):
         told = [line for line in place.log().splitlines() if text in line]
-        places = {line.partition('"message": "')[2].partition(" has ")[0] for line in told}
-        assert 1 <= len(told) <= 2, told  # S3, and SQS
-        assert len(places) == len(told)
+        places = {
+            line.partition('"message": "')[2].split(" has ")[0].split(" answers ")[0]
+            for line in told
+        }
+        # S3 and SQS; on a machine that is busy they may stand still for a moment once more.
+        assert 1 <= len(places) <= 2, told
+        assert len(told) <= 2 * len(places), told
 
 
 @pytest.mark.timeout(600)

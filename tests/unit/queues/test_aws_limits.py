@@ -51,7 +51,7 @@ def test_a_service_that_stands_still_is_told_once_and_so_is_its_return(caplog):
     began = time.monotonic() - SILENT - 1
     for _ in range(3):
         silence.note_none(began, began)
-    assert caplog.text.count("S3 has not answered for 3 s") == 1
+    assert caplog.text.count("S3 has not answered for 6 s") == 1
     for _ in range(3):
         silence.note_answer()
     assert caplog.text.count("S3 answers again, after") == 1
@@ -64,3 +64,11 @@ def test_a_service_that_answers_others_or_was_to_be_silent_does_not_stand_still(
     silence.note_answer()
     silence.note_none(began, began)
     assert not caplog.records
+
+
+def test_looks_that_were_broken_off_early_tell_together(caplog):
+    silence, now = Silence("S3"), time.monotonic()
+    silence.note_none(now - SILENT + 2, now - SILENT + 2)
+    assert not caplog.records
+    silence.note_none(now - SILENT - 1, now - SILENT - 1)
+    assert caplog.text.count("S3 has not answered for 6 s") == 1
