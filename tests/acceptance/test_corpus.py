@@ -15,22 +15,22 @@ from gateway.errors import ContractError
 GATEWAY = "http://gateway.example/published"
 
 REFUSED = {
-    "gowsdl/stock.wsdl": "no operation of a port",
+    "gowsdl/stock.wsdl": "tns:StockQuoteBinding, which is declared nowhere",
     "gowsdl/vim.wsdl": "query-messagetypes.xsd is not there",
     "gowsdl/workday-time-min.wsdl": "WorkerReferenceEnumeration",
     "wasabi/encoded_endpoint.wsdl": "ExamplePortType",
     "wasabi/escaped_endpoint.wsdl": "ExamplePortType",
     "wasabi/import_port_types.wsdl": "name the host bydexchange.nbs-us.com",
-    "wasabi/inherited.wsdl": "no operation of a port",
+    "wasabi/inherited.wsdl": "no operation that can be served",
     "wasabi/juniper.wsdl": "SystemService?xsd=xsd0.xsd is not there",
     "wasabi/lower_camel.wsdl": "ArticleSoap",
-    "wasabi/multiple_namespaces.wsdl": "no operation of a port",
+    "wasabi/multiple_namespaces.wsdl": "no operation that can be served",
     "wasabi/multiple_parts_in_message.wsdl": "ExamplePortType",
-    "wasabi/multiple_types.wsdl": "no operation of a port",
-    "wasabi/no_message_parts.wsdl": "no operation of a port",
+    "wasabi/multiple_types.wsdl": "no operation that can be served",
+    "wasabi/no_message_parts.wsdl": "no operation that can be served",
     "wasabi/soap12.wsdl": "it cannot be used",
     "wasabi/two_bindings.wsdl": "it cannot be used",
-    "wasabi/types_with_same_name_in_separate_namespaces.wsdl": "no operation of a port",
+    "wasabi/types_with_same_name_in_separate_namespaces.wsdl": "no operation that can be served",
 }
 """What is refused, and words of the reason: they lack documents, port types or services."""
 
