@@ -354,7 +354,7 @@ def test_a_content_type_that_is_none_of_soaps_is_refused(
     connection: http.client.HTTPConnection, content_type: str
 ) -> None:
     answer = ask(connection, "/warehouse", envelope(get_order()), Content_Type=content_type)
-    assert answer.status == 500
+    assert answer.status == 415
     assert "content type" in answer.fault("1.1")[1]
 
 
