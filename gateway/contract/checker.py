@@ -69,7 +69,7 @@ def _compiled(control: socket.socket, task: Task) -> Schemas | None:
     forever = resource.getrlimit(resource.RLIMIT_CPU)
     used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
     resource.setrlimit(resource.RLIMIT_CPU, (used + task.seconds, forever[1]))
-    _limit_memory(task.memory)
+    _limit_memory(_grown() + task.memory)
     try:
         schemas = Schemas(task.documents, task.headers)
     except NotCompiled as error:
@@ -89,13 +89,17 @@ def _is_short_of_memory(error: BaseException | None) -> bool:
     return not entries or any(one.type_name in _NO_MEMORY for one in entries)
 
 
-def _limit_memory(more: int) -> None:
-    """Let this process grow by so many bytes, and no further."""
+def _grown() -> int:
+    """Return how large this process is, in bytes of its address space."""
     with open("/proc/self/statm", "rb") as statm:
-        now = int(statm.read().split()[0]) * resource.getpagesize()
+        return int(statm.read().split()[0]) * resource.getpagesize()
+
+
+def _limit_memory(most: int) -> None:
+    """Let this process grow to so many bytes, and no further."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    most = now + more if hard == resource.RLIM_INFINITY else min(now + more, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _obey(control: socket.socket, schemas: Schemas) -> None:
@@ -124,20 +128,22 @@ def _ended(pid: int) -> int:
 def _work(descriptor: int, schemas: Schemas) -> NoReturn:
     """Check one message after the other until nobody asks any more."""
     try:
+        size = _grown()
         with socket.socket(fileno=descriptor) as asked:
             while True:
                 request: Request = pickle.loads(receive(asked))  # noqa: S301  # of our parent
-                send(asked, json.dumps(_verdict(schemas, request)).encode())
+                send(asked, json.dumps(_verdict(schemas, request, size)).encode())
     finally:
         os._exit(0)  # nothing of what was forked is to run twice
 
 
-def _verdict(schemas: Schemas, request: Request) -> dict[str, Any]:
-    """Check a message; the kernel ends this process when that took too long (setitimer(2)).
+def _verdict(schemas: Schemas, request: Request, size: int) -> dict[str, Any]:
+    """Check a message, in a process that began with this size.
 
-    The clock is that of this process: it stands while others work.
+    The kernel ends it when that takes too long (setitimer(2)). The clock is that of this process:
+    it stands while others work.
     """
-    _limit_memory(ROOM + TREE * len(request.envelope))
+    _limit_memory(size + ROOM + TREE * len(request.envelope))
     signal.setitimer(signal.ITIMER_PROF, request.seconds)
     try:
         schemas.validate(request.operation, checked_before(request.envelope))

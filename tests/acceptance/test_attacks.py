@@ -333,4 +333,8 @@ def test_no_attack_has_a_file_opened_or_a_connection_made(tmp_path: Path) -> Non
     between = [re.split(r'", \d+\) += \d+\n|\d+ +write\(1, "end ', part) for part in parts_of_log]
     assert [file for file, *_ in between] == [attack.file for attack in ALL]
     for file, made, *_ in between:
-        assert made == "", file
+        # What is said to the process that checks costly patterns goes over a pair of sockets that
+        # was there before, and names no address.
+        said = re.compile(r"\d+ +(<\.\.\. )?(sendto|recvfrom|sendmsg|recvmsg)\b")
+        named = [line for line in made.splitlines() if "sa_family" in line or not said.match(line)]
+        assert named == [], file
