@@ -154,8 +154,6 @@ async def _contract(settings: Settings, name: str) -> AsyncIterator[Finding]:
     yield Finding(subject, f"the contract is understood: {shown}")
     for note in (*loaded.notes, *assembly.slow_checks(settings, loaded.contract)):
         yield Finding(subject, note, is_note=True)
-    if not assembly.unchecked(name, loaded.contract):
-        yield Finding(subject, "every request is checked against its schemas")
     if loaded.hosted is not None:
         await loaded.hosted.aclose()
         yield Finding(subject, f"hosted here, by {settings.services[name].host}")
