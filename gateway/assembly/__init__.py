@@ -15,7 +15,7 @@ from gateway.assembly.parts import (
     queue_options,
     remote,
 )
-from gateway.assembly.posture import Role, say_posture, slow_checks, unchecked
+from gateway.assembly.posture import Role, say_posture, slow_checks
 from gateway.assembly.programs import Asked, listen, serve, up
 from gateway.assembly.secrets import Secrets
 
@@ -47,6 +47,5 @@ __all__ = [
     "say_posture",
     "serve",
     "slow_checks",
-    "unchecked",
     "up",
 ]

@@ -21,7 +21,7 @@ from gateway.attendance import Attendance
 from gateway.audit import AuditLog, Write
 from gateway.audit.record import Aside, nowhere
 from gateway.backend import Backend
-from gateway.backends.kept_faults import Keep
+from gateway.backends.kept_faults import Keep, kept_nowhere
 from gateway.binding import by_operation, checked, known, routed
 from gateway.contract import Contract
 from gateway.daemon import Gateway, GatewaySettings
@@ -90,9 +90,16 @@ def limits(settings: Settings) -> Limits:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    settings: Settings, loaded: Mapping[str, Loaded], queue: Queue, audit: Write, keep: Keep
+    settings: Settings,
+    loaded: Mapping[str, Loaded],
+    queue: Queue,
+    audit: Write,
+    keep: Keep = kept_nowhere,
 ) -> AsyncIterator[Gateway]:
-    """Build a gateway over every service. Raises ConfigurationError."""
+    """Build a gateway over every service; ``keep`` gets what a fault said before it was rewritten.
+
+    Raises ConfigurationError.
+    """
     backends = {name: backend(settings, name, one, keep) for name, one in loaded.items()}
     allowed = rights(settings, loaded)
     used = quotas(settings, queue.clock)
