@@ -20,11 +20,11 @@ from gateway.errors import (
     Refused,
     Unanswered,
 )
+from gateway.fair_pool import FairPool
 from gateway.lifespan import check_known, check_once
 from gateway.message import ID_WINDOW, Clock, Message, echoed, id_time
 from gateway.multipart import parameter
 from gateway.quotas import NO_QUOTAS, Quotas
-from gateway.turns import Turns
 
 # Parsing and validating this many bytes holds the event loop for about a millisecond; more than
 # that goes to a thread, where lxml lets others run.
@@ -33,7 +33,7 @@ INLINE = 64 << 10
 # One thread: each has its own copy of the compiled schemas, and large ones take 50 MB.
 _ADMISSION = ThreadPoolExecutor(1, thread_name_prefix="admission")
 
-_CHECKS = Turns(WORKERS, "schema-check")
+_CHECKS = FairPool(WORKERS, "schema-check")
 """Where it is waited for checks that may take long: one at a time for each client."""
 
 UNKNOWN = (

@@ -26,7 +26,7 @@ LAYERS = [
         "gateway.places",
         "gateway.secret",
         "gateway.sockets",
-        "gateway.turns",
+        "gateway.fair_pool",
         "gateway.wellformed",
         "gateway.wording",
     },

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 _Work = tuple["Future[None]", Callable[[], None]]
 
 
-class Turns:
+class FairPool:
     """Work of clients, side by side; that of one client is done one after the other.
 
     So a client whose work takes long holds up itself, and others only where there are as many of
