@@ -29,6 +29,7 @@ _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _FOREIGN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 def new_id(clock: Clock = time.time) -> str:
@@ -188,8 +189,11 @@ def to_properties(message: Message) -> dict[str, str]:
 
 
 def _finite(text: str) -> float:
-    """Return a number. Raises ValueError, also for what comes after every deadline, or never."""
-    number = float(text)
+    """Return a number. Raises ValueError, also for what comes after every deadline, or never.
+
+    Python reads more as a number than others do: with blanks, underscores, or digits of any script.
+    """
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(number):
         raise ValueError(text)
     return number

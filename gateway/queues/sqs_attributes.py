@@ -44,6 +44,8 @@ class Tag:
     id: str
     client: str
     expires: float | None = None
+    wrong: str = ""
+    """What is wrong with its deadline: it still says whose request it is, and under which id."""
 
 
 class BadTag(ValueError):
@@ -140,19 +142,22 @@ def tag(attributes: Mapping[str, Attribute]) -> Tag | None:
     try:
         said = json.loads(written)
         id, client, expires = said["id"], said["client"], said.get("expires")
-        expires = None if expires is None else float(expires)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadTag("its attribute gateway is not as this program writes it") from error
-    if not (isinstance(id, str) and isinstance(client, str) and math.isfinite(expires or 0.0)):
+    if not (isinstance(id, str) and isinstance(client, str)):
         raise BadTag("its attribute gateway has values of the wrong kind")
-    return Tag(id, client, expires)
+    if not (expires is None or _is_finite(expires)):
+        return Tag(id, client, wrong="its expires is not a finite number")
+    return Tag(id, client, None if expires is None else float(expires))
+
+
+def _is_finite(number: object) -> bool:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer that no float can be
+        return False
 
 
 def from_sqs(

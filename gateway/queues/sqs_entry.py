@@ -68,7 +68,7 @@ def identify(received: Received, senders: Mapping[str, str]) -> Identity:
         check_names(Message(body=b"", content_type="", id=found.id, sender=found.client))
     except (BadTag, Refused) as error:
         return Identity(unnamed, refusal=str(error))
-    return Identity(found, is_own=said is not None)
+    return Identity(found, is_own=said is not None, refusal=said.wrong if said else "")
 
 
 def _known(sender_id: str, said: Tag | None, senders: Mapping[str, str]) -> str:

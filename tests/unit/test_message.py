@@ -65,7 +65,9 @@ def test_reading_properties_never_raises(properties, expires):
     assert isinstance(read, Message | Unreadable)
 
 
-@pytest.mark.parametrize("written", ["nan", "inf", "-inf", "NaN", "Infinity", "1e999", "soon", ""])
+@pytest.mark.parametrize(
+    "written", ["nan", "inf", "-inf", "Infinity", "1e999", "soon", "", "1_0", " 1", "\u0661"]
+)
 def test_a_deadline_that_is_no_finite_number_cannot_be_read(written):
     read = from_properties({"gateway-expires": written}, b"", id="i", sender="s")
     assert isinstance(read, Unreadable)

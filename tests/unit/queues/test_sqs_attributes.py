@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from gateway.errors import JmsSubcode, Refused
 from gateway.message import Message, Unreadable
 from gateway.queues.sqs_attributes import BadTag, Tag, check, from_sqs, tag, to_sqs
-from gateway.queues.sqs_client import Attribute, Outgoing
+from gateway.queues.sqs_client import Attribute, Outgoing, Received
+from gateway.queues.sqs_entry import identify
 
 ID = "01JDF0000000000000000000AA"
 OWN = Tag(ID, "alice")
@@ -128,16 +129,28 @@ def test_whatever_our_own_attribute_holds_it_is_read_or_refused(text):
         "{}",
         "[1]",
         '{"id": 1, "client": "alice"}',
-        '{"id": "a", "client": "b", "expires": NaN}',
-        '{"id": "a", "client": "b", "expires": 1e999}',
-        '{"id": "a", "client": "b", "expires": "soon"}',
-        '{"id": "a", "client": "b", "expires": 1' + "0" * 400 + "}",
         "[" * 100_000,
     ],
 )
 def test_a_broken_attribute_of_ours_is_refused(text):
     with pytest.raises(BadTag):
         tag({"gateway": string(text)})
+
+
+@pytest.mark.parametrize(
+    "expires", ["NaN", "-Infinity", "1e999", '"soon"', '"99"', "true", "[]", "{}", "1" + "0" * 400]
+)
+def test_a_broken_deadline_leaves_the_name_under_which_its_sender_looks(expires):
+    written = '{"id": "IDIDIDIDIDIDIDID", "client": "alice", "expires": ' + expires + "}"
+    found = identify(received(string(written)), {})
+    assert (found.tag.id, found.tag.client) == ("ID" * 8, "alice")
+    assert found.refusal == "its expires is not a finite number"
+
+
+def received(own: Attribute) -> Received:
+    return Received(
+        id="m", handle="h", body="", attributes={"gateway": own}, system={"SenderId": "p"}
+    )
 
 
 def test_a_body_without_attributes_is_a_bare_envelope():
