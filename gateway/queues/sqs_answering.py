@@ -14,9 +14,7 @@ from gateway.queues.bucket import Name
 from gateway.queues.leased import Untold
 from gateway.queues.registers import Claim, Register
 from gateway.queues.sqs_attributes import (
-    ATTRIBUTES,
     CORRELATION,
-    OWN,
     REPLY_NAME,
     REPLY_URL,
     TYPE,
@@ -25,21 +23,15 @@ from gateway.queues.sqs_attributes import (
     to_sqs,
     value,
 )
-from gateway.queues.sqs_client import (
-    BATCH_BYTES,
-    Attribute,
-    Outgoing,
-    Received,
-    SqsClient,
-)
-from gateway.queues.sqs_errors import NoSqs, NotAllowed, QueueMissing, Rejected
+from gateway.queues.sqs_client import Attribute, Outgoing, Received, SqsClient
+from gateway.queues.sqs_copies import REASON, copies
+from gateway.queues.sqs_errors import NoSqs, NotAllowed, QueueMissing, Rejected, TooLarge
 from gateway.soap import fault
 
 log = logging.getLogger(__name__)
 
 RESPONSE_QUEUE = "ResponseQueueUrl"
 VIRTUAL = "__AmazonSQSVirtualQueuesClient.QueueName"
-REASON = "gateway-reason"
 OWN_REPLIES = "gateway-replies-"
 """How the names of the reply queues begin that our own clients make."""
 TOO_LARGE = "The reply is larger than the queue can carry."
@@ -131,19 +123,26 @@ class Answering:
             raise
         except QueueMissing:
             log.warning("%s has a reply, and its queue is gone: nobody waits any more", name[1])
-        except NotAllowed as error:
-            raise _untold(name, error) from error
-        except (Refused, Rejected) as error:
-            log.warning("%s has a reply that SQS does not take: %s", name[1], error)
+        except (Refused, TooLarge) as error:
+            log.error(
+                "%s has a reply that SQS does not take (the reply has %d bytes), and a fault is "
+                "sent in its place: %s",
+                name[1],
+                len(reply.body),
+                error,
+            )
             await self._send_fault(name, reply, error)
+        except (NotAllowed, Rejected) as error:
+            raise _untold(name, error) from error
 
     async def _send_fault(self, name: Name, reply: Message, refusal: Exception) -> None:
         """Send what fits in the place of a reply that does not, once: what then fails is final.
 
         Anybody can name a queue that takes nothing. It must not hold up the requests of others.
         """
+        error = BackendFailed(TOO_LARGE, reason=str(refusal))
         try:
-            await self._send(name, fault(BackendFailed(TOO_LARGE, reason=str(refusal)), reply))
+            await self._send(name, fault(error, replace(reply, id=name[1])))
         except NoSqs:
             raise
         except (QueueMissing, NotAllowed, Refused, Rejected) as error:
@@ -198,16 +197,19 @@ class DeadLetters:
         if not url:
             log.error("%s is dropped, for the queue has no dead-letter queue: %s", name[1], reason)
             return False
-        attributes = dict(received.attributes)
-        attributes.pop(OWN, None)  # what it says is in the reason, or was not true
-        outgoing = Outgoing(body=received.body, attributes=attributes)
-        if len(attributes) < ATTRIBUTES and outgoing.size < BATCH_BYTES - 2048:
-            attributes[REASON] = Attribute("String", _written(name, reason))
-        if url.endswith(".fifo"):
-            # A group of its own: while one is looked at, SQS hands out no other of its group.
-            outgoing = replace(outgoing, group=received.id, deduplication=received.id)
-        await send_to(self._client, url, outgoing)
-        return False
+        for outgoing in copies(received, name, reason):
+            if url.endswith(".fifo"):
+                # A group of its own: while one is looked at, SQS hands out no other of its group.
+                outgoing = replace(outgoing, group=received.id, deduplication=received.id)
+            try:
+                await send_to(self._client, url, outgoing)
+            except TooLarge as error:
+                refusal = error
+            else:
+                if REASON not in outgoing.attributes:
+                    log.error("%s is kept, with no room for why: %s", name[1], reason)
+                return False
+        raise refusal
 
     async def url(self) -> str:
         """Return the URL of the dead-letter queue; empty where there is none.
@@ -227,9 +229,3 @@ class DeadLetters:
             return await self._client.queue_url(target.rpartition(":")[2])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise QueueUnavailable("the queue's RedrivePolicy cannot be read") from error
-
-
-def _written(name: Name, reason: str) -> str:
-    """Return the attribute that says whose request it was, and why it is kept."""
-    client, id = name
-    return json.dumps({"id": id, "client": client, "reason": reason[:256]})

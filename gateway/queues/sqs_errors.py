@@ -10,6 +10,8 @@ from gateway.queues.aws_http import THROTTLED, Answer
 
 _MISSING = ("NonExistentQueue", "QueueDoesNotExist")
 _NOT_NOW = (408, 425)
+_SIZE = ("InvalidParameterValue", "BatchRequestTooLong", "InvalidMessageContents")
+"""What SQS says of a message that is too large for its queue; of other faults of one, too."""
 _STALE = ("ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight")
 _BAD_KEYS = (
     "InvalidClientTokenId",
@@ -37,6 +39,10 @@ class Rejected(QueueUnavailable):
     """SQS looked at the request, and will never carry it out as it is."""
 
 
+class TooLarge(Rejected):
+    """SQS does not take a message as it is: it is larger than its queue allows, as a rule."""
+
+
 class Throttled(QueueUnavailable):
     """SQS wants to be asked less often."""
 
@@ -50,7 +56,7 @@ def entry_error(action: str, url: str, said: Mapping[str, Any]) -> QueueError:
     text = f"SQS did not carry out {action} on {_name(url)}: {reason}"
     if _is_throttled(code):
         return Throttled(text)
-    return Rejected(text) if said.get("SenderFault") is True else QueueUnavailable(text)
+    return _rejection(code, text) if said.get("SenderFault") is True else QueueUnavailable(text)
 
 
 def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
@@ -63,10 +69,7 @@ def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
             f"SQS does not know our credentials ({code}): they are wrong or have ended; set others"
         )
     if answer.status in (401, 403) or "AccessDenied" in code:
-        return NotAllowed(
-            f"SQS refused {action} on {name} ({code}): allow sqs:{action} on it "
-            "(gateway policy shows the whole policy)"
-        )
+        return NotAllowed(f"SQS refused {action} on {name} ({code}): {_right(action, code)}")
     if answer.is_throttled or _is_throttled(code):
         return Throttled(f"SQS is asked too often ({code})")
     if code.endswith("OverLimit"):
@@ -79,8 +82,20 @@ def _other(action: str, name: str, answer: Answer) -> QueueUnavailable:
         status = answer.status
         return NoSqs(f"what answered {action} is no SQS ({status}): correct its endpoint_url")
     is_final = 400 <= answer.status < 500 and answer.status not in _NOT_NOW
-    kind = Rejected if is_final else QueueUnavailable
-    return kind(f"SQS answered {answer.status} {answer.code} to {action} on {name}")
+    text = f"SQS answered {answer.status} {answer.code} to {action} on {name}"
+    return _rejection(answer.code, text) if is_final else QueueUnavailable(text)
+
+
+def _rejection(code: str, text: str) -> Rejected:
+    return TooLarge(text) if any(known in code for known in _SIZE) else Rejected(text)
+
+
+def _right(action: str, code: str) -> str:
+    """Return which right is missing. IAM has none for batches: that of one message is meant."""
+    if "kms" in code.lower():
+        return "allow kms:GenerateDataKey and kms:Decrypt on its key"
+    allow = f"allow sqs:{action.removesuffix('Batch')} on it"
+    return f"{allow} (gateway policy shows the whole policy)"
 
 
 def _is_throttled(code: str) -> bool:

@@ -17,9 +17,10 @@ from gateway.message import ID_WINDOW, Clock, Message, derived_id
 from gateway.queue import Quarantined
 from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
 from gateway.queues.quarantine import check_sendable, renewed
-from gateway.queues.sqs_answering import REASON, DeadLetters
+from gateway.queues.sqs_answering import DeadLetters
 from gateway.queues.sqs_attributes import Tag, from_sqs, value
 from gateway.queues.sqs_client import BATCH, Received, SqsClient
+from gateway.queues.sqs_copies import REASON
 from gateway.queues.sqs_entry import identify
 
 HOLD = 300.0

@@ -22,8 +22,10 @@ from gateway import daemon
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.message import Message
 from gateway.queues.aws_address import parse_sqs
+from gateway.queues.aws_http import Answer
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqs import SqsQueue
+from gateway.queues.sqs_errors import answer_error
 
 LONGEST = 60.0
 CONCURRENCY = 4
@@ -150,12 +152,15 @@ def rule_hits(place: Place) -> int:
     return sum(rule.hits for rule in place.proxy._rules)
 
 
-async def test_a_reply_queue_that_takes_less_gets_the_fault_that_fits(place):
+async def test_a_reply_queue_that_takes_less_gets_the_fault_that_fits(place, caplog):
     place.proxy.inject(bound(LIMIT), poisoned, times=math.inf)
     async with gateway(place):
         for url in await call_behind_poison(place):
             (fault,) = await place.arrived(url)
             assert "larger than the queue can carry" in fault["Body"]
+            id = fault["MessageAttributes"]["JMS_SQSCorrelationID"]["StringValue"]
+            assert f"<id>{id.removeprefix('ID:')}</id>" in fault["Body"]
+    assert f"does not take (the reply has {len(LARGE.body)} bytes)" in caplog.text
     assert not place.receive(place.dead)
 
 
@@ -179,6 +184,8 @@ async def test_a_reply_queue_that_refuses_for_good_ends_the_request(place, caplo
         said = json.loads(entry["MessageAttributes"]["gateway-reason"]["StringValue"])
         assert said["reason"].startswith("Server: it was answered, and its reply queue took no")
     assert caplog.text.count("its reply is dropped") == CONCURRENCY
+    is_size = "must be shorter" in caplog.text
+    assert rule_hits(place) == (2 if is_size else 1) * CONCURRENCY  # a fault would be refused too
     assert not place.receive(place.url)
 
 
@@ -194,3 +201,15 @@ async def test_verdicts_that_cannot_be_told_do_not_keep_their_places_and_are_tol
         for url in ill:
             (answer,) = await place.arrived(url)
             assert "xxx" in answer["Body"]
+
+
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        ("AccessDenied", "allow sqs:SendMessage on it"),
+        ("KmsAccessDenied", "allow kms:GenerateDataKey and kms:Decrypt on its key"),
+    ],
+)
+def test_a_right_that_is_missing_is_named_as_iam_does(code, cure):
+    answer = Answer(403, {}, json.dumps({"__type": code}).encode())
+    assert cure in str(answer_error("SendMessageBatch", "https://sqs.test/1/orders", answer))
