@@ -37,8 +37,8 @@ class QueueFile:
         forget_dead(live / "owners")
         self._owner = Owner(live / "owners")
         self.owner = self._owner.name
-        beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]
-        self._files = Files(path, [*beside, live / "turn", live / "owners" / self.owner])
+        wal, shm = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
+        self._files = Files(path, wal, [shm, live / "turn", live / "owners" / self.owner])
         self._writer = Writer(self._files, lock)
 
     @classmethod
