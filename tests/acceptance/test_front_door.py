@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from gateway.audit.tally import LINES
 from gateway.contract import Contract
 from gateway.credentials import Credentials, changing, credential
-from gateway.errors import QueueBroken, QueueUnavailable
+from gateway.errors import QueueBroken, QueueFull, QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
 from gateway.listener_connections import BROKEN
 from gateway.listener_door import is_own
@@ -351,6 +351,18 @@ async def test_a_stop_while_the_queue_does_not_answer_is_logged_with_its_reason(
     assert (await call).status == 504
     (line,) = [text for text in caplog.messages if "may be in the queue, or not" in text]
     assert "the listener stops" in line
+
+
+async def test_a_full_disk_is_a_reason_of_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def full() -> None:
+        raise QueueFull("there is no room in /srv/queue")
+
+    async with fronted(tmp_path) as front:
+        monkeypatch.setattr(front.queue, "check", full, raising=False)
+        answer = await front.get("/healthz")
+    assert answer.status == 503
+    assert json.loads(answer.body)["reason"].startswith("its disk is full")
+    assert b"/srv" not in answer.body
 
 
 # Browsers

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from holder import stopped
 
-from gateway.errors import ConfigurationError, QueueBroken, QueueHeld, QueueUnavailable
+from gateway.errors import ConfigurationError, QueueBroken, QueueFull, QueueHeld, QueueUnavailable
 from gateway.message import REPLY_RETENTION, Message
 from gateway.queue import State
 from gateway.queues.group_commit import transaction
@@ -257,8 +257,11 @@ async def test_a_full_disk_refuses_requests_loses_none_and_recovers(tmp_path):
             with pytest.raises(QueueUnavailable, match="full"):
                 await _send_until_refused(queue, accepted)
             assert accepted
+            with pytest.raises(QueueFull, match="make room"):
+                await queue.check()
             assert (await queue.collect("alice", accepted[-1], 0)).state is State.PENDING
             subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+            await queue.check()
             await queue.send(sent := request(b"there is room"))
             received = [d.message.id for d in await queue.receive(200, 1)]
             assert received == [*accepted, sent.id]
