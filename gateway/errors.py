@@ -286,6 +286,10 @@ class QueueHeld(QueueUnavailable):
     """Another process holds the queue, and does not let it go: it is stopped, or its disk is."""
 
 
+class QueueFull(QueueUnavailable):
+    """The disk that the queue is on has no room: nothing new is taken until it has some."""
+
+
 class Unsure(QueueAway):
     """It may have been done, or not: what the queue is kept by did not say."""
 

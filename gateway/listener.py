@@ -55,6 +55,7 @@ from gateway.soapjms import MEDIA_TYPES
 
 log = logging.getLogger(__name__)
 
+STOPPING = "the listener stops, and the queue had not said that it has it"
 HURRY = 0.8
 """The part of the grace time after which whoever still waits is told to come back."""
 WAITING = (State.PENDING, State.WORKING)
@@ -225,8 +226,11 @@ class Listener:
         try:
             async with self._waits.endable():
                 await self._remote.send(message)
-        except (TimeoutError, Unsure) as error:
-            log.error("%s may be in the queue, or not: %s", message.id, error or "stopping")
+        except TimeoutError:
+            log.error("%s may be in the queue, or not: %s", message.id, STOPPING)
+            return False
+        except Unsure as error:
+            log.error("%s may be in the queue, or not: %s", message.id, error)
             return False
         return True
 
@@ -240,7 +244,13 @@ class Listener:
         is_async = "respond-async" in preferred
         longest = self._settings.wait
         wait = preferred_wait(preferred, longest, 0.0 if is_async else longest)
-        collected = await self._collected(message, max(0.0, wait - spent))
+        try:
+            collected = await self._collected(message, max(0.0, wait - spent))
+        except QueueBroken as error:
+            # It was taken, and what took it cannot be trusted: nobody knows whether it is there.
+            log.error("%s may be in the queue, or not: %s", message.id, error)
+            self._note(error)
+            return doubtful_response(message, location)
         if collected.state in WAITING and is_async:
             applied = {"Preference-Applied": "respond-async"}
             return state_response(collected.state, {**location, **applied})
@@ -250,12 +260,17 @@ class Listener:
         return collected_response(collected)
 
     async def _collected(self, message: Message, wait: float) -> Collected:
-        """Return how far a request is that the queue has taken: whatever fails, it is there."""
+        """Return how far a request is that the queue has taken: what fails now and then, has it.
+
+        Raises QueueBroken.
+        """
         try:
             async with self._waits.endable():
                 return await self._remote.collect(message.id, wait, message.sender)
         except TimeoutError:
             return Collected(State.PENDING)
+        except QueueBroken:
+            raise
         except QueueError as error:
             log.error("%s its reply could not be looked up: %s", message.id, error)
             self._note(error)

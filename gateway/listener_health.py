@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway.errors import QueueAway, QueueError, QueueHeld
+from gateway.errors import QueueAway, QueueError, QueueFull, QueueHeld
 from gateway.message import new_id
 from gateway.remote import Remote
 
@@ -19,6 +19,7 @@ FRESH = 1.0
 """Seconds for which an answer stands: anybody may ask, and a look into a bucket costs money."""
 AWAY = "what it is kept by does not answer, or fails"
 HELD = "another process holds it, and nothing can be written: the log of the listener says which"
+FULL = "its disk is full: the log of the listener says which"
 TROUBLED = "its settings, its rights or its disk: the log of the listener has the cure"
 
 
@@ -64,6 +65,8 @@ def _reason(error: QueueError) -> str:
     match error:
         case QueueHeld():
             return HELD
+        case QueueFull():
+            return FULL
         case QueueAway():
             return AWAY
     return TROUBLED

@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 
-from gateway.errors import NoReplyYet, QueueAway, QueueError, Unsure
+from gateway.errors import NoReplyYet, QueueAway, QueueBroken, QueueError, Unsure
 from gateway.message import ID_WINDOW, Message
 from gateway.queue import Checkable, Collected, Queue, State
 
@@ -49,6 +49,9 @@ class Remote:
         try:
             left = max(0.0, until - time.monotonic())
             collected = await self.collect(message.id, left, message.sender)
+        except QueueBroken as error:
+            text = f"the request was taken, and may be lost: {error}"
+            raise NoReplyYet(text, id=message.id) from error
         except QueueError as error:
             # It was taken: whoever were told otherwise would send it once more, as another one.
             raise NoReplyYet(f"the request is in the queue, but {error}", id=message.id) from error

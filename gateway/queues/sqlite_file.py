@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import sqlite3
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import ConfigurationError, QueueHeld, QueueUnavailable
+from gateway.errors import ConfigurationError, QueueFull, QueueHeld, QueueUnavailable
 from gateway.message import Clock
 from gateway.queues import sqlite_store as store
 from gateway.queues.bells import Bell
@@ -21,8 +23,11 @@ from gateway.queues.steady import Steady, Uptime, begin
 
 T = TypeVar("T")
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 PROBE = 3.0
 """Seconds that a look at health waits for a turn to write: others wait for what it says."""
+ROOM = 256 << 10
+"""Bytes that must be free on its disk for a queue to be healthy: a few small requests."""
 REQUESTS, REPLIES = "requests", "replies"
 """The two kinds of bells: who takes requests, and who waits for replies."""
 
@@ -37,8 +42,8 @@ class QueueFile:
         forget_dead(live / "owners")
         self._owner = Owner(live / "owners")
         self.owner = self._owner.name
-        beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]
-        self._files = Files(path, [*beside, live / "turn", live / "owners" / self.owner])
+        wal, shm = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
+        self._files = Files(path, wal, [shm, live / "turn", live / "owners" / self.owner])
         self._writer = Writer(self._files, lock)
 
     @classmethod
@@ -75,11 +80,12 @@ class QueueFile:
         return self._writer.submit(job, durable=durable, ring=folder)
 
     async def check(self) -> None:
-        """Look whether a turn to write can be had. Raises QueueUnavailable, QueueBroken."""
+        """Look whether there is a turn to write, and room. Raises QueueUnavailable, QueueBroken."""
         try:
             async with asyncio.timeout(PROBE):
                 await self.write(_nothing)
-            self._files.check_all()
+                self._files.check_all()
+                await asyncio.to_thread(_check_room, self._live)
         except TimeoutError as error:
             holder = self._writer.described_holder()
             raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error
@@ -105,6 +111,21 @@ class QueueFile:
         self._reader.shutdown()
         self._connection.close()
         self._owner.close()
+
+
+def _check_room(folder: Path) -> None:
+    """Raise QueueFull where the disk, or a quota, has no room for anything new."""
+    try:
+        # Asked for, and given back: a quota is in no figure about the whole disk.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise QueueUnavailable(f"{folder} cannot be written to: {error}") from error
+        raise QueueFull(
+            f"there are no {ROOM >> 10} KiB free on the disk of {folder} ({error.strerror}): make "
+            "room there. What is in the queue stays, and requests are taken again after that"
+        ) from error
 
 
 def _nothing(connection: sqlite3.Connection) -> None:

@@ -23,15 +23,20 @@ class Files:
     with the process. Nothing may be told to be on the disk then.
     """
 
-    def __init__(self, path: Path, others: Iterable[Path]) -> None:
-        """``others`` are the files beside it that must stay as well; all of them are there now."""
+    def __init__(self, path: Path, log: Path, others: Iterable[Path]) -> None:
+        """``log`` is where commits are written first (SQLite's -wal); ``others`` must stay too.
+
+        All of them are there now.
+        """
         self.path = path
-        self._known = {one: _identity(one) for one in (path, *others)}
+        self._log = log
+        self._known = {one: _identity(one) for one in (path, log, *others)}
         self._looked = time.monotonic()
 
     def check(self) -> None:
-        """Look at the queue file alone. Raises QueueBroken."""
+        """Look at what a commit is written to, and no other file. Raises QueueBroken."""
         self._check(self.path)
+        self._check(self._log)
 
     def check_now_and_then(self) -> None:
         """Look at all files, unless they were looked at just now. Raises QueueBroken."""
@@ -47,10 +52,11 @@ class Files:
 
     def _check(self, path: Path) -> None:
         if _identity(path) != self._known[path]:
+            beside = "" if path == self.path else f", which belongs to {self.path},"
             raise QueueBroken(
-                f"the queue file {self.path} was removed or replaced while it was open, or {path} "
-                "was: what is written now would be lost. Put the right file there (a backup, where "
-                "there is one) and start again; where none is, a new queue is made"
+                f"the queue file {path}{beside} was removed or replaced while it was open: what is "
+                "written now would be lost. Put the right file there (a backup, where there is "
+                "one) and start again; where none is, a new queue is made"
             )
 
 

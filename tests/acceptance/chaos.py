@@ -33,6 +33,8 @@ from history import OUTCOME_UNKNOWN, Ended, History, Look, rewritten, violations
 from servers import Cloud
 from test_crashes import about, request
 
+from gateway.errors import QueueUnavailable
+from gateway.message import Message
 from gateway.queue import Collected, State
 from gateway.queues.address import open_queue
 from gateway.remote import Remote, RemoteSettings
@@ -53,6 +55,10 @@ BUSY = 10.0
 HEALED = 60.0
 """Seconds after the last fault in which everything must have come to its end."""
 LOOK = 0.3
+COLLECTS = 2
+"""How often each caller collects its reply."""
+LOOKS = 3
+"""How often a caller looks for its reply, or sends its request, while the queue does not answer."""
 
 SETTINGS = """\
 queue = "{queue}"
@@ -129,7 +135,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that has ended: how it did, the id of its request, the digests of what it got."""
+    """A call that has ended: how it did, the id of its request, the digests of what it got.
+
+    A look that found no reply yet has no digest: that the reply is late is no broken promise.
+    """
 
     ended: Ended
     sender: str
@@ -147,6 +156,11 @@ class Outcome:
     violations: list[str]
     ahead: int
     """Requests that were taken ahead of their rings."""
+
+    @property
+    def late(self) -> int:
+        """Return how many callers looked in vain, for as long as the plan says, at least once."""
+        return sum(len(call.digests) < COLLECTS for call in self.calls)
 
     @property
     def unknown(self) -> int:
@@ -232,14 +246,14 @@ async def run(
             _settings(folder / f"gateway-{n}", address, legacy, plan) for n in range(plan.gateways)
         ]
         watching = asyncio.create_task(observer.run())
-        calls = await _called(address, folder, places, plan, shelf, told)
+        calls, failed = await _called(address, folder, places, plan, shelf, told)
         watching.cancel()
-        await asyncio.wait([watching])
+        failed += failures(await asyncio.gather(watching, return_exceptions=True))
         observer.look()
         executed = Counter(line.partition("\t")[2] for line in ledger.read_text().splitlines())
         under_way = plan.concurrency * len(plan.faults)
         history = History(tuple(call.ended for call in calls), executed, under_way)
-        broken = violations(history) + _left_behind(shelf, observer, calls)
+        broken = failed + violations(history) + _left_behind(shelf, observer, calls)
         broken += [line for place in places for line in _bugs(log_of(place))]
     return Outcome(
         calls=tuple(calls),
@@ -266,8 +280,11 @@ async def _called(
     plan: Plan,
     shelf: Shelf,
     told: Callable[[int], None],
-) -> list[Call]:
-    """Send all calls, at their pace, while the gateways suffer; return how each ended."""
+) -> tuple[list[Call], list[str]]:
+    """Send all calls, at their pace, while the gateways suffer; return how each ended.
+
+    And a line for all that failed beside them: it ends no run, or nothing of it would be told.
+    """
     queue = await open_queue(address, folder)
     remote = Remote(queue, RemoteSettings(sender=SENDER))
     gateways = [Sufferer(place) for place in places]
@@ -277,23 +294,31 @@ async def _called(
     ]
     try:
         calls = await asyncio.gather(
-            *(_call(remote, plan, n, told) for n in range(1, plan.calls + 1))
+            *(_call(remote, plan, n, told) for n in range(1, plan.calls + 1)),
+            return_exceptions=True,
         )
-        await asyncio.gather(*suffering)
+        suffered = await asyncio.gather(*suffering, return_exceptions=True)
         await _emptied(shelf)
     finally:
         await asyncio.gather(*(asyncio.to_thread(one.end) for one in gateways))
         await queue.aclose()
-    return calls
+    failed = failures([*calls, *suffered])
+    return [one for one in calls if isinstance(one, Call)], failed
+
+
+def failures(results: Iterable[object]) -> list[str]:
+    """Return a line for each result that is an error, but for what was cancelled."""
+    errors = [one for one in results if isinstance(one, Exception)]
+    return [f"the run itself failed: {error!r}" for error in errors]
 
 
 async def _call(remote: Remote, plan: Plan, number: int, told: Callable[[int], None]) -> Call:
     sender, after = plan.sent(number)
     await asyncio.sleep(after)
     key, repeatable, message = request(number)
-    await remote.send(replace(message, sender=sender))
-    # Twice: it must not change.
-    got = [await remote.collect(message.id, plan.patience, sender) for _ in range(2)]
+    await sent(remote, replace(message, sender=sender))
+    # More than once: it must not change.
+    got = [await collected(remote, message.id, plan.patience, sender) for _ in range(COLLECTS)]
     told(number)
     replies = [one.reply for one in got if one.state is State.REPLY and one.reply is not None]
     endings = [about(reply, key, number) for reply in replies]
@@ -303,7 +328,27 @@ async def _call(remote: Remote, plan: Plan, number: int, told: Callable[[int], N
         replies=tuple(text for kind, text in endings if kind == "reply"),
         faults=tuple(text for kind, text in endings if kind == "fault"),
     )
-    return Call(ended, sender, message.id, tuple(map(_digest, got)))
+    final = [one for one in got if one.state in (State.REPLY, State.DONE)]
+    return Call(ended, sender, message.id, tuple(map(_digest, final)))
+
+
+async def sent(remote: Remote, message: Message) -> None:
+    """Send a request as a caller does: once more where the queue does not say that it has it.
+
+    Where it never says so the call goes on: that it has no end is for the judge.
+    """
+    for _ in range(LOOKS):
+        with contextlib.suppress(QueueUnavailable):
+            await remote.send(message)
+            return
+
+
+async def collected(remote: Remote, id: str, patience: float, sender: str) -> Collected:
+    """Look for a reply as a caller does: once more where the queue does not answer in time."""
+    for _ in range(LOOKS):
+        with contextlib.suppress(QueueUnavailable):
+            return await remote.collect(id, patience, sender)
+    return Collected(State.PENDING)
 
 
 def _digest(collected: Collected) -> str:
@@ -375,7 +420,7 @@ def _left_behind(shelf: Shelf, observer: Observer, calls: Sequence[Call]) -> lis
         found += rewritten(key, looks)
         if key not in by_key:
             found.append(f"{key}: a reply to nothing")
-        elif looks[-1].state == "done" and by_key[key].digests != (shelf.digest(key),) * 2:
+        elif looks[-1].state == "done" and set(by_key[key].digests) - {shelf.digest(key)}:
             found.append(f"{key}: the caller saw another reply than is stored")
     found += [f"{key}: no reply is stored" for key in by_key.keys() - observer.seen.keys()]
     aside = set(shelf.listed("quarantine"))
@@ -469,11 +514,12 @@ def main() -> int:
     plan = (crowded if given.crowd else large)(given.requests, given.seed)
     plan = replace(plan, faults=()) if given.calm else plan
     outcomes = {kind: _try(kind, plan) for kind in chosen}
-    heads = f"{'calls':>7}{'ahead':>7}{'unknown':>9}{'repeated':>10}{'seconds':>9}{'broken':>8}"
+    names = f"{'calls':>7}{'late':>6}{'ahead':>7}{'unknown':>9}{'repeated':>10}"
+    heads = f"{names}{'seconds':>9}{'broken':>8}"
     print(f"{'queue':24}{heads}")
     for kind, it in outcomes.items():
-        counts = f"{len(it.calls):7}{it.ahead:7}{it.unknown:9}{it.repeated:10}{it.seconds:9.0f}"
-        print(f"{kind:24}{counts}{len(it.violations):8}")
+        counts = f"{len(it.calls):7}{it.late:6}{it.ahead:7}{it.unknown:9}{it.repeated:10}"
+        print(f"{kind:24}{counts}{it.seconds:9.0f}{len(it.violations):8}")
     return 1 if any(it.violations for it in outcomes.values()) else 0
 
 

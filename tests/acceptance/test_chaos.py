@@ -7,8 +7,15 @@ from dataclasses import replace
 import clouds
 import kinds
 import pytest
-from chaos import Fault, Plan, crowded, run
+from chaos import LOOKS, Fault, Plan, collected, crowded, failures, run, sent
 from history import Look, rewritten
+from test_crashes import request as request_of
+
+from gateway.errors import QueueAway, Unsure
+from gateway.message import Message
+from gateway.queue import Collected, State
+from gateway.queues.memory import MemoryQueue
+from gateway.remote import Remote, RemoteSettings
 
 DONE = Look("done", "1")
 CLAIMED = Look("claimed", "2")
@@ -62,3 +69,46 @@ def test_a_reply_that_stays_passes(looks):
 )
 def test_a_reply_that_changes_or_never_comes_is_caught(looks, says):
     assert any(says in line for line in rewritten("it", looks))
+
+
+class Mute(MemoryQueue):
+    """Does not answer the first few times that it is asked for something."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def send(self, message: Message) -> None:
+        await super().send(message)
+        self._answer(Unsure)
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        self._answer(QueueAway)
+        return await super().collect(sender, id, wait)
+
+    def _answer(self, error: type[Exception]) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise error("no answer")
+
+
+async def test_a_caller_whose_queue_does_not_answer_sends_and_looks_again():
+    key, _, message = request_of(1)
+    queue = Mute(1)
+    remote = Remote(queue, RemoteSettings(sender="local"))
+    await sent(remote, message)
+    queue.times = LOOKS - 1
+    assert (await collected(remote, message.id, 0, "local")).state is State.PENDING
+    assert queue.times == -1
+    assert (await queue.status()).waiting == 1, key
+
+
+async def test_a_caller_whose_queue_never_answers_has_an_end_all_the_same():
+    _, _, message = request_of(1)
+    remote = Remote(Mute(10 * LOOKS), RemoteSettings(sender="local"))
+    await sent(remote, message)
+    assert (await collected(remote, message.id, 0, "local")).state is State.PENDING
+
+
+def test_an_error_of_the_run_itself_is_a_line_of_its_report():
+    assert failures([None, ValueError("odd")]) == ["the run itself failed: ValueError('odd')"]

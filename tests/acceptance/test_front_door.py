@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from gateway.audit.tally import LINES
 from gateway.contract import Contract
 from gateway.credentials import Credentials, changing, credential
-from gateway.errors import QueueUnavailable
+from gateway.errors import QueueBroken, QueueFull, QueueUnavailable
 from gateway.listener_auth import Recogniser, Unrecognised
 from gateway.listener_connections import BROKEN
 from gateway.listener_door import is_own
@@ -312,6 +312,57 @@ async def test_what_the_queue_did_not_take_is_of_no_quota(
             assert (await front.post(Authorization=said)).status == 503
         assert (await front.post(Authorization=said)).status == 200
         assert (await front.post(Authorization=said)).status == 429
+
+
+# A queue that fails once it has taken a request
+
+
+@pytest.mark.parametrize("prefer", ["wait=5", "respond-async"])
+async def test_what_a_broken_queue_took_is_not_told_to_be_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefer: str
+):
+    async def broken(sender: str, id: str, wait: float) -> Collected:
+        raise QueueBroken("its file was removed")
+
+    with contextlib.suppress(QueueBroken):  # with which the listener ends
+        async with fronted(tmp_path) as front:
+            monkeypatch.setattr(front.queue, "collect", broken)
+            answer = await front.post(Prefer=prefer)
+    assert answer.status == 504
+    assert b"It is not certain" in answer.body
+    assert b"still in the queue" not in answer.body
+    assert b"removed" not in answer.body
+
+
+async def test_a_stop_while_the_queue_does_not_answer_is_logged_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    sending = asyncio.Event()
+
+    async def silent(message: Message) -> None:
+        sending.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("gateway.listener.HURRY", 0.0)
+    async with fronted(tmp_path) as front:
+        monkeypatch.setattr(front.queue, "send", silent)
+        call = asyncio.create_task(front.post())
+        await sending.wait()
+    assert (await call).status == 504
+    (line,) = [text for text in caplog.messages if "may be in the queue, or not" in text]
+    assert "the listener stops" in line
+
+
+async def test_a_full_disk_is_a_reason_of_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def full() -> None:
+        raise QueueFull("there is no room in /srv/queue")
+
+    async with fronted(tmp_path) as front:
+        monkeypatch.setattr(front.queue, "check", full, raising=False)
+        answer = await front.get("/healthz")
+    assert answer.status == 503
+    assert json.loads(answer.body)["reason"].startswith("its disk is full")
+    assert b"/srv" not in answer.body
 
 
 # Browsers

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from gateway import remote
-from gateway.errors import NoReplyYet, QueueAway, Unsure
+from gateway.errors import NoReplyYet, QueueAway, QueueBroken, Unsure
 from gateway.message import Message
 from gateway.queue import Collected
 from gateway.queues.memory import MemoryQueue
@@ -56,6 +56,16 @@ async def test_a_reply_that_cannot_be_looked_for_is_told_when_the_wait_is_over()
         await calls.collect(REQUEST.id, 0.1)
     with pytest.raises(NoReplyYet, match="is in the queue, but"):
         await calls(REQUEST)
+
+
+async def test_a_request_that_a_broken_queue_took_is_told_as_one_that_may_be_lost():
+    class Broken(MemoryQueue):
+        async def collect(self, sender: str, id: str, wait: float) -> Collected:
+            raise QueueBroken("its file was removed")
+
+    with pytest.raises(NoReplyYet, match="may be lost: its file was removed") as told:
+        await Remote(Broken(), RemoteSettings(wait=0.1))(REQUEST)
+    assert told.value.id == REQUEST.id
 
 
 async def test_time_spent_on_sending_is_part_of_the_wait():
