@@ -54,10 +54,14 @@ def door(settings: DoorSettings) -> Middleware:
             or _twofold(request)
         )
         if refused is not None:
-            return refused
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            return _preflight(request)
-        return await _answered(request, handler)
+            answer: web.StreamResponse = refused
+        elif request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            answer = _preflight(request)
+        else:
+            answer = await _answered(request, handler)
+        if _is_last(request):
+            answer.force_close()
+        return answer
 
     return middleware
 
@@ -66,7 +70,11 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     """Have a request answered; of a bug, the caller learns that there is one."""
     try:
         return await handler(request)
-    except (web.HTTPException, ConnectionError):
+    except web.HTTPException as error:
+        if _is_last(request):
+            error.force_close()
+        raise
+    except ConnectionError:
         raise
     except Exception:
         message = message_of(request)
@@ -89,6 +97,14 @@ def _in_other_words(request: web.Request) -> web.Response | None:
     else:
         return None
     return _ended(refusal(request, Refused(text, check=Check.HTTP), status))
+
+
+def _is_last(request: web.Request) -> bool:
+    """Tell whether a request asks for another protocol behind it, which is never spoken here.
+
+    The library throws away what came with such a request: a call behind it would have no answer.
+    """
+    return request.method == "CONNECT" or "Upgrade" in request.headers
 
 
 def _ended(response: web.Response) -> web.Response:

@@ -161,6 +161,8 @@ def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) 
     ctx = MethodContext(binding.server, MethodContext.SERVER)
     ctx.transport.message, ctx.transport.failure = call.message, None
     ctx.descriptor, ctx.in_document, ctx.in_body_doc = method, request.root, request.payload
+    # Listeners know an operation by it; spyne's protocols set it where they look up the method.
+    ctx.method_request_string = None if request.payload is None else request.payload.tag
     ctx.in_header_doc = None if request.header is None else list(request.header)
     try:
         _read_arguments(ctx)

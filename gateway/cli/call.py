@@ -54,7 +54,7 @@ def call(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Show the reply for programs.")] = False,
 ) -> None:
-    """Call an operation through the queue, and show the reply.
+    """Call an operation through the queue, and show the reply; without one, list them.
 
     The exit status is 0 for a reply, 1 for a fault or none in time.
     """
@@ -65,6 +65,9 @@ def call(
         raise ConfigurationError(
             "give an operation with its arguments, or an --envelope: not both."
         )
+    if envelope is None and not operation:
+        _show_operations(_operations(settings, name, contract), as_json)
+        return
     with _ended_by_signals():
         if envelope is not None:
             outcome = _send_file(settings, name, contract, envelope)
@@ -113,15 +116,28 @@ def _contract(settings: Settings, name: str) -> Contract:
 
 def _operation(name: str, contract: Contract, operation: str) -> Operation:
     names = {one.name for one in contract.operations}
-    if not operation:
-        raise ConfigurationError(
-            f"name an operation: {', '.join(sorted(names))}; or an --envelope."
-        )
     bound = next((one for one in contract.operations if one.name == operation), None)
     if bound is None:
         told = f"{name} has no operation {operation!r}: {meant(operation, names)}"
         raise ConfigurationError(f"{told} (gateway call {name} lists them)")
     return bound
+
+
+def _operations(settings: Settings, name: str, contract: Contract) -> dict[str, str]:
+    """Return what each operation takes, by its name. Raises ContractError."""
+    found = {one.name: one for one in reversed(contract.operations)}  # by the first port of each
+    with doing("giving it to zeep", contract.entry), _client(settings, name, contract) as client:
+        services = {one: client.bind(found[one].service, found[one].port) for one in sorted(found)}
+        return {
+            one: call_arguments.takes(one, call_arguments.kind_of(service, one))
+            for one, service in services.items()
+        }
+
+
+def _client(settings: Settings, name: str, contract: Contract) -> zeep.Client:
+    """Return a client of the contract; it opens the queue for its first call, and not before."""
+    transport = _transport(settings, name, contract)
+    return zeep.Client(f"{HERE}{name}?wsdl", transport=transport)
 
 
 def _call(
@@ -131,8 +147,7 @@ def _call(
     bound = _operation(name, contract, operation)
     with contextlib.ExitStack() as stack:
         with doing("giving it to zeep", contract.entry):
-            transport = _transport(settings, name, contract)
-            client = stack.enter_context(zeep.Client(f"{HERE}{name}?wsdl", transport=transport))
+            client = stack.enter_context(_client(settings, name, contract))
             service = client.bind(bound.service, bound.port)
             kind = call_arguments.kind_of(service, operation)
             call_arguments.check(operation, kind, arguments)
@@ -244,6 +259,13 @@ def _message(settings: Settings, name: str, body: bytes) -> Message:
 def _action(call: Call) -> str:
     """Return the action that the contract has for it; SOAP 1.2 needs none."""
     return call.operation.soap_action if call.operation.version is SoapVersion.V11 else ""
+
+
+def _show_operations(operations: Mapping[str, str], as_json: bool) -> None:
+    """Print a line for each, or one of JSON."""
+    lines = [json.dumps({"operations": operations})] if as_json else operations.values()
+    for line in lines:
+        typer.echo(line)
 
 
 def _show(outcome: Mapping[str, Any], as_json: bool) -> None:

@@ -13,6 +13,9 @@ from gateway.contract import Contract
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_http
 
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""What OpenSSL makes of an answer that is none of TLS; the second since OpenSSL 3.2."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -79,7 +82,7 @@ async def _way(settings: Settings, name: str, address: str) -> Finding:
                 host, port, ssl=context, server_hostname=server_name
             )
     except ssl.SSLError as error:
-        return Finding(subject, "", cure=_distrusted(f"{host}:{port}", error))
+        return Finding(subject, "", cure=_tls_cure(f"{host}:{port}", error))
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "strerror", None) or "no answer"
         return _unreachable(settings, name, f"{host}:{port}", reason)
@@ -96,8 +99,19 @@ def _tls(settings: Settings, name: str, host: str) -> tuple[ssl.SSLContext, str]
     return tls.context(), tls.name or host
 
 
-def _distrusted(place: str, error: ssl.SSLError) -> str:
+def _tls_cure(place: str, error: ssl.SSLError) -> str:
+    """Return what to do where TLS did not come about: a certificate is one reason of several."""
     reason = getattr(error, "verify_message", "") or error.reason or "no TLS"
+    if reason in NO_TLS:
+        return (
+            f"the backend at {place} does not speak TLS: write http:// in place of https://, or "
+            "the port where it speaks it"
+        )
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the backend at {place} refuses the TLS handshake ({reason}): have it take TLS 1.2 or "
+            "later; where it wants a certificate of the gateway, set backend.certificate"
+        )
     return (
         f"the backend at {place} is not trusted ({reason}): name its authority in backend.ca, or "
         "the name in its certificate in backend.tls_name"

@@ -16,6 +16,7 @@ from gateway.cli import streams
 from gateway.cli.quarantine_entries import moment, plain
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
+from gateway.message import is_id
 from gateway.settings import read
 
 
@@ -47,6 +48,10 @@ def fault(
 
 
 def _only(kept: KeptFaults, id: str, client: str) -> Original:
+    if not is_id(id):
+        raise ConfigurationError(
+            f"{plain(id)} is no id of a request: copy it from the fault's detail, or from the log."
+        )
     found = [one for one in kept.find(id) if client in ("", one.client)]
     if not found:
         raise ConfigurationError(

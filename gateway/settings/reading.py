@@ -22,6 +22,8 @@ queue = "sqlite:///queue.db"
 wsdl = "http://10.1.2.3/Orders?wsdl"
 """
 
+TOML_CURE = 'text stands in quotes, as in wsdl = "orders.wsdl", and a key is in its table once.'
+
 
 def read(path: Path) -> Settings:
     """Read a file. Raises ConfigurationError with one line for each mistake."""
@@ -37,7 +39,7 @@ def read(path: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: is no text in UTF-8: name another with -c.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: is not valid TOML: {error}.") from error
+        raise ConfigurationError(f"{path}: is not valid TOML: {error}: {TOML_CURE}") from error
     return from_values(values, path.resolve().parent, str(path))
 
 

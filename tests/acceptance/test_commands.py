@@ -21,6 +21,7 @@ from deployment import await_health, end, free_port, log_of, start
 ROOT = Path(__file__).parents[2]
 ORDER = "WH-100001"
 WAREHOUSE = ROOT / "wsdl" / "warehouse.wsdl"
+OPERATIONS = ["GetLabel", "GetOrder", "ListOrders", "NotifyShipment", "PlaceOrder"]
 
 
 def gateway(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -79,6 +80,17 @@ def test_a_one_way_call_says_so(deployment):
     assert "one-way" in done.stdout
 
 
+def test_without_an_operation_all_are_listed_with_what_they_take(deployment):
+    done = call(deployment)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [one.partition(" takes ")[0] for one in lines] == OPERATIONS
+    assert "GetOrder takes orderId (token)" in lines
+    told = json.loads(call(deployment, "--json").stdout)["operations"]
+    assert list(told) == OPERATIONS
+    assert list(told.values()) == lines
+
+
 @pytest.mark.parametrize("name", ["get_order_11", "get_order_12"])
 def test_an_envelope_from_a_file_is_sent_as_it_is(deployment, name):
     path = ROOT / "tests" / "golden" / "envelopes" / f"{name}.xml"
@@ -90,7 +102,6 @@ def test_an_envelope_from_a_file_is_sent_as_it_is(deployment, name):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "name an operation: GetLabel, GetOrder"),
         (("GetOrde",), "has no operation 'GetOrde': did you mean GetOrder?"),
         (("GetOrder",), "argument orderId: is missing (GetOrder takes orderId (token))"),
         (("GetOrder", "orderid=1"), "did you mean orderId?"),

@@ -814,6 +814,45 @@ async def test_what_is_refused_of_http_is_told_by_its_status(
     assert front.taken == []
 
 
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: %s\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(HEAD + UPGRADE % b"foo" + LENGTH, 200, id="unknown"),
+        pytest.param(HEAD + UPGRADE % b"h2c" + LENGTH, 200, id="h2c"),
+        pytest.param(HEAD + UPGRADE % b"websocket" + LENGTH, 200, id="websocket"),
+        pytest.param(
+            HEAD.replace(b"/warehouse", b"/a/b/c") + UPGRADE % b"foo" + LENGTH, 404, id="no path"
+        ),
+        pytest.param(
+            HEAD + b"Origin: http://evil.example\r\n" + UPGRADE % b"foo" + LENGTH,
+            403,
+            id="refused",
+        ),
+    ],
+)
+async def test_a_request_for_another_protocol_is_answered_and_is_the_last_of_its_connection(
+    front: Front, head: bytes, status: int
+):
+    """What came behind it is not answered: its sender sees the end, and sends it anew."""
+    async with asyncio.timeout(60):
+        data = await front.exchange(head + b"\r\n" + GET_ORDER + SMUGGLED, patience=120)
+    assert answer_of(data).status == status
+    assert answer_of(data).headers["connection"] == "close"
+    assert data.count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_connection_is_no_tunnel(front: Front):
+    async with asyncio.timeout(60):
+        data = await front.exchange(
+            b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n" + SMUGGLED, patience=120
+        )
+    assert answer_of(data).status in (400, 404, 405)
+    assert data.count(b"HTTP/1.1 ") == 1
+
+
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked "])
 async def test_chunks_are_taken(front: Front, coding: str):
     head = HEAD + f"Transfer-Encoding: {coding}\r\nConnection: close\r\n\r\n".encode()

@@ -107,6 +107,10 @@ QUEUE = 'queue = "memory:"\n'
             "services.a: has host: declare what it understands in its class",
         ),
         ("queue = ", "is not valid TOML"),
+        (
+            QUEUE + "[services.a]\nwsdl = a.wsdl",
+            'text stands in quotes, as in wsdl = "orders.wsdl"',
+        ),
         ("queue = 'a'\nqueue = 'b'", "is not valid TOML"),
     ],
 )

@@ -113,6 +113,21 @@ async def test_its_listeners_hear_each_call_and_those_of_its_classes_too():
     await backend.aclose()
 
 
+async def test_a_listener_is_told_which_operation_it_is_and_that_no_web_server_is_there():
+    desk, told = application(), []
+    desk.event_manager.add_listener(
+        "method_call",
+        lambda ctx: told.append((ctx.method_request_string, ctx.transport.type)),
+    )
+    backend = HostedBackend(desk)
+    for version in SoapVersion:
+        await ask(backend, "book", "4A", version)
+        await ask(backend, "price", "4A", version)
+    names = [f"{{{NAMESPACE}}}{name}" for name in ("book", "price")]
+    assert told == [(name, None) for name in names] * 2
+    await backend.aclose()
+
+
 async def test_a_listener_may_refuse_a_call_with_a_fault_of_its_own():
     desk = application()
 

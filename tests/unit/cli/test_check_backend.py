@@ -36,8 +36,8 @@ async def found(read):
 
 
 @contextlib.asynccontextmanager
-async def listening(context):
-    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=context)
+async def listening(context, answer=lambda r, w: w.close()):
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
     try:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
     finally:
@@ -63,9 +63,32 @@ async def test_a_certificate_is_verified_and_a_wrong_one_told_with_its_cure(sett
 
 
 async def test_a_service_that_speaks_no_tls_is_told(settings):
-    async with listening(None) as address:
+    async def answer(reader, writer):
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with listening(None, answer) as address:
+        (one,) = await found(settings({}, address))
+    assert "does not speak TLS: write http:// in place of https://" in one.cure
+    assert "trusted" not in one.cure
+    async with listening(None) as address:  # which ends the connection without a word
         (one,) = await found(settings({}, address))
     assert one.cure
+    assert "trusted" not in one.cure
+
+
+async def test_a_handshake_that_fails_is_not_taken_for_a_wrong_certificate(settings):
+    async def refuse(reader, writer):
+        await reader.read(100)
+        writer.write(b"\x15\x03\x03\x00\x02\x02\x28")  # the alert handshake_failure
+        writer.close()
+
+    async with listening(None, refuse) as address:
+        (one,) = await found(settings({}, address))
+    assert "refuses the TLS handshake" in one.cure
+    assert "HANDSHAKE_FAILURE" in one.cure
+    assert "trusted" not in one.cure
 
 
 async def test_what_cannot_be_built_is_told_before_anything_is_dialled(settings):

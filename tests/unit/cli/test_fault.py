@@ -101,6 +101,14 @@ def test_an_id_that_is_not_here_names_the_machine_that_was_looked_at(place):
     assert str(kept(place).folder) in refusal(ID)
 
 
+@pytest.mark.parametrize("id", ["xyz", "", "no id at all, but long enough", f"{ID}\x1b[31m"])
+def test_what_is_no_id_is_told_as_that(place, id):
+    told = refusal("--", id)
+    assert "is no id of a request" in told
+    assert "\x1b" not in told
+    assert socket.gethostname() not in told
+
+
 def test_of_several_clients_one_is_to_be_named(place):
     kept(place).keep(original())
     kept(place).keep(original("farm"))
