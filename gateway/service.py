@@ -26,8 +26,8 @@ from gateway.message import ID_WINDOW, Clock, Message, echoed, id_time
 from gateway.multipart import parameter
 from gateway.quotas import NO_QUOTAS, Quotas
 
-# Parsing and validating this many bytes holds the event loop for about a millisecond; more than
-# that goes to a thread, where lxml lets others run.
+# Parsing this many bytes holds the event loop for about a millisecond; more than that goes to a
+# thread, where lxml lets others run. What may take long to validate goes to a process (is_slow).
 INLINE = 64 << 10
 
 # One thread: each has its own copy of the compiled schemas, and large ones take 50 MB.
@@ -142,13 +142,14 @@ class Service:
 
 async def admit(gate: Gate, message: Message) -> Call:
     """Admit a request, without holding up others where it takes long. Raises Refused."""
-    first = gate.read if gate.is_slow else gate.admit
+    is_slow = gate.is_slow(message)
+    first = gate.read if is_slow else gate.admit
     if len(message.body) <= INLINE:
         call = first(message)
     else:
         loop = asyncio.get_running_loop()
         call = await loop.run_in_executor(_ADMISSION, first, message)
-    if gate.is_slow:
+    if is_slow:
         await asyncio.wrap_future(_CHECKS.take(message.sender, lambda: gate.validate(call)))
     return call
 

@@ -31,7 +31,7 @@ class Limits:
     references: int = 64
     """Of an rpc/encoded message, one behind another."""
     schema_time: float = 2.0
-    """Seconds of work, where the contract has what may take long to check."""
+    """Seconds of work, where a message may take long to check."""
 
 
 class Gate:
@@ -59,17 +59,16 @@ class Gate:
     def admit(self, message: Message) -> Call:
         """Return a request with all that was learned about it. Raises Refused.
 
-        A Security header that was verified is no longer in it. Blocks for as long as ``is_slow``
-        says; ``read`` and ``validate`` are its halves.
+        A Security header that was verified is no longer in it. Blocks for long where ``is_slow``
+        says so; ``read`` and ``validate`` are its halves.
         """
         call = self.read(message)
         self.validate(call)
         return call
 
-    @property
-    def is_slow(self) -> bool:
+    def is_slow(self, message: Message) -> bool:
         """Tell whether ``validate`` may take long. It then waits for another process."""
-        return bool(self._contract.doubts)
+        return self._contract.is_slow(len(message.body))
 
     def read(self, message: Message) -> Call:
         """Check everything but the schema. Raises Refused."""
@@ -89,8 +88,9 @@ class Gate:
 
     def validate(self, call: Call) -> None:
         """Check Body and Header against the contract's schemas. Raises Refused."""
+        size, seconds = len(call.message.body), self._limits.schema_time
         try:
-            self._contract.validate(call.operation, call.envelope, self._limits.schema_time)
+            self._contract.validate(call.operation, call.envelope, seconds, size)
         except Refused as error:
             error.operation = call.operation.name
             raise

@@ -12,8 +12,8 @@ from gateway.contract.names import parse
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.reader import shown
 from gateway.contract.remarks import Remark, grouped
-from gateway.contract.schemas import Schemas
 from gateway.contract.unforeseen import doing
+from gateway.contract.weighed import WeighedSchemas
 from gateway.places import places
 from gateway.soap import Envelope
 
@@ -23,8 +23,8 @@ class Contract:
 
     ``notes`` has a line for each thing that is not checked or not served, and why; of many
     operations that it is so of, some are named, and ``all_notes`` has a line for each of them.
-    ``doubts`` has what may take long to check: then it is done in another process, and
-    ``validate`` waits for it.
+    ``doubts`` has what may take long to check, whatever the size: then all is done in another
+    process, and ``validate`` waits for it; otherwise what ``is_slow`` says is.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Contract:
         *,
         operations: Operations,
         notes: tuple[Remark | str, ...],
-        schemas: Schemas | ApartSchemas | None,
+        schemas: WeighedSchemas | ApartSchemas | None,
         doubts: Iterable[Doubt] = (),
         unchecked: frozenset[Operation],
         documents: Mapping[str, Document],
@@ -75,12 +75,22 @@ class Contract:
         """The operations whose requests are not checked against a schema, as the notes say."""
         return frozenset(self.operations) if self._schemas is None else self._unchecked
 
+    def is_slow(self, size: int) -> bool:
+        """Tell whether ``validate`` may take long for a request of so many bytes."""
+        schemas = self._schemas
+        return schemas.is_slow(size) if isinstance(schemas, WeighedSchemas) else schemas is not None
+
     def validate(
-        self, operation: Operation, envelope: Envelope, seconds: float = CHECK_SECONDS
+        self,
+        operation: Operation,
+        envelope: Envelope,
+        seconds: float = CHECK_SECONDS,
+        size: int = 0,
     ) -> None:
         """Check Body and Header of a request against the contract's schemas. Raises Refused.
 
-        Where that may take long, it takes no more than ``seconds`` of work.
+        Where that may take long for its ``size`` in bytes, it takes no more than ``seconds`` of
+        work. Without a size it is checked here, where the contract has no doubts.
 
         Operations that the notes call not checked pass, and so does what the Header holds that the
         contract does not declare.
@@ -90,7 +100,7 @@ class Contract:
         if isinstance(self._schemas, ApartSchemas):
             self._schemas.validate(operation, envelope, seconds)
         else:
-            self._schemas.validate(operation, envelope)
+            self._schemas.validate(operation, envelope, size, seconds)
 
     def addresses(self) -> tuple[str, ...]:
         """Return the addresses that the WSDL gives its ports, in document order, each once."""

@@ -20,8 +20,9 @@ from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.remarks import Remark, grouped, of_zeep
 from gateway.contract.schema_set import NotCompiled, Wrapper, schema_set
-from gateway.contract.schemas import Schemas
 from gateway.contract.unforeseen import doing
+from gateway.contract.weighed import WeighedSchemas
+from gateway.contract.weights import weight
 from gateway.contract.zeep_model import Declared, declared, read_model
 from gateway.errors import ContractError
 from gateway.soap import Element
@@ -126,7 +127,7 @@ def _schemas(
     found: Iterable[Declared],
     wanted: bool,
     doubtful: Sequence[Doubt],
-) -> tuple[Schemas | ApartSchemas | None, list[str]]:
+) -> tuple[WeighedSchemas | ApartSchemas | None, list[str]]:
     """Compile the contract's schemas; or return None, and why messages are not checked.
 
     Those that may take long are compiled in another process, within limits. Raises ContractError
@@ -142,16 +143,18 @@ def _schemas(
         for one in literal
         if one.wrapped is not None
     ]
-    make = ApartSchemas if doubtful else Schemas
+    parts, headers = schema_set(documents, wrappers), _headers(found)
     try:
-        return make(schema_set(documents, wrappers), _headers(found)), []
+        if doubtful:
+            return ApartSchemas(parts, headers), []
+        return WeighedSchemas(parts, headers, weight(documents)), []
     except NotCompiled as error:
         return None, [f"the schemas do not compile: {error}; messages are not checked"]
     except ContractError as error:
         raise ContractError(f"{doubtful[0].place}: {doubtful[0].what}, and {error}") from error
 
 
-def _gap(operation: Operation, schemas: Schemas | ApartSchemas | None) -> str:
+def _gap(operation: Operation, schemas: WeighedSchemas | ApartSchemas | None) -> str:
     """Return why the messages of one operation are not checked; empty where they are."""
     if operation.encoded:
         return "is rpc/encoded: its messages are not checked against a schema"
@@ -161,7 +164,7 @@ def _gap(operation: Operation, schemas: Schemas | ApartSchemas | None) -> str:
 
 
 def _unknown_headers(
-    found: Iterable[Declared], schemas: Schemas | ApartSchemas | None
+    found: Iterable[Declared], schemas: WeighedSchemas | ApartSchemas | None
 ) -> list[str]:
     """Return a line for each header that is declared, and by no schema."""
     unknown = schemas.unknown(_headers(found)) if schemas else []
