@@ -161,3 +161,10 @@ def test_a_long_check_says_what_a_short_one_does(gate):
             heavy.admit(sent("c0001 " * count + "secret"))
         texts.add(caught.value.text)
     assert len(texts) == 1
+
+
+async def test_a_message_of_many_wrong_values_is_ended_in_time_with_any_contract(gate):
+    wrong = sent(*["x"] * 30_000)
+    with pytest.raises(Refused) as caught:
+        await admit(gate("xs:int", schema_time=1), wrong)
+    assert caught.value.reason == "over limits.schema_time, 1 s"
