@@ -101,6 +101,8 @@ class Standing:
     is_over: bool = False
     is_settled: bool = False
     """Over, and by an answer of this gateway."""
+    owed: str = ""
+    """Why it is to be put aside, where it is settled and that failed."""
     is_ended: bool = False
     """Over, and nothing is left to be done about it."""
 
@@ -147,6 +149,8 @@ class LeasedDelivery:
                 await self.entry.remove()
         except QueueUnavailable as error:
             # Its register says that it belongs aside: whoever receives it again does that first.
+            # Where there is none, this process remembers it.
+            self.standing.owed = reason
             log.warning("%s is answered, and not put aside yet: %s", self.message.id, error)
         finally:
             self._end()
@@ -215,7 +219,7 @@ class LeasedDelivery:
             try:
                 await self._guarded(settling)
             except Untold:
-                standing.is_over = True
+                standing.is_over = standing.is_settled = True
                 raise
             standing.is_over = standing.is_settled = True
 

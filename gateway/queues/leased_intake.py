@@ -139,8 +139,7 @@ class Intake:
                     await self._pump.hold(entry.received.handle, COPY)
                 return
             if not entry.ledger.remembers and copies.was_answered(entry.received.id):
-                copies.leave(entry)
-                await entry.remove()
+                await self._triage.clear(entry)
                 return
             was_used = entry.was_used = entry.was_used or copies.was_answered(entry.name)
             is_first = entry.received.count == 1 and not was_used
@@ -237,6 +236,24 @@ class _Triage:
             await entry.put_aside(message, register.quarantined)
         else:
             await entry.remove()
+
+    async def clear(self, entry: Entry) -> None:
+        """Remove a message that was answered here; put it aside first, where that failed before.
+
+        What SQS refuses for good comes round with each lease, until it gives the message up.
+        """
+        copies, owed = self._shelf.copies, self._shelf.copies.owed(entry.received.id)
+        copies.leave(entry)
+        if not owed:
+            await entry.remove()
+            return
+        try:
+            await entry.put_aside(None, owed)
+        except QueueUnavailable as error:
+            log.debug("%s is not put aside yet: %s", entry.name[1], error)
+            return
+        copies.leave(entry, is_answered=True)
+        log.warning("%s is put aside now: %s", entry.name[1], owed)
 
     async def _put_off(self, delivery: LeasedDelivery, delay: float) -> None:
         """Keep a request that was given back: SQS would count it as received once more."""

@@ -81,7 +81,8 @@ class Shelf:
     def end(self, delivery: LeasedDelivery) -> None:
         """Forget a request that is settled, or another's."""
         self.deliveries.discard(delivery)
-        self.copies.leave(delivery.entry, is_answered=delivery.standing.is_settled)
+        standing = delivery.standing
+        self.copies.leave(delivery.entry, is_answered=standing.is_settled, owed=standing.owed)
 
     def hand_out(self, limit: int) -> list[LeasedDelivery]:
         """Return what is ready, clients in turns, no more of each than its share."""
@@ -122,7 +123,7 @@ class Copies:
 
     def __init__(self) -> None:
         self._held: WeakValueDictionary[Name, Entry] = WeakValueDictionary()
-        self._answered: OrderedDict[Name | str, None] = OrderedDict()
+        self._answered: OrderedDict[Name | str, str] = OrderedDict()
 
     def enter(self, entry: Entry) -> bool:
         """Note that a request is being looked at; tell whether no other message of it is here."""
@@ -137,19 +138,26 @@ class Copies:
             self.leave(entry)
             raise
 
-    def leave(self, entry: Entry, *, is_answered: bool = False) -> None:
-        """Note that nobody here has a request any more."""
+    def leave(self, entry: Entry, *, is_answered: bool = False, owed: str = "") -> None:
+        """Note that nobody here has a request any more.
+
+        ``owed`` is why its message is still to be put aside, which failed.
+        """
         if self._held.get(entry.name) is entry:
             del self._held[entry.name]
         if not is_answered:
             return
-        self._answered |= {entry.name: None, entry.received.id: None}
+        self._answered |= {entry.name: "", entry.received.id: owed}
         while len(self._answered) > 2 * REMEMBERED:
             self._answered.popitem(last=False)
 
     def was_answered(self, which: Name | str) -> bool:
         """Tell whether a request was answered here, by its name or by the id of its message."""
         return which in self._answered
+
+    def owed(self, message_id: str) -> str:
+        """Return why a message that was answered here is still to be put aside; mostly empty."""
+        return self._answered.get(message_id, "")
 
 
 def _is_due(parked: Parked, now: float, left: dict[str, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from zlib import crc32
 
-from gateway.errors import ConfigurationError, IdTaken, QueueAway, QueueUnavailable
+from gateway.errors import ConfigurationError, IdTaken, QueueAway, QueueUnavailable, Unsure
 from gateway.message import Clock, Message, check_identity, digest
 from gateway.queue import Collected, Delivery, Quarantine, QueueStatus, State
 from gateway.queues.aws_address import SqsAddress
@@ -128,7 +129,12 @@ class SqsQueue:
             prepared = await self._replies.prepare(message)
             if prepared is None:
                 return
-            message_id = await self._sender.send(prepared)
+            try:
+                message_id = await self._sender.send(prepared)
+            except (Unsure, asyncio.CancelledError):
+                # It may be in the queue, or come there yet: who collects is not told otherwise.
+                self._replies.sent(prepared, "")
+                raise
             self._replies.sent(prepared, message_id)
 
     async def receive(
@@ -179,12 +185,13 @@ class _Requests:
             if queue is not None:
                 self._tell_of_replies(identity.tag.client)
             return SqsEntry(counter, received, identity, self._registers)
-        if queue is not None and queue.url not in self._allowed:
+        is_refused = queue is not None and queue.url not in self._allowed
+        if queue is not None and is_refused:
             refusal = (
                 f"it names the reply queue {queue.url[:200]}, which reply_queues does not have"
             )
             identity, queue = replace(identity, refusal=identity.refusal or refusal), None
-        answering = Answering(self._client, queue, received, identity.tag)
+        answering = Answering(self._client, queue, received, identity.tag, is_refused=is_refused)
         return SqsEntry(counter, received, identity, answering)
 
     def _tell_of_replies(self, client: str) -> None:

@@ -34,6 +34,7 @@ RESPONSE_QUEUE = "ResponseQueueUrl"
 VIRTUAL = "__AmazonSQSVirtualQueuesClient.QueueName"
 OWN_REPLIES = "gateway-replies-"
 """How the names of the reply queues begin that our own clients make."""
+NO_QUEUE = "names no queue for its reply"
 TOO_LARGE = "The reply is larger than the queue can carry."
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.fifo)?")
 
@@ -88,10 +89,18 @@ class Answering:
     remembers = False
 
     def __init__(
-        self, client: SqsClient, queue: ReplyQueue | None, received: Received, own: Tag
+        self,
+        client: SqsClient,
+        queue: ReplyQueue | None,
+        received: Received,
+        own: Tag,
+        *,
+        is_refused: bool = False,
     ) -> None:
+        """``is_refused`` says that the request names a queue, and that it is not allowed."""
         self._client = client
         self._queue = queue
+        self._is_refused = is_refused
         self._as_bytes = value(received.attributes, TYPE) == "byte"
         is_foreign = own.id == received.id
         id = f"ID:{own.id}" if is_foreign else own.id
@@ -114,7 +123,8 @@ class Answering:
         if reply is None:
             return
         if self._queue is None:
-            log.info("%s is answered, and names no queue for its reply", name[1])
+            why = "its reply queue is not allowed" if self._is_refused else NO_QUEUE
+            log.info("%s is answered, and %s", name[1], why)
             return
         reply = replace(reply, correlation_id=self._correlation)
         try:

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gateway.errors import BackendFailed, IdTaken, QueueUnavailable, Refused
 from gateway.message import REPLY_RETENTION, Message, Unreadable, digest, id_time, new_id
@@ -59,7 +59,7 @@ class Replies(Protocol):
         ...
 
     def sent(self, message: Message, message_id: str) -> None:
-        """Take note of a request that was sent, under which MessageId."""
+        """Take note of a request that was sent, under which MessageId; empty for none told."""
         ...
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
@@ -126,6 +126,12 @@ def _forget(waiting: dict[str, Name], keys: Iterable[str]) -> None:
         waiting.pop(key, None)
 
 
+def _note_failure(task: asyncio.Task[Any]) -> None:
+    """Log what a look failed with: whoever waited for it may have gone away."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("replies cannot be received now: %s", error)
+
+
 def _reply(received: Received, name: Name) -> Message:
     """Return the reply in a message; a fault where it is not in there, or cannot be read.
 
@@ -169,9 +175,9 @@ class ReplyBox:
     def sent(self, message: Message, message_id: str) -> None:
         name = (message.sender, message.id)
         # Java servers name the MessageId where they find no correlation id.
-        keys = (message.correlation_id, f"ID:{message_id}")
+        keys = (message.correlation_id, *([f"ID:{message_id}"] if message_id else ()))
         if name not in self._kept:
-            self._waiting[keys[1]] = name
+            self._waiting |= dict.fromkeys(keys, name)
         # One-way requests are never answered: they are forgotten here.
         forgotten = _remember(self._sent, name, keys, REMEMBERED)
         _forget(self._waiting, forgotten or ())
@@ -194,6 +200,7 @@ class ReplyBox:
         """Read replies, as long as is waited, once for all who wait."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._read(min(wait, LONGEST_POLL)))
+            self._looking.add_done_callback(_note_failure)
         try:
             async with asyncio.timeout(wait or None):
                 await asyncio.shield(self._looking)
@@ -221,6 +228,7 @@ class ReplyBox:
         opening = self._opening
         if opening is None or (opening.done() and opening.exception() is not None):
             opening = self._opening = asyncio.create_task(self._make())
+            opening.add_done_callback(_note_failure)
         return await asyncio.shield(opening)
 
     async def _make(self) -> tuple[str, SqsPump]:

@@ -504,7 +504,12 @@ def commands_of(command: object, name: str) -> Iterator[tuple[str, set[str]]]:
 
 
 def options_of(command: object) -> set[str]:
-    named = (parameter for parameter in command.params if parameter.param_type_name == "option")
+    """Return the options that help shows: old names of some still work, and are hidden."""
+    named = (
+        parameter
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not parameter.hidden
+    )
     return {option for parameter in named for option in parameter.opts} - {"--help"}
 
 

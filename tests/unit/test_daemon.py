@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 
-from gateway.daemon import Gateway, GatewaySettings
+from gateway import daemon
+from gateway.daemon import Gateway, GatewaySettings, _Intake
 from gateway.errors import (
     BackendFailed,
     Declined,
@@ -278,6 +280,35 @@ async def test_a_queue_that_is_unavailable_for_a_while_is_tried_again():
     queue = FailingReceive(QueueUnavailable("disk full"), 1)
     async with running(queue, does(REPLY)):
         assert (await call(queue, request())).reply == REPLY
+
+
+class Silent(MemoryQueue):
+    """A queue whose store stands still: a wait ends with nothing, a look at once fails."""
+
+    def __init__(self):
+        super().__init__()
+        self.looks, self.is_well = 0, False
+
+    async def receive(self, limit, wait, shares=None):
+        if self.is_well:
+            return await super().receive(limit, wait, shares)
+        if wait and self.looks:
+            return ()
+        self.looks += 1
+        raise QueueUnavailable("no answer")
+
+
+async def test_a_queue_is_said_to_give_again_once_it_has_answered(caplog, monkeypatch):
+    queue = Silent()
+    intake = _Intake(queue, Shares({}))
+    monkeypatch.setattr(daemon.asyncio, "sleep", AsyncMock())
+    for _ in range(3):
+        assert await intake.receive(1) == ()
+    assert "gives requests again" not in caplog.text
+    assert caplog.text.count("no answer") == 1
+    queue.is_well = True
+    assert not await intake.receive(1)  # empty, and that is an answer
+    assert caplog.text.count("gives requests again") == 1
 
 
 async def test_a_reply_that_cannot_be_stored_waits_and_is_not_made_again(caplog):

@@ -110,22 +110,30 @@ async def place(request, monkeypatch) -> AsyncIterator[Place]:
 
 
 @contextlib.asynccontextmanager
-async def gateway(place: Place) -> AsyncIterator[None]:
+async def gateway(place: Place, lease: float = 10.0) -> AsyncIterator[list[str]]:
+    """Run a gateway; yield the ids of what its endpoint was given."""
     name = place.url.rpartition("/")[2]
     address = parse_sqs(f"sqs://{name}?unsafe_duplicates=true")
-    queue = await SqsQueue.open(address, QueueOptions(lease=10.0, concurrency=CONCURRENCY))
-    stop, settings = asyncio.Event(), GatewaySettings(concurrency=CONCURRENCY, lease=10.0, grace=1)
+    queue = await SqsQueue.open(address, QueueOptions(lease=lease, concurrency=CONCURRENCY))
+    stop, settings = asyncio.Event(), GatewaySettings(concurrency=CONCURRENCY, lease=lease, grace=1)
+    begun: list[str] = []
 
     async def endpoint(message: Message) -> Message:
+        begun.append(message.id)
         return LARGE
 
     running = asyncio.create_task(Gateway(queue, endpoint, settings).run(stop))
     try:
-        yield
+        yield begun
     finally:
         stop.set()
         await running
         await queue.aclose()
+
+
+def buried(call: Call, place: Place) -> bool:
+    url = json.loads(call.body).get("QueueUrl", "") if call.kind == "SendMessageBatch" else ""
+    return url.rpartition("/")[2] == place.dead.rpartition("/")[2]
 
 
 def poisoned(call: Call) -> bool:
@@ -201,6 +209,24 @@ async def test_verdicts_that_cannot_be_told_do_not_keep_their_places_and_are_tol
         for url in ill:
             (answer,) = await place.arrived(url)
             assert "xxx" in answer["Body"]
+
+
+async def test_a_copy_that_is_refused_is_all_that_is_tried_again(place, caplog):
+    place.proxy.inject(faults.denied, poisoned, times=math.inf)
+    place.proxy.inject(faults.denied, lambda call: buried(call, place), times=math.inf)
+    place.send(place.make(f"gateway-replies-poison-{uuid.uuid4().hex}"))
+    async with gateway(place, lease=2.0) as begun:
+        async with asyncio.timeout(LONGEST):
+            while rule_hits(place) < 4:  # the reply once, its copy again and again
+                await asyncio.sleep(0.05)
+        place.proxy.heal()
+        (entry,) = await place.arrived(place.dead)
+    said = json.loads(entry["MessageAttributes"]["gateway-reason"]["StringValue"])
+    assert said["reason"].startswith("Server: it was answered, and its reply queue took no")
+    assert begun == [said["id"]]
+    assert caplog.text.count("not put aside yet") == 1
+    assert "quarantined" not in caplog.text
+    assert f"{said['id']} is put aside now" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import threading
 import time
@@ -17,13 +18,16 @@ import pytest
 import servers
 from servers import Cloud
 
-from gateway.errors import ConfigurationError, IdTaken, LeaseLost, OutcomeUnknown, Refused
+from gateway.errors import ConfigurationError, IdTaken, LeaseLost, OutcomeUnknown, Refused, Unsure
 from gateway.lifespan import LONGEST_LIFE, check_age
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
 from gateway.queues.aws_address import SqsAddress, parse_sqs
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqs import SqsQueue
+from gateway.queues.sqs_client import Outgoing
+from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.sqs_replies import ReplyBox
 
 SOON = 5.0
 LEASE = 2.0
@@ -653,7 +657,9 @@ async def test_the_reply_queue_goes_with_its_process(on, opened):
     assert place.left() == 0
 
 
-async def test_a_reply_queue_that_is_not_allowed_gets_nothing_and_nothing_is_executed(on, opened):
+async def test_a_reply_queue_that_is_not_allowed_gets_nothing_and_nothing_is_executed(
+    on, opened, caplog
+):
     place = on("ministack", fifo=False, bucket=False)
     dead = servers_queue(place)
     policy = {"deadLetterTargetArn": arn(place, dead), "maxReceiveCount": 9}
@@ -665,7 +671,9 @@ async def test_a_reply_queue_that_is_not_allowed_gets_nothing_and_nothing_is_exe
     delivery = await take(queue)
     assert isinstance(delivery.message, Unreadable)
     assert "reply_queues" in delivery.message.reason
-    await delivery.quarantine("unreadable: reply queue", None)
+    caplog.set_level("INFO")
+    await delivery.quarantine("unreadable: reply queue", reply())
+    assert "and its reply queue is not allowed" in caplog.text
     (kept,) = place.sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]
     assert kept["Body"] == ENVELOPE.decode()
     said = json.loads(kept["MessageAttributes"]["gateway-reason"]["StringValue"])
@@ -726,6 +734,48 @@ async def test_a_second_reply_to_the_same_request_is_dropped(on, opened, caplog)
     assert (await client.collect("alice", other.id, 1)).state is State.PENDING
     assert (await client.collect("alice", sent.id, 0)).reply.body == b"<first/>"
     assert "is dropped" in caplog.text
+
+
+@pytest.mark.parametrize("bucket", [True, False])
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_a_request_that_may_be_in_the_queue_is_pending_and_not_unknown(
+    on, opened, monkeypatch, bucket, is_cancelled
+):
+    place = on("ministack", fifo=True, bucket=bucket)
+    client, gateway = await opened(place), await opened(place)
+    carried = SqsPump.send
+
+    async def silent(pump: SqsPump, outgoing: Outgoing) -> str:
+        await carried(pump, outgoing)
+        raise asyncio.CancelledError if is_cancelled else Unsure("it gave no answer")
+
+    monkeypatch.setattr(SqsPump, "send", silent)
+    sent = request()
+    with pytest.raises(asyncio.CancelledError if is_cancelled else Unsure):
+        await client.send(sent)
+    assert (await client.collect("alice", sent.id, 0)).state is State.PENDING
+    await (await take(gateway)).answer(reply())
+    assert (await client.collect("alice", sent.id, SOON)).reply.body == b"<Reply/>"
+
+
+async def test_a_look_for_replies_that_fails_behind_its_waiter_is_one_line(caplog, monkeypatch):
+    box, failed = ReplyBox(None), asyncio.Event()
+
+    async def read(wait: float) -> None:
+        await failed.wait()
+        raise Unsure("it gave no answer")
+
+    monkeypatch.setattr(box, "_read", read)
+    untold: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: untold.append(told))
+    await box._look(0.01)
+    failed.set()
+    await asyncio.wait([box._looking])
+    box._looking = None
+    await asyncio.sleep(0)
+    gc.collect()
+    assert untold == []
+    assert caplog.text.count("replies cannot be received now: it gave no answer") == 1
 
 
 async def test_a_correlation_id_in_use_is_refused(on, opened):
