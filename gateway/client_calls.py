@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,11 +12,16 @@ from zeep.exceptions import TransportError
 from zeep.wsdl.utils import etree_to_string
 
 from gateway.contract import one_way_bodies
-from gateway.errors import ConfigurationError, NoReplyYet, QueueAway, QueueError, Refused
+from gateway.errors import NoReplyYet, QueueAway, QueueError, Refused
 from gateway.message import Message
 from gateway.queue import Queue
 from gateway.queues.address import open_queue
 from gateway.remote import ACCEPTING, Remote, RemoteSettings
+
+CURE = (
+    "see whether its store is well, and whether something on the way holds the traffic up. "
+    "Nothing was sent"
+)
 
 
 class ReplyPending(requests.ReadTimeout):
@@ -61,10 +65,15 @@ class Calls:
         return await self._exchange(message, headers, wait, one_way)
 
     async def aclose(self) -> None:
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            with contextlib.suppress(ConfigurationError, QueueError):  # it was never opened
-                await (await opening).aclose()
+        """Close the queue; where it is still being opened, give that up."""
+        if self._opening is None:
+            return
+        opening, self._opening = self._opening, None
+        opening.cancel()  # of no effect on one that has ended
+        await asyncio.wait([opening])
+        # Or it was never opened, and whoever called was told why.
+        if not opening.cancelled() and opening.exception() is None:
+            await opening.result().aclose()
 
     def _is_one_way(self, envelope: etree._Element) -> bool:
         if self._one_way is None:
@@ -103,14 +112,20 @@ class Calls:
         """Return the open queue: the first call opens it, others wait for that."""
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = asyncio.ensure_future(open_queue(self._address, self._folder))
+        opening = self._opening
         limit = asyncio.timeout(longest)
         try:
             async with limit:
-                return await asyncio.shield(self._opening)
+                return await asyncio.shield(opening)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise QueueAway(f"the queue could not be opened in {longest:g} s") from error
+            raise QueueAway(f"the queue could not be opened in {longest:g} s: {CURE}") from error
+        except asyncio.CancelledError as error:
+            call = asyncio.current_task()
+            if call is None or call.cancelling() or not opening.cancelled():
+                raise  # it is the call that was cancelled
+            raise QueueAway("the transport was closed while it opened the queue") from error
 
 
 def _response(reply: Message | None) -> requests.Response:

@@ -28,7 +28,8 @@ class RemoteSettings:
 class Remote:
     """Calls through a queue. A request is executed even where nobody waits for it any more.
 
-    What the queue is kept by may stand still: nothing here takes longer than the caller waits.
+    What the queue is kept by may stand still: nothing here takes longer than the caller waits, and
+    LAST_LOOK. A reply that comes at the end of the wait is still found by that look.
     """
 
     def __init__(self, queue: Queue, settings: RemoteSettings) -> None:

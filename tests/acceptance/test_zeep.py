@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -126,6 +127,49 @@ def test_a_transport_whose_queue_could_not_be_opened_can_be_closed(wsdl, monkeyp
         client.service.GetOrder("WH-100001")
     transport.close()
     transport.close()
+
+
+@pytest.fixture
+def silent():
+    """The address of a queue whose store takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        yield f"s3://orders/p?endpoint_url=http://127.0.0.1:{port}&region=eu-west-1"
+
+
+@pytest.fixture
+def _credentials(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    # Of the opening itself; without a cure each close waits for its end.
+    monkeypatch.setattr("gateway.client_calls.ACCEPTING", 0.2)
+
+
+@pytest.mark.usefixtures("_credentials")
+def test_a_transport_whose_queue_is_still_being_opened_is_closed_at_once(wsdl, silent):
+    transport = QueueTransport(silent, "warehouse", operation_timeout=0.1)
+    client = zeep.Client(wsdl, transport=transport)
+    with pytest.raises(requests.ConnectionError, match="see whether its store is well"):
+        client.service.GetOrder("WH-100001")
+    opening = transport._calls._opening
+    transport.close()
+    assert opening.cancelled()  # it was not waited for: that takes half a minute
+
+
+@pytest.mark.usefixtures("_credentials")
+async def test_a_call_that_waits_for_the_opening_is_told_that_the_transport_was_closed(
+    wsdl, silent, monkeypatch
+):
+    monkeypatch.setattr("gateway.client_calls.ACCEPTING", 60.0)
+    transport = AsyncQueueTransport(silent, "warehouse", operation_timeout=60.0)
+    async with zeep.AsyncClient(wsdl, transport=transport) as client:
+        call = asyncio.create_task(client.service.GetOrder("WH-100001"))
+        while transport._calls._opening is None:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        await transport._calls.aclose()
+        with pytest.raises(requests.ConnectionError, match="was closed"):
+            await call
 
 
 def test_threads_may_share_a_client(client):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gateway import remote
 from gateway.errors import NoReplyYet, QueueAway, QueueBroken, Unsure
 from gateway.message import Message
-from gateway.queue import Collected
+from gateway.queue import Collected, State
 from gateway.queues.memory import MemoryQueue
-from gateway.remote import Remote, RemoteSettings
+from gateway.remote import ACCEPTING, LAST_LOOK, Remote, RemoteSettings
 
+ROOT = Path(__file__).parents[2]
 REQUEST = Message(body=b"<a/>", content_type="text/xml", target_service="orders")
 
 
@@ -52,7 +55,7 @@ async def test_a_request_that_the_queue_does_not_confirm_is_told_as_one_that_it_
 
 async def test_a_reply_that_cannot_be_looked_for_is_told_when_the_wait_is_over():
     calls = Remote(StandingStill(), RemoteSettings(wait=0.1))
-    with pytest.raises(QueueAway, match="no answer"):
+    with pytest.raises(QueueAway, match=r"no answer in 0\.2 s"):  # the wait, and a last look
         await calls.collect(REQUEST.id, 0.1)
     with pytest.raises(NoReplyYet, match="is in the queue, but"):
         await calls(REQUEST)
@@ -94,3 +97,27 @@ async def test_another_error_of_time_is_not_taken_for_the_end_of_the_wait():
     with pytest.raises(TimeoutError, match="its own"):
         await Remote(Failing(), RemoteSettings()).send(REQUEST)
     assert time.monotonic() - began < 10.0
+
+
+async def test_a_reply_that_comes_when_the_wait_is_over_is_found_by_the_last_look(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(remote, "LAST_LOOK", 20.0)
+
+    class Late(MemoryQueue):
+        async def collect(self, sender: str, id: str, wait: float) -> Collected:
+            await asyncio.sleep(wait + 0.05)
+            return await super().collect(sender, id, 0)
+
+    queue = Late()
+    await queue.send(replace(REQUEST, sender="local"))
+    (delivery,) = await queue.receive(1, 0)
+    await delivery.answer(None)
+    calls = Remote(queue, RemoteSettings(wait=0.1))
+    assert (await calls.collect(REQUEST.id, 0.1)).state is State.DONE
+
+
+def test_the_promise_names_both_limits():
+    text = " ".join((ROOT / "docs" / "explanation" / "promise.md").read_text("utf-8").split())
+    assert (ACCEPTING, LAST_LOOK) == (10.0, 2.0)
+    assert "`listener.wait`, or 10 seconds where that is less, and two more seconds" in text
