@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 
 import pytest
 
 from gateway import remote
-from gateway.errors import NoReplyYet, QueueAway, Unsure
-from gateway.message import Message
+from gateway.errors import IdForgotten, NoReplyYet, QueueAway, QueueUnavailable, Unsure
+from gateway.message import Message, id_time, new_id
 from gateway.queue import Collected
 from gateway.queues.memory import MemoryQueue
 from gateway.remote import Remote, RemoteSettings
@@ -84,3 +85,23 @@ async def test_another_error_of_time_is_not_taken_for_the_end_of_the_wait():
     with pytest.raises(TimeoutError, match="its own"):
         await Remote(Failing(), RemoteSettings()).send(REQUEST)
     assert time.monotonic() - began < 10.0
+
+
+async def test_an_id_has_the_time_of_its_queue():
+    calls = Remote(MemoryQueue(clock=lambda: 1_700_000_000.0), RemoteSettings())
+    assert id_time(calls.new_id()) == 1_700_000_000.0
+
+
+async def test_an_id_that_is_refused_for_its_time_is_no_mistake_of_the_caller():
+    """He never chose it: the clock was set between the two, or it was wrong before."""
+    queue = MemoryQueue(clock=lambda: time.time() + 3 * 24 * 3600)
+    calls = Remote(queue, RemoteSettings(wait=0.1))
+    with pytest.raises(QueueUnavailable, match=r"72\.0 h behind the queue's clock"):
+        await calls(replace(REQUEST, id=new_id()))
+
+    class Swept(MemoryQueue):
+        async def send(self, message: Message) -> None:
+            raise IdForgotten
+
+    with pytest.raises(QueueUnavailable, match="replies of its time were swept"):
+        await Remote(Swept(), RemoteSettings()).send(REQUEST)
