@@ -84,15 +84,16 @@ class Calls:
     async def _exchange(
         self, body: bytes, headers: Mapping[str, str], wait: float | None, one_way: bool
     ) -> requests.Response:
-        message = Message(
-            body=body,
-            content_type=headers.get("Content-Type", "text/xml; charset=utf-8"),
-            soap_action=(headers.get("SOAPAction") or "").strip('"'),
-            target_service=self._service,
-        )
         try:
             settings = self._settings(wait)
             remote = Remote(await self._queue(max(settings.wait, ACCEPTING)), settings)
+            message = Message(
+                id=remote.new_id(),
+                body=body,
+                content_type=headers.get("Content-Type", "text/xml; charset=utf-8"),
+                soap_action=(headers.get("SOAPAction") or "").strip('"'),
+                target_service=self._service,
+            )
             if one_way:
                 await remote.send(message)
                 return _response(None)

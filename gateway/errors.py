@@ -180,10 +180,14 @@ class IdTaken(Refused):
         super().__init__("The message id was used before, for another message: use a new one.")
 
 
-class IdForgotten(Refused):
-    """The queue no longer keeps the replies to ids of that time: it may have been used before."""
+class IdOfAnotherTime(Refused):
+    """The time inside of the id is not that of the queue, nor about it."""
 
     check = Check.ID
+
+
+class IdForgotten(IdOfAnotherTime):
+    """The queue no longer keeps the replies to ids of that time: it may have been used before."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -29,6 +29,7 @@ from gateway.errors import (
 from gateway.listener_answers import (
     BODY,
     CLIENT,
+    NEW_ID,
     OPERATION,
     collected_response,
     doubtful_response,
@@ -157,6 +158,7 @@ class Listener:
         application = web.Application(
             client_max_size=self._settings.request, middlewares=self._front.middlewares
         )
+        application[NEW_ID] = self._remote.new_id
         application.on_response_prepare.extend([_keep_to_itself, let_read])
         application.add_routes(
             [

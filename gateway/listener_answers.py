@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from gateway.errors import FaultCode, FaultError, Forbidden, OverQuota, told
 from gateway.glimpse import glimpse
-from gateway.message import Message, new_id
+from gateway.message import Message
 from gateway.queue import Collected, State
 from gateway.soap import SoapVersion, fault
 
@@ -32,6 +32,8 @@ DOUBTFUL = (
 DOUBTFUL_ONE_WAY = (
     "It is not certain that the queue has taken the request: it may still be carried out."
 )
+NEW_ID: web.AppKey[Callable[[], str]] = web.AppKey("NEW_ID")
+"""Under this key the application has what makes ids for requests, by the clock of its queue."""
 _ID = web.RequestKey("_ID", str)
 
 
@@ -40,16 +42,21 @@ def message_of(request: web.Request) -> Message:
 
     It has the same id every time: the fault and the log are to name the same one.
     """
-    if _ID not in request:
-        request[_ID] = new_id()
     return Message(
-        id=request[_ID],
+        id=id_of(request),
         body=b"",
         content_type=request.headers.get("Content-Type", ""),
         soap_action=request.headers.get("SOAPAction", "").strip().strip('"'),
         target_service=request.match_info.get("service", ""),
         sender=request.get(CLIENT, ""),
     )
+
+
+def id_of(request: web.Request) -> str:
+    """Return the id of a request, the same one every time."""
+    if _ID not in request:
+        request[_ID] = request.app[NEW_ID]()
+    return request[_ID]
 
 
 def refusal(

@@ -14,8 +14,8 @@ from aiohttp.typedefs import Middleware
 from gateway.audit.record import Outcome, Values, Write
 from gateway.audit.tally import Tally, What
 from gateway.errors import FaultError, QueueUnavailable
-from gateway.listener_answers import BODY, CLIENT, OPERATION, REFUSED
-from gateway.message import Message, new_id
+from gateway.listener_answers import BODY, CLIENT, OPERATION, REFUSED, id_of
+from gateway.message import Message
 from gateway.reasons import Check
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def audited(write: Write, tally: Tally, nobody: str) -> Middleware:
             response = await handler(request)
         except web.HTTPException as error:
             if request.method == "POST":
-                note(_Refusal(f"HTTP {error.status}", request.path.strip("/"), new_id()))
+                note(_Refusal(f"HTTP {error.status}", request.path.strip("/"), id_of(request)))
             raise
         if REFUSED in response:
             note(_refusal(*response[REFUSED]))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway.errors import QueueAway, QueueError, QueueFull, QueueHeld
-from gateway.message import new_id
 from gateway.remote import Remote
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ class Health:
         """Return why the queue cannot be used; the log has each change once."""
         try:
             # No longer than Remote's last look: whoever watches over us waits a few seconds.
-            await self._remote.collect(new_id(), 0)
+            await self._remote.collect(self._remote.new_id(), 0)
             await self._remote.check()
         except QueueError as error:
             reason = _reason(error)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.errors import JmsSubcode, Refused
+from gateway.errors import IdOfAnotherTime, JmsSubcode, Refused
 from gateway.reasons import Check
 from gateway.soapjms import BINDING_VERSION, sniff_content_type, violation
 
@@ -33,7 +33,10 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 def new_id(clock: Clock = time.time) -> str:
-    """Return a ULID: 48 bits of milliseconds, then 80 random bits; sortable, not guessable."""
+    """Return a ULID: 48 bits of milliseconds, then 80 random bits; sortable, not guessable.
+
+    One that a queue is to take is made by that queue's clock: this machine's may be days off.
+    """
     return _ulid(clock(), secrets.randbits(80))
 
 
@@ -155,17 +158,22 @@ def check_names(message: Message) -> None:
 
 
 def check_id_time(id: str, at: float) -> None:
-    """Refuse an id of another time than ``at``, when its request came. Raises Refused.
+    """Refuse an id of another time than ``at``, when its request came. Raises IdOfAnotherTime.
 
     Its reply may be swept by now, or will be while the id is still good: ``gateway.lifespan``.
     """
     made = id_time(id)
     if made is not None and not -ID_AHEAD <= at - made <= ID_WINDOW:
-        raise Refused(
+        raise IdOfAnotherTime(
             "The message id is more than 24 hours old, or 12 hours ahead: use a new one. If this"
             " was sent under it before, find out first what became of that.",
-            check=Check.ID,
+            reason=f"it is of a time {apart(made - at)} the queue's clock",
         )
+
+
+def apart(seconds: float) -> str:
+    """Return how far one time is from another, for people: ``72.0 h behind``."""
+    return f"{abs(seconds) / 3600:.1f} h {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def to_properties(message: Message) -> dict[str, str]:

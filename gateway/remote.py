@@ -6,14 +6,26 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 
-from gateway.errors import NoReplyYet, QueueAway, QueueBroken, QueueError, Unsure
-from gateway.message import ID_WINDOW, Message
+from gateway.errors import (
+    IdOfAnotherTime,
+    NoReplyYet,
+    QueueAway,
+    QueueBroken,
+    QueueError,
+    QueueUnavailable,
+    Unsure,
+)
+from gateway.message import ID_WINDOW, Message, new_id
 from gateway.queue import Checkable, Collected, Queue, State
 
 ACCEPTING = 10.0
 """Seconds that a queue may take to accept a request, also where its caller waits for less."""
 LAST_LOOK = 2.0
 """Seconds that a look for a reply may take which was begun when the wait ran out."""
+CLOCK = (
+    "the queue refuses the id that was made for the request: {reason}. Set the clock of this "
+    "machine right, and that of the queue."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +49,15 @@ class Remote:
         self._queue = queue
         self._settings = settings
 
+    def new_id(self) -> str:
+        """Return an id for a request that is sent soon, by the clock that the queue takes it by."""
+        return new_id(self._queue.clock)
+
     async def __call__(self, message: Message) -> Message | None:
         """Send a request and wait for its reply; None where there is none to come.
 
-        Raises NoReplyYet when the wait runs out, Refused, QueueUnavailable.
+        Its id is one of ``new_id``. Raises NoReplyYet when the wait runs out, Refused,
+        QueueUnavailable.
         """
         until = time.monotonic() + self._settings.wait
         try:
@@ -67,7 +84,9 @@ class Remote:
         """Send a request, without waiting for more than that the queue has it.
 
         It is sent in the name of its ``sender``, where whoever calls has found out who that is.
-        Raises Unsure where the queue does not say in time whether it has it.
+        Its id is one of ``new_id``: where the queue refuses it for its time, a clock was set, and
+        nothing is wrong with the request. Raises QueueUnavailable then, and Unsure where the queue
+        does not say in time whether it has it.
         """
         expires = message.expires or self._queue.clock() + self._settings.lifetime
         sender = message.sender or self._settings.sender
@@ -76,6 +95,8 @@ class Remote:
         try:
             async with limit:
                 await self._queue.send(replace(message, sender=sender, expires=expires))
+        except IdOfAnotherTime as error:
+            raise QueueUnavailable(CLOCK.format(reason=error.reason)) from error
         except TimeoutError as error:
             if not limit.expired():
                 raise

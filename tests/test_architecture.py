@@ -32,7 +32,7 @@ LAYERS = [
     },
     {"gateway.soapjms"},
     {"gateway.message"},
-    {"gateway.soap"},
+    {"gateway.soap", "gateway.lifespan"},
     {
         "gateway.queue",
         "gateway.endpoint",

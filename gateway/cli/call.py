@@ -235,9 +235,10 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
     async def exchange() -> Message | None:
         async with assembly.opened_queue(settings) as queue:
             remote = assembly.remote(settings, queue)
+            sent = replace(message, id=remote.new_id())
             if not call.operation.one_way:
-                return await remote(message)
-            await remote.send(message)
+                return await remote(sent)
+            await remote.send(sent)
             return None
 
     try:

@@ -103,7 +103,7 @@ async def _queue(settings: Settings) -> Finding:
     subject = f"queue     {settings.queue}"
     try:
         async with assembly.opened_queue(settings) as queue:
-            await queue.collect(settings.client, new_id(), 0)
+            await queue.collect(settings.client, new_id(queue.clock), 0)
     except GatewayError as error:
         return Finding(subject, "", cure=str(error))
     return Finding(subject, "opens, and can be read")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from gateway.message import apart
+
+log = logging.getLogger(__name__)
+
 AGE = 300.0
 """Seconds after which what was seen of the server's clock is forgotten: clocks drift."""
+FAR = 300.0
+"""Seconds by which the machine's clock may be off before the log tells it."""
 
 
 class ServerClock:
@@ -41,6 +48,9 @@ class ServerClock:
             offset = parsedate_to_datetime(date).timestamp() - self._monotonic()
         except ValueError:
             return
+        if not self._is_known and abs(offset - self._offset) > FAR:
+            off = apart(self._offset - offset)
+            log.warning("this machine's clock is %s the server's, and times go by that", off)
         is_old = self._monotonic() - self._seen > AGE
         if offset > self._offset or is_old or not self._is_known:
             self._offset, self._seen, self._is_known = offset, self._monotonic(), True

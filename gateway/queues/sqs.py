@@ -81,7 +81,9 @@ class SqsQueue:
             strict=options.soapjms_strict,
             doubts_receipts=bucket is None,
         )
-        self._replies: Replies = BucketReplies(bucket.registers) if bucket else ReplyBox(client)
+        self._replies: Replies = (
+            BucketReplies(bucket.registers, self.clock) if bucket else ReplyBox(client)
+        )
         self._sender = _Sender(pump, url, payloads)
         self._intake = Intake(pump, self.clock, options, partial(requests.entry, counter))
         self._bucket = bucket

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from gateway.errors import BackendFailed, IdTaken, QueueUnavailable, Refused
-from gateway.message import REPLY_RETENTION, Message, Unreadable, digest, id_time, new_id
+from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, digest, id_time, new_id
 from gateway.queue import Collected, State
 from gateway.queues.bucket import Name
 from gateway.queues.offload import is_pointer
@@ -74,9 +74,9 @@ class Replies(Protocol):
 class BucketReplies:
     """Replies in a bucket. They outlive the process that asked for them."""
 
-    def __init__(self, registers: Registers) -> None:
+    def __init__(self, registers: Registers, clock: Clock) -> None:
         self._registers = registers
-        self._clock = time.time
+        self._clock = clock
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
     async def prepare(self, message: Message) -> Message | None:

@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 
 from gateway import remote
-from gateway.errors import NoReplyYet, QueueAway, QueueBroken, Unsure
-from gateway.message import Message
+from gateway.errors import (
+    IdForgotten,
+    NoReplyYet,
+    QueueAway,
+    QueueBroken,
+    QueueUnavailable,
+    Unsure,
+)
+from gateway.message import Message, id_time, new_id
 from gateway.queue import Collected, State
 from gateway.queues.memory import MemoryQueue
 from gateway.remote import ACCEPTING, LAST_LOOK, Remote, RemoteSettings
@@ -121,3 +128,23 @@ def test_the_promise_names_both_limits():
     text = " ".join((ROOT / "docs" / "explanation" / "promise.md").read_text("utf-8").split())
     assert (ACCEPTING, LAST_LOOK) == (10.0, 2.0)
     assert "`listener.wait`, or 10 seconds where that is less, and two more seconds" in text
+
+
+async def test_an_id_has_the_time_of_its_queue():
+    calls = Remote(MemoryQueue(clock=lambda: 1_700_000_000.0), RemoteSettings())
+    assert id_time(calls.new_id()) == 1_700_000_000.0
+
+
+async def test_an_id_that_is_refused_for_its_time_is_no_mistake_of_the_caller():
+    """He never chose it: the clock was set between the two, or it was wrong before."""
+    queue = MemoryQueue(clock=lambda: time.time() + 3 * 24 * 3600)
+    calls = Remote(queue, RemoteSettings(wait=0.1))
+    with pytest.raises(QueueUnavailable, match=r"72\.0 h behind the queue's clock"):
+        await calls(replace(REQUEST, id=new_id()))
+
+    class Swept(MemoryQueue):
+        async def send(self, message: Message) -> None:
+            raise IdForgotten
+
+    with pytest.raises(QueueUnavailable, match="replies of its time were swept"):
+        await Remote(Swept(), RemoteSettings()).send(REQUEST)

@@ -65,3 +65,13 @@ def test_both_ways_of_writing_utc_are_read():
     machine = Machine()
     machine.clock.note(format_datetime(datetime.fromtimestamp(NOON, UTC)))
     assert machine.clock() == pytest.approx(NOON)
+
+
+def test_that_the_machine_is_far_off_is_told_once(caplog):
+    machine = Machine()
+    machine.hear(NOON)
+    machine.now += AGE + 1
+    machine.hear(NOON)
+    assert [record.getMessage() for record in caplog.records] == [
+        "this machine's clock is 2.0 h ahead of the server's, and times go by that"
+    ]
