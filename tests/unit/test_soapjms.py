@@ -68,13 +68,13 @@ def judge(warehouse, backend):
     """Judge a message with everything that stands before the backend of the warehouse."""
     service = Service(Gate(warehouse, Limits(request=LIMIT)), backend, Policy(), time.time)
     find = by_operation({"warehouse": warehouse})
-    endpoint = checked(routed(Router({"warehouse": service}), find), limit=LIMIT)
+    endpoint = checked(routed(Router({"warehouse": service}), find), clock=time.time, limit=LIMIT)
 
     async def begin():
         pass
 
     async def run(message):
-        return await Judge(endpoint, 5).judge(Delivered(message), begin)
+        return await Judge(endpoint, 5).judge(Delivered(message), begin, str)
 
     return run
 
