@@ -312,6 +312,13 @@ def test_of_several_broken_rules_the_first_in_the_order_of_cxf_is_told(strict):
     assert violation(broken, b"<a/>", strict=strict, kind="text") is None
 
 
+@MODES
+@pytest.mark.parametrize("kind", ["object", "map"])
+def test_a_bare_message_that_cannot_hold_an_envelope_is_told_that_and_no_missing_type(strict, kind):
+    assert violation({}, b"rO0ABXNy", strict=strict, kind=kind) == "unsupportedJMSMessageFormat"
+    assert violation({}, b"rO0ABXNy", strict=strict, kind="byte") == "missingContentType"
+
+
 @BOTH
 async def test_a_bare_envelope_is_answered_by_a_lenient_gateway(
     judge, backend, conforming, version
