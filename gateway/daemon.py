@@ -118,7 +118,10 @@ class Gateway:
             await delivery.extend(self._settings.lease)
 
         try:
-            verdict = await self._judge.judge(delivery, begin) if not work.is_over else OVER_SHARE
+            if work.is_over:
+                verdict: Verdict = OVER_SHARE
+            else:
+                verdict = await self._judge.judge(delivery, begin, lambda: record.service)
             await self._settle(work, verdict, record)
         except LeaseLost:
             log.warning("%s lease lost: another gateway has it", delivery.message.id)

@@ -42,8 +42,11 @@ def violation(
     """Return the first rule that a request breaks, in the order in which CXF looks.
 
     ``kind`` is the kind of JMS message that carried it: "byte", "text", or another, which cannot
-    hold an envelope. Never raises.
+    hold an envelope. Of such a one that states no content type, its kind is told: it is the
+    mistake that was made. Never raises.
     """
+    if kind not in FORMATS and not properties.get("SOAPJMS_contentType"):
+        return JmsSubcode.UNSUPPORTED_JMS_MESSAGE_FORMAT
     return (
         _content_type(properties, body, strict)
         or _content_encoding(properties, kind)

@@ -72,9 +72,12 @@ class Judge:
         self._endpoint = endpoint
         self._attempts = attempts
 
-    async def judge(self, delivery: Delivery, begin: Callable[[], Awaitable[None]]) -> Verdict:
+    async def judge(
+        self, delivery: Delivery, begin: Callable[[], Awaitable[None]], service: Callable[[], str]
+    ) -> Verdict:
         """Return the verdict; ``begin`` is what to await before an at-most-once operation, and
-        before any where another may begin it too.
+        before any where another may begin it too. ``service`` returns the name of the request's
+        service, which the request need not know.
 
         Raises LeaseLost, and nothing else.
         """
@@ -85,10 +88,11 @@ class Judge:
         try:
             if delivery.is_contested:
                 await begin()
-            return Answer(await self._answer(delivery.attempt, message))
+            return Answer(await self._answer(delivery.attempt, message, service))
         except LeaseLost:
             raise
         except TransientError as error:
+            _log_failure(message, service(), error)
             return self._again(error, delivery.attempt, message)
         except FaultError as error:
             return _refusal(error, message)
@@ -99,26 +103,31 @@ class Judge:
             log.exception("%s failed in the gateway", message.id)
             return _refusal(FaultError(INTERNAL), message)
 
-    async def _answer(self, attempt: int, message: Message) -> Message | None:
+    async def _answer(
+        self, attempt: int, message: Message, service: Callable[[], str]
+    ) -> Message | None:
         if attempt > self._attempts:
             # It may be what kills the process: then nothing but its count ever tells.
             raise FaultError(TOO_OFTEN)
         began = time.monotonic()
         reply = await self._endpoint(message)
         took = 1000 * (time.monotonic() - began)
-        log.info("%s %s answered in %.1f ms", message.id, message.target_service, took)
+        log.info("%s %s answered in %.1f ms", message.id, service(), took)
         return reply
 
     def _again(self, error: TransientError, attempt: int, message: Message) -> Verdict:
         """Decide on a request whose backend did not answer."""
-        level = logging.DEBUG if isinstance(error, LeftAlone) else logging.WARNING
-        log.log(level, "%s %s: %s", message.id, message.target_service, error)
         if isinstance(error, Unreached | Declined):
             # Nothing was taken, so nothing counts: the request waits until it expires.
             return Retry(_jittered(max(1.0, error.retry_after or 0.0)), counts=False)
         if attempt < self._attempts:
             return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0)))
         return _refusal(FaultError(EXHAUSTED), message)
+
+
+def _log_failure(message: Message, service: str, error: TransientError) -> None:
+    level = logging.DEBUG if isinstance(error, LeftAlone) else logging.WARNING
+    log.log(level, "%s %s: %s", message.id, service, error)
 
 
 def _unreadable(message: Unreadable) -> Quarantine:

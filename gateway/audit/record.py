@@ -41,13 +41,14 @@ class Record:
         self._message = message
         self._attempts = attempts
         self._began = time.monotonic()
-        self._service = getattr(message, "target_service", "")
+        self.service = getattr(message, "target_service", "")
+        """What the request names; once it is admitted, the service that it is for."""
         self._operation = ""
         self._is_written = False
 
     def admitted(self, service: str, operation: str) -> None:
         """Take note of what a request turned out to ask for."""
-        self._service, self._operation = service, operation
+        self.service, self._operation = service, operation
 
     def settle(self, outcome: Outcome, code: str = "") -> None:
         """Write the line, once; before anything is settled. Raises QueueUnavailable."""
@@ -67,7 +68,7 @@ class Record:
         self._write(
             {
                 "event": "settled",
-                **described(message, self._service, self._operation),
+                **described(message, self.service, self._operation),
                 "verdict": str(outcome),
                 "code": code,
                 "attempts": self._attempts,

@@ -155,6 +155,15 @@ async def test_a_call_of_spring_ws_fails_one_way_too(cloud, java, opened, option
     assert len(await gateway.receive(10, 1)) == sent
 
 
+async def test_a_call_of_spring_ws_to_a_fifo_queue_fails_before_it_is_sent(cloud, java, opened):
+    queue, replies = name(servers.fresh_queue(cloud, fifo=True)), name(servers.fresh_queue(cloud))
+    gateway = await opened(f"sqs://{queue}")
+    told = await said(java("spring-ws", f"jms:{queue}?replyToName={replies}"))
+    assert told.startswith("failed")
+    assert "MessageGroupId" in told
+    assert not await gateway.receive(10, 1)
+
+
 @pytest.mark.parametrize("fifo", [False, True])
 async def test_what_a_jms_template_of_spring_sends_is_a_request(cloud, java, opened, fifo):
     queue = name(servers.fresh_queue(cloud, fifo))

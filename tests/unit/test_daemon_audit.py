@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 
 import pytest
 
@@ -17,6 +18,7 @@ from gateway.errors import (
     OutcomeUnknown,
     QueueUnavailable,
     Refused,
+    Unanswered,
     Unreached,
 )
 from gateway.message import Message, Unreadable
@@ -188,3 +190,14 @@ async def test_an_answer_that_was_not_stored_is_taken_back(monkeypatch):
     monkeypatch.setattr(MemoryDelivery, "answer", lose_once)
     verdicts = [line["verdict"] for line in await written(does(REPLY), request())]
     assert verdicts == ["reply", "lost", "reply"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [(REPLY, "orders answered in "), (Unanswered("cut"), "orders: cut")],
+)
+async def test_the_log_names_the_service_that_a_request_without_one_was_for(outcome, says, caplog):
+    sent = request(target_service="")
+    with caplog.at_level(logging.INFO, "gateway.verdict"):
+        await written(does(outcome), sent)
+    assert caplog.messages[0].startswith(f"{sent.id} {says}")

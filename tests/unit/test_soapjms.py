@@ -68,13 +68,13 @@ def judge(warehouse, backend):
     """Judge a message with everything that stands before the backend of the warehouse."""
     service = Service(Gate(warehouse, Limits(request=LIMIT)), backend, Policy(), time.time)
     find = by_operation({"warehouse": warehouse})
-    endpoint = checked(routed(Router({"warehouse": service}), find), limit=LIMIT)
+    endpoint = checked(routed(Router({"warehouse": service}), find), clock=time.time, limit=LIMIT)
 
     async def begin():
         pass
 
     async def run(message):
-        return await Judge(endpoint, 5).judge(Delivered(message), begin)
+        return await Judge(endpoint, 5).judge(Delivered(message), begin, str)
 
     return run
 
@@ -310,6 +310,13 @@ def test_of_several_broken_rules_the_first_in_the_order_of_cxf_is_told(strict):
         broken |= cure
         assert violation(broken, b"<a/>", strict=strict, kind="map") == next_subcode
     assert violation(broken, b"<a/>", strict=strict, kind="text") is None
+
+
+@MODES
+@pytest.mark.parametrize("kind", ["object", "map"])
+def test_a_bare_message_that_cannot_hold_an_envelope_is_told_that_and_no_missing_type(strict, kind):
+    assert violation({}, b"rO0ABXNy", strict=strict, kind=kind) == "unsupportedJMSMessageFormat"
+    assert violation({}, b"rO0ABXNy", strict=strict, kind="byte") == "missingContentType"
 
 
 @BOTH

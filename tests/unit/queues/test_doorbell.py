@@ -491,7 +491,7 @@ class Service:
 
 async def carried_out(delivery, service: Service):
     """Carry a request out as a gateway does."""
-    return await Judge(service, 5).judge(delivery, lambda: delivery.extend(30.0))
+    return await Judge(service, 5).judge(delivery, lambda: delivery.extend(30.0), str)
 
 
 async def test_a_repeatable_request_whose_ring_was_received_is_carried_out_once(
