@@ -113,8 +113,13 @@ def read_model(entry: str, documents: Mapping[str, Document]) -> tuple[ZeepDocum
             model = ZeepDocument(entry, transport, settings=settings)
         except ContractError:
             raise
+        except RecursionError as error:
+            raise ContractError(
+                f"{shown(entry)}: its types, or its documents, are nested too deep or "
+                "build on each other in too long a row; put some of them together"
+            ) from error
         # zeep raises whatever its code meets in a broken document, from its own errors to
-        # AttributeError, IndexError, AssertionError and RecursionError: this is their border.
+        # AttributeError to IndexError and AssertionError: this is their border.
         except Exception as error:
             reason = one_line(str(error) or type(error).__name__).replace(MEMORY, "")
             raise ContractError(

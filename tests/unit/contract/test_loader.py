@@ -197,3 +197,16 @@ def test_a_contract_can_be_loaded_without_its_schemas(folder, wsdl, get, envelop
     sent = envelope("<o:getOrder>anything</o:getOrder>")
     loaded.validate(loaded.find(sent, ""), sent)
     assert loaded.notes == ("the settings turn schemas off: messages are not checked",)
+
+
+def test_types_that_extend_each_other_too_often_are_refused_with_the_cure(contract, wsdl, get):
+    types = '<xs:complexType name="t0"><xs:sequence/></xs:complexType>'
+    for n in range(1, 900):
+        types += (
+            f'<xs:complexType name="t{n}"><xs:complexContent><xs:extension base="o:t{n - 1}"/>'
+            "</xs:complexContent></xs:complexType>"
+        )
+    types += '<xs:element name="getOrder" type="o:t899"/>'
+    schema = f'<xs:schema targetNamespace="urn:orders">{types}</xs:schema>'
+    with pytest.raises(ContractError, match=r"orders\.wsdl: its types, .* nested too deep or"):
+        contract(wsdl(get, types=schema))
