@@ -125,7 +125,7 @@ def test_a_process_stopped_in_a_commit_is_told_and_callers_fail_together(tmp_pat
             assert Counter(status for status, _ in calls) == {503: 12}
             status, health = asked(made, "/healthz")
             assert status == 503
-            assert "another process holds it" in json.loads(health)["status"]
+            assert "another process holds it" in json.loads(health)["reason"]
             told = f"process {process.pid} holds the queue file and is stopped"
             for log in map(log_of, (made.client, made.private)):
                 await_that(lambda log=log: told in log.read_text())
