@@ -68,7 +68,7 @@ class ApartSchemas:
 
         Raises Refused.
         """
-        request = Request(operation, etree.tostring(envelope.root), seconds)
+        request = Request(operation, etree.tostring(envelope.root, encoding="utf-8"), seconds)
         with self._room:
             verdict = self._verdict(pickle.dumps(request), seconds)
         if "text" in verdict:

@@ -68,6 +68,11 @@ def test_a_contract_whose_patterns_are_linear_is_checked_in_this_process(contrac
     assert not loaded.doubts
 
 
+def test_names_in_any_script_are_checked_there_too(apart):
+    body = ENVELOPE.format("a@b.c").replace("o:", "é:").replace("xmlns:o", "xmlns:é")
+    Gate(apart, Limits()).admit(Message(body=body.encode(), content_type="text/xml"))
+
+
 def test_a_check_there_says_what_one_here_does(apart):
     gate = Gate(apart, Limits())
     gate.admit(sent("a@b.c"))
