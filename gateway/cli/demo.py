@@ -86,8 +86,8 @@ def demo(
         _show(rows, console)
         if once:
             raise typer.Exit(0 if all(row.is_right for row in rows) else 1)
-        _show_how(folder, listener, console)
         with contextlib.suppress(KeyboardInterrupt):
+            _show_how(folder, listener, console)
             signal.pause()
         console.print("\nstopping")
 

@@ -37,7 +37,7 @@ CEPH = PLACE / "ceph.sh"
 REGION = "us-east-1"
 _creating = threading.Lock()
 """A session makes clients for one thread at a time."""
-STARTING = 60.0
+STARTING = 180.0
 """Seconds that a server may take to start, at most."""
 ELASTICMQ_SETTINGS = """\
 include classpath("application.conf")

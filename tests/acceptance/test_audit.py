@@ -161,7 +161,7 @@ def test_each_of_several_processes_has_a_chain_of_its_own(site):
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
     try:
         names = ["audit.jsonl", "audit-2.jsonl"]
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not all((folder / name).exists() for name in names):
             assert time.monotonic() < until
             time.sleep(0.05)

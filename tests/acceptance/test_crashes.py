@@ -75,7 +75,7 @@ async def one_call(remote: Remote, number: int) -> Ended:
     await remote.send(message)
     endings = []
     for _ in range(2):  # collected twice: it must not change
-        collected = await remote.collect(message.id, 60)
+        collected = await remote.collect(message.id, 240)
         if collected.state is State.REPLY:
             endings.append(about(collected.reply, key, number))
     return Ended(
@@ -86,19 +86,20 @@ async def one_call(remote: Remote, number: int) -> Ended:
     )
 
 
-async def kill_now_and_then(settings: Path, seed: int) -> int:
-    """Kill and restart the gateway at random moments; leave one running. Return its pid."""
+async def kill_at_work(made: Deployment, seed: int) -> int:
+    """Kill and restart the gateway in the middle of calls; leave one running. Return it."""
     moments = random.Random(seed)
-    gateway = start("serve", settings)
+    gateway = start("serve", made.private)
     for _ in range(KILLS):
-        await asyncio.sleep(moments.uniform(1.2, 2.2))  # about a second of it is its start
+        begun = len(made.executions()) + moments.randrange(1, CALLS // (2 * KILLS))
+        while len(made.executions()) < begun:
+            await asyncio.sleep(0.005)
         gateway.kill()
         await asyncio.to_thread(gateway.wait)
-        gateway = start("serve", settings)
+        gateway = start("serve", made.private)
     return gateway
 
 
-@pytest.mark.timeout(120)
 async def test_a_gateway_killed_in_the_middle_of_200_calls_breaks_no_promise(tmp_path):
     made = Deployment(tmp_path)
     made.private.parent.mkdir()
@@ -106,7 +107,7 @@ async def test_a_gateway_killed_in_the_middle_of_200_calls_breaks_no_promise(tmp
         made.private.write_text(SETTINGS.format(queue=made.queue, legacy=legacy))
         queue = await open_queue(made.queue, tmp_path)
         remote = Remote(queue, RemoteSettings())
-        killing = asyncio.create_task(kill_now_and_then(made.private, seed=1))
+        killing = asyncio.create_task(kill_at_work(made, seed=1))
         try:
             ended = await asyncio.gather(
                 *(one_call(remote, number) for number in range(1, CALLS + 1))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pty
+import select
 import signal
 import socket
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,49 +130,48 @@ def test_a_stop_during_the_start_is_not_told_as_success(place, silent_store, mon
     assert "Traceback" not in place.log()
 
 
-@pytest.mark.parametrize("is_logged_there", [False, True])
-def test_a_terminal_that_is_closed_stops_the_gateway_with_its_grace(place, is_logged_there):
-    ours, theirs = pty.openpty()
-    log = log_of(place.settings).open("wb")
+def at_terminal(settings: Path, terminal: int, errors: int) -> subprocess.Popen[bytes]:
+    """Start a gateway whose controlling terminal is *terminal*."""
+    command = ["setsid", "--ctty", sys.executable, "-P", "-m", "gateway", "up", "-c", settings]
+    return subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=errors)
 
-    def take_terminal() -> None:
-        os.setsid()
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
 
-    command = [sys.executable, "-P", "-m", "gateway", "up", "-c", place.settings]
-    process = subprocess.Popen(
-        command,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs if is_logged_there else log,
-        preexec_fn=take_terminal,  # no threads here
-    )
-    with ended(process), log:
+def await_shown(terminal: int, text: bytes) -> None:
+    shown = b""
+    while text not in shown:
+        assert select.select([terminal], [], [], LONGEST)[0], shown[-2000:]
+        shown += os.read(terminal, 4096)
+
+
+def test_a_terminal_that_is_closed_stops_the_gateway_with_its_grace(place):
+    ours, theirs = os.openpty()
+    with (
+        log_of(place.settings).open("wb") as log,
+        ended(at_terminal(place.settings, theirs, log.fileno())) as process,
+    ):
         os.close(theirs)
         place.await_ready()
         os.close(ours)
         assert process.wait(LONGEST) == 0
-    if not is_logged_there:
-        assert "the terminal was closed: stopping" in place.log()
-        assert "Traceback" not in place.log()
+    assert "the terminal was closed: stopping" in place.log()
+    assert "Traceback" not in place.log()
+
+
+def test_a_closed_terminal_that_took_the_log_stops_the_gateway_too(place):
+    ours, theirs = os.openpty()
+    with ended(at_terminal(place.settings, theirs, theirs)) as process:
+        os.close(theirs)
+        await_shown(ours, b"listening on")
+        os.close(ours)
+        assert process.wait(LONGEST) == 0
 
 
 def test_sighup_from_an_operator_at_an_open_terminal_is_no_end(place):
-    ours, theirs = pty.openpty()
-
-    def take_terminal() -> None:
-        os.setsid()
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-
-    with log_of(place.settings).open("wb") as log:
-        command = [sys.executable, "-P", "-m", "gateway", "up", "-c", place.settings]
-        process = subprocess.Popen(
-            command,
-            stdin=theirs,
-            stderr=log,
-            preexec_fn=take_terminal,  # no threads here
-        )
-    with ended(process):
+    ours, theirs = os.openpty()
+    with (
+        log_of(place.settings).open("wb") as log,
+        ended(at_terminal(place.settings, theirs, log.fileno())) as process,
+    ):
         place.await_ready()
         process.send_signal(signal.SIGHUP)
         place.await_log("read again: ")

@@ -28,7 +28,7 @@ from gateway.service import Policy, Service
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
-SOON = 30.0
+SOON = 60.0
 HOUR = 3600.0
 UUID = "7f3c9a52-1111-4222-8333-123456789abc"
 LOCAL = {"memory": "memory:", "sqlite": "sqlite:///queue.db"}

@@ -19,7 +19,7 @@ from gateway.queue import Quarantined, Queue, State
 from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
 
-SOON = 5.0
+SOON = 60.0
 SOAP = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'
 FAULT = Message(body=b"<fault/>", content_type="text/xml", is_fault=True)
 LOCAL = {"memory": "memory:", "sqlite": "sqlite:///queue.db"}

@@ -17,7 +17,7 @@ from gateway.queue import Delivery, Queue, State
 from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
 
-SOON = 5.0
+SOON = 60.0
 ENVELOPE = b"<Envelope/>"
 
 

@@ -27,7 +27,7 @@ from gateway.service import Policy, Service
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
-SOON = 30.0
+SOON = 60.0
 KEPT = {"sqlite": "sqlite:///queue.db"}
 """Of the local ones, that which outlives who opened it."""
 Open = Callable[..., object]

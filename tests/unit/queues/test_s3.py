@@ -27,7 +27,7 @@ from gateway.queues.registers import Claim, Registers, new_token
 from gateway.queues.s3 import S3Queue
 from gateway.queues.s3_store import Forbidden, S3Store, Stored, Unauthenticated
 
-SOON = 5.0
+SOON = 60.0
 LEASE = 1.0
 
 

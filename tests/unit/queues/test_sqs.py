@@ -632,12 +632,14 @@ async def test_callers_at_the_same_time_each_get_their_own_reply(on, opened):
 
     async def call(n: int) -> bytes:
         await client.send(sent := request(b"<a>%d</a>" % n, sender=f"client{n}"))
-        return (await client.collect(sent.sender, sent.id, 20)).reply.body
+        return (await client.collect(sent.sender, sent.id, 120)).reply.body
 
     async def work() -> None:
-        while deliveries := await gateway.receive(10, 2):
-            for one in deliveries:
+        answered = 0
+        while answered < 30:
+            for one in await gateway.receive(10, 2):
                 await one.answer(reply(one.message.body, correlation_id=one.message.id))
+                answered += 1
 
     *replies, _ = await asyncio.gather(*(call(n) for n in range(30)), work())
     assert replies == [b"<a>%d</a>" % n for n in range(30)]
