@@ -39,7 +39,6 @@ from gateway.queue import Collected, State
 from gateway.queues.address import open_queue
 from gateway.remote import Remote, RemoteSettings
 
-LEASE = 2.0
 CONCURRENCY = 16
 SENDER = "local"
 QUIET = ("quiet-1", "quiet-2")
@@ -50,9 +49,7 @@ AHEAD = "is taken ahead of its turn"
 """What a gateway with a doorbell logs of those that it does not leave to their rings."""
 UP = 2.0
 """Seconds that the gateways have before the first fault."""
-BUSY = 10.0
-"""Seconds that a fault waits for a gateway to be at work, at most."""
-HEALED = 60.0
+HEALED = 240.0
 """Seconds after the last fault in which everything must have come to its end."""
 LOOK = 0.3
 COLLECTS = 2
@@ -99,6 +96,8 @@ class Plan:
     seed: int
     concurrency: int = CONCURRENCY
     """Calls that a gateway has at work at a time."""
+    lease: float = 2.0
+    """Seconds; a gateway that stands still for longer, on a busy machine too, loses its calls."""
     has_crowd: bool = False
     """Whether one client sends most of the calls at once, and others at the pace come after it."""
 
@@ -112,7 +111,7 @@ class Plan:
     def patience(self) -> float:
         """Return how many seconds a call waits: one of a crowd is sent before all faults."""
         faulty = 2 * self.span if self.has_crowd else 0.0
-        return HEALED + LEASE + faulty
+        return HEALED + self.lease + faulty
 
     def sent(self, number: int) -> tuple[str, float]:
         """Return who sends a call, and after how many seconds; the first is number 1."""
@@ -268,7 +267,7 @@ def _settings(folder: Path, address: str, legacy: str, plan: Plan) -> Path:
     folder.mkdir()
     path = folder / "gateway.toml"
     path.write_text(
-        SETTINGS.format(queue=address, legacy=legacy, concurrency=plan.concurrency, lease=LEASE)
+        SETTINGS.format(queue=address, legacy=legacy, concurrency=plan.concurrency, lease=plan.lease)
     )
     return path
 
@@ -287,9 +286,10 @@ async def _called(
     """
     queue = await open_queue(address, folder)
     remote = Remote(queue, RemoteSettings(sender=SENDER))
-    gateways = [Sufferer(place) for place in places]
+    gateways = [Sufferer(place, plan.lease) for place in places]
+    over = asyncio.Event()
     suffering = [
-        asyncio.create_task(one.suffer(blows))
+        asyncio.create_task(one.suffer(blows, over))
         for one, blows in zip(gateways, plan.blows(), strict=True)
     ]
     try:
@@ -297,6 +297,7 @@ async def _called(
             *(_call(remote, plan, n, told) for n in range(1, plan.calls + 1)),
             return_exceptions=True,
         )
+        over.set()
         suffered = await asyncio.gather(*suffering, return_exceptions=True)
         await _emptied(shelf)
     finally:
@@ -359,8 +360,9 @@ def _digest(collected: Collected) -> str:
 class Sufferer:
     """A gateway that faults befall, one after the other."""
 
-    def __init__(self, settings: Path) -> None:
+    def __init__(self, settings: Path, lease: float) -> None:
         self._settings = settings
+        self._lease = lease
         self._log = log_of(settings)
         self._log.touch()
         self._start()
@@ -369,26 +371,25 @@ class Sufferer:
         self._logged = self._log.stat().st_size
         self._process = start("serve", self._settings)
 
-    async def suffer(self, blows: Iterable[tuple[float, Fault]]) -> None:
+    async def suffer(self, blows: Iterable[tuple[float, Fault]], over: asyncio.Event) -> None:
+        """Have each fault befall it in its time, until all calls are ``over``."""
         began = time.monotonic()
         for moment, fault in blows:
             await asyncio.sleep(began + moment - time.monotonic())
-            await self._at_work()
-            await self._befallen(fault)
+            while not (self._is_at_work() or over.is_set()):
+                await asyncio.sleep(0.1)
+            if not over.is_set():
+                await self._befallen(fault)
 
-    async def _at_work(self) -> None:
-        """Wait, not for ever, until the process answers calls: before that no fault can harm."""
-        until = time.monotonic() + BUSY
-        while time.monotonic() < until:
-            if b" answered in " in self._log.read_bytes()[self._logged :]:
-                return
-            await asyncio.sleep(0.1)
+    def _is_at_work(self) -> bool:
+        """Tell whether the process has answered calls: before that no fault can harm."""
+        return b" answered in " in self._log.read_bytes()[self._logged :]
 
     async def _befallen(self, fault: Fault) -> None:
         if fault is Fault.PAUSE:
             self._process.send_signal(signal.SIGSTOP)
             try:
-                await asyncio.sleep(LEASE + 2)
+                await asyncio.sleep(self._lease + 2)
             finally:
                 self._process.send_signal(signal.SIGCONT)
             return

@@ -149,7 +149,7 @@ def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     """Ask a process to end, and wait until it has."""
     process.terminate()
     try:
-        process.wait(timeout=20)
+        process.wait(timeout=240)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -81,7 +81,7 @@ class Recorder:
             def _handed_on(self, body: bytes) -> tuple[int, str, bytes]:
                 names = (*KEPT, "Host")  # it publishes the address by which it was asked
                 headers = {name: self.headers[name] for name in names if name in self.headers}
-                there = http.client.HTTPConnection(urlsplit(recorder.target).netloc, timeout=60)
+                there = http.client.HTTPConnection(urlsplit(recorder.target).netloc, timeout=240)
                 with contextlib.closing(there):
                     there.request(self.command, self.path, body or None, headers)
                     answer = there.getresponse()
@@ -149,7 +149,7 @@ def of_ledger(folder: Path, command: tuple[str, ...]) -> list[bytes]:
     wsdl = ROOT / "tests" / "contracts" / "ledger.wsdl"
     with recorder.serving() as url:
         done = subprocess.run(
-            [*command, wsdl, f"{url}/ledger"], cwd=folder, capture_output=True, timeout=60
+            [*command, wsdl, f"{url}/ledger"], cwd=folder, capture_output=True, timeout=240
         )
         assert recorder.requests, done.stderr
     return recorder.requests

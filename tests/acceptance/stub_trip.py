@@ -93,7 +93,7 @@ class RoundTrip:
         ready, stop = threading.Event(), threading.Event()
         thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready, stop)))
         thread.start()
-        assert ready.wait(30)
+        assert ready.wait(240)
         name = f"{self.model.port.class_name}Client"
         try:
             with getattr(self.client_module, name)(self._address) as client:

@@ -90,7 +90,7 @@ class Way:
         return self._run(send(attack, attack.body if body is None else body))
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(240)
 
     async def _open(self) -> None:
         enter = self._stack.enter_async_context
@@ -329,7 +329,7 @@ def test_no_attack_has_a_file_opened_or_a_connection_made(tmp_path: Path) -> Non
     calls = "trace=%network,open,openat,openat2,stat,lstat,access,readlink,newfstatat,execve,write"
     environ = {**os.environ, "PYTHONPATH": f"{ROOT}/tests/acceptance:{ROOT}/tests/fuzz"}
     command = ["strace", "-f", "-s", "200", "-e", calls, "-o", log, sys.executable, "-c", ADMITTING]
-    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL, timeout=100)
+    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL, timeout=240)
     _, *parts_of_log = log.read_text("utf-8", "replace").split('write(1, "begin ')
     between = [re.split(r'", \d+\) += \d+\n|\d+ +write\(1, "end ', part) for part in parts_of_log]
     assert [file for file, *_ in between] == [attack.file for attack in ALL]

@@ -47,7 +47,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 def post(url: str, body: bytes, content_type: str = "text/xml; charset=utf-8") -> int:
     made = urllib.request.Request(url, body, {"Content-Type": content_type})
     try:
-        with urllib.request.urlopen(made, timeout=30) as answer:
+        with urllib.request.urlopen(made, timeout=240) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         with error:

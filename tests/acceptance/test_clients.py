@@ -145,7 +145,7 @@ async def test_the_gateway_asks_again_whoever_writes_into_the_queue(
     before = guarded.ledger.read_text() if guarded.ledger.exists() else ""
     queue = await open_queue("sqlite:///queue.db", guarded.folder)
     try:
-        remote = Remote(queue, RemoteSettings(sender=sender, wait=20.0))
+        remote = Remote(queue, RemoteSettings(sender=sender, wait=120.0))
         body = (GOLDEN / f"{envelope}.xml").read_bytes()
         message = Message(body=body, content_type="text/xml", target_service="warehouse")
         reply = await remote(message)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from pathlib import Path
 
-import pytest
 from deployment import Deployment, legacy_service, log_of, start
 from history import Ended, History, violations
 from lxml import etree

@@ -68,7 +68,7 @@ WEB = {
 """Documents that a page has its reader fetch, and the copies that the tests read instead."""
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 PORTS = ("8123", "8800", "9000")
-PATIENCE = 30.0
+PATIENCE = 240.0
 
 STEP = re.compile(
     r"^```(?P<kind>\w+)(?P<running> running)?(?:=(?P<port>\d+))?\n(?P<text>.*?)^```$"

@@ -95,7 +95,7 @@ async def test_what_waits_is_carried_out_although_the_clock_is_set_back(tmp_path
             command = [sys.executable, "-P", "-m", "gateway.demo.legacy", "--port", str(port)]
             legacy = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             try:
-                reply = (await queue.collect("alice", sent.id, 60.0)).reply
+                reply = (await queue.collect("alice", sent.id, 240)).reply
                 assert reply is not None
                 assert not reply.is_fault
             finally:
@@ -109,7 +109,7 @@ def asked(made: Deployment, path: str, body: bytes | None = None) -> tuple[int, 
     headers = {"Content-Type": "text/xml; charset=utf-8"}
     call = urllib.request.Request(f"{made.listener}{path}", body, headers)
     try:
-        with urllib.request.urlopen(call, timeout=40) as answer:
+        with urllib.request.urlopen(call, timeout=240) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

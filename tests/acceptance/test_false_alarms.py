@@ -229,6 +229,7 @@ def test_every_operation_of_our_own_contracts_passes_in_every_dress(name: str) -
     assert tally.passed == 3 * SAMPLES * tally.operations > 0
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not REAL, reason="the corpus of real WSDLs is not beside this")
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
 def test_every_operation_of_a_real_contract_passes_in_every_dress(path: Path) -> None:

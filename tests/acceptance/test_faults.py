@@ -248,9 +248,9 @@ async def test_when_a_client_goes_away_its_request_ends_at_the_server_too() -> N
     async with server, FaultProxy(f"http://127.0.0.1:{port}") as proxy:
         _, client_end = await asyncio.open_connection("127.0.0.1", int(proxy.url.split(":")[-1]))
         client_end.write(b"GET /queue HTTP/1.1\r\nHost: queue\r\n\r\n")
-        await asyncio.wait_for(arrived.wait(), 10)
+        await asyncio.wait_for(arrived.wait(), 240)
         client_end.close()
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 240)
 
 
 def test_a_test_without_an_event_loop_has_a_proxy_too(ministack_cloud: Cloud) -> None:

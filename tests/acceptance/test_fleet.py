@@ -48,7 +48,7 @@ def post(fleet: Deployment) -> bytes:
     call = urllib.request.Request(
         f"{fleet.listener}/warehouse", ENVELOPE, {"Content-Type": "text/xml"}
     )
-    with urllib.request.urlopen(call, timeout=60) as response:
+    with urllib.request.urlopen(call, timeout=240) as response:
         return response.read()
 
 

@@ -201,7 +201,7 @@ async def test_a_reply_is_collected_by_its_own_client_alone(guarded: Front):
     own = bearer(guarded.secrets["shop"])
     accepted = await guarded.post(Authorization=own, Prefer="respond-async")
     path = accepted.headers["location"]
-    answer = await guarded.get(path, Authorization=own, Prefer="wait=10")
+    answer = await guarded.get(path, Authorization=own, Prefer="wait=60")
     assert (answer.status, answer.body) == (200, b"<answered/>")
     other = await guarded.get(path, Authorization=bearer(guarded.secrets["billing"]))
     assert (other.status, other.body) == (404, b'{"state": "unknown"}')
@@ -475,7 +475,7 @@ async def test_chunks_without_an_end_are_read_no_further_than_the_limit(front: F
         pass
     answer = b""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(240):
             answer = await reader.read()
     except ConnectionError:
         pass
@@ -549,7 +549,7 @@ async def test_an_answer_that_is_not_read_in_time_is_given_up(tmp_path: Path, ca
         stream.sendall(HEAD + LENGTH + b"\r\n" + GET_ORDER)
         while "was not read" not in caplog.text:
             await asyncio.sleep(0.05)
-        stream.settimeout(5)
+        stream.settimeout(240)
         # In a thread: the loop has to go on to end the connection.
         assert 0 < await asyncio.to_thread(_rest_of, stream) < 40 << 20
         stream.close()
@@ -837,7 +837,7 @@ async def test_a_request_for_another_protocol_is_answered_and_is_the_last_of_its
     front: Front, head: bytes, status: int
 ):
     """What came behind it is not answered: its sender sees the end, and sends it anew."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         data = await front.exchange(head + b"\r\n" + GET_ORDER + SMUGGLED, patience=120)
     assert answer_of(data).status == status
     assert answer_of(data).headers["connection"] == "close"
@@ -845,7 +845,7 @@ async def test_a_request_for_another_protocol_is_answered_and_is_the_last_of_its
 
 
 async def test_a_connection_is_no_tunnel(front: Front):
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         data = await front.exchange(
             b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n" + SMUGGLED, patience=120
         )

@@ -211,7 +211,7 @@ REFUSED = {
 
 def post(bind: str, body: str, headers: dict[str, str] | None = None) -> bytes:
     """Return all that comes back: status, headers, body."""
-    connection = http.client.HTTPConnection(bind, timeout=30)
+    connection = http.client.HTTPConnection(bind, timeout=240)
     with contextlib.closing(connection):
         connection.request(
             "POST", "/warehouse", body.encode(), {"Content-Type": "text/xml", **(headers or {})}
@@ -221,7 +221,7 @@ def post(bind: str, body: str, headers: dict[str, str] | None = None) -> bytes:
 
 
 def get(bind: str, path: str) -> bytes:
-    connection = http.client.HTTPConnection(bind, timeout=30)
+    connection = http.client.HTTPConnection(bind, timeout=240)
     with contextlib.closing(connection):
         connection.request("GET", path)
         response = connection.getresponse()
@@ -233,7 +233,7 @@ def past_the_listener(queue: str, folder: Path) -> dict[str, bytes]:
 
     async def send() -> dict[str, bytes]:
         opened = await open_queue(queue, folder)
-        remote = Remote(opened, RemoteSettings(wait=20.0, lifetime=60.0, sender="local"))
+        remote = Remote(opened, RemoteSettings(wait=120.0, lifetime=60.0, sender="local"))
         messages = {
             name: Message(
                 body=body.encode(),

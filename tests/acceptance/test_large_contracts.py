@@ -253,7 +253,7 @@ async def remote(contract: Contract, backend: Backend, folder: Path) -> AsyncIte
         stop = asyncio.Event()
         draining = asyncio.create_task(gateway.run(stop))
         try:
-            yield Remote(queue, RemoteSettings(wait=30.0))
+            yield Remote(queue, RemoteSettings(wait=120.0))
         finally:
             stop.set()
             await draining

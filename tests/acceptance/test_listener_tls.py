@@ -158,7 +158,7 @@ async def test_a_handshake_that_does_not_come_in_time_ends_the_connection(
     tmp_path: Path, authority: Authority
 ):
     async with fronted(tmp_path, CLIENTS, tls=own(authority), head_timeout=0.3) as front:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(240):
             assert await front.exchange(b"\x16\x03\x01") == b""
 
 

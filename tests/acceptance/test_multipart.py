@@ -263,7 +263,7 @@ Post = Callable[..., Answer]
 
 @pytest.fixture
 def post(listener: str) -> Iterator[Post]:
-    connection = http.client.HTTPConnection(listener, timeout=30)
+    connection = http.client.HTTPConnection(listener, timeout=240)
 
     def send(message: Multipart, service: str = "forwarded", **headers: str) -> Answer:
         fields = {"Content-Type": message.content_type, **headers}

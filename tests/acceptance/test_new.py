@@ -21,7 +21,7 @@ EPCIS = CORPUS / "gowsdl" / "epcis" / "EPCglobal-epcis-query-1_2.wsdl"
 
 def gateway(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "gateway", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -72,7 +72,7 @@ def test_a_new_service_is_hosted_typed_and_tested_at_once(tmp_path):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert "1 passed" in tested.stdout
 
@@ -85,11 +85,11 @@ def test_what_is_filled_in_answers_the_generated_client(tmp_path):
     serving = subprocess.Popen([sys.executable, "-P", "-m", "gateway", "serve"], cwd=folder)
     try:
         called = subprocess.run(
-            [sys.executable, "call.py"], cwd=folder, capture_output=True, text=True, timeout=60
+            [sys.executable, "call.py"], cwd=folder, capture_output=True, text=True, timeout=240
         )
     finally:
         serving.terminate()
-        serving.wait(30)
+        serving.wait(240)
     assert called.stdout.splitlines() == ["b'PNG' WH-1 local", "WH-2 is not there"], called.stderr
 
 
@@ -313,7 +313,7 @@ def test_an_odd_contract_has_its_folder_all_the_same(tmp_path):
         cwd=tmp_path / "stock",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert "1 passed" in tested.stdout
     client = (tmp_path / "stock" / "stock_client.py").read_text()

@@ -54,7 +54,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert "Traceback" not in done.stdout + done.stderr
@@ -334,7 +334,7 @@ def granted(site: Site, *arguments: str) -> dict[str, Any]:
 def send(url: str, headers: dict[str, str], body: bytes | None, method: str = "PUT") -> int:
     request = urllib.request.Request(url, data=body, headers=headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=240) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -353,7 +353,7 @@ def test_a_grant_is_good_for_one_request(strict_site):
         assert head["Metadata"]["soapjms-soapaction"] == "urn:example:warehouse/GetOrder"
         reply = f"orders/replies/web/{grant['id']}"
         s3.put_object(Bucket=strict_site.bucket, Key=reply, Body=b"reply")
-    with urllib.request.urlopen(grant["reply_url"], timeout=10) as answer:
+    with urllib.request.urlopen(grant["reply_url"], timeout=240) as answer:
         assert answer.read() == b"reply"
 
 
@@ -490,7 +490,7 @@ def test_a_transport_that_nobody_closes_ends_without_a_word(site):
         env={"PATH": os.environ["PATH"], **environment(site.cloud)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     assert "the request is pending" in done.stdout

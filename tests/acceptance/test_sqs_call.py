@@ -17,7 +17,7 @@ import pytest
 import servers
 from deployment import ROOT
 
-LONG = 60.0
+LONG = 240.0
 SETTINGS = """\
 queue = "sqs://{queue}"
 

@@ -24,7 +24,7 @@ from gateway.queues.sqs import SqsQueue
 JAVA = ROOT / "contrib" / "clients" / "java"
 JARS = JAVA / "build" / "lib"
 ENVELOPE = '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
-LONG = 60.0
+LONG = 240.0
 ANYONE = "127.0.0.1"
 """The principal of all who send to ElasticMQ."""
 

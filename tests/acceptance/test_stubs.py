@@ -18,7 +18,7 @@ from gateway.client import ReplyPending
 from gateway.contract import from_documents
 from gateway.stub import SoapFault, UnwritableValue
 
-PATIENCE = 15.0
+PATIENCE = 240.0
 
 
 def made(wsdl: Path, folder: Path, *options: str) -> ModuleType:

@@ -82,7 +82,7 @@ class Site:
         url = f"{self.url}/{attack.service}"
         asked = urllib.request.Request(url, attack.body, headers)
         try:
-            urllib.request.urlopen(asked, timeout=30).close()
+            urllib.request.urlopen(asked, timeout=240).close()
         except urllib.error.HTTPError as error:
             error.close()
 
@@ -97,7 +97,7 @@ class Site:
             id=new_id(),
         )
         await queue.send(message)
-        collected = await queue.collect("local", message.id, 30)
+        collected = await queue.collect("local", message.id, 240)
         assert collected.state is State.REPLY, attack.file
 
 

@@ -168,7 +168,7 @@ def post(place: Place, envelope: bytes) -> tuple[int, bytes]:
         f"{place.listener}/warehouse", envelope, {"Content-Type": "text/xml; charset=utf-8"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=240) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -243,7 +243,7 @@ async def collected(place: Place, id: str) -> bytes:
     """Wait for the reply to a request, by a look into the queue."""
     queue = await open_queue(place.queue, place.settings.parent, QueueOptions())
     try:
-        return (await queue.collect("local", id, 20)).reply.body
+        return (await queue.collect("local", id, 240)).reply.body
     finally:
         await queue.aclose()
 

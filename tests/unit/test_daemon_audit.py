@@ -64,7 +64,7 @@ async def written(endpoint, sent: Message) -> list[dict[str, object]]:
     queue, lines = MemoryQueue(lease=QUICK.lease), []
     async with running(queue, endpoint, lines.append):
         await queue.send(sent)
-        await queue.collect("alice", sent.id, 30)
+        await queue.collect("alice", sent.id, 240)
     assert CANARY.decode() not in repr(lines)
     return lines
 
@@ -114,7 +114,7 @@ async def test_what_could_not_be_read_has_a_line_without_size_and_hash(monkeypat
     monkeypatch.setattr(queue, "receive", unreadable)
     async with running(queue, does(REPLY), lines.append):
         await queue.send(sent := request())
-        await queue.collect("alice", sent.id, 30)
+        await queue.collect("alice", sent.id, 240)
     (line,) = lines
     assert (line["verdict"], line["code"]) == ("quarantined", "unreadable")
     assert (line["id"], line["size"], line["sha256"]) == (sent.id, None, None)
@@ -141,7 +141,7 @@ async def test_the_line_is_written_before_the_answer_is_stored():
 
     async with running(queue, does(REPLY), write):
         await queue.send(sent)
-        found = await queue.collect("alice", sent.id, 30)
+        found = await queue.collect("alice", sent.id, 240)
     assert found.state is State.REPLY
     assert states == [State.WORKING]
 
@@ -159,7 +159,7 @@ async def test_nothing_is_answered_while_its_line_cannot_be_written(caplog):
         await queue.send(sent := request())
         assert (await queue.collect("alice", sent.id, 0.5)).state is State.WORKING
         is_full = False
-        assert (await queue.collect("alice", sent.id, 30)).state is State.REPLY
+        assert (await queue.collect("alice", sent.id, 240)).state is State.REPLY
     assert len(lines) == 1
     assert "the audit log cannot be written; the verdict waits" in caplog.text
 

@@ -119,7 +119,7 @@ async def test_after_many_it_tidies_up_without_being_asked(kept, monkeypatch):
     tending = asyncio.create_task(kept.tend())
     for n in range(3):
         kept.keep(original(id=f"01M84FZB4J9DBN4M-{n}"))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while len(files(kept)) > 1:
             await asyncio.sleep(0.01)
     tending.cancel()

@@ -16,7 +16,7 @@ def _run(program: str, *options: str) -> str:
         [sys.executable, *options, "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
         cwd=ROOT,
     )

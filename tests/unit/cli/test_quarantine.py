@@ -58,7 +58,7 @@ class Place:
                 body=SOAP, content_type="text/xml", sender=sender, target_service=service
             )
             await queue.send(sent)
-            (delivery,) = await queue.receive(1, 5)
+            (delivery,) = await queue.receive(1, 240)
             await delivery.quarantine(reason, None)
             ids.append(sent.id)
         await queue.aclose()

@@ -43,7 +43,7 @@ def settings(tmp_path: Path) -> Path:
         queue = await SqliteQueue.open(tmp_path / "queue.db")
         for _ in range(3):
             await queue.send(Message(body=b"<a/>", content_type="text/xml", sender="alice"))
-        (delivery,) = await queue.receive(1, 5)
+        (delivery,) = await queue.receive(1, 240)
         await delivery.quarantine("refused", None)
         await queue.aclose()
 

@@ -42,7 +42,7 @@ class Server:
         return self.ledger.read_text().splitlines()
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=10)
+        return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=240)
 
 
 @contextmanager
@@ -555,7 +555,7 @@ def test_a_stopped_server_ends_with_status_zero(tmp_path: Path) -> None:
             idle = server.connect()
             post(idle, get_order("WH-100001"))
             server.process.send_signal(number)
-            assert server.process.wait(5) == 0
+            assert server.process.wait(240) == 0
             assert server.process.stdout is not None
             assert server.process.stdout.read() == ""
             idle.close()

@@ -89,7 +89,7 @@ def unawaited(recwarn) -> Iterator[None]:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while not is_so():
             await asyncio.sleep(0)
 

@@ -56,7 +56,7 @@ async def embedded(tmp_path: Path):
 
 async def test_what_a_dead_process_held_is_waiting(embedded, tmp_path):
     await embedded.send(request())
-    subprocess.run([sys.executable, "-c", VICTIM, tmp_path / "queue.db"], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", VICTIM, tmp_path / "queue.db"], check=True, timeout=240)
     found = await embedded.status()
     assert (found.waiting, found.in_flight) == (1, 0)
 

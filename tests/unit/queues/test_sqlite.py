@@ -40,7 +40,7 @@ sqlite.LOOK = 600.0  # only a ring wakes it
 
 async def main():
     queue = await SqliteQueue.open(Path(sys.argv[1]))
-    (delivery,) = await queue.receive(1, 10)
+    (delivery,) = await queue.receive(1, 240)
     if sys.argv[2] == "begun":
         await delivery.extend(30)
     print(delivery.message.id, flush=True)
@@ -84,7 +84,7 @@ async def test_what_was_sent_is_there_after_the_sender_is_gone(path):
     async with opened(path) as queue:
         await queue.send(sent := request())
     async with opened(path) as queue:
-        (delivery,) = await queue.receive(1, 1)
+        (delivery,) = await queue.receive(1, 240)
         assert delivery.message == sent
 
 
@@ -95,7 +95,7 @@ async def test_a_killed_process_loses_its_lease_at_once(path):
             assert (await asyncio.to_thread(process.stdout.readline)).strip() == sent.id.encode()
             assert list(await queue.receive(1, 0.1)) == []
             process.kill()
-            (delivery,) = await queue.receive(1, 10)
+            (delivery,) = await queue.receive(1, 240)
         assert (delivery.message.id, delivery.attempt) == (sent.id, 2)
 
 
@@ -105,7 +105,7 @@ async def test_a_request_is_interrupted_only_where_its_work_had_begun(path, how,
         await queue.send(request())
         with taker(path, how) as process:
             await asyncio.to_thread(process.stdout.readline)
-        (delivery,) = await queue.receive(1, 10)
+        (delivery,) = await queue.receive(1, 240)
         assert delivery.message.interrupted is interrupted
 
 
@@ -114,9 +114,9 @@ async def test_an_interruption_is_not_forgotten_when_the_request_is_given_back_l
         await queue.send(request())
         with taker(path) as process:
             await asyncio.to_thread(process.stdout.readline)
-        (delivery,) = await queue.receive(1, 10)
+        (delivery,) = await queue.receive(1, 240)
         await delivery.retry(0)
-        (again,) = await queue.receive(1, 10)
+        (again,) = await queue.receive(1, 240)
         assert again.message.interrupted
 
 
@@ -134,7 +134,7 @@ async def test_closing_gives_back_what_is_held(path):
         async with opened(path) as first:
             await first.send(request())
             await first.receive(1, 1)
-        (delivery,) = await second.receive(1, 5)
+        (delivery,) = await second.receive(1, 240)
         assert delivery.attempt == 2
 
 
@@ -173,12 +173,12 @@ asyncio.run(main())
         async def caller() -> None:
             for _ in range(40):
                 await queue.send(sent := request())
-                assert (await queue.collect("alice", sent.id, 5)).state is State.REPLY
+                assert (await queue.collect("alice", sent.id, 240)).state is State.REPLY
 
         answerers = [subprocess.Popen([sys.executable, "-c", answering, path]) for _ in range(2)]
         try:
             await queue.send(first := request())
-            assert (await queue.collect("alice", first.id, 20)).state is State.REPLY
+            assert (await queue.collect("alice", first.id, 240)).state is State.REPLY
             await asyncio.gather(*(caller() for _ in range(16)))
         finally:
             for process in answerers:
@@ -200,7 +200,7 @@ async def test_nothing_is_left_behind_by_who_was_killed(path):
         await queue.send(request())
         with taker(path) as process:
             await asyncio.to_thread(process.stdout.readline)
-        (delivery,) = await queue.receive(1, 10)
+        (delivery,) = await queue.receive(1, 240)
         await delivery.answer(None)
         await queue.send(request())
     live = path.with_name("queue.db.live")
@@ -212,7 +212,7 @@ async def test_a_large_reply_leaves_the_file_when_it_is_swept(path, monkeypatch)
     uptime = Uptime("boot", lambda: now[0])
     async with opened(path, clock=lambda: now[0], uptime=uptime) as queue:
         await queue.send(old := request())
-        await (await queue.receive(1, 1))[0].answer(replace(REPLY, body=b"x" * 900_000))
+        await (await queue.receive(1, 240))[0].answer(replace(REPLY, body=b"x" * 900_000))
         for _ in range(2):
             now[0] += REPLY_RETENTION
             queue._tidying.swept = queue._tidying.looked = float("-inf")
@@ -242,7 +242,7 @@ async def test_a_wait_is_served_although_the_ring_is_lost(path):
         await asyncio.sleep(0.1)
         for bell in (path.with_name("queue.db.live") / "replies").iterdir():
             bell.unlink()
-        await (await queue.receive(1, 1))[0].answer(REPLY)
+        await (await queue.receive(1, 240))[0].answer(REPLY)
         assert (await waiting).state is State.REPLY
 
 
@@ -263,7 +263,7 @@ async def test_a_full_disk_refuses_requests_loses_none_and_recovers(tmp_path):
             subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
             await queue.check()
             await queue.send(sent := request(b"there is room"))
-            received = [d.message.id for d in await queue.receive(200, 1)]
+            received = [d.message.id for d in await queue.receive(200, 240)]
             assert received == [*accepted, sent.id]
     finally:
         subprocess.run(["umount", disk], check=True)
@@ -298,7 +298,7 @@ async def test_a_bug_in_a_job_reaches_its_caller_and_stops_nothing_else(path, mo
             with pytest.raises(ZeroDivisionError):
                 await queue.send(request())
         await queue.send(sent := request())
-        assert [d.message.id for d in await queue.receive(5, 1)] == [sent.id]
+        assert [d.message.id for d in await queue.receive(5, 240)] == [sent.id]
 
 
 def _buggy(connection: sqlite3.Connection, **arguments: object) -> None:
@@ -400,7 +400,7 @@ async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_
             process.send_signal(signal.SIGCONT)
             process.wait()
         await queue.send(sent := request())
-        assert [d.message.id for d in await queue.receive(500, 1)] == [sent.id]
+        assert [d.message.id for d in await queue.receive(500, 240)] == [sent.id]
 
 
 async def test_those_who_wait_for_a_foreign_writer_fail_together(path, monkeypatch):
@@ -463,7 +463,7 @@ async def test_a_forked_child_does_not_keep_a_dead_owner_alive(path):
             await asyncio.sleep(0.3)
             process.kill()  # the parent alone
             process.wait()
-            (delivery,) = await queue.receive(1, 10)
+            (delivery,) = await queue.receive(1, 240)
             assert delivery.message.interrupted
         finally:
             os.killpg(process.pid, signal.SIGKILL)
@@ -496,7 +496,7 @@ async def test_a_request_that_another_program_added_need_not_tell_when(path, wri
         with sqlite3.connect(path) as other:
             other.execute("UPDATE requests SET properties=?", (written,))
         other.close()
-        (delivery,) = await queue.receive(1, 5)
+        (delivery,) = await queue.receive(1, 240)
         assert delivery.message.arrived is None
 
 
@@ -556,4 +556,4 @@ async def test_a_file_that_was_removed_is_made_anew_by_who_starts_anew(path):
             await queue.check()
     async with opened(path) as queue:
         await queue.send(sent := request())
-        assert [d.message.id for d in await queue.receive(5, 1)] == [sent.id]
+        assert [d.message.id for d in await queue.receive(5, 240)] == [sent.id]

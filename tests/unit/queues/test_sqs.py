@@ -846,7 +846,7 @@ async def test_our_client_calls_a_soap_jms_server_of_another_make(on, opened, co
     client = await opened(place)
     with soap_jms_server(place, correlates=correlates) as seen:
         await client.send(sent := request(soap_action="urn:echo"))
-        found = await client.collect("alice", sent.id, 10)
+        found = await client.collect("alice", sent.id, 240)
     assert found.reply.body == b"<Echo>" + ENVELOPE + b"</Echo>"
     assert not found.reply.is_fault
     (attributes,) = seen

@@ -50,7 +50,7 @@ def folder(request, models, tmp_path):
 
 def run(folder, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=240
     )
 
 
