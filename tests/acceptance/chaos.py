@@ -267,7 +267,9 @@ def _settings(folder: Path, address: str, legacy: str, plan: Plan) -> Path:
     folder.mkdir()
     path = folder / "gateway.toml"
     path.write_text(
-        SETTINGS.format(queue=address, legacy=legacy, concurrency=plan.concurrency, lease=plan.lease)
+        SETTINGS.format(
+            queue=address, legacy=legacy, concurrency=plan.concurrency, lease=plan.lease
+        )
     )
     return path
 
