@@ -61,8 +61,8 @@ HURRY = 0.8
 """The part of the grace time after which whoever still waits is told to come back."""
 WAITING = (State.PENDING, State.WORKING)
 STILL_THERE = (
-    "No reply came in time. The request is still in the queue and will be carried out: "
-    "its reply can be collected at the address in the Location header."
+    "No reply came in time. The request waits in the queue, or is under way: collect its reply "
+    "at the address in the Location header before you think of sending it again."
 )
 
 
@@ -216,11 +216,11 @@ class Listener:
         began = time.monotonic()
         with self._front.quotas.spent(message.sender, len(message.body)):
             is_sure = await self._is_sent(message)
+        location = location_of(message, self._settings.url)
         if not is_sure:
-            location = None if call.operation.one_way else location_of(message, self._settings.url)
             return doubtful_response(message, location)
-        if call.operation.one_way:
-            return web.Response(status=202)
+        if call.operation.one_way:  # whether it was carried out is found there, too
+            return web.Response(status=202, headers=location)
         return await self._reply(request, message, time.monotonic() - began)
 
     async def _is_sent(self, message: Message) -> bool:

@@ -26,11 +26,8 @@ OPERATION = web.RequestKey("OPERATION", str)
 REFUSED: web.ResponseKey[tuple[FaultError, Message]] = web.ResponseKey("REFUSED", tuple)
 """Under this key a response that the listener refused a call with has the error and the message."""
 DOUBTFUL = (
-    "It is not certain that the queue has taken the request: it may still be carried out. Look for "
-    "its reply at the address in the Location header before you send it again."
-)
-DOUBTFUL_ONE_WAY = (
-    "It is not certain that the queue has taken the request: it may still be carried out."
+    "It is not certain that the queue has taken the request: it may still be carried out. Look "
+    "what became of it at the address in the Location header before you send it again."
 )
 NEW_ID: web.AppKey[Callable[[], str]] = web.AppKey("NEW_ID")
 """Under this key the application has what makes ids for requests, by the clock of its queue."""
@@ -142,11 +139,7 @@ def location_of(message: Message, url: str) -> dict[str, str]:
     return {"Location": f"{path}/{message.target_service}/replies/{message.id}"}
 
 
-def doubtful_response(message: Message, location: Mapping[str, str] | None) -> web.Response:
-    """Return the fault for a call that the queue may have taken, or not.
-
-    ``location`` is where its reply would be; None where there is none to come.
-    """
-    text = DOUBTFUL if location else DOUBTFUL_ONE_WAY
-    doubt = FaultError(text, code=FaultCode.TIMEOUT)
-    return fault_response(doubt, message, status=504, headers=location or {})
+def doubtful_response(message: Message, location: Mapping[str, str]) -> web.Response:
+    """Return the fault for a call that the queue may have taken, or not."""
+    doubt = FaultError(DOUBTFUL, code=FaultCode.TIMEOUT)
+    return fault_response(doubt, message, status=504, headers=location)

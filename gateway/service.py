@@ -102,7 +102,7 @@ class Service:
             return await self._invoke(call)
         check_once(call.message)
         if call.message.interrupted:
-            raise OutcomeUnknown(UNKNOWN, reason="its gateway died at work")
+            raise OutcomeUnknown(UNKNOWN, reason="its gateway ended while it was under way")
         await before_effect.get()()
         try:
             return await self._invoke(call)

@@ -19,7 +19,9 @@ from gateway.queue import State
 from gateway.queues.address import open_queue
 
 ROOT = Path(__file__).parents[2]
-ORDER = (ROOT / "tests" / "golden" / "envelopes" / "place_order_11.xml").read_bytes()
+ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
+ORDER = (ENVELOPES / "place_order_11.xml").read_bytes()
+NOTICE = (ENVELOPES / "notify_shipment_11.xml").read_bytes()
 SETTINGS = """\
 queue = "sqlite:///queue.db"
 lifetime = 1.0
@@ -43,7 +45,8 @@ def http(url: str, body: bytes | None = None, **headers: str) -> tuple[int, byte
             return error.code, error.read(), error.headers.get("Location", "")
 
 
-def test_a_call_that_waits_for_longer_than_its_lifetime_is_answered_with_expired(tmp_path):
+@pytest.mark.parametrize("call", [ORDER, NOTICE], ids=["two-way", "one-way"])
+def test_a_call_that_waits_for_longer_than_its_lifetime_is_answered_with_expired(tmp_path, call):
     ledger, bind = tmp_path / "ledger", f"127.0.0.1:{free_port()}"
     settings = tmp_path / "gateway.toml"
     with legacy_service("--ledger", str(ledger)) as legacy:
@@ -52,7 +55,7 @@ def test_a_call_that_waits_for_longer_than_its_lifetime_is_answered_with_expired
         try:
             await_health(f"http://{bind}", log_of(settings))
             url = f"http://{bind}/warehouse"
-            status, _, location = http(url, ORDER, Prefer="respond-async")
+            status, _, location = http(url, call, Prefer="respond-async")
             assert status == 202
             time.sleep(1.5)
             for _ in range(2):  # the second gateway finds it answered

@@ -330,7 +330,7 @@ async def test_what_a_broken_queue_took_is_not_told_to_be_in_it(
             answer = await front.post(Prefer=prefer)
     assert answer.status == 504
     assert b"It is not certain" in answer.body
-    assert b"still in the queue" not in answer.body
+    assert b"or is under way" not in answer.body
     assert b"removed" not in answer.body
 
 
