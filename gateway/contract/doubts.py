@@ -25,9 +25,15 @@ PARTICLES = 300
 """Elements of one type: 300 optional ones are compiled in 0.1 s, 1000 in 4 s, 2000 in 33 s."""
 SHOWN = 20
 """Places that are told, at most."""
+ATTRIBUTES = 300
+"""Attributes of one type: each takes 20 ns for each element of it, and 0.1 us with a default."""
+NAMESPACES = 64
+"""Namespaces that a wildcard lists: each takes 10 ns, for each element."""
+VALUE = 1000
+"""Characters of a value that an element or attribute is to have: each error spells it out."""
 _TYPE = xs("complexType")
 _GROUP = xs("group")
-_REPEATED = f".//{xs('*')}[@maxOccurs]"
+_ATTRIBUTES = xs("attributeGroup")
 _LEAVES = (xs("element"), xs("any"))
 _MODELS = (xs("sequence"), xs("choice"), xs("all"), _GROUP)
 
@@ -66,17 +72,14 @@ class _Index:
     unions: Mapping[Element, int] = field(init=False)
     named: dict[tuple[str, str], list[Element]] = field(init=False)
     substitutes: Counter[str] = field(init=False)
-    counted: bool = field(init=False)
-    """Anything comes a number of times, such as 1 to 20."""
     sizes: dict[Element, int] = field(init=False, default_factory=dict)
+    attribute_counts: dict[Element, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.named, self.substitutes = {}, Counter()
         self.unions = union_sizes(self.roots)
-        repeated = (node for root in self.roots.values() for node in root.iterfind(_REPEATED))
-        self.counted = any(_repeats(node) == _COUNTED for node in repeated)
         for root in self.roots.values():
-            for node in root.iter(_TYPE, _GROUP):
+            for node in root.iter(_TYPE, _GROUP, _ATTRIBUTES):
                 if node.get("name") is not None:
                     self.named.setdefault((str(node.tag), node.get("name", "")), []).append(node)
             for node in root.iter(xs("element")):
@@ -88,17 +91,30 @@ class _Index:
 
     def size(self, top: Element) -> int:
         """Return how many particles a content model has, with groups and bases put in."""
-        if top in self.sizes:
-            return self.sizes[top]
-        self.sizes[top] = 0  # a circle ends here
+        return self._total(top, self.sizes, self._particles)
+
+    def attributes(self, top: Element) -> int:
+        """Return how many attributes a type has, with groups and bases put in."""
+        return self._total(top, self.attribute_counts, _is_attribute)
+
+    def _total(
+        self, top: Element, known: dict[Element, int], count: Callable[[Element], int]
+    ) -> int:
+        if top in known:
+            return known[top]
+        known[top] = 0  # a circle ends here
         total = 0
         for node in _own(top):
-            if node.tag in _LEAVES:
-                total += 1 + self.substitutes[_local(node.get("ref", ""))]
-            elif node.get("ref") is not None or node.tag == xs("extension"):
-                total += max(map(self.size, self.reached(node)), default=0)
-        self.sizes[top] = total
+            total += count(node)
+            for_each = [self._total(one, known, count) for one in self.reached(node)]
+            total += max(for_each, default=0)
+        known[top] = total
         return total
+
+    def _particles(self, node: Element) -> int:
+        if node.tag not in _LEAVES:
+            return 0
+        return 1 + self.substitutes[_local(node.get("ref", ""))]
 
     def reached(self, node: Element) -> list[Element]:
         """Return the group, or the base, that a node of a content model stands for."""
@@ -106,7 +122,12 @@ class _Index:
             base = node.get("base", "")
             is_built_in = clark(node, base).startswith(f"{{{XS}}}")
             return [] if is_built_in else self.behind(_TYPE, base)
-        return self.behind(_GROUP, node.get("ref", "")) if node.tag == _GROUP else []
+        is_group = node.tag in (_GROUP, _ATTRIBUTES) and node.get("ref") is not None
+        return self.behind(str(node.tag), node.get("ref", "")) if is_group else []
+
+
+def _is_attribute(node: Element) -> int:
+    return int(node.tag == xs("attribute"))
 
 
 def _local(name: str) -> str:
@@ -147,7 +168,24 @@ def _union(node: Element, index: _Index) -> Said:
 def _model(node: Element, index: _Index) -> Said:
     if index.size(node) > PARTICLES:
         return f"more than {PARTICLES} elements", _SPLIT
-    return "counts inside of each other" * (index.counted and _is_nested(node, index)), _UNBOUNDED
+    if index.attributes(node) > ATTRIBUTES:
+        return f"more than {ATTRIBUTES} attributes", _SPLIT
+    return "repetitions inside of each other" * _is_nested(node, index), _ONE
+
+
+def _key(node: Element, index: _Index) -> Said:
+    # One path may select an element once for each element around it, and each pair is an error.
+    return "values that must differ, or refer to each other", _LEFT
+
+
+def _wildcard(node: Element, index: _Index) -> Said:
+    many = len(node.get("namespace", "").split()) > NAMESPACES
+    return f"more than {NAMESPACES} namespaces in a wildcard" * many, _ANY
+
+
+def _given(node: Element, index: _Index) -> Said:
+    long = max(len(node.get("fixed", "")), len(node.get("default", ""))) > VALUE
+    return f"a value of more than {VALUE} characters is given" * long, _SHORTER
 
 
 Said = tuple[str, str]
@@ -158,11 +196,21 @@ _JUDGES: dict[str, Callable[[Element, _Index], Said]] = {
     xs("union"): _union,
     _TYPE: _model,
     _GROUP: _model,
+    xs("unique"): _key,
+    xs("key"): _key,
+    xs("keyref"): _key,
+    xs("any"): _wildcard,
+    xs("anyAttribute"): _wildcard,
+    xs("element"): _given,
+    xs("attribute"): _given,
 }
 _PATTERN = "write it so that each part can match in one way only: a+(-a+)* in place of (a+-?)*"
 _FEWER = "name fewer, or take a plain type"
 _SPLIT = "split it into several types"
-_UNBOUNDED = 'give one of them maxOccurs="unbounded", and the other none'
+_ONE = 'give one of them maxOccurs="unbounded", and the others none'
+_LEFT = "leave that check to the service"
+_ANY = 'allow any namespace: "##any" or "##other"'
+_SHORTER = "give a shorter one, or none"
 
 
 def _of(node: Element) -> str:
@@ -174,19 +222,19 @@ def _of(node: Element) -> str:
 
 
 def _is_nested(top: Element, index: _Index) -> bool:
-    """Tell whether a content model may be read in several ways, through counts like 1 to 20.
+    """Tell whether a content model may be read in several ways: what repeats, repeats as a whole.
 
-    libxml2 is done at once with those that repeat without a bound; it counts the others, and goes
-    back where a count does not come out.
+    libxml2 goes back to where it had a choice when the message turns out to be wrong; and it
+    compiles such a model to a size that multiplies with each repetition.
     """
-    pending, steps = [(one, 0) for one in top], 0
+    pending, steps = [(one, False) for one in top], 0
     while pending:
-        node, around = pending.pop()
-        steps, kind = steps + 1, _repeats(node)
-        if steps > 10 * PARTICLES or (kind and around and _COUNTED in (kind, around)):
+        node, is_inside = pending.pop()
+        steps, repeats = steps + 1, _repeats(node)
+        if steps > 10 * PARTICLES or (repeats and is_inside):
             return True
         if node.tag not in _LEAVES:
-            inner = max(kind, around)
+            inner = repeats or is_inside
             pending += [(one, inner) for one in (*node, *_inside(node, index))]
     return False
 
@@ -195,13 +243,6 @@ def _inside(node: Element, index: _Index) -> list[Element]:
     return [one for reached in index.reached(node) for one in reached]
 
 
-_UNCOUNTED, _COUNTED = 1, 2
-
-
-def _repeats(node: Element) -> int:
-    if node.tag not in (*_LEAVES, *_MODELS):
-        return 0
-    most = node.get("maxOccurs", "1").strip()
-    if most == "unbounded":
-        return _COUNTED if node.get("minOccurs", "1").strip() not in ("0", "1") else _UNCOUNTED
-    return 0 if most in ("0", "1") else _COUNTED
+def _repeats(node: Element) -> bool:
+    is_particle = node.tag in (*_LEAVES, *_MODELS)
+    return is_particle and node.get("maxOccurs", "1").strip() not in ("0", "1")

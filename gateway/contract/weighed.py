@@ -10,7 +10,11 @@ from gateway.contract.operations import Operation
 from gateway.contract.schema_set import SchemaSet
 from gateway.contract.schemas import Schemas
 from gateway.contract.weights import LONG
+from gateway.errors import ContractError, Refused
+from gateway.reasons import Check
 from gateway.soap import Envelope
+
+TOO_LARGE = "The message is too large to check against this contract: send smaller ones."
 
 
 class WeighedSchemas:
@@ -26,7 +30,7 @@ class WeighedSchemas:
         self._here = Schemas(documents, headers)
         self._parts = documents, frozenset(headers)
         self._weight = weight
-        self._apart: ApartSchemas | None = None
+        self._apart: ApartSchemas | ContractError | None = None
         self._starting = threading.Lock()
 
     def is_slow(self, size: int) -> bool:
@@ -44,17 +48,24 @@ class WeighedSchemas:
 
         Where that may take long: for ``seconds`` of work at most. Raises Refused.
         """
-        if self.is_slow(size):
-            self._started().validate(operation, envelope, seconds)
-        else:
+        if not self.is_slow(size):
             self._here.validate(operation, envelope)
+            return
+        apart = self._started()
+        if isinstance(apart, ContractError):
+            raise Refused(TOO_LARGE, check=Check.SCHEMA, reason=str(apart))
+        apart.validate(operation, envelope, seconds)
 
     def unknown(self, headers: Iterable[str]) -> list[str]:
         """Return the names of header blocks that no schema declares, though one should."""
         return self._here.unknown(headers)
 
-    def _started(self) -> ApartSchemas:
+    def _started(self) -> ApartSchemas | ContractError:
+        """Return what checks in the other process, or why the schemas do not compile there."""
         with self._starting:
             if self._apart is None:
-                self._apart = ApartSchemas(*self._parts)
+                try:
+                    self._apart = ApartSchemas(*self._parts)
+                except ContractError as error:
+                    self._apart = error
             return self._apart

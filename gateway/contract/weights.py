@@ -1,8 +1,8 @@
 """How long a message may take to check, at most, for each byte of it; measured with libxml2 2.14.
 
 ``doubts`` finds what may take long whatever the size. Here it is counted what takes time in
-proportion, and multiplies: patterns, values that are listed, types of a union, items of a list, and
-keys. Wrong messages count most: libxml2 goes on after an error, and lxml keeps each with its place.
+proportion, and multiplies: patterns, values that are listed, types of a union, and items of a list.
+Wrong messages count most: libxml2 goes on after an error, and lxml keeps each with its place.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ _TOLD, _TOLD_CHARACTER = 500e-9, 20e-9
 _MEMBER = 0.5e-6
 _REQUIRED = 8e-6
 """For the error that an attribute is missing."""
-_PATH = 1.5e-6
-"""For each byte, and each path of a key, two at least: what is there twice is an error."""
-_PATHS = (xs("selector"), xs("field"))
 _NAMED = (xs("simpleType"), xs("complexType"), xs("attributeGroup"))
 _UNION, _LIST = xs("union"), xs("list")
 _CONTENT = (xs("simpleContent"), xs("complexContent"))
@@ -64,8 +61,7 @@ def weight(documents: Mapping[str, Document]) -> float:
     types = _Types(schemas)
     every = [one for found in schemas.values() for one in found]
     heaviest = max((types.cost(one).weight for one in _definitions(every)), default=0.0)
-    paths = (node.get("xpath", "") for one in every for node in one.iter(*_PATHS))
-    return _BASE + heaviest + _PATH * sum(1 + path.count("|") for path in paths)
+    return _BASE + heaviest
 
 
 def _definitions(schemas: Iterable[Element]) -> Iterator[Element]:

@@ -231,7 +231,25 @@ def united(count):
     return f'<xs:simpleType name="U"><xs:union memberTypes="{"xs:int " * count}"/></xs:simpleType>'
 
 
+def attributed(count, name="C", inside=""):
+    attributes = "".join(f'<xs:attribute name="{name}{n}"/>' for n in range(count))
+    return f'<xs:complexType name="{name}">{inside}{attributes}</xs:complexType>'
+
+
+def grouped(own, in_group):
+    reference = '<xs:attributeGroup ref="o:G"/>'
+    group = attributed(in_group, "G").replace("complexType", "attributeGroup")
+    return group + attributed(own).replace("</xs:complexType>", f"{reference}</xs:complexType>")
+
+
+def wildcard(count):
+    names = " ".join(f"urn:n{n}" for n in range(count))
+    return f'<xs:any namespace="{names}" processContents="lax"/>'
+
+
 MANY = 'maxOccurs="unbounded"'
+NESTED = "repetitions inside of each other"
+ONE = '<xs:element name="z"/>'
 COUNTED = '<xs:element name="a" maxOccurs="20"/>'
 
 
@@ -239,18 +257,25 @@ COUNTED = '<xs:element name="a" maxOccurs="20"/>'
     ("content", "types", "what"),
     [
         (COUNTED, "", ""),
-        (f'<xs:sequence maxOccurs="20">{COUNTED}</xs:sequence>', "", "counts inside of each other"),
-        (f'<xs:choice maxOccurs="unbounded">{COUNTED}</xs:choice>', "", "counts inside"),
-        (
-            f'<xs:choice {MANY}><xs:element name="a" {MANY}/></xs:choice>',
-            "",
-            "",
-        ),
+        (f'<xs:sequence maxOccurs="20">{COUNTED}</xs:sequence>', "", NESTED),
+        (f"<xs:choice {MANY}>{COUNTED}</xs:choice>", "", NESTED),
+        (f'<xs:choice {MANY}><xs:element name="a" {MANY}/></xs:choice>', "", NESTED),
+        (f"<xs:sequence {MANY}><xs:choice {MANY}>{ONE}</xs:choice></xs:sequence>", "", NESTED),
+        (f"<xs:sequence><xs:choice {MANY}>{ONE}</xs:choice></xs:sequence>", "", ""),
         (
             '<xs:group ref="o:g" maxOccurs="9"/>',
             f'<xs:group name="g"><xs:sequence>{COUNTED}</xs:sequence></xs:group>',
-            "counts inside of each other",
+            NESTED,
         ),
+        ("", attributed(300), ""),
+        ("", attributed(301), "more than 300 attributes of C"),
+        ("", grouped(200, 100), ""),
+        ("", grouped(200, 101), "more than 300 attributes of"),
+        (wildcard(64), "", ""),
+        (wildcard(65), "", "more than 64 namespaces in a wildcard"),
+        (f'<xs:element name="a" type="xs:string" fixed="{"x" * 1000}"/>', "", ""),
+        (f'<xs:element name="a" type="xs:string" fixed="{"x" * 1001}"/>', "", "1000 characters"),
+        (f'<xs:element name="a" type="xs:string" default="{"x" * 1001}"/>', "", "1000 characters"),
         ("", listed(1000), ""),
         ("", listed(1001), "more than 1000 values are listed of L"),
         ("", united(64), ""),
@@ -262,3 +287,43 @@ COUNTED = '<xs:element name="a" maxOccurs="20"/>'
 def test_what_else_takes_long_is_known(contract, wsdl, get, content, types, what):
     loaded = contract(wsdl(get, types=orders(content, types)))
     assert [what in str(one) for one in loaded.doubts[:1]] == [True] * bool(what)
+
+
+@pytest.mark.parametrize("kind", ["unique", "key", "keyref"])
+def test_keys_are_checked_apart(contract, wsdl, get, kind):
+    refer = ' refer="o:k"' if kind == "keyref" else ""
+    key = '<xs:{0} name="{1}"{2}><xs:selector xpath=".//o:a"/><xs:field xpath="."/></xs:{0}>'
+    keys = key.format(kind, "one", refer) + (key.format("key", "k", "") if refer else "")
+    types = orders('<xs:element name="a"/>').replace(
+        "</xs:complexType></xs:element>", f"</xs:complexType>{keys}</xs:element>"
+    )
+    loaded = contract(wsdl(get, types=types))
+    assert "values that must differ, or refer to each other" in str(loaded.doubts[0])
+
+
+NEST = (
+    '<xs:sequence><xs:element ref="o:a" minOccurs="0"/>'
+    '<xs:element name="b" minOccurs="0" maxOccurs="unbounded"/></xs:sequence>'
+)
+"""An element in itself: each b counts for all that are around it."""
+
+
+async def test_others_are_answered_while_nested_keys_are_compared(contract, wsdl, get):
+    unique = (
+        '<xs:unique name="k"><xs:selector xpath=".//o:a"/><xs:field xpath=".//o:b"/></xs:unique>'
+    )
+    nested = f'<xs:element name="a"><xs:complexType>{NEST}</xs:complexType>{unique}</xs:element>'
+    gate = Gate(contract(wsdl(get, types=orders('<xs:element ref="o:a"/>', nested))), Limits())
+
+    def message(depth, count):
+        inside = "<o:a>" * depth + "<o:b/>" * count + "</o:a>" * depth
+        body = ENVELOPE.replace("<o:mail>{}</o:mail>", inside)
+        return Message(body=body.encode(), content_type="text/xml", sender=f"of {depth}")
+
+    costly = asyncio.create_task(admit(gate, message(50, 400)))
+    for _ in range(3):
+        await admit(gate, message(1, 1))
+        assert not costly.done()
+    with pytest.raises(Refused) as caught:
+        await costly
+    assert caught.value.text.startswith("The Body takes too long to check")
