@@ -44,9 +44,10 @@ def list_entries(
     wanted = Filter(service, client or sender, reason, seconds(older_than) if older_than else None)
 
     async def look(quarantine: Quarantine, now: float) -> None:
-        found = [one async for one in quarantine.entries() if wanted(one, now)]
+        every = [one async for one in quarantine.entries()]
+        found = [one for one in every if wanted(one, now)]
         asked = await operations(quarantine, found)
-        for line in Shown(as_json).lines(found, asked):
+        for line in Shown(as_json).lines(found, asked, len(every)):
             typer.echo(line)
 
     _with_quarantine(read(config), look)

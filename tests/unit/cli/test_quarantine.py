@@ -20,7 +20,7 @@ import typer
 from gateway.audit.operator import operator
 from gateway.audit.verify import verify
 from gateway.cli.quarantine_acts import Deed, do_each
-from gateway.cli.quarantine_entries import Filter, plain, seconds
+from gateway.cli.quarantine_entries import Filter, Shown, plain, seconds
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message
 from gateway.queue import Quarantine, Quarantined
@@ -131,6 +131,16 @@ def test_a_program_is_shown_an_object_a_line(place):
 )
 def test_what_is_wanted_alone_is_listed(place, wanted, found):
     assert [one["id"] for one in place.listed(*wanted)] == [place.ids[n] for n in found]
+
+
+def test_where_no_entry_is_wanted_it_is_said_how_many_there_are(place):
+    none = place.run("list", "--client", "nobody")
+    assert none.stdout == "none of the 3 entries in quarantine matches what was asked for\n"
+    shown = Shown(as_json=False)
+    (one,) = shown.lines([], [], 1)
+    assert one == "the one entry in quarantine does not match what was asked for"
+    assert list(shown.lines([], [], 0)) == ["nothing is in quarantine"]
+    assert list(Shown(as_json=True).lines([], [], 3)) == []
 
 
 def test_an_entry_is_shown_with_its_properties(place):
