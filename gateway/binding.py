@@ -40,13 +40,14 @@ def checked(endpoint: Endpoint, *, clock: Clock, limit: int, ratio: int = GZIP_R
             raise BindingViolation(message.violation)
         check_size(message, limit)
         if is_packed(message.content_encoding):
-            message = await asyncio.to_thread(_unpacked, message, limit, ratio)
+            message = await asyncio.to_thread(unpacked, message, limit, ratio)
         return await endpoint(message)
 
     return answer
 
 
-def _unpacked(message: Message, limit: int, ratio: int) -> Message:
+def unpacked(message: Message, limit: int, ratio: int) -> Message:
+    """Return a packed message as it was. Raises Refused."""
     body = decoded(message.body, message.content_encoding, limit, ratio)
     content_type = message.content_type or sniff_content_type(body)
     broken = mistyped(content_type, body)

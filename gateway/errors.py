@@ -66,6 +66,10 @@ class OutOfBounds(ContractError):
     """A contract leads to a document on a host, or in a folder, that was not named for it."""
 
 
+class OfAnotherHost(OutOfBounds):
+    """That document is on a host; the text ends with its name, and what it is named in is added."""
+
+
 class Unforeseen(ContractError):
     """Something about a contract met a defect of the gateway, or of a library that it uses."""
 

@@ -8,9 +8,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from gateway.errors import FaultCode
 from gateway.message import ID_WINDOW, Clock, Message, Unreadable
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z.-]{0,63}(?=: )")
+NOT_CARRIED_OUT = (
+    FaultCode.CLIENT,
+    FaultCode.VERSION_MISMATCH,
+    FaultCode.MUST_UNDERSTAND,
+    FaultCode.BUSY,
+    FaultCode.EXPIRED,
+    "unreadable",
+)
+"""The codes that prove that no service carried a request out; a repeatable one perhaps, once."""
 
 
 class State(StrEnum):
@@ -164,6 +174,13 @@ class Quarantined:
     def code(self) -> str:
         """Return the reason code alone."""
         return reason_code(self.reason)
+
+    @property
+    def is_perhaps_done(self) -> bool:
+        """Tell whether the request may have been carried out, by what its reason code proves."""
+        return not any(
+            self.code == one or self.code.startswith(f"{one}.") for one in NOT_CARRIED_OUT
+        )
 
 
 def reason_code(reason: str) -> str:

@@ -81,6 +81,7 @@ class Service:
         again), and what ``before_effect`` raises.
         """
         call = await self._admitted(message)
+        self._check_begun(call)
         self._check_deadline(message)
         with self._quotas.spent(message.sender, len(message.body)):
             reply = await self._carry_out(call)
@@ -97,12 +98,21 @@ class Service:
         note(message.target_service, call.operation.name)
         return call
 
-    async def _carry_out(self, call: Call) -> Message | None:
+    def _check_begun(self, call: Call) -> None:
+        """Refuse what may be carried out once, and was begun. Raises OutcomeUnknown, Refused.
+
+        Nothing else may be told of that: neither that its deadline is past, nor that its client's
+        quota is used up.
+        """
         if self._policy.is_repeatable(call.operation.name):
-            return await self._invoke(call)
+            return
         check_once(call.message)
         if call.message.interrupted:
             raise OutcomeUnknown(UNKNOWN, reason="its gateway ended while it was under way")
+
+    async def _carry_out(self, call: Call) -> Message | None:
+        if self._policy.is_repeatable(call.operation.name):
+            return await self._repeatable(call)
         await before_effect.get()()
         try:
             return await self._invoke(call)
@@ -110,6 +120,13 @@ class Service:
             raise OutcomeUnknown(UNKNOWN) from error
         except Declined as error:
             raise FaultError("The service is busy: try later.", code=FaultCode.BUSY) from error
+
+    async def _repeatable(self, call: Call) -> Message | None:
+        try:
+            return await self._invoke(call)
+        except Unanswered:
+            self._check_deadline(call.message)
+            raise
 
     async def _invoke(self, call: Call) -> Message | None:
         """Have the backend carry a call out, no longer than the policy and the deadline allow."""
@@ -123,8 +140,7 @@ class Service:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            self._check_deadline(call.message)
-            raise Unanswered(f"no answer in {self._policy.timeout:g} s") from error
+            raise Unanswered(f"no answer in {min(self._policy.timeout, left):g} s") from error
 
     def _check_deadline(self, message: Message) -> float:
         """Return how many seconds are left. Raises Expired."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import select
 
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""What OpenSSL makes of an answer that is none of TLS; the second since OpenSSL 3.2."""
+
 
 def has_unread(transport: asyncio.BaseTransport | None) -> bool:
     """Tell whether something has come that was not read yet: bytes, or the end."""

@@ -13,8 +13,13 @@ from xml.parsers import expat
 from gateway.errors import Refused
 from gateway.reasons import Check
 
+EMPTY = "The message is empty: send a SOAP envelope."
 NOT_WELL_FORMED = "The message is not well-formed XML."
 DISAGREE = "Byte order mark, XML declaration and charset of the content type disagree on UTF-8/16."
+OTHER_CHARSET = (
+    "The charset of the content type must be UTF-8 or UTF-16, and so must the message: encode it in"
+    " UTF-8, and write charset=utf-8."
+)
 ENCODINGS = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"}
 
 _MARKS = {
@@ -51,6 +56,11 @@ def check_wellformed(data: bytes, charset: str, limits: XmlLimits) -> None:
     part 1 section 5); the first one ends the reading. ``charset`` is that of the content type,
     empty where it has none. Raises Refused.
     """
+    if not data:
+        raise Refused(EMPTY, check=Check.XML)
+    # One that is made up is none: a service may take it for anything.
+    if charset and charset.upper() not in ENCODINGS:
+        raise Refused(OTHER_CHARSET, check=Check.ENCODING)
     watch = _Watch(limits, _MARKS.get(data[:2], ""))
     try:
         # As a whole: in pieces, older expats read a token that is not complete again with each.
@@ -151,7 +161,6 @@ def _check_charset(charset: str, watch: _Watch) -> None:
 
 
 def _agree(charset: str, watch: _Watch) -> bool:
-    # One that is made up is none: a service may take it for anything.
     # Six letters: UTF-16, UTF-16LE and UTF-16BE go together, unless bytes say another order.
-    is_same = charset in ENCODINGS and charset[:6] == watch.encoding[:6]
+    is_same = charset[:6] == watch.encoding[:6]
     return is_same and (not watch.mark or not charset[6:] or charset == watch.mark)

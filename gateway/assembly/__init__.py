@@ -17,12 +17,14 @@ from gateway.assembly.parts import (
 )
 from gateway.assembly.posture import Role, say_posture, slow_checks
 from gateway.assembly.programs import Asked, listen, serve, up
+from gateway.assembly.repeats import Repeats
 from gateway.assembly.secrets import Secrets
 
 __all__ = [
     "PORTS",
     "Asked",
     "Loaded",
+    "Repeats",
     "Role",
     "Secrets",
     "backend_address",

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from gateway.assembly.secrets import access
 from gateway.backends.hosted import HostedBackend, beside, load_service
 from gateway.contract import Contract, Copies, from_documents, from_names, load
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, OfAnotherHost
 from gateway.queues.address import keepsakes
 from gateway.settings import Settings, is_http
 
@@ -43,6 +43,8 @@ def load_service_contract(settings: Settings, name: str) -> Loaded:
         return Loaded(contract, hosted, (*contract.notes, *notes))
     except ConfigurationError as error:
         said, place = str(error), f"services.{name}"
+        if isinstance(error, OfAnotherHost):
+            said += " in contract_hosts"
         raise type(error)(said if said.startswith(place) else f"{place}: {said}") from error
 
 

@@ -35,14 +35,14 @@ from gateway.message import Message
 from gateway.queues.address import keeps_replies
 from gateway.settings import Settings, read
 from gateway.soap import SoapVersion, parse
-from gateway.wording import meant
+from gateway.wording import listed, meant
 
 HERE = "http://queue.invalid/"
 """Stands for the queue in a contract: a name that no resolver knows (RFC 2606)."""
 
 
 def call(
-    name: Annotated[str, typer.Argument(help="The service, as gateway.toml names it.")],
+    name: Annotated[str, typer.Argument(help="The service, as gateway.toml names it.")] = "",
     operation: Annotated[str, typer.Argument(help="The operation, as the contract names it.")] = "",
     arguments: Annotated[
         list[str] | None,
@@ -56,9 +56,14 @@ def call(
 ) -> None:
     """Call an operation through the queue, and show the reply; without one, list them.
 
+    Without a service, list those.
+
     The exit status is 0 for a reply, 1 for a fault or none in time.
     """
     settings = read(config)
+    if not name:
+        _show_services(settings, envelope, as_json)
+        return
     _check_client(settings)
     contract = _contract(settings, name)
     if envelope is not None and operation:
@@ -269,6 +274,15 @@ def _show_operations(operations: Mapping[str, str], as_json: bool) -> None:
         typer.echo(line)
 
 
+def _show_services(settings: Settings, envelope: Path | None, as_json: bool) -> None:
+    if envelope is not None:
+        raise ConfigurationError(
+            f"--envelope: name its service first: {listed(settings.services)}."
+        )
+    names = list(settings.services)
+    typer.echo(json.dumps({"services": names}) if as_json else "\n".join(names))
+
+
 def _show(outcome: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(outcome, default=_plain))
@@ -289,7 +303,7 @@ def _shown(value: Any) -> str:
             return value
         case {"code": code, "message": message, "detail": detail}:
             return f"{code}: {message}\n{detail or ''}".rstrip()
-    return json.dumps(value, indent=2, default=_plain)
+    return json.dumps(value, indent=2, default=_plain, ensure_ascii=False)
 
 
 def _plain(value: object) -> str:

@@ -12,9 +12,7 @@ from gateway import assembly
 from gateway.contract import Contract
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_http
-
-NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-"""What OpenSSL makes of an answer that is none of TLS; the second since OpenSSL 3.2."""
+from gateway.sockets import NO_TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +121,6 @@ def _unreachable(settings: Settings, name: str, place: str, reason: str) -> Find
     subject, table = f"service   {name}:", settings.services[name]
     text = f"the backend at {place} cannot be reached ({reason})"
     if table.forward is None and not is_http(table.wsdl or ""):
-        return Finding(subject, f"{text}: right where gateway serve runs elsewhere", is_note=True)
+        text += ": right where gateway serve runs elsewhere; if it runs here, start the service, "
+        return Finding(subject, f"{text}or set forward to where it is", is_note=True)
     return Finding(subject, "", cure=f"{text}: start it, or set forward to where it is.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import socket
 import subprocess
@@ -291,9 +292,16 @@ def _show_how(folder: Path, listener: str, console: Console) -> None:
 import zeep
 print(zeep.Client('{listener}?wsdl').service.GetOrder('{ORDER}'))"
 
-gateway call warehouse GetOrder orderId={ORDER} -c {settings}
+{_command()} call warehouse GetOrder orderId={ORDER} -c {settings}
 """,
         markup=False,
     )
     console.print(f"All files are in {folder}.")
     console.print("[bold]All of it stays up until you press Ctrl-C here.[/]")
+
+
+def _command() -> str:
+    """Return what starts this program in a shell where its environment is not active."""
+    beside = Path(sys.executable).with_name("gateway")
+    command = [str(beside)] if beside.exists() else [sys.executable, "-m", "gateway"]
+    return shlex.join(command)

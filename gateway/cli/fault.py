@@ -52,15 +52,23 @@ def _only(kept: KeptFaults, id: str, client: str) -> Original:
         raise ConfigurationError(
             f"{plain(id)} is no id of a request: copy it from the fault's detail, or from the log."
         )
-    found = [one for one in kept.find(id) if client in ("", one.client)]
-    if not found:
+    every = kept.find(id)
+    clients = ", ".join(plain(one.client) for one in every)
+    found = [one for one in every if client in ("", one.client)]
+    if not every:
         raise ConfigurationError(
             f"no fault of {plain(id)} is kept in {kept.folder} of this machine, "
-            f"{socket.gethostname()}: it is on the machine whose log says that its fault was "
-            "rewritten, unless it has become too old, or too many came after it."
+            f"{socket.gethostname()}. A service's fault is on the machine whose log says that its "
+            "fault was rewritten, unless it has become too old, or too many came after it. A fault "
+            "that is the gateway's own was not rewritten: its request is in quarantine "
+            f"(gateway quarantine show {plain(id)})."
+        )
+    if not found:
+        raise ConfigurationError(
+            f"{plain(id)} is an id of {clients}, not of {plain(client)!r}: correct --client, or "
+            "leave it out."
         )
     if len(found) > 1:
-        clients = ", ".join(plain(one.client) for one in found)
         raise ConfigurationError(
             f"{plain(id)} is an id of several clients ({clients}): name one with --client."
         )

@@ -12,7 +12,7 @@ import typer
 
 from gateway import assembly
 from gateway.cli import streams
-from gateway.cli.quarantine_acts import Deed, do_each, written_down
+from gateway.cli.quarantine_acts import Deed, check_once, do_each, written_down
 from gateway.cli.quarantine_entries import Filter, Shown, chosen, operations, plain, seconds
 from gateway.cli.running import ConfigOption, run
 from gateway.errors import ConfigurationError
@@ -44,9 +44,10 @@ def list_entries(
     wanted = Filter(service, client or sender, reason, seconds(older_than) if older_than else None)
 
     async def look(quarantine: Quarantine, now: float) -> None:
-        found = [one async for one in quarantine.entries() if wanted(one, now)]
+        every = [one async for one in quarantine.entries()]
+        found = [one for one in every if wanted(one, now)]
         asked = await operations(quarantine, found)
-        for line in Shown(as_json).lines(found, asked):
+        for line in Shown(as_json).lines(found, asked, len(every)):
             typer.echo(line)
 
     _with_quarantine(read(config), look)
@@ -82,17 +83,29 @@ def send_again(
     envelope: Annotated[
         Path | None, typer.Option(help="Send this file, a repaired envelope, in its place.")
     ] = None,
+    perhaps_twice: Annotated[
+        bool,
+        typer.Option(
+            "--perhaps-twice", help="Also what may have been carried out, and is not repeatable."
+        ),
+    ] = False,
     client: ClientOption = "",
     sender: SenderOption = "",
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT,
 ) -> None:
-    """Send requests again, each under a new id; the old fault stands."""
+    """Send requests again, each under a new id; the old fault stands.
+
+    What may have been carried out, and is not repeatable, stays where it is, and is told.
+    """
     settings = read(config)
+    repeats = assembly.Repeats(settings)
     wanted = _named(ids)
     repaired = None if envelope is None else _repaired(envelope, wanted, settings)
 
     async def send(quarantine: Quarantine, entry: Quarantined) -> str:
+        if not perhaps_twice:
+            await check_once(quarantine, entry, repeats)
         return await quarantine.send_again(entry, repaired, settings.lifetime)
 
     def say(entry: Quarantined, new: str | None) -> str:

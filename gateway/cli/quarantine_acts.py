@@ -62,6 +62,21 @@ async def do_each(
         raise typer.Exit(1)
 
 
+async def check_once(quarantine: Quarantine, entry: Quarantined, repeats: assembly.Repeats) -> None:
+    """Refuse to send again what may have been carried out, unless it is repeatable.
+
+    Raises Refused, EntryGone, QueueUnavailable.
+    """
+    if not entry.is_perhaps_done:
+        return
+    why = repeats.hindrance(await quarantine.read(entry))
+    if why:
+        raise Refused(
+            f"it may have been carried out ({plain(entry.code)}), and {plain(why)}: find out "
+            "whether it was; then drop it, or add --perhaps-twice to send it again."
+        )
+
+
 async def _do(quarantine: Quarantine, entry: Quarantined, deed: Deed, write: Write) -> str | None:
     if write is nowhere:
         return await deed.do(quarantine, entry)

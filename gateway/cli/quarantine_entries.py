@@ -121,14 +121,19 @@ class Shown:
 
     as_json: bool
 
-    def lines(self, entries: Sequence[Quarantined], asked: Sequence[str]) -> Iterator[str]:
-        """Yield the lines of a list; ``asked`` has the operation of each entry."""
+    def lines(
+        self, entries: Sequence[Quarantined], asked: Sequence[str], count: int
+    ) -> Iterator[str]:
+        """Yield the lines of a list; ``asked`` has the operation of each entry.
+
+        ``count`` is how many entries there are, wanted or not.
+        """
         each = list(zip(entries, asked, strict=True))
         if self.as_json:
             yield from (json.dumps(_values(*one)) for one in each)
             return
         if not entries:
-            yield NONE
+            yield _none_of(count)
             return
         rows = [HEAD, *(_cells(*one) for one in each)]
         widths = [max(len(row[n]) for row in rows) for n in range(len(HEAD) - 1)]
@@ -149,6 +154,15 @@ class Shown:
             for name, value in {**values, **properties}.items()
             if value not in ("", None)
         )
+
+
+def _none_of(count: int) -> str:
+    if count == 0:
+        return NONE
+    whole = "the one entry" if count == 1 else f"none of the {count} entries"
+    return (
+        f"{whole} in quarantine {'does not match' if count == 1 else 'matches'} what was asked for"
+    )
 
 
 def _values(entry: Quarantined, operation: str) -> dict[str, object]:

@@ -17,14 +17,14 @@ from gateway.cli.notes import VerboseOption, of_model, show
 from gateway.cli.options import with_options
 from gateway.contract import Contract, load
 from gateway.contract.unforeseen import doing
-from gateway.errors import ConfigurationError, ContractError
+from gateway.errors import ConfigurationError, ContractError, OfAnotherHost
 from gateway.provision.publishing import HERE, relative
 from gateway.settings import NAMED, is_name
 from gateway.stub.embedded import pack
 from gateway.stubs import describing
 from gateway.stubs.changes import Changes, diff
 from gateway.stubs.client import ClientOptions, render
-from gateway.stubs.files import Written, write
+from gateway.stubs.files import Written, check_module, write
 from gateway.stubs.filling import ServiceFiles, difference, service_files, write_service
 from gateway.stubs.model import Model
 from gateway.stubs.naming import snake
@@ -95,6 +95,8 @@ def stubs(
 def _check(wanted: Wanted) -> None:
     if wanted.client is None and wanted.service is None:
         raise ConfigurationError("name what to write: --client FILE, --service FILE, or both.")
+    for path in filter(None, (wanted.client, wanted.service)):
+        check_module(path)
     if wanted.service_name and not is_name(wanted.service_name):
         raise ConfigurationError(
             f"--service-name: {wanted.service_name!r} is no name of a service: it has {NAMED}."
@@ -150,11 +152,14 @@ def load_wsdl(location: str, hosts: Iterable[str]) -> Contract:
 
     Raises ContractError.
     """
-    if location.lower().startswith(("http://", "https://")):
-        allowed = frozenset({urlsplit(location).netloc, *hosts})
-        return load(location, folder=Path.cwd(), hosts=allowed)
-    path = Path(location)
-    return load(path.name, folder=path.parent, hosts=frozenset(hosts))
+    try:
+        if location.lower().startswith(("http://", "https://")):
+            allowed = frozenset({urlsplit(location).netloc, *hosts})
+            return load(location, folder=Path.cwd(), hosts=allowed)
+        path = Path(location)
+        return load(path.name, folder=path.parent, hosts=frozenset(hosts))
+    except OfAnotherHost as error:
+        raise ContractError(f"{error} with --host") from error
 
 
 def _called(location: str) -> str:

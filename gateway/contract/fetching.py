@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -11,9 +12,10 @@ from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError
 
-from gateway.errors import ContractError, OutOfBounds
+from gateway.errors import ContractError, OfAnotherHost
+from gateway.sockets import NO_TLS
 
 MAX_DOCUMENT = 32 * 2**20
 CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT = 10.0, 60.0, 120.0
@@ -100,7 +102,7 @@ def _check_host(url: str, hosts: frozenset[str]) -> None:
     default = _PORTS[url.partition("://")[0].lower()]
     names = {name, f"{name}:{default}"} if port in ("", default) else {host}
     if not names & hosts:
-        raise OutOfBounds(
+        raise OfAnotherHost(
             f"{url} is on a host that is not named for contracts; save the document in the "
             f"contract's folder and change the reference, or name the host {host}"
         )
@@ -156,15 +158,47 @@ def _request(session: requests.Session, url: str, headers: Mapping[str, str]) ->
         ):
             return _content(response, url)
     except requests.exceptions.SSLError as error:
-        raise ContractError(
-            f"{url} is not trusted; name its authority in backend.ca, or the name in its "
-            "certificate in backend.tls_name"
-        ) from error
+        raise ContractError(f"{url} {_tls_cure(error)}") from error
     # What urllib3 raises while the content is read; ValueError: for headers that are none.
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        if any(isinstance(one, NameResolutionError | socket.gaierror) for one in _causes(error)):
+            raise ContractError(
+                f"{url} is on a host whose name is not known here; correct the name, or save the "
+                "document as a file"
+            ) from error
         raise ContractError(
             f"{url} does not answer; start what serves it, or save the document as a file"
         ) from error
+
+
+def _tls_cure(error: Exception) -> str:
+    """Say what is wrong where TLS did not come about, and the cure: not always a certificate."""
+    found = [one for one in _causes(error) if isinstance(one, ssl.SSLError)]
+    if any(one.reason in NO_TLS for one in found):
+        return (
+            "does not speak TLS; write http:// in place of https://, or the port where it speaks it"
+        )
+    if found and not any(isinstance(one, ssl.SSLCertVerificationError) for one in found):
+        return (
+            "refuses the TLS handshake; have it take TLS 1.2 or later, and where it wants a "
+            "certificate of the gateway, set backend.certificate"
+        )
+    return (
+        "is not trusted; name its authority in backend.ca, or the name in its certificate in "
+        "backend.tls_name"
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and all that led to it; requests and urllib3 keep that in several places."""
+    found: list[BaseException] = []
+    left: list[object] = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            left += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return found
 
 
 def _content(response: requests.Response, url: str) -> bytes:

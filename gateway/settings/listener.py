@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gateway.settings.values import Seconds, Table, is_http, is_origin, wrong
 
+LAST_PORT = 65535
 _HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")
 
 
@@ -63,8 +64,10 @@ class ListenerTable(Table):
     @classmethod
     def _is_host_and_port(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
+        if not host or not (port.isascii() and port.isdigit()):
             raise wrong('must be "host:port", as in "127.0.0.1:8800"')
+        if int(port) > LAST_PORT:
+            raise wrong(f"has a port over {LAST_PORT}: it must be from 0 to {LAST_PORT}")
         return value
 
     @field_validator("url")

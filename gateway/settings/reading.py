@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -37,7 +37,7 @@ def read(path: Path) -> Settings:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: is no text in UTF-8: name another with -c.") from error
+        raise ConfigurationError(f"{path}: is no text in UTF-8: save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: is not valid TOML: {error}: {TOML_CURE}") from error
     return from_values(values, path.resolve().parent, str(path))
@@ -62,8 +62,7 @@ def _explain(error: ErrorDetails) -> str:
         case "missing":
             return f"{key}: is missing: {_MISSING.get(path[-1], 'add it')}."
         case "extra_forbidden":
-            hint = meant(path[-1], _known_keys(path[:-1]))
-            return f"{key}: is not a key of this file: {hint}"
+            return f"{key}: {_not_a_key(path[:-1], path[-1])}"
         case "string_pattern_mismatch":
             return f"{key}: a name has {NAMED}."
         case "gateway":
@@ -82,6 +81,16 @@ _MISSING = {
 def _is_kind(part: object) -> bool:
     """Tell whether a part of a location is pydantic's own: a kind in a union, a key of a table."""
     return part == "[key]" or (isinstance(part, str) and part.startswith(("bool", "tuple[")))
+
+
+def _not_a_key(table: Sequence[str], name: str) -> str:
+    """Say what was meant by a key that its table does not have: one of the whole file, perhaps."""
+    field = Settings.model_fields.get(name) if table and name != "folder" else None
+    if field is None:
+        return f"is not a key of this file: {meant(name, _known_keys(table))}"
+    is_table = any(_is_table(one) for one in (*get_args(field.annotation), field.annotation))
+    where = f"write it as [{name}]" if is_table else f"write {name} above the first [table]"
+    return f"is not a key of [{'.'.join(table)}], but of the whole file: {where}."
 
 
 def _known_keys(path: Iterable[str]) -> list[str]:

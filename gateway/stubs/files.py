@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
@@ -26,6 +28,24 @@ class Written:
         if not self.added and not self.removed:
             return "unchanged"
         return f"changed (lines +{self.added} -{self.removed})"
+
+
+def check_module(path: Path) -> None:
+    """Refuse a file that Python cannot import, or that it would import in the place of another.
+
+    Raises ConfigurationError.
+    """
+    name = path.stem
+    if path.suffix != ".py" or not name.isidentifier() or iskeyword(name):
+        raise ConfigurationError(
+            f"{path} is no module of Python: name a file like orders.py, of letters, digits and _."
+        )
+    if name in sys.stdlib_module_names or name == "gateway":
+        whose = "the gateway" if name == "gateway" else "Python's own library"
+        raise ConfigurationError(
+            f"{path} would hide the module {name} of {whose} from what is started beside it: name "
+            f"a file like {name}_client.py."
+        )
 
 
 def write(path: Path, text: str, *, force: bool = False) -> Written:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.errors import ConfigurationError
 from gateway.stubs.changes import Changes, changes, diff
-from gateway.stubs.files import Written, write
+from gateway.stubs.files import Written, check_module, write
 from gateway.stubs.model import Model
 from gateway.stubs.service import ServiceNames, render_base, render_service
 
@@ -29,9 +29,8 @@ class ServiceFiles:
 
 
 def service_files(path: Path, model: Model, source: str) -> ServiceFiles:
-    """Return the files of a service stub. Raises ConfigurationError for a name of no module."""
-    if path.suffix != ".py" or not path.stem.isidentifier():
-        raise ConfigurationError(f"{path} is no module of Python: name a file like orders.py.")
+    """Return the files of a service stub. Raises ConfigurationError, as ``check_module`` does."""
+    check_module(path)
     names = ServiceNames.of(model, path.stem)
     base = path.with_name(f"{names.base_module}.py")
     return ServiceFiles(path, base, render_base(model, names, source), names.own)

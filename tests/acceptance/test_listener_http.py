@@ -315,7 +315,7 @@ def test_an_envelope_of_another_version_than_its_content_type_is_refused(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "not well-formed"),
+        (b"", "The message is empty: send a SOAP envelope."),
         (b"{}", "not well-formed"),
         (envelope(get_order("WH-Bad"))[:-1], "not well-formed"),
         (b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + envelope(get_order("WH-Bad")), "document type"),

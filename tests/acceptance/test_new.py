@@ -173,7 +173,7 @@ def test_a_generated_class_needs_its_contract(tmp_path):
     assert 'needs its contract: add wsdl = "path"' in checked.stdout
 
 
-@pytest.mark.parametrize("name", ["my-service.py", "service.txt", "class.d/2nd.py"])
+@pytest.mark.parametrize("name", ["my-service.py", "service.txt", "class.d/2nd.py", "import.py"])
 def test_a_service_needs_the_name_of_a_module(tmp_path, name):
     made = gateway(tmp_path, "stubs", WAREHOUSE, "--service", name)
     assert made.returncode == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -45,7 +46,8 @@ def gateway(folder: Path, *arguments: str, **options: object) -> subprocess.Comp
 
 
 WRONG = {
-    "call": "missing argument 'name' (python -m gateway call --help shows what there is)",
+    "fault": "missing argument 'ID' (python -m gateway fault --help shows what there is)",
+    "call --envelope text": "--envelope: name its service first: there is warehouse.",
     "cal": "no such command 'cal'. Did you mean 'call'?",
     "call nope GetOrder": "there is no service 'nope' in the settings: there is warehouse.",
     "call warehouse getorder": "did you mean GetOrder? (gateway call warehouse lists them)",
@@ -53,7 +55,7 @@ WRONG = {
     "serve --processes 0": "invalid value for '--processes': must be 1 or more",
     "serve --processes many": "invalid value for '--processes': must be a whole number",
     "demo --port 99999999": "must be 65535 or less",
-    "status -c binary": "binary: is no text in UTF-8",
+    "status -c binary": "binary: is no text in UTF-8: save it as UTF-8.",
     "status -c place": "place: cannot be read: Is a directory.",
     "status -c empty": "empty: queue: is missing",
     "audit verify text": "text is no audit log",
@@ -76,6 +78,11 @@ def test_what_is_wrong_is_told_in_lines_that_begin_with_error(folder, words):
     assert WRONG[words] in " ".join(done.stderr.split())
     assert all(line.startswith("error: ") for line in done.stderr.splitlines())
     assert not done.stdout
+
+
+def test_without_a_name_the_services_are_listed(folder):
+    assert gateway(folder, "call").stdout == "warehouse\n"
+    assert json.loads(gateway(folder, "call", "--json").stdout) == {"services": ["warehouse"]}
 
 
 def test_a_name_with_colons_is_shown_as_it_was_typed(folder):

@@ -22,6 +22,7 @@ from gateway.errors import (
     Unreached,
 )
 from gateway.message import Message
+from gateway.quotas import Quota, Quotas
 from gateway.service import Policy, Service
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
@@ -222,6 +223,32 @@ async def test_a_deadline_ends_a_call_that_is_under_way(warehouse, sample):
     service = Service(gate, Recorder(5.0), Policy(repeatable=None), lambda: next(moments))
     with pytest.raises(Expired):
         await service(sample("get_order_11", expires=NOW + 0.05))
+
+
+async def test_a_deadline_that_ends_a_call_at_most_once_leaves_its_outcome_unknown(
+    warehouse, sample
+):
+    backend, moments = Recorder(5.0), iter([NOW, NOW, NOW, NOW + 0.1])
+    service = Service(Gate(warehouse, Limits()), backend, Policy(), lambda: next(moments))
+    with pytest.raises(OutcomeUnknown):
+        await service(sample("place_order_11", expires=NOW + 0.05))
+    assert len(backend.calls) == 1
+
+
+async def test_what_was_begun_and_expired_then_is_of_unknown_outcome(service, sample):
+    backend = Recorder()
+    with pytest.raises(OutcomeUnknown):
+        await service(backend)(sample("place_order_11", expires=NOW - 1, interrupted=True))
+    with pytest.raises(Expired):
+        await service(backend)(sample("place_order_11", expires=NOW - 1))
+    assert backend.calls == []
+
+
+async def test_a_used_up_quota_says_nothing_of_what_was_begun(warehouse, sample):
+    quotas = Quotas({"alice": Quota(requests=0)}, lambda: NOW)
+    service = Service(Gate(warehouse, Limits()), Recorder(), Policy(), lambda: NOW, quotas)
+    with pytest.raises(OutcomeUnknown):
+        await service(sample("place_order_11", interrupted=True))
 
 
 async def test_a_one_way_operation_has_no_reply_whatever_the_backend_says(service, sample):

@@ -74,7 +74,7 @@ def test_a_processing_instruction_before_the_envelope_is_refused():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"hello", b"<a", b"\x1f\x8b\x08", b"<a>\x00</a>", b"<a>&x;</a>"]
+    "body", [b" ", b"hello", b"<a", b"\x1f\x8b\x08", b"<a>\x00</a>", b"<a>&x;</a>"]
 )
 def test_what_is_not_xml_is_refused_without_the_words_of_the_parser(body):
     with pytest.raises(Refused) as caught:

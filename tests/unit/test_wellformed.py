@@ -95,7 +95,7 @@ def test_a_processing_instruction_is_refused_wherever_it_is(document):
 @pytest.mark.parametrize(
     "document",
     [
-        *(b"", b" ", b"hello", b"<a", b"<a><b></a></b>", b"<a/><a/>", b"<a b='1' b='2'/>"),
+        *(b" ", b"hello", b"<a", b"<a><b></a></b>", b"<a/><a/>", b"<a b='1' b='2'/>"),
         *(b"<a>&x;</a>", b"<a>\x00</a>", b"<a>\xed\xa0\x80</a>", b"<a>\xc0\xbc</a>"),
         "<a/>".encode("utf-32"),
     ],
@@ -134,21 +134,36 @@ def test_utf_8_and_utf_16_pass_where_all_agree(document, charset):
     ("document", "charset"),
     [
         (b"<a/>", "utf-16"),
-        (b"<a/>", "iso-8859-1"),
         (b'<?xml version="1.0" encoding="utf-8"?><a/>', "utf-16"),
         ("<a/>".encode("utf-16"), "utf-8"),
         (codecs.BOM_UTF16_BE + "<a/>".encode("utf-16-be"), "utf-16le"),
         (codecs.BOM_UTF8 + DECLARED.format("us-ascii").encode(), ""),
         (codecs.BOM_UTF8 + DECLARED.format("us-ascii").encode(), "us-ascii"),
         (codecs.BOM_UTF8 + b"<a/>", "us-ascii"),
-        # Names that no list has: a service might take them for any encoding.
-        (b'<?xml version="1.0" encoding="us-ascii"?><a/>', "us-ascx"),
-        (DECLARED.format("utf-16le").encode("utf-16-le"), "utf-16x"),
         (DECLARED.format("utf-8").encode("utf-16"), "utf-16"),
     ],
 )
 def test_mark_declaration_and_charset_must_agree(document, charset):
     assert "disagree" in refusal(document, charset)
+
+
+@pytest.mark.parametrize(
+    ("document", "charset"),
+    [
+        (b"<a/>", "iso-8859-1"),
+        ("<a>\u00f6</a>".encode("latin-1"), "ISO-8859-1"),
+        (DECLARED.format("iso-8859-1").encode(), "iso-8859-1"),
+        # Names that no list has: a service might take them for any encoding.
+        (b'<?xml version="1.0" encoding="us-ascii"?><a/>', "us-ascx"),
+        (DECLARED.format("utf-16le").encode("utf-16-le"), "utf-16x"),
+    ],
+)
+def test_another_charset_is_refused_with_what_to_send(document, charset):
+    assert "encode it in UTF-8, and write charset=utf-8." in refusal(document, charset)
+
+
+def test_an_empty_message_is_told_as_that():
+    assert refusal(b"") == "The message is empty: send a SOAP envelope."
 
 
 @pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-7", "cp037", "ucs-4", "x"])

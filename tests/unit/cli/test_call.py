@@ -13,7 +13,7 @@ import zeep
 
 from gateway.cli import call_arguments
 from gateway.cli.arguments import parse_arguments
-from gateway.cli.call import _plain
+from gateway.cli.call import _plain, _shown
 from gateway.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -40,6 +40,10 @@ def service():
 )
 def test_values_that_json_has_no_type_for_are_written_as_xml_has_them(value, text):
     assert json.loads(json.dumps(value, default=_plain)) == text
+
+
+def test_a_person_is_shown_the_characters_of_a_reply():
+    assert _shown({"name": "Bj\u00f6rk"}) == '{\n  "name": "Bj\u00f6rk"\n}'
 
 
 def test_all_that_an_operation_takes_is_told_with_types(service):

@@ -119,3 +119,20 @@ def test_each_secret_has_a_line_that_does_not_show_it(settings, tmp_path, monkey
     assert there.text == "env:HERE is there, and can be used"
     assert missing.cure == "the environment has no variable NOT_HERE: set it for this process."
     assert "canary" not in repr(lines)
+
+
+@pytest.mark.parametrize("forward", [None, "http://127.0.0.1:9/x"])
+async def test_a_service_that_cannot_be_reached_is_told_with_a_cure(settings, forward):
+    read = settings({}, "http://127.0.0.1:9/x")
+    if forward is None:  # as gateway new leaves it: the address is the contract's
+        wsdl = read.folder / "warehouse.wsdl"
+        place = assembly.load_service_contract(read, "orders").contract.operations[0].address
+        wsdl.write_text(wsdl.read_text().replace(place, "http://127.0.0.1:9/x"))
+        service = {"wsdl": "warehouse.wsdl"}
+        values = {"queue": "memory:", "services": {"orders": service}}
+        read = from_values(values, read.folder, "gateway.toml")
+    (one,) = await found(read)
+    told = one.text + one.cure
+    assert "127.0.0.1:9 cannot be reached" in told
+    assert "or set forward to where it is" in told
+    assert one.is_note == (forward is None)

@@ -101,6 +101,17 @@ def test_an_id_that_is_not_here_names_the_machine_that_was_looked_at(place):
     assert str(kept(place).folder) in refusal(ID)
 
 
+def test_a_fault_that_is_not_kept_may_be_the_gateways_own(place):
+    assert f"gateway quarantine show {ID}" in refusal(ID)
+
+
+def test_an_id_of_another_client_is_not_looked_for_on_other_machines(place):
+    kept(place).keep(original())
+    told = refusal(ID, "--client", "farm")
+    assert f"{ID} is an id of shop, not of 'farm'" in told
+    assert socket.gethostname() not in told
+
+
 @pytest.mark.parametrize("id", ["xyz", "", "no id at all, but long enough", f"{ID}\x1b[31m"])
 def test_what_is_no_id_is_told_as_that(place, id):
     told = refusal("--", id)

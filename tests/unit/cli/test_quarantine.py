@@ -20,7 +20,7 @@ import typer
 from gateway.audit.operator import operator
 from gateway.audit.verify import verify
 from gateway.cli.quarantine_acts import Deed, do_each
-from gateway.cli.quarantine_entries import Filter, plain, seconds
+from gateway.cli.quarantine_entries import Filter, Shown, plain, seconds
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message
 from gateway.queue import Quarantine, Quarantined
@@ -133,6 +133,16 @@ def test_what_is_wanted_alone_is_listed(place, wanted, found):
     assert [one["id"] for one in place.listed(*wanted)] == [place.ids[n] for n in found]
 
 
+def test_where_no_entry_is_wanted_it_is_said_how_many_there_are(place):
+    none = place.run("list", "--client", "nobody")
+    assert none.stdout == "none of the 3 entries in quarantine matches what was asked for\n"
+    shown = Shown(as_json=False)
+    (one,) = shown.lines([], [], 1)
+    assert one == "the one entry in quarantine does not match what was asked for"
+    assert list(shown.lines([], [], 0)) == ["nothing is in quarantine"]
+    assert list(Shown(as_json=True).lines([], [], 3)) == []
+
+
 def test_an_entry_is_shown_with_its_properties(place):
     done = place.run("show", place.ids[0])
     shown = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
@@ -151,13 +161,100 @@ def test_the_content_of_an_entry_is_written_byte_by_byte(place, tmp_path):
 
 
 def test_what_is_sent_again_waits_under_a_new_id(place):
-    done = place.run("send-again", *place.ids[:2], "--json")
+    done = place.run("send-again", *place.ids[:2], "--perhaps-twice", "--json")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["id"] for one in told] == place.ids[:2]
     waiting = {one.id: one for one in place.waiting()}
     assert set(waiting) == {one["sent_again"] for one in told}
     assert waiting[told[0]["sent_again"]].correlation_id == place.ids[0]
     assert [one["id"] for one in place.listed()] == [place.ids[2]]
+
+
+PLACE_ORDER = (ROOT / "tests" / "golden" / "envelopes" / "place_order_11.xml").read_bytes()
+GET_ORDER = (ROOT / "tests" / "golden" / "envelopes" / "get_order_11.xml").read_bytes()
+READS = """\
+queue = "sqlite:///queue.db"
+[services.warehouse]
+wsdl = "warehouse.wsdl"
+repeatable = ["GetOrder"]
+"""
+HTML = "Server: The service behind the gateway gave no SOAP message. (status 500, text/html)"
+
+
+async def put_aside(folder: Path, body: bytes, reason: str) -> str:
+    """Put a request aside with a reason; return its id."""
+    queue = await SqliteQueue.open(folder / "queue.db")
+    sent = Message(body=body, content_type="text/xml", sender="shop", target_service="warehouse")
+    await queue.send(sent)
+    (delivery,) = await queue.receive(1, 240)
+    await delivery.quarantine(reason, None)
+    await queue.aclose()
+    return sent.id
+
+
+@pytest.fixture
+def again(tmp_path: Path):
+    """Return what sends one request again that was put aside, and tells what came of it."""
+    for name in ("warehouse.wsdl", "warehouse.xsd"):
+        (tmp_path / name).write_bytes((ROOT / "wsdl" / name).read_bytes())
+
+    def run(
+        settings: str, body: bytes, reason: str, *options: str
+    ) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "gateway.toml").write_text(settings)
+        id = asyncio.run(put_aside(tmp_path, body, reason))
+        command = [sys.executable, "-P", "-m", "gateway", "quarantine", "send-again", id, *options]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+
+    return run
+
+
+def test_what_may_have_been_carried_out_is_sent_again_only_where_that_is_said(again):
+    done = again(READS, PLACE_ORDER, HTML)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "it may have been carried out (Server), and PlaceOrder is not repeatable" in line
+    assert "--perhaps-twice" in line
+    done = again(READS, PLACE_ORDER, HTML, "--perhaps-twice")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " sent again as " in done.stdout
+
+
+def test_what_is_repeatable_is_sent_again_at_once(again):
+    done = again(READS, GET_ORDER, HTML)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_perhaps_done"),
+    [
+        (HTML, True),
+        ("Server.OutcomeUnknown: Nobody knows.", True),
+        ("dead-letter: SQS gave it up", True),
+        ("no code", True),
+        ("Clientele: of another program", True),
+        ("Client: refused by an earlier version", False),
+        ("Client.schema: The Body does not follow the contract.", False),
+        ("VersionMismatch.operation: This service speaks SOAP 1.1.", False),
+        ("MustUnderstand: A header block is not understood.", False),
+        ("Server.Busy: The service is busy: try later.", False),
+        ("Server.Expired: The request was not answered before its deadline.", False),
+        ("unreadable: it is no request", False),
+    ],
+)
+def test_a_reason_proves_that_nothing_was_carried_out_or_does_not(reason, is_perhaps_done):
+    entry = Quarantined(id="A", sender="shop", reason=reason, since=None, size=1)
+    assert entry.is_perhaps_done == is_perhaps_done
+
+
+def test_one_that_may_not_go_twice_holds_up_no_other(place):
+    done = place.run("send-again", place.ids[1], place.ids[0])
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{place.ids[0]} sent again as ")
+    assert done.stderr.startswith(f"error: {place.ids[1]}: it may have been carried out")
+    assert [one["id"] for one in place.listed()] == place.ids[1:]
 
 
 def test_a_repaired_envelope_is_sent_in_its_place(place, tmp_path):

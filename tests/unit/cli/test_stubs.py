@@ -13,6 +13,13 @@ WAREHOUSE = ROOT / "wsdl" / "warehouse.wsdl"
 GOLDEN = ROOT / "tests" / "golden" / "stubs"
 
 
+FAR = """\
+<definitions xmlns="http://schemas.xmlsoap.org/wsdl/"><types>
+<schema xmlns="http://www.w3.org/2001/XMLSchema">
+<import namespace="urn:a" schemaLocation="{address}"/></schema></types></definitions>
+"""
+
+
 def stubs(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "gateway", "stubs", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -46,6 +53,9 @@ def test_what_is_not_expressed_is_told_with_its_operations(tmp_path):
         ([str(WAREHOUSE), "--client", "c.py", "--port", "x"], "name one of WarehouseSoap11, "),
         ([str(WAREHOUSE), "--client", "mine.py"], "mine.py was not written by gateway stubs"),
         (["http://127.0.0.1:9/x?wsdl", "--client", "c.py"], "does not answer"),
+        ([str(WAREHOUSE), "--client", "a-b.py"], "a-b.py is no module of Python: name a file"),
+        ([str(WAREHOUSE), "--service", "gateway.py"], "name a file like gateway_client.py."),
+        (["far.wsdl", "--client", "c.py"], "name the host other.example with --host"),
         (["encoded.wsdl", "--client", "c.py"], "is rpc/encoded, and left out (Add, Reset, Old)"),
     ],
 )
@@ -53,10 +63,12 @@ def test_what_cannot_be_done_is_told_in_one_line_with_status_2(tmp_path, argumen
     (tmp_path / "mine.py").write_text("mine = True\n")
     encoded = (GOLDEN / "calculator.wsdl").read_text().replace('use="literal"', 'use="encoded"')
     (tmp_path / "encoded.wsdl").write_text(encoded)
+    far = FAR.format(address="http://other.example/a.xsd")
+    (tmp_path / "far.wsdl").write_text(far)
     done = stubs(tmp_path, *arguments)
     assert done.returncode == 2
     assert told in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "mine.py").read_text() == "mine = True\n"
-    assert not (tmp_path / "c.py").exists()
+    assert not list(tmp_path.glob("[!m]*.py"))

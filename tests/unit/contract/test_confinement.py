@@ -537,3 +537,22 @@ def test_tls_is_verified_with_the_authority_and_the_name_that_are_set(
     ):
         with pytest.raises(ContractError, match=r"is not trusted; name its authority"):
             load(url, folder=folder, hosts=hosts, access=access(site.host, tls=wrong))
+
+
+def test_a_server_without_tls_is_not_told_as_one_that_is_not_trusted(raw_server, folder):
+    def plain(connection):
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+    def refusing(connection):
+        connection.sendall(b"\x15\x03\x03\x00\x02\x02\x28")  # the alert handshake_failure
+
+    for handle, told in ((plain, "does not speak TLS; write http://"), (refusing, "TLS 1.2")):
+        host = raw_server(handle)
+        with pytest.raises(ContractError, match=told) as caught:
+            load(f"https://{host}/a", folder=folder, hosts=frozenset({host}))
+        assert "trusted" not in str(caught.value)
+
+
+def test_a_host_that_no_resolver_knows_is_told_as_that(folder):
+    with pytest.raises(ContractError, match="on a host whose name is not known here; correct"):
+        load("http://queue.invalid/a", folder=folder, hosts=frozenset({"queue.invalid"}))

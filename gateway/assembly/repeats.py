@@ -1,0 +1,59 @@
+"""Which requests may be carried out twice, as far as the settings at hand tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.admission.gate import action
+from gateway.assembly.contracts import load_service_contract
+from gateway.assembly.parts import limits, policy
+from gateway.binding import by_operation, unpacked
+from gateway.contract import Contract
+from gateway.errors import ConfigurationError, Refused
+from gateway.message import Message
+from gateway.settings import Settings
+from gateway.soap import parse
+from gateway.soapjms import is_packed
+
+
+class Repeats:
+    """Says of a request whether it may be carried out twice; each contract is loaded once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._contracts: dict[str, Contract] = {}
+
+    def hindrance(self, message: Message) -> str:
+        """Return why a request may not be carried out twice; empty where it may."""
+        tables = self._settings.services
+        named = [message.target_service] if message.target_service else list(tables)
+        names = [name for name in named if name in tables]
+        said = {tables[name].repeatable for name in names}
+        if said == {True}:
+            return ""
+        if not any(said):
+            return "these settings have no repeatable operation for it"
+        try:
+            name, operation = self._operation(message, names)
+            if policy(self._settings, name, self._contract(name)).is_repeatable(operation):
+                return ""
+        except (Refused, ConfigurationError) as error:
+            told = str(error).rstrip(".")
+            return f"these settings do not tell whether it is repeatable ({told})"
+        return f"{operation} is not repeatable"
+
+    def _operation(self, message: Message, names: Sequence[str]) -> tuple[str, str]:
+        """Return the service and the operation of a request. Raises Refused, ConfigurationError."""
+        most = self._settings.limits
+        xml = limits(self._settings).xml
+        if is_packed(message.content_encoding):
+            message = unpacked(message, most.request, most.gzip_ratio)
+        contracts = {name: self._contract(name) for name in names}
+        name = by_operation(contracts, xml)(message)
+        envelope = parse(message, xml)
+        return name, contracts[name].find(envelope, action(message, envelope)).name
+
+    def _contract(self, name: str) -> Contract:
+        if name not in self._contracts:
+            self._contracts[name] = load_service_contract(self._settings, name).contract
+        return self._contracts[name]
