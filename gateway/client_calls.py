@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import requests
@@ -15,7 +16,7 @@ from gateway.contract import one_way_bodies
 from gateway.errors import NoReplyYet, QueueAway, QueueError, Refused
 from gateway.message import Message
 from gateway.queue import Queue
-from gateway.queues.address import open_queue
+from gateway.queues.address import keeps_replies, open_queue
 from gateway.remote import ACCEPTING, Remote, RemoteSettings
 
 CURE = (
@@ -87,23 +88,24 @@ class Calls:
         try:
             settings = self._settings(wait)
             remote = Remote(await self._queue(max(settings.wait, ACCEPTING)), settings)
-            message = Message(
-                id=remote.new_id(),
-                body=body,
-                content_type=headers.get("Content-Type", "text/xml; charset=utf-8"),
-                soap_action=(headers.get("SOAPAction") or "").strip('"'),
-                target_service=self._service,
-            )
+            message = replace(message_of(body, headers, self._service), id=remote.new_id())
             if one_way:
                 await remote.send(message)
-                return _response(None)
-            return _response(await remote(message))
+                return response_of(None)
+            return response_of(await remote(message))
         except NoReplyYet as error:
-            raise ReplyPending(str(error), id=error.id) from error
+            raise ReplyPending(self._pending(error), id=error.id) from error
         except Refused as error:
             raise TransportError(error.text) from error
         except QueueError as error:
             raise requests.ConnectionError(str(error)) from error
+
+    def _pending(self, error: NoReplyYet) -> str:
+        """Return what to do about a request that nobody waits for any more."""
+        told = f"{error}: do not send it again. Its id is {error.id}"
+        if keeps_replies(self._address):
+            return f"{told}: collect its reply by that, within two days"
+        return f"{told}, and its reply is lost: it goes to a queue of the program that waits"
 
     def _settings(self, wait: float | None) -> RemoteSettings:
         wait = self._lifetime if wait is None else wait
@@ -129,7 +131,17 @@ class Calls:
             raise QueueAway("the transport was closed while it opened the queue") from error
 
 
-def _response(reply: Message | None) -> requests.Response:
+def message_of(body: bytes, headers: Mapping[str, str], service: str) -> Message:
+    """Return the message for an envelope that zeep has made, and for its HTTP headers."""
+    return Message(
+        body=body,
+        content_type=headers.get("Content-Type", "text/xml; charset=utf-8"),
+        soap_action=(headers.get("SOAPAction") or "").strip('"'),
+        target_service=service,
+    )
+
+
+def response_of(reply: Message | None) -> requests.Response:
     """Return a reply as zeep reads it: 202 without content is a one-way call that was taken."""
     response = requests.Response()
     response.status_code = 202 if reply is None else 500 if reply.is_fault else 200

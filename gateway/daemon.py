@@ -102,12 +102,15 @@ class Gateway:
         tasks = [work.task for work in works if work.task is not None]
         if not tasks:
             return
-        log.info("stopping: %d requests under way", len(tasks))
-        _, late = await asyncio.wait(tasks, timeout=self._settings.grace)
+        grace = self._settings.grace
+        what = "1 request is" if len(tasks) == 1 else f"{len(tasks)} requests are"
+        log.info("stopping: %s under way, for %g s at most", what, grace)
+        _, late = await asyncio.wait(tasks, timeout=grace)
         for task in late:
             task.cancel()
         if late:
-            log.warning("%d requests not finished in time go back to the queue", len(late))
+            what = "1 request goes" if len(late) == 1 else f"{len(late)} requests go"
+            log.warning("stopping: %s back to the queue, not finished in %g s", what, grace)
 
     async def _process(self, work: Work) -> None:
         delivery = work.delivery

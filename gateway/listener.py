@@ -134,10 +134,13 @@ class Listener:
             ends: set[asyncio.Future[Any]] = {stopping, self._broken}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            log.info("stopping: %d callers wait for a reply", len(self._waits))
             # Before their connections end, so that they learn where their replies will be.
-            loop = asyncio.get_running_loop()
-            loop.call_later(settings.grace * HURRY, self._waits.end)
+            hurry = settings.grace * HURRY
+            asyncio.get_running_loop().call_later(hurry, self._waits.end)
+            if waiting := len(self._waits):
+                who = "1 caller waits" if waiting == 1 else f"{waiting} callers wait"
+                longest = min(hurry, settings.wait)
+                log.info("stopping: %s for a reply, for %g s at most", who, longest)
         except OSError as error:
             raise ConfigurationError(
                 f"listener.bind: {settings.host}:{settings.port} cannot be listened on "

@@ -7,9 +7,8 @@ import contextlib
 import datetime as dt
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,24 +20,27 @@ import zeep.helpers
 import zeep.xsd
 from lxml import etree
 from rich.markup import escape
+from zeep.wsdl.utils import etree_to_string
 
 from gateway import assembly
 from gateway.backend import Call
-from gateway.cli import call_arguments, streams
+from gateway.cli import call_arguments, call_reply, streams
 from gateway.cli.arguments import parse_arguments
-from gateway.cli.running import ConfigOption, run
-from gateway.client import QueueTransport, ReplyPending
+from gateway.cli.call_way import Way
+from gateway.cli.running import ConfigOption
+from gateway.client_calls import message_of, response_of
 from gateway.contract import Contract, Operation, wellknown
 from gateway.contract.unforeseen import doing
-from gateway.errors import ConfigurationError, ContractError, GatewayError, NoReplyYet, Refused
+from gateway.errors import ConfigurationError, ContractError, GatewayError, Refused
 from gateway.message import Message
-from gateway.queues.address import keeps_replies
 from gateway.settings import Settings, read
 from gateway.soap import SoapVersion, parse
 from gateway.wording import listed, meant
 
 HERE = "http://queue.invalid/"
 """Stands for the queue in a contract: a name that no resolver knows (RFC 2606)."""
+Post = Callable[[bytes, Mapping[str, str]], requests.Response]
+"""Sends the bytes of an envelope, with the headers that HTTP would have."""
 
 
 def call(
@@ -71,7 +73,7 @@ def call(
             "give an operation with its arguments, or an --envelope: not both."
         )
     if envelope is None and not operation:
-        _show_operations(_operations(settings, name, contract), as_json)
+        _show_operations(_operations(name, contract), as_json)
         return
     with _ended_by_signals():
         if envelope is not None:
@@ -128,10 +130,10 @@ def _operation(name: str, contract: Contract, operation: str) -> Operation:
     return bound
 
 
-def _operations(settings: Settings, name: str, contract: Contract) -> dict[str, str]:
+def _operations(name: str, contract: Contract) -> dict[str, str]:
     """Return what each operation takes, by its name. Raises ContractError."""
     found = {one.name: one for one in reversed(contract.operations)}  # by the first port of each
-    with doing("giving it to zeep", contract.entry), _client(settings, name, contract) as client:
+    with doing("giving it to zeep", contract.entry), _client(name, contract, _describing) as client:
         services = {one: client.bind(found[one].service, found[one].port) for one in sorted(found)}
         return {
             one: call_arguments.takes(one, call_arguments.kind_of(service, one))
@@ -139,78 +141,72 @@ def _operations(settings: Settings, name: str, contract: Contract) -> dict[str, 
         }
 
 
-def _client(settings: Settings, name: str, contract: Contract) -> zeep.Client:
-    """Return a client of the contract; it opens the queue for its first call, and not before."""
-    transport = _transport(settings, name, contract)
-    return zeep.Client(f"{HERE}{name}?wsdl", transport=transport)
+class _Transport(zeep.Transport):
+    """Reads the contract from memory, where it was checked, and has requests sent by ``post``."""
+
+    def __init__(self, documents: Mapping[str, bytes], post: Post) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # zeep has no types for it
+        self._documents = documents
+        self._post = post
+
+    def load(self, url: str) -> bytes:
+        """Return a document of the contract, or of the catalogue. Raises ContractError."""
+        if url in self._documents:
+            return self._documents[url]
+        namespace = wellknown.known(url)
+        if namespace is None:
+            raise ContractError(f"{url} is not part of the contract; name it in an import")
+        return wellknown.read(namespace)
+
+    def post_xml(
+        self, address: str, envelope: etree._Element, headers: Mapping[str, str]
+    ) -> requests.Response:
+        return self._post(etree_to_string(envelope), headers)
+
+
+def _client(name: str, contract: Contract, post: Post) -> zeep.Client:
+    """Return a client of the contract, whose requests are sent by ``post``."""
+    published = contract.publish(f"{HERE}{name}")
+    documents = {f"{HERE}{name}?{query}": content for query, content in published.items()}
+    transport = _Transport(documents, post)
+    return zeep.Client(f"{HERE}{name}?wsdl", transport=transport, plugins=[call_reply.AsDeclared()])
+
+
+def _describing(body: bytes, headers: Mapping[str, str]) -> requests.Response:
+    """Refuse to send: a client that only describes its contract has nowhere to send to."""
+    raise GatewayError("this client sends nothing")
 
 
 def _call(
     settings: Settings, name: str, contract: Contract, operation: str, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the reply or the fault as plain values."""
+    """Return the reply or the fault as plain values, or the id of what has none."""
     bound = _operation(name, contract, operation)
+    way = Way(settings, name)
+
+    def post(body: bytes, headers: Mapping[str, str]) -> requests.Response:
+        return response_of(way.send(message_of(body, headers, name), one_way=bound.one_way))
+
     with contextlib.ExitStack() as stack:
         with doing("giving it to zeep", contract.entry):
-            client = stack.enter_context(_client(settings, name, contract))
+            client = stack.enter_context(_client(name, contract, post))
             service = client.bind(bound.service, bound.port)
             kind = call_arguments.kind_of(service, operation)
             call_arguments.check(operation, kind, arguments)
         try:
-            reply = service[operation](**arguments)
-        except zeep.exceptions.Fault as fault:
-            return {"fault": _fault(fault)}
+            with client.settings(raw_response=True):
+                response = service[operation](**arguments)
         except (zeep.exceptions.Error, TypeError, ValueError) as error:
             reason = call_arguments.reason(error, operation, kind)
             raise ConfigurationError(reason) from error
-        except ReplyPending as error:
-            raise GatewayError(_pending(settings, name, str(error), error.id)) from error
-        except requests.RequestException as error:
-            raise GatewayError(str(error)) from error
-    outcome = "accepted" if bound.one_way else "reply"
-    return {outcome: zeep.helpers.serialize_object(reply, dict)}
-
-
-def _pending(settings: Settings, name: str, told: str, id: str) -> str:
-    """Return what to do where no reply came in time."""
-    whether = "(gateway status tells whether anybody works on the queue.)"
-    if not keeps_replies(settings.queue):
-        return (
-            f"{told}: do not send it again. Its id is {id}. It is still carried out, and its reply "
-            "is lost: on this queue replies go to a queue of the program that waits, and that of "
-            "this command is gone with it. Set listener.wait higher; or give the queue a bucket "
-            f"(?replies=s3://BUCKET/PREFIX), where replies are kept for two days. {whether}"
-        )
-    url = settings.listener.url or f"http://{settings.listener.bind}"
-    return (
-        f"{told}: do not send it again. Its id is {id}, and its reply is kept for two days: the "
-        f"listener has it at {url}/{name}/replies/{id}. {whether}"
-    )
-
-
-def _transport(settings: Settings, name: str, contract: Contract) -> QueueTransport:
-    """Return a transport that reads the contract from memory: it was loaded and checked before."""
-    published = contract.publish(f"{HERE}{name}")
-    documents = {f"{HERE}{name}?{query}": content for query, content in published.items()}
-    return QueueTransport(
-        settings.queue,
-        name,
-        client=settings.client,
-        folder=settings.folder,
-        operation_timeout=settings.listener.wait,
-        lifetime=settings.lifetime,
-        read=partial(_document, documents),
-    )
-
-
-def _document(documents: Mapping[str, bytes], url: str) -> bytes:
-    """Return a document of the contract, or of the catalogue. Raises ContractError."""
-    if url in documents:
-        return documents[url]
-    namespace = wellknown.known(url)
-    if namespace is None:
-        raise ContractError(f"{url} is not part of the contract; name it in an import")
-    return wellknown.read(namespace)
+        if bound.one_way:
+            return {"accepted": way.id}
+        try:
+            return {"reply": call_reply.read(client, service, operation, response)}
+        except zeep.exceptions.Fault as fault:
+            return {"fault": _fault(fault)}
+        except GatewayError as error:
+            raise GatewayError(f"{error} The request has the id {way.id}.") from error
 
 
 def _fault(fault: zeep.exceptions.Fault) -> dict[str, Any]:
@@ -235,23 +231,10 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
         call = assembly.gate(settings, name, contract).admit(message)
     except Refused as error:
         raise GatewayError(f"{path}: {error}") from error
-    message = replace(message, soap_action=_action(call))
-
-    async def exchange() -> Message | None:
-        async with assembly.opened_queue(settings) as queue:
-            remote = assembly.remote(settings, queue)
-            sent = replace(message, id=remote.new_id())
-            if not call.operation.one_way:
-                return await remote(sent)
-            await remote.send(sent)
-            return None
-
-    try:
-        reply = run(exchange())
-    except NoReplyYet as error:
-        raise GatewayError(_pending(settings, name, str(error), error.id)) from error
+    way, one_way = Way(settings, name), call.operation.one_way
+    reply = way.send(replace(message, soap_action=_action(call)), one_way=one_way)
     if reply is None:
-        return {"accepted": None}
+        return {"accepted": way.id} if one_way else {"reply": None}
     return {"fault" if reply.is_fault else "reply": reply.body.decode("utf-8", "replace")}
 
 
@@ -290,8 +273,9 @@ def _show(outcome: Mapping[str, Any], as_json: bool) -> None:
     console = streams.console()
     for kind, value in outcome.items():
         color = "red" if kind == "fault" else "green"
-        shown = "the operation is one-way" if kind == "accepted" else escape(_shown(value))
-        console.print(f"[bold {color}]{kind}[/]", shown, sep="\n")
+        console.print(f"[bold {color}]{kind}[/]", escape(_shown(value)), sep="\n")
+        if kind == "accepted":
+            console.print("is the id of the request: the operation is one-way, and has no reply")
 
 
 def _shown(value: Any) -> str:

@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnProcess
 
 from gateway import assembly
 from gateway.cli.running import LogLevel, log_to_stderr, run_until_stopped
-from gateway.cli.signals import STOPPING, Signals, end_by, has_terminal
+from gateway.cli.signals import AT_ONCE, STOPPING, Signals, end_by, has_terminal, say_stopping
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.settings import Settings
 
@@ -40,7 +40,9 @@ def supervise(settings: Settings, level: LogLevel, count: int) -> None:
         # In place: what signals are passed on to are these.
         children[:] = [_kept_alive(one, settings, level, bool(told.stopping)) for one in children]
     status = MISCONFIGURED if _is_hopeless(children) else 0
-    _end(children)
+    if told.stopping:
+        say_stopping(told.stopping[0])
+    _end(children, told.stopping)
     if told.stopping and all(child.exitcode == -signal.SIGTERM for child in children):
         end_by(told.stopping[0])  # none of them was ready
     sys.exit(status)
@@ -88,9 +90,22 @@ def _is_hopeless(children: Iterable[SpawnProcess]) -> bool:
     return any(child.exitcode == MISCONFIGURED for child in children)
 
 
-def _end(children: Sequence[SpawnProcess]) -> None:
+def _end(children: Sequence[SpawnProcess], stopping: Sequence[int]) -> None:
+    """Stop the processes, and wait until they have ended; a second signal ends them at once."""
     for child in children:
         child.terminate()
+    while alive := [child for child in children if child.exitcode is None]:
+        if len(stopping) > 1:
+            _end_at_once(alive)
+            end_by(stopping[1])
+        wait([child.sentinel for child in alive], LOOK)
+
+
+def _end_at_once(children: Sequence[SpawnProcess]) -> None:
+    """Kill the processes: what they have is given back as after a crash."""
+    log.warning(AT_ONCE)
+    for child in children:
+        child.kill()
     for child in children:
         child.join()
 
@@ -117,7 +132,7 @@ def _serve(settings: Settings, level: LogLevel) -> None:
     """Serve in a child: until the supervisor says stop, or is gone itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor passes it on
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded
-    signals = Signals((signal.SIGTERM,), stops_with_terminal=False)
+    signals = Signals((signal.SIGTERM,), is_supervised=True)
     log_to_stderr(level)
     parent = multiprocessing.parent_process()
     sentinel = parent.sentinel if parent is not None else None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -29,7 +32,7 @@ wsdl = "{legacy}?wsdl"
 bind = "{bind}"
 
 [gateway]
-grace = 1.0
+grace = {grace}
 """
 pytestmark = pytest.mark.timeout(600)
 
@@ -45,8 +48,8 @@ class Place:
         self._legacy = legacy
         self.write("sqlite:///queue.db")
 
-    def write(self, queue: str) -> None:
-        text = SETTINGS.format(queue=queue, legacy=self._legacy, bind=self.bind)
+    def write(self, queue: str, grace: float = 1.0) -> None:
+        text = SETTINGS.format(queue=queue, legacy=self._legacy, bind=self.bind, grace=grace)
         self.settings.write_text(text)
 
     def log(self) -> str:
@@ -61,6 +64,14 @@ class Place:
 
     def await_ready(self) -> None:
         self.await_log("listening on")
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Have Ctrl-C end what is started: a shell has what it starts behind itself ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -116,16 +127,23 @@ def silent_store() -> Iterator[tuple[str, Callable[[], None]]]:
             one.close()
 
 
+ENDS = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}
+"""The status after a signal that a program does not end well for, as the page has it."""
+
+
+@pytest.mark.parametrize("number", ENDS)
 @pytest.mark.parametrize("command", ["up", "serve", "listen"])
-def test_a_stop_during_the_start_is_not_told_as_success(place, silent_store, monkeypatch, command):
+def test_a_stop_during_the_start_is_not_told_as_success(
+    place, silent_store, monkeypatch, command, number
+):
     url, wait_for_connection = silent_store
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     place.write(f"s3://bucket/orders?endpoint_url={url}")
     with ended(start(command, place.settings)) as process:
         wait_for_connection()
-        process.terminate()
-        assert process.wait(LONGEST) == -signal.SIGTERM
+        process.send_signal(number)
+        assert process.wait(LONGEST) == ENDS[number]
     assert "stopped before it was ready" in place.log()
     assert "Traceback" not in place.log()
 
@@ -178,3 +196,87 @@ def test_sighup_from_an_operator_at_an_open_terminal_is_no_end(place):
         assert process.poll() is None
     os.close(theirs)
     os.close(ours)
+
+
+class Caller(threading.Thread):
+    """Calls a listener on a connection that it keeps, and waits."""
+
+    def __init__(self, bind: str) -> None:
+        super().__init__(daemon=True)
+        self.is_cut_off = False
+        self._connection = HTTPConnection(bind, timeout=LONGEST)
+        self.start()
+
+    def run(self) -> None:
+        self._connection.request("GET", "/healthz")
+        self._connection.getresponse().read()
+        self._connection.request("POST", "/warehouse", ORDER, {"Content-Type": "text/xml"})
+        try:
+            self._connection.getresponse().read()
+        except (RemoteDisconnected, ConnectionError):
+            self.is_cut_off = True
+        finally:
+            self._connection.close()
+
+
+class SlowPlace(Place):
+    """Settings of a service that takes longer than any test, and a grace that is as long."""
+
+    def __init__(self, folder: Path, legacy: str, ledger: Path) -> None:
+        super().__init__(folder, legacy)
+        self._ledger = ledger
+        self.write("sqlite:///queue.db", grace=2 * LONGEST)
+
+    def await_executions(self, count: int) -> None:
+        """Wait until the service is at work on so many calls."""
+        until = time.monotonic() + LONGEST
+        while not self._ledger.exists() or self._ledger.read_text("utf-8").count("\n") < count:
+            assert time.monotonic() < until, self.log()[-2000:]
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def slow_place(tmp_path: Path) -> Iterator[SlowPlace]:
+    ledger = tmp_path / "ledger"
+    with legacy_service("--delay", str(2 * LONGEST), "--ledger", str(ledger)) as legacy:
+        yield SlowPlace(tmp_path, legacy, ledger)
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_a_second_signal_ends_it_at_once_and_cleanly(slow_place, number):
+    with ended(start("up", slow_place.settings)) as process:
+        slow_place.await_ready()
+        callers = [Caller(slow_place.bind) for _ in range(2)]
+        slow_place.await_executions(2)
+        process.send_signal(number)
+        slow_place.await_log("2 callers wait for a reply, for 60 s at most")
+        time.sleep(1.0)  # until the listener waits for those who wait
+        process.send_signal(number)
+        assert process.wait(LONGEST) == ENDS[number]
+    for caller in callers:
+        caller.join(LONGEST)
+        assert caller.is_cut_off
+    logged = [json.loads(line) for line in slow_place.log().splitlines()]
+    assert not [line for line in logged if line["level"] == "error" or "traceback" in line]
+    again = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    assert f"stopping: a second {again} ends it at once" in slow_place.log()
+    assert "stopped at once: what was not finished stays in the queue" in slow_place.log()
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_a_second_signal_ends_all_processes_at_once(slow_place, number):
+    with (
+        ended(start("listen", slow_place.settings)),
+        ended(start("serve", slow_place.settings, "--processes", "2")) as process,
+    ):
+        slow_place.await_log("serving warehouse", 2)
+        slow_place.await_ready()
+        Caller(slow_place.bind)
+        slow_place.await_executions(1)
+        process.send_signal(number)
+        slow_place.await_log("1 request is under way, for 240 s at most")
+        process.send_signal(number)
+        assert process.wait(LONGEST) == ENDS[number]
+    assert slow_place.log().count("ends it at once") == 1
+    assert "starting another" not in slow_place.log()
+    assert "Traceback" not in slow_place.log()

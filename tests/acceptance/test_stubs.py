@@ -141,6 +141,7 @@ def test_a_wait_that_runs_out_has_the_id_of_the_request(stub, deployment):
     ):
         client.get_order("WH-100001")
     assert len(caught.value.id) == 26
+    assert f"do not send it again. Its id is {caught.value.id}: " in str(caught.value)
 
 
 def test_a_value_that_is_none_is_refused_before_anything_is_sent(stub, deployment):

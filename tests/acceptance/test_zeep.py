@@ -107,6 +107,8 @@ def test_a_wait_that_runs_out_is_a_timeout_as_zeeps_users_know_it(deployment, ws
             client.service.GetOrder("WH-100001")
         assert isinstance(caught.value, ReplyPending)
         assert len(caught.value.id) == 26
+        told = f"do not send it again. Its id is {caught.value.id}: collect its reply by that"
+        assert told in str(caught.value)
 
 
 def test_a_queue_that_cannot_be_opened_is_told(wsdl, tmp_path):
