@@ -12,9 +12,12 @@ from gateway.soap import Element, SoapVersion, parser
 SMALL = 64 << 10
 """Bytes of a reply that are parsed whole: for so few it takes less than to stop in between."""
 CHUNK = 4096
-FARTHEST = 1 << 20
+FARTHEST = 256 << 10
 """Bytes after which the Body must have begun; headers before it have never been near as long."""
+MOST = 10_000
+"""Elements of a reply over SMALL before what is in its Body: each takes time while others wait."""
 
+_BODIES = [f"{{{version.namespace}}}Body" for version in SoapVersion]
 MEDIA_TYPES = ("text/xml", "application/soap+xml", "multipart/related", "application/xml")
 
 
@@ -52,17 +55,21 @@ def _beginning(body: bytes, start: int, end: int) -> Element:
     pull = etree.XMLPullParser(
         events=("start",), resolve_entities=False, no_network=True, load_dtd=False
     )
+    left = MOST
     for at in range(start, min(end, start + FARTHEST), CHUNK):
         pull.feed(body[at : min(end, at + CHUNK)])
         for _, element in pull.read_events():
             if isinstance(element, etree._Element) and _is_in_body(element):
                 return element.getroottree().getroot()
+            left -= 1
+        if left < 0:
+            break
     raise ValueError("no Body that holds anything")
 
 
 def _is_in_body(element: Element) -> bool:
     parent = element.getparent()
-    return parent is not None and parent.tag in [_tag(v, "Body") for v in SoapVersion]
+    return parent is not None and parent.tag in _BODIES
 
 
 def _kind(root: Element) -> Glimpse | None:

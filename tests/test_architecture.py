@@ -121,6 +121,7 @@ HOMES = {
         "gateway.admission.wss_header",
         "gateway.admission.wss_signature",
         "gateway.admission.wss_types",
+        "gateway.backends.fault_tree",
         "gateway.backends.faults",
         "gateway.backends.hosted",
         "gateway.backends.wss",

@@ -7,7 +7,9 @@ tells where in the bytes it is; it stops at the Body, however large that is.
 from __future__ import annotations
 
 import codecs
+import functools
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from xml.parsers import expat
@@ -73,19 +75,28 @@ def _envelope(reply: Message) -> tuple[int, int]:
 
 def _changed_utf_16(data: bytes, order: str, places: re.Pattern[str]) -> bytes:
     """Do it in UTF-8, for which the declaration would be wrong: it is left aside."""
-    text = data[2:].decode(order)
+    head_only = codecs.getincrementaldecoder(order)()
+    text = head_only.decode(data[2 : 2 + 2 * _SEEN])  # whole characters of it
+    rest = data[2 + len(text.encode(order)) :]
     declaration = _DECLARATION.match(text)
     head = declaration[0] if declaration else ""
     plain = text[len(head) :].encode()
     changed = _changed(plain, places)
-    return data if changed == plain else data[:2] + (head + changed.decode()).encode(order)
+    return data if changed == plain else data[:2] + (head + changed.decode()).encode(order) + rest
 
 
 def _changed(data: bytes, places: re.Pattern[str]) -> bytes:
-    cuts = _Scan(data[:_SEEN], places).cuts()
-    for cut in sorted(cuts, key=lambda one: one.begin, reverse=True):
-        data = data[: cut.begin] + cut.text + data[cut.end :]
-    return data
+    pieces: list[bytes] = []
+    done = 0
+    for cut in sorted(_Scan(data[:_SEEN], places).cuts(), key=lambda one: one.begin):
+        pieces += data[done : cut.begin], cut.text
+        done = cut.end
+    return b"".join((*pieces, data[done:])) if pieces else data
+
+
+@functools.lru_cache(64)
+def _in_bytes(places: re.Pattern[str]) -> re.Pattern[bytes]:
+    return re.compile(places.pattern.encode(), re.IGNORECASE)
 
 
 class _AtBody(Exception):
@@ -117,7 +128,7 @@ class _Scan:
         except _AtBody:
             return self._cuts
         except (expat.ExpatError, ValueError, LookupError) as error:
-            if self._in_bytes().search(self._data):
+            if _in_bytes(self._places).search(self._data):
                 raise BackendFailed(NOT_SOAP, reason="its headers cannot be read") from error
         return self._cuts
 
@@ -160,13 +171,12 @@ class _Scan:
 
     def _cut_rest(self, end: int) -> None:
         """Cut the places out of whatever else the block holds: parameters, metadata, ids."""
-        done = [(cut.begin, cut.end) for cut in self._cuts]
-        for found in self._in_bytes().finditer(self._data, self._block, end):
-            if not any(begin <= found.start() < stop for begin, stop in done):
+        done = self._cuts[bisect_left(self._cuts, self._block, key=lambda one: one.begin) :]
+        begins = [cut.begin for cut in done]
+        for found in _in_bytes(self._places).finditer(self._data, self._block, end):
+            before = bisect_right(begins, found.start())
+            if not before or found.start() >= done[before - 1].end:
                 self._cuts.append(_Cut(*found.span(), STAND_IN.encode()))
-
-    def _in_bytes(self) -> re.Pattern[bytes]:
-        return re.compile(self._places.pattern.encode(), re.IGNORECASE)
 
 
 def _is_block(name: str) -> bool:

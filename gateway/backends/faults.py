@@ -8,20 +8,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from lxml import etree
 
 from gateway.backend import Call
-from gateway.backends.answers import NOT_SOAP
+from gateway.backends.fault_tree import (
+    TooMuch,
+    drop,
+    namespaces,
+    parsed,
+    set_text,
+    texts,
+    values,
+    whole,
+)
 from gateway.backends.kept_faults import Keep, Original, kept_nowhere
 from gateway.backends.telltale import LONGEST, Telltales
-from gateway.errors import BackendFailed
+from gateway.errors import BackendFailed, FaultCode, FaultError
+from gateway.glimpse import glimpse
 from gateway.message import Message
 from gateway.multipart import is_multipart, root_span
-from gateway.soap import GATEWAY_NS, Element, SoapVersion, parser
+from gateway.soap import GATEWAY_NS, Element, SoapVersion, fault
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +42,10 @@ NEUTRAL = "The service behind the gateway reported a failure."
 FINDABLE = " Its operator finds the cause by the id of this request."
 """Follows where that is so: where the original is kept."""
 TOO_LARGE = "The service behind the gateway answered with a fault that is too large to pass on."
+MOST_ENTRIES = 1000
+"""Entries of a detail that the contract does not declare; more of them are a dump."""
+MOST_SUBCODES = 16
+"""Codes inside each other; a fault that has more is made to be long."""
 _NEXT_11 = "http://schemas.xmlsoap.org/soap/actor/next"
 _ROLES_12 = f"{SoapVersion.V12.namespace}/role/"
 _SECURITY = (
@@ -71,24 +86,43 @@ def discreet(
 ) -> Message:
     """Return a fault without what tells of the backend; the same one where nothing does.
 
-    Where something was taken out, the original goes to ``keep``. Raises BackendFailed where it is
-    too large to be looked through.
+    Where something was taken out, the original goes to ``keep``. One that holds too much to be
+    looked through is replaced as a whole. Raises BackendFailed where it is larger than LARGEST.
     """
     data = _envelope(reply)
     if len(data) > LARGEST:
         raise BackendFailed(TOO_LARGE)
-    root = _parsed(data)
+    try:
+        root = parsed(data)
+    except TooMuch:
+        return _neutral(reply, call, data, keep)
+    return _looked_through(root, reply, call, telltales, keep)
+
+
+def _neutral(reply: Message, call: Call, data: bytes, keep: Keep) -> Message:
+    """Return a fault that says nothing but whose mistake it was."""
+    kind = glimpse(reply.body, reply.content_type)
+    assert kind is not None  # it was looked at before
+    log.info("%s its fault was rewritten: all of it, since it holds too much", call.message.id)
+    is_kept = keep(_original(data, call, ("all",), kind.version))
+    code = FaultCode.CLIENT if kind.sender_at_fault else FaultCode.SERVER
+    return fault(FaultError(NEUTRAL + FINDABLE if is_kept else NEUTRAL, code=code), call.message)
+
+
+def _looked_through(
+    root: Element, reply: Message, call: Call, telltales: Telltales, keep: Keep
+) -> Message:
     version = next(one for one in SoapVersion if root.tag == f"{{{one.namespace}}}Envelope")
-    fault = root.find(f"{{{version.namespace}}}Body/{{{version.namespace}}}Fault")
-    assert fault is not None  # what has none is no fault
-    changed = _rewrite(fault, version, call.operation.faults, telltales)
+    found = root.find(f"{{{version.namespace}}}Body/{{{version.namespace}}}Fault")
+    assert found is not None  # what has none is no fault
+    changed = _rewrite(found, version, call.operation.faults, telltales)
     if not changed:
         return reply
     log.info("%s its fault was rewritten: %s", call.message.id, ", ".join(changed))
-    is_kept = keep(_original(data, call, changed, version))
+    is_kept = keep(_original(_envelope(reply), call, changed, version))
     if is_kept and "text" in changed:
-        _set_texts(fault, _NAMES[version], NEUTRAL + FINDABLE)
-    _finish(root, fault, _NAMES[version], call.message.id)
+        _set_texts(found, _NAMES[version], NEUTRAL + FINDABLE)
+    _finish(root, found, _NAMES[version], call.message.id)
     body = etree.tostring(root, xml_declaration=True, encoding="utf-8")
     return replace(reply, body=body, content_type=f"{version.media_type}; charset=utf-8")
 
@@ -105,13 +139,6 @@ def _original(data: bytes, call: Call, changed: Sequence[str], version: SoapVers
         size=len(data),
         body=data,
     )
-
-
-def _parsed(data: bytes) -> Element:
-    try:
-        return etree.fromstring(data, parser())
-    except (etree.XMLSyntaxError, ValueError) as error:  # after what the glimpse has seen
-        raise BackendFailed(NOT_SOAP) from error
 
 
 def _envelope(reply: Message) -> bytes:
@@ -132,17 +159,14 @@ def _rewrite(
         "text": _rewrite_texts(fault, names, telltales),
         "code": _rewrite_code(fault, names, version, telltales) or subcode,
         "actor": _drop_actors(fault, names, telltales),
-        "detail": max(
-            (_rewrite_detail(one, declared, telltales) for one in fault.findall(names.detail)),
-            default=False,
-        ),
+        "detail": _rewrite_details(fault.findall(names.detail), declared, telltales),
         "surroundings": _has_telling_surroundings(fault, telltales),
     }
     return [name for name, changed in edits.items() if changed]
 
 
 def _rewrite_texts(fault: Element, names: _Names, telltales: Telltales) -> bool:
-    tells = telltales.in_text(" ".join(map(_texts, fault.findall(names.texts))))
+    tells = telltales.in_text(" ".join(map(texts, fault.findall(names.texts))))
     if tells:
         _set_texts(fault, names, NEUTRAL)
     return tells
@@ -150,22 +174,27 @@ def _rewrite_texts(fault: Element, names: _Names, telltales: Telltales) -> bool:
 
 def _set_texts(fault: Element, names: _Names, said: str) -> None:
     for text in fault.findall(names.texts):
-        _set_text(text, said)
+        set_text(text, said)
 
 
 def _drop_actors(fault: Element, names: _Names, telltales: Telltales) -> bool:
     actors = [node for name in names.actors for node in fault.findall(name)]
-    telling = [actor for actor in actors if _is_telling_actor(_texts(actor), telltales)]
-    for actor in telling:
-        _drop(actor)
+    said = list(map(texts, actors))
+    is_dump = sum(map(len, said)) > LONGEST
+    telling = [
+        actor
+        for actor, text in zip(actors, said, strict=True)
+        if is_dump or _is_telling_actor(text, telltales)
+    ]
+    drop(telling)
     return bool(telling)
 
 
 def _has_telling_surroundings(fault: Element, telltales: Telltales) -> bool:
     """Tell whether comments, or namespaces that are declared for all of it, tell something."""
-    comments = [node.text or "" for node in _whole(fault) if not isinstance(node.tag, str)]
-    names = (str(uri) for uri in fault.nsmap.values())
-    return any(map(telltales.in_name, names)) or telltales.in_text(" ".join(comments))
+    comments = [node.text or "" for node in whole(fault) if not isinstance(node.tag, str)]
+    names = {str(uri) for uri in fault.nsmap.values()}
+    return bool(telltales.among(names)) or telltales.in_text(" ".join(comments))
 
 
 def _rewrite_code(
@@ -173,27 +202,33 @@ def _rewrite_code(
 ) -> bool:
     """Replace a code by the one of its kind that SOAP itself has."""
     code = fault.find(names.code)
-    if code is None or not _is_telling_code(code, telltales):
+    if code is None or not _are_telling_codes([code], telltales):
         return False
-    said = _texts(code).rpartition(":")[2].partition(".")[0].strip()
+    said = texts(code).rpartition(":")[2].partition(".")[0].strip()
     local = names.codes[said not in ("Client", "Sender")]
     prefix = next(one for one, uri in fault.nsmap.items() if uri == version.namespace)
-    _set_text(code, f"{prefix}:{local}" if prefix else local)
+    set_text(code, f"{prefix}:{local}" if prefix else local)
     return True
 
 
 def _drop_subcode(fault: Element, names: _Names, telltales: Telltales) -> bool:
     subcode = fault.find(names.subcode) if names.subcode else None
-    values = [] if subcode is None else subcode.iter("{*}Value")
-    if subcode is None or not any(_is_telling_code(one, telltales) for one in values):
+    if subcode is None:
         return False
-    _drop(subcode)
-    return True
+    codes = list(islice(subcode.iter("{*}Value"), MOST_SUBCODES + 1))
+    tells = len(codes) > MOST_SUBCODES or _are_telling_codes(codes, telltales)
+    if tells:
+        drop([subcode])
+    return tells
 
 
-def _is_telling_code(code: Element, telltales: Telltales) -> bool:
-    prefix, _, local = _texts(code).strip().rpartition(":")
-    return telltales.in_name(code.nsmap.get(prefix or None) or "") or telltales.in_text(local)
+def _are_telling_codes(codes: Collection[Element], telltales: Telltales) -> bool:
+    said = [texts(code).strip().rpartition(":") for code in codes]
+    if sum(len(local) for _, _, local in said) > LONGEST:
+        return True
+    scopes = (code.nsmap for code in codes)
+    names = {scope.get(one[0] or None) or "" for scope, one in zip(scopes, said, strict=True)}
+    return bool(telltales.among(names)) or any(telltales.in_text(local) for _, _, local in said)
 
 
 def _is_telling_actor(actor: str, telltales: Telltales) -> bool:
@@ -204,48 +239,60 @@ def _is_telling_actor(actor: str, telltales: Telltales) -> bool:
     return bool(actor) and (not actor.startswith("urn:") or telltales.in_text(actor))
 
 
-def _rewrite_detail(detail: Element, declared: Set[str], telltales: Telltales) -> bool:
+def _rewrite_details(details: Collection[Element], declared: Set[str], tell: Telltales) -> bool:
     """Take the entries out that the contract does not declare and that tell of the backend."""
-    undeclared = [entry for entry in detail.iterchildren("{*}*") if entry.tag not in declared]
-    is_dump = sum(map(len, map(_values, undeclared))) > LONGEST
-    telling = [one for one in undeclared if is_dump or _is_telling_entry(one, telltales)]
-    for entry in telling:
-        _drop(entry)
-    return _clear_own(detail, telltales) or bool(telling)
+    entries = [one for detail in details for one in detail.iterchildren("{*}*")]
+    telling = _telling_entries([one for one in entries if one.tag not in declared], tell)
+    drop(telling)
+    return _clear_own(details, tell) or bool(telling)
 
 
-def _clear_own(detail: Element, telltales: Telltales) -> bool:
+def _telling_entries(entries: Sequence[Element], telltales: Telltales) -> Sequence[Element]:
+    if not entries or len(entries) > MOST_ENTRIES:
+        return entries
+    said = list(map(values, entries))
+    if sum(map(len, said)) > LONGEST:
+        return entries
+    inside = list(map(namespaces, entries))
+    own = [etree.QName(entry).namespace or "" for entry in entries]
+    around = _around(entries)
+    everywhere = {str(uri) for uri in entries[0].getroottree().getroot().nsmap.values()}
+    strange = around.union(*inside) - everywhere
+    telling = telltales.among(strange.union(own))
+    if telling & around - everywhere:
+        return entries
+    return [
+        entry
+        for entry, text, name, names in zip(entries, said, own, inside, strict=True)
+        if name in telling or not strange.isdisjoint(names & telling) or telltales.in_text(text)
+    ]
+
+
+def _around(entries: Collection[Element]) -> set[str]:
+    """Return the namespaces that are declared for what entries are in."""
+    details = {entry.getparent() for entry in entries}
+    return {str(uri) for one in details if one is not None for uri in one.nsmap.values()}
+
+
+def _clear_own(details: Collection[Element], telltales: Telltales) -> bool:
     """Clear what stands in the detail beside its entries, where it tells something."""
-    tails = (entry.tail or "" for entry in detail)
-    own = [detail.text or "", *tails, *map(str, detail.attrib.values())]
+    tails = [entry.tail or "" for detail in details for entry in detail]
+    attributes = [str(value) for detail in details for value in detail.attrib.values()]
+    own = [*(detail.text or "" for detail in details), *tails, *attributes]
     if not telltales.in_text(" ".join(own)):
         return False
-    detail.attrib.clear()
-    detail.text = None
-    for entry in detail:
-        entry.tail = None
+    for detail in details:
+        detail.attrib.clear()
+        detail.text = None
+        for entry in detail:
+            entry.tail = None
     return True
-
-
-def _is_telling_entry(entry: Element, telltales: Telltales) -> bool:
-    namespaces = {str(uri) for node in entry.iter("{*}*") for uri in node.nsmap.values()}
-    namespaces -= {str(uri) for uri in entry.getroottree().getroot().nsmap.values()}
-    names = [etree.QName(entry).namespace or "", *namespaces]
-    return any(map(telltales.in_name, names)) or telltales.in_text(_values(entry))
-
-
-def _values(entry: Element) -> str:
-    """Return all that an entry says, in texts and in attributes."""
-    attributes = (str(value) for node in entry.iter("{*}*") for value in node.attrib.values())
-    return " ".join([*map(str, entry.itertext("{*}*")), *attributes])
 
 
 def _finish(root: Element, fault: Element, names: _Names, id: str) -> None:
     """Leave out what is left of the backend's, or no longer true; say which request this was."""
-    for node in [node for node in _whole(root) if not isinstance(node.tag, str)]:
-        _drop(node)
-    for security in list(root.iter(_SECURITY)):
-        _drop(security)  # what it signed is no longer there
+    drop([node for node in whole(root) if not isinstance(node.tag, str)])
+    drop(list(root.iter(_SECURITY)))  # what it signed is no longer there
     detail = fault.find(names.detail)
     if detail is None:
         detail = etree.SubElement(fault, names.detail)
@@ -257,40 +304,9 @@ def _finish(root: Element, fault: Element, names: _Names, id: str) -> None:
 
 def _prefixes_in_values(root: Element) -> list[str]:
     """Return the prefixes that values may use, as those of faultcode and xsi:type do."""
-    values = [
+    said = [
         value
         for node in root.iter("{*}*")
         for value in (node.text or "", *map(str, node.attrib.values()))
     ]
-    return sorted({value.strip().partition(":")[0] for value in values if ":" in value})
-
-
-def _whole(node: Element) -> Iterator[Element]:
-    """Yield everything of a document, comments beside its root included."""
-    root = node.getroottree().getroot()
-    yield from root.itersiblings(preceding=True)
-    yield from root.iter()
-    yield from root.itersiblings()
-
-
-def _texts(node: Element) -> str:
-    return "".join(map(str, node.itertext("{*}*", with_tail=True)))
-
-
-def _set_text(node: Element, text: str) -> None:
-    for child in list(node):
-        node.remove(child)
-    node.text = text
-
-
-def _drop(node: Element) -> None:
-    """Remove a node, and keep the text behind it where it is."""
-    parent = node.getparent()
-    if parent is None:  # beside the root: it is not written
-        return
-    before, tail = node.getprevious(), node.tail or ""
-    if before is not None:
-        before.tail = (before.tail or "") + tail
-    else:
-        parent.text = (parent.text or "") + tail
-    parent.remove(node)
+    return sorted({value.strip().partition(":")[0] for value in said if ":" in value})

@@ -12,6 +12,7 @@ No error says where the service is: logs are read by people who need not know.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import ssl
@@ -21,6 +22,7 @@ from typing import Any
 
 import aiohttp
 import requests
+from aiohttp.client_proto import ResponseHandler
 from zeep.transports import Transport
 
 from gateway.backend import Call
@@ -47,6 +49,17 @@ STRAY = (
     "a service sent more than one answer to a request: from now on each call to it has a connection"
     " of its own"
 )
+INTERIM = 8
+"""Interim answers (1xx) to one request, at most; services send one or two, if any."""
+BESIDE = 256 << 10
+"""Bytes of an answer that are not its body, at most; and for each four of its body, one more.
+
+That is ample for headers and for chunks, which even a service that never buffers makes longer than
+20 bytes on average. It is counted as they come: the time that an answer takes on the event loop
+goes with its pieces, and a body of 1 MB in chunks of one byte has a million of them.
+"""
+_PIECE = 16 << 10
+"""Bytes that are parsed before there is a look at what they were."""
 TOO_LARGE = "The reply is larger than the gateway passes on."
 
 _REASONS = {
@@ -157,6 +170,11 @@ class _Connections(aiohttp.TCPConnector):
 
     _keeps = True
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        factory: Any = functools.partial(_Answers, loop=self._loop)
+        self._factory = factory  # where the library makes what reads a connection
+
     async def _get(self, key: Any, traces: Any) -> Any:  # where the library takes a kept one
         while (kept := await super()._get(key, traces)) is not None:
             has_stray = _has_stray(kept.protocol)
@@ -168,6 +186,64 @@ class _Connections(aiohttp.TCPConnector):
                 log.warning(STRAY)
             kept.close()
         return None
+
+
+class _Answers(ResponseHandler):
+    """Reads the answers of one connection, and ends it where one is made to keep the loop busy.
+
+    The library bounds neither interim answers, which it reads on without letting others run, nor
+    what is around the chunks of a body.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._came = self._interim = 0
+        self._held = b""
+        """What came and is not parsed yet, since nobody takes what was."""
+
+    def set_response_params(self, **settings: Any) -> None:
+        """Begin to read the answer to the next request."""
+        self._came = self._interim = 0
+        super().set_response_params(**settings)
+
+    def data_received(self, data: bytes) -> None:
+        if not data:  # somebody takes more: the parser goes on with what it has
+            super().data_received(data)
+        held, self._held = self._held + data, b""
+        for at in range(0, len(held), _PIECE):
+            if self._reading_paused:
+                self._held = held[at:]
+                return
+            piece = held[at : at + _PIECE]
+            self._came += len(piece)
+            super().data_received(piece)
+            self._bound()
+            if self.transport is None:
+                return
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        self._interim += 100 <= data[0].code < 200
+        if self._interim <= INTERIM:
+            super().feed_data(data, size)
+
+    def _bound(self) -> None:
+        body = self._payload
+        size = body.total_bytes if body is not None else 0
+        if self._interim > INTERIM:
+            self._give_up(Unanswered("no answer: too many interim ones"))
+        elif self._came - size > BESIDE + size // 4:
+            self._give_up(
+                Unanswered("no answer: its headers are too long")
+                if body is None
+                else BackendFailed(TOO_LARGE, reason="more came around its body than in it")
+            )
+
+    def _give_up(self, error: Exception) -> None:
+        body = self._payload
+        self.abort()
+        self.set_exception(error)
+        if body is not None and not body.is_eof():
+            body.set_exception(error)
 
 
 def _has_stray(protocol: Any) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 
 LONGEST = 16 << 10
 """Characters after which a text is no explanation any more, but a dump."""
+LONGEST_NAMES = 32 << 10
+"""Characters of all the namespaces that are neither the contract's nor a standard's, likewise."""
 
 # No pattern here may take longer than its text: each begins where no word goes on, and what
 # repeats inside of another repetition has a limit.
@@ -83,11 +86,21 @@ class Telltales:
         found = (_URL, _PRODUCT, _PLACE, _TRACE, self.places)
         return any(one.search(plain) for one in found)
 
+    def among(self, names: Set[str]) -> Set[str]:
+        """Return the names of namespaces that tell something; all, where they are a dump."""
+        strange = {one for one in names if not self._is_known(one)}
+        if sum(map(len, strange)) > LONGEST_NAMES:
+            return strange
+        return {one for one in strange if self.in_name(one)}
+
     def in_name(self, name: str) -> bool:
         """Tell whether the name of a namespace does; others have a place in it, as names have."""
-        if name in self.names or name.startswith(_STANDARD):
+        if self._is_known(name):
             return False
         return any(one.search(name) for one in (_PRODUCT, self.places))
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.names or name.startswith(_STANDARD)
 
     def _unless_known(self, url: re.Match[str]) -> str:
         plain = url[0].rstrip(".,;:)]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import FaultError, Refused
-from gateway.glimpse import Glimpse, glimpse
+from gateway.glimpse import FARTHEST, MOST, SMALL, Glimpse, glimpse
 from gateway.message import Message
 from gateway.soap import SoapVersion, fault
 
@@ -42,6 +42,16 @@ def test_only_the_beginning_of_a_large_reply_is_read(version):
     head, tail = reply(version, "<s:Body><a>|</a></s:Body>").split(b"|")
     assert glimpse(head + b"x" * 50_000_000, "text/xml") == Glimpse(version, is_fault=False)
     assert tail  # never reached
+
+
+@BOTH
+def test_a_body_behind_more_headers_than_anybody_sends_is_not_looked_for(version):
+    inside = "<s:Header>{}</s:Header><s:Body><a/></s:Body>" + " " * SMALL
+    few, many = (inside.format("<b/>" * count) for count in (MOST // 2, MOST + 1000))
+    assert glimpse(reply(version, few), "text/xml") == Glimpse(version, is_fault=False)
+    assert glimpse(reply(version, many), "text/xml") is None
+    long = inside.format("x" * FARTHEST)
+    assert glimpse(reply(version, long), "text/xml") is None
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,23 @@ def test_headers_that_cannot_be_read_and_may_name_it_are_a_failure():
         passed(broken)
 
 
+def test_thousands_of_addresses_are_replaced_each():
+    address = f"<a:Address>http://{HOST}:8080/x</a:Address>"
+    block = f"<a:From>{address}<x>{HOST}</x><y>{HOST} {HOST}</y></a:From>"
+    said = block.replace(f"http://{HOST}:8080/x", f"{WSA}/anonymous").replace(
+        HOST, "service.invalid"
+    )
+    assert passed(envelope(block * 1000)) == envelope(said * 1000).encode()
+
+
+@pytest.mark.parametrize("last", ["x", "\U0001f600"])
+def test_of_a_large_message_in_utf_16_only_the_beginning_is_read(last):
+    text = envelope(f"<a:To>http://{HOST}/</a:To>").replace('<?xml version="1.0"?>', "")
+    text = text.replace("<x>", "<x>" + f"{last}\u4e00" * 500_000)
+    seen = passed(text.encode("utf-16"))
+    assert seen.decode("utf-16") == text.replace(f"http://{HOST}/<", f"{WSA}/anonymous<")
+
+
 def test_without_a_place_nothing_is_replaced():
     message = Message(body=envelope(CASES[0][0]).encode(), content_type="text/xml")
     assert without_addresses(message, places([])) is message

@@ -8,7 +8,8 @@ import pytest
 from lxml import etree
 
 from gateway.admission import Gate, Limits
-from gateway.backends.faults import FINDABLE, LARGEST, NEUTRAL, discreet
+from gateway.backends.fault_tree import MOST_ON_ONE
+from gateway.backends.faults import FINDABLE, LARGEST, MOST_ENTRIES, NEUTRAL, discreet
 from gateway.backends.telltale import Telltales
 from gateway.errors import BackendFailed
 from gateway.message import Message
@@ -225,6 +226,91 @@ def test_a_fault_that_is_too_large_or_breaks_off_is_a_failure(passed):
         passed(fault("x" * LARGEST))
     with pytest.raises(BackendFailed, match="did not answer with a SOAP message"):
         passed(fault()[:-5])
+
+
+MANY = 10_000
+ATTRIBUTES = " ".join(f"a{number}=''" for number in range(MOST_ON_ONE + 1))
+XMLNS = " ".join(f'xmlns:a{number}="u{number}"' for number in range(MANY))
+
+
+@pytest.mark.parametrize(
+    ("code", "head", "detail"),
+    [
+        ("s:Server", "", f"<a {XMLNS}>" + "<b/>" * 2 * MANY + "</a>"),
+        ("s:Client", "", f"<a {XMLNS}/>"),
+        ("s:Server", "", "<b/>x" * 150_000),
+        ("s:Client.Own", "", "<!---->x" * 110_000),
+        ("s:Client", "", "<?a?>" * MANY),
+        ("s:Server", "", f"<a {ATTRIBUTES}/>"),
+        ("s:Client", "", f"{DECLARED}<a><b c=''/></a>" + "<a b='' c=''/>" * (MANY // 2)),
+        ("s:Server", f"<s:Header>{'<b/>' * MANY}</s:Header>", ""),
+    ],
+)
+def test_a_fault_that_holds_too_much_to_be_looked_through_is_replaced(
+    call, telltales, code, head, detail
+):
+    kept = []
+    body = fault(TRACE, code=code, head=head, detail=detail).encode()
+    reply = Message(body=body, content_type="text/xml", is_fault=True)
+    root = etree.fromstring(
+        discreet(reply, call, telltales, lambda one: kept.append(one) or 1).body
+    )
+    side = "Client" if "Client" in code else "Server"
+    assert root.findtext(".//faultcode") == f"soap:{side}"
+    assert root.findtext(".//faultstring") == NEUTRAL + FINDABLE
+    assert root.findtext(".//{urn:soap-queue-gateway}id") == call.message.id
+    assert len(root.findall(".//detail/*")) == 1
+    assert [(one.body, one.rewritten) for one in kept] == [(body, ("all",))]
+
+
+def test_a_fault_of_many_elements_that_its_contract_declares_is_looked_through(passed):
+    items = "<t:i a='1'>x</t:i>" * 3000
+    declared = f'<t:OrderNotFound xmlns:t="{TYPES}">{items}</t:OrderNotFound>'
+    assert passed(fault(detail=declared)).body == fault(detail=declared).encode()
+    root = etree.fromstring(passed(fault(TRACE, detail=declared + AXIS)).body)
+    assert len(root.findall(f".//{{{TYPES}}}i")) == 3000
+    assert HOST not in etree.tostring(root).decode()
+
+
+def test_more_entries_than_anybody_reads_are_a_dump(passed):
+    few, many = "<l>1</l>" * MOST_ENTRIES, "<l>1</l>" * (MOST_ENTRIES + 1)
+    assert passed(fault(detail=few)).body == fault(detail=few).encode()
+    assert b"<l>" not in passed(fault(detail=DECLARED + many)).body
+    assert b"OrderNotFound" in passed(fault(detail=DECLARED + many)).body
+
+
+def test_the_text_behind_what_is_taken_out_stays_where_it_was(passed):
+    telling = f"<e>{HOST}</e>"
+    detail = f"1{telling}2{telling}3<!-- -->4{DECLARED}5{telling}6<k/>7{telling}"
+    found = etree.fromstring(passed(fault(detail=detail)).body).find(".//detail")
+    assert found.text == "1234"
+    assert [etree.QName(one).localname for one in found] == ["OrderNotFound", "k", "request"]
+    assert [one.tail for one in found] == ["56", "7", None]
+
+
+LONG_NAMES = " ".join(f"xmlns:a{number}='{'u' * 400}{number}'" for number in range(99))
+
+
+@pytest.mark.parametrize(
+    ("body", "gone"),
+    [
+        # Names, actors and codes that are long only together are dumps as well.
+        (fault(detail=f"<a {LONG_NAMES}/>"), "detail"),
+        (fault(actor=f"</faultactor><faultactor>urn:{'a' * 6000}" * 3), "actor"),
+        (
+            fault_12(subcode=("", "s:x</s:Value>" + "<s:Value>s:x</s:Value>" * 16 + "<s:Value>")),
+            "code",
+        ),
+        # What an entry declares is found where it is declared: on it, inside, or around it.
+        (fault(detail='<a xmlns:x="http://xml.apache.org/axis/"/>'), "detail"),
+        (fault(detail='<a><b><c xmlns:x="http://xml.apache.org/axis/"/></b></a>'), "detail"),
+    ],
+)
+def test_what_tells_in_many_names_or_deep_inside_is_found(passed, caplog, body, gone):
+    with caplog.at_level("INFO"):
+        reply = passed(body)
+    assert f"its fault was rewritten: {gone}" in caplog.text
+    assert len(reply.body) < 1000
 
 
 def test_details_of_another_operation_are_not_declared(warehouse, sample, telltales):

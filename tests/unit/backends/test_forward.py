@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from gateway.admission import Gate, Limits
+from gateway.backends.forward import INTERIM, BackendTransport, ForwardBackend, ForwardSettings
 from gateway.backends.forward import STRAY as STRAY_WARNING
-from gateway.backends.forward import BackendTransport, ForwardBackend, ForwardSettings
 from gateway.backends.telltale import Telltales
 from gateway.errors import BackendFailed, Declined, Unanswered, Unreached
 from gateway.places import places
@@ -51,7 +51,7 @@ async def backend_at(answer):
 
 
 @contextlib.asynccontextmanager
-async def raw_backend(handle):
+async def raw_backend(handle, limits=LIMITS):
     """Serve bytes as ``handle(reader, writer)`` writes them."""
     handling = set()
 
@@ -61,7 +61,7 @@ async def raw_backend(handle):
         writer.close()
 
     server = await asyncio.start_server(handled, "127.0.0.1", 0)
-    backend = ForwardBackend(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", LIMITS)
+    backend = ForwardBackend(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", limits)
     try:
         yield backend
     finally:
@@ -554,6 +554,88 @@ async def test_connections_to_a_service_that_sends_unasked_are_not_kept_any_more
             await backend.invoke(call())
     assert connections == [1, 1, 1, 1]
     assert [record.getMessage() for record in caplog.records].count(STRAY_WARNING) == 1
+
+
+LARGE = replace(LIMITS, idle=240.0, reply=64 << 20)
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def chunks(body, size):
+    pieces = (body[at : at + size] for at in range(0, len(body), size))
+    return b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in pieces) + b"0\r\n\r\n"
+
+
+def padded(size):
+    return REPLY.replace(b"</s:Body>", b" " * size + b"</s:Body>")
+
+
+@pytest.mark.parametrize(
+    ("first", "rest", "error"),
+    [
+        (CONTINUE * INTERIM, CONTINUE * 2000 + answer_of(1), Unanswered),
+        (
+            b"",
+            b"HTTP/1.1 103 Hints\r\n" + b"X: %b\r\n" % (b"a" * 8000) * 100 + b"\r\n" + answer_of(1),
+            Unanswered,
+        ),
+        (CHUNKED, chunks(padded(100_000), 1), BackendFailed),
+        (CHUNKED, b"1;" + b"a" * 400_000 + b"\r\n \r\n" + chunks(REPLY, 50), BackendFailed),
+        (CHUNKED, chunks(REPLY, 50)[:-2] + b"X: %b\r\n" % (b"a" * 8000) * 100, BackendFailed),
+    ],
+)
+async def test_an_answer_that_is_mostly_framing_is_ended_while_others_get_theirs(
+    call, first, rest, error
+):
+    others, events = asyncio.Event(), []
+
+    async def handle(reader, writer):
+        await reader.readuntil(REQUEST_END)
+        if events:
+            writer.write(answer_of(2))
+            return
+        events.append("begun")
+        writer.write(first)
+        await others.wait()
+        with contextlib.suppress(ConnectionError):
+            writer.write(rest)
+            await writer.drain()
+            await reader.read()
+        events.append("closed")
+
+    async with raw_backend(handle, LARGE) as backend, asyncio.timeout(240):
+        hostile = asyncio.create_task(backend.invoke(call()))
+        while not events:
+            await asyncio.sleep(0)
+        assert b'"2"' in (await backend.invoke(call())).body
+        events.append("another is answered")
+        others.set()
+        with pytest.raises(error):
+            await hostile
+        while len(events) < 3:
+            await asyncio.sleep(0)
+    assert events == ["begun", "another is answered", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("head", "size", "framed"),
+    [
+        (CONTINUE * INTERIM + CHUNKED, 0, lambda body: chunks(body, 1)),
+        (CHUNKED, 30_000, lambda body: chunks(body, 1)),
+        (CHUNKED, 4_000_000, lambda body: chunks(body, 25)),
+        (CHUNKED, 4_000_000, lambda body: chunks(body, 100_000)),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n", 9_000_000, lambda body: body),
+    ],
+)
+async def test_an_answer_in_whatever_usual_framing_comes_whole(call, head, size, framed):
+    async def handle(reader, writer):
+        await reader.readuntil(REQUEST_END)
+        writer.write(head + framed(padded(size)))
+        await writer.drain()
+
+    async with raw_backend(handle, LARGE) as backend, asyncio.timeout(240):
+        reply = await backend.invoke(call())
+    assert reply.body == padded(size)
 
 
 async def test_zeeps_own_session_has_no_way_out():
