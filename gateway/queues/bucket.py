@@ -138,7 +138,7 @@ def written(stored: Stored) -> float | None:
 def _last_modified(stored: Stored) -> float | None:
     try:
         return parsedate_to_datetime(stored.modified).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
