@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.audit.record import Outcome, Record, Write, nowhere
 from gateway.endpoint import Endpoint, admitted
-from gateway.errors import FaultCode, LeaseLost, QueueUnavailable
+from gateway.errors import FaultCode, GatewayError, LeaseLost, QueueBroken, QueueUnavailable
 from gateway.message import Message, Unreadable
 from gateway.queue import Delivery, Queue, reason_code
 from gateway.quotas import Shares
@@ -134,6 +134,12 @@ class Gateway:
             if not work.lease_lost:
                 raise
             log.warning("%s lease lost at work: stopped", delivery.message.id)
+        except QueueBroken:
+            raise
+        except Exception:  # a bug: this request comes again, and the loop goes on with others
+            log.exception(
+                "%s failed in the gateway, not settled: it comes again", delivery.message.id
+            )
         finally:
             self._leave(work)
             self._kept.discard(work)
@@ -197,6 +203,14 @@ class _Intake:
             if str(error) != self._trouble:
                 log.warning("%s; trying again", error)
             self._trouble = str(error)
+            await asyncio.sleep(1.0)
+            return ()
+        except GatewayError:
+            raise
+        except Exception as error:  # a bug: what it met may be gone the next time
+            if type(error).__name__ != self._trouble:
+                log.exception("receiving failed in the gateway; trying again")
+            self._trouble = type(error).__name__
             await asyncio.sleep(1.0)
             return ()
         if self._trouble:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import contextlib
 import email.message
+import email.utils
 import functools
 import re
 from collections.abc import Iterator, Sequence
@@ -53,12 +54,6 @@ class _Section:
         return self.headers.get("content-id", "").strip("<>")
 
 
-def _header(content_type: str) -> email.message.Message:
-    header = email.message.Message()
-    header["content-type"] = content_type
-    return header
-
-
 def media_type(content_type: str) -> str:
     """Return a content type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
@@ -66,20 +61,45 @@ def media_type(content_type: str) -> str:
 
 @functools.lru_cache(SEEN)
 def parameter(content_type: str, name: str) -> str:
-    """Return a parameter of a content type, without its quotes; empty where it is not there."""
-    value = _header(content_type).get_param(name, "") if ";" in content_type else ""
-    return value if isinstance(value, str) else ""
+    """Return a parameter of a content type, without its quotes; empty where it is not there.
+
+    So it is where the parameters cannot be read: ``is_readable`` tells.
+    """
+    given = _parameters(content_type) if ";" in content_type else ()
+    value = next((value for known, value in given or () if known.lower() == name), "")
+    return email.utils.unquote(value) if isinstance(value, str) else ""
 
 
 @functools.lru_cache(SEEN)
 def is_plain(content_type: str) -> bool:
     """Tell whether no parameter is there twice, or in the form of RFC 2231.
 
-    Readers differ in what they make of those.
+    Readers differ in what they make of those, and of some the library of mail makes nothing.
     """
-    given = (_header(content_type).get_params([], unquote=False) or [])[1:]
+    given = _parameters(content_type)
+    if given is None:
+        return False
     names = [name.lower() for name, _ in given]
     return len(names) == len(set(names)) and all(isinstance(value, str) for _, value in given)
+
+
+def is_readable(content_type: str) -> bool:
+    """Tell whether the parameters of a content type can be read."""
+    return ";" not in content_type or _parameters(content_type) is not None
+
+
+def _parameters(content_type: str) -> Sequence[tuple[str, str | tuple[str, str, str]]] | None:
+    """Return the names and values of the parameters; None where they cannot be read.
+
+    The library raises what it likes: ValueError for a number of 5000 digits in a name (``a*9...``),
+    TypeError for ``a*=x; a*0=y``.
+    """
+    header = email.message.Message()
+    header["content-type"] = content_type
+    try:
+        return (header.get_params([], unquote=False) or [])[1:]
+    except (ValueError, TypeError):
+        return None
 
 
 def is_multipart(content_type: str) -> bool:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.errors import LeaseLost, QueueBroken, QueueUnavailable
 from gateway.queue import Delivery
 
 log = logging.getLogger(__name__)
@@ -61,3 +61,7 @@ class Renewals:
                 work.task.cancel()
         except QueueUnavailable as error:
             log.warning("%s %s; lease not renewed", work.delivery.message.id, error)
+        except QueueBroken:
+            raise
+        except Exception:  # a bug: the leases of others are renewed all the same
+            log.exception("%s failed in the gateway; lease not renewed", work.delivery.message.id)

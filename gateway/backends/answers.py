@@ -13,7 +13,7 @@ from gateway.backends.login import refused_login
 from gateway.errors import BackendFailed, Declined, Unanswered
 from gateway.glimpse import MEDIA_TYPES, Glimpse, glimpse
 from gateway.message import Message
-from gateway.multipart import is_multipart, media_type, parameter
+from gateway.multipart import is_multipart, is_readable, media_type, parameter
 
 DECLINED = (429, 503)
 """Statuses that say the request was not taken (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
@@ -71,7 +71,7 @@ def _kind(response: requests.Response) -> Glimpse | None:
         return None  # a redirect, whatever is in it
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return None  # never asked for: nobody further on would know how to read it
-    if not _HEADER_VALUE.fullmatch(content_type):
+    if not (_HEADER_VALUE.fullmatch(content_type) and is_readable(content_type)):
         return None
     return glimpse(response.content, content_type)
 
@@ -105,5 +105,5 @@ def _retry_after(response: requests.Response) -> float | None:
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone, an hour or a year of 20 digits
         return None

@@ -100,8 +100,11 @@ def to_metadata(message: Message) -> dict[str, str]:
 
 
 def encoded(value: str) -> str:
-    """Return a value as metadata can hold it: ASCII, without spaces that would be trimmed."""
-    text = quote(value, safe=_PLAIN)
+    """Return a value as metadata can hold it: ASCII, without spaces that would be trimmed.
+
+    What UTF-8 has no form for becomes a question mark: it is in a reason at most.
+    """
+    text = quote(value, safe=_PLAIN, errors="replace")
     return text.replace(" ", "%20") if text != " ".join(text.split()) else text
 
 
@@ -113,6 +116,8 @@ def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Mes
     properties = _properties(stored.metadata)
     if any("\ufffd" in value or not value.isprintable() for value in properties.values()):
         return Unreadable(id=id, sender=sender, reason="its metadata is not percent-encoded UTF-8")
+    if "\ufffd" in stored.content_type:
+        return Unreadable(id=id, sender=sender, reason="its content type is not UTF-8")
     if stored.content_type not in _UNSAID:
         properties.setdefault("SOAPJMS_contentType", stored.content_type)
     message = from_properties(
@@ -138,7 +143,7 @@ def written(stored: Stored) -> float | None:
 def _last_modified(stored: Stored) -> float | None:
     try:
         return parsedate_to_datetime(stored.modified).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

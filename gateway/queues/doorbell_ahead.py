@@ -119,6 +119,9 @@ class Ahead:
         except QueueError as error:
             log.warning("the requests of other clients could not be listed: %s", error)
             return
+        except Exception:  # a bug: they wait for their rings, and the next look
+            log.exception("a look for the requests of other clients failed in the gateway")
+            return
         for candidate in self._backlog.candidates.values():
             # Others may have been there first: a look costs less than a claim that fails.
             candidate.is_tried = True

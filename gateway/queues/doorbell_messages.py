@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from gateway.queues.foreign_text import is_key
+
 MOST_RECORDS = 100
 """Objects that one notification tells of, at most: S3 sends one for each."""
+NO_KEYS = "a key in it is none that an object can have"
 TOKEN = json.dumps({"gateway": "sweep"})
 """Who receives it looks for requests that no bell was rung for."""
 
@@ -57,6 +60,8 @@ def parse(body: str) -> Ring | Sweeping | Trial | Stray:
     if said.get("gateway") == "sweep":
         return Sweeping()
     if said.get("gateway") == "ring" and isinstance(said.get("key"), str):
+        if not is_key(said["key"]):
+            return Stray(NO_KEYS)
         swept, by_store = (said.get(name) is True for name in ("swept", "by-store"))
         return Ring((said["key"],), swept=swept, is_by_store=by_store)
     if said.get("Event") == "s3:TestEvent":
@@ -75,4 +80,6 @@ def _notification(said: dict[str, Any]) -> Ring | Stray:
         return Stray("it is neither a ring nor a notification of S3")
     if len(keys) > MOST_RECORDS:
         return Stray(f"it is a notification of more than {MOST_RECORDS} objects")
+    if not all(map(is_key, keys)):
+        return Stray(NO_KEYS)
     return Ring(tuple(keys), is_by_store=True)

@@ -7,13 +7,14 @@ each request there is a ledger, in which only one can write the answer: its regi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.errors import LeaseLost, QueueError, QueueUnavailable
 from gateway.message import Clock, Message, Unreadable
 from gateway.queues.bucket import Name
 from gateway.queues.registers import Claim, Register, storable
@@ -142,21 +143,26 @@ class LeasedDelivery:
             await self._settle(reply, reason)
         except Untold as error:
             reason = f"{reason}; {error}" if reason else str(error)
+        await self._take_out(reason)
+
+    async def _take_out(self, reason: str) -> None:
+        """Put an answered request aside, or remove it where there is no reason to."""
+        # Its register says that it belongs aside: whoever receives it again does that first.
+        # Where there is none, this process remembers it, for as long as it is not done.
+        self.standing.owed = reason
         try:
             if reason:
                 await self.entry.put_aside(self.message, reason)
             else:
                 await self.entry.remove()
+            self.standing.owed = ""
         except QueueUnavailable as error:
-            # Its register says that it belongs aside: whoever receives it again does that first.
-            # Where there is none, this process remembers it.
-            self.standing.owed = reason
             log.warning("%s is answered, and not put aside yet: %s", self.message.id, error)
         finally:
             self._end()
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
-        async with self._turn:
+        async with self._sole():
             _check(self.standing)
             attempt = self.attempt if counts else self.attempt - 1
             await self._release(delay, replace(self.standing.claim, attempt=attempt))
@@ -208,7 +214,7 @@ class LeasedDelivery:
             standing.claim, standing.is_begun = claim, True
 
     async def _settle(self, reply: Message | None, quarantined: str) -> None:
-        async with self._turn:
+        async with self._sole():
             _check(self.standing)
             standing, message = self.standing, self.message
             if isinstance(message, Message):
@@ -228,6 +234,22 @@ class LeasedDelivery:
         try:
             return await doing
         except LeaseLost:
+            self.standing.is_over = True
+            self._end()
+            raise
+
+    @contextlib.asynccontextmanager
+    async def _sole(self) -> AsyncIterator[None]:
+        """Have the turn. Where something fails that nobody foresaw, forget the request.
+
+        Its message comes again, and must not be taken for the second of one that is here.
+        """
+        try:
+            async with self._turn:
+                yield
+        except (QueueError, Untold):
+            raise
+        except Exception:
             self.standing.is_over = True
             self._end()
             raise

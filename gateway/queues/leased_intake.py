@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.errors import LeaseLost, QueueBroken, QueueUnavailable
 from gateway.message import Clock, Message, Unreadable
 from gateway.queue import Delivery
 from gateway.queues.leased import Desk, Entry, LeasedDelivery, Standing
@@ -319,15 +319,21 @@ def _is_undone(task: asyncio.Task[None]) -> bool:
 
 
 async def _return(delivery: LeasedDelivery, shelf: Shelf) -> None:
-    try:
-        await delivery.give_back()
-    except (LeaseLost, QueueUnavailable) as error:
-        log.warning("%s not given back: %s", delivery.entry.received.id, error)
+    await _given_back(delivery.entry.received, delivery.give_back())
     shelf.end(delivery)
 
 
 async def _let_go(received: Received, pump: SqsPump) -> None:
+    await _given_back(received, pump.hold(received.handle, 0))
+
+
+async def _given_back(received: Received, giving: Awaitable[None]) -> None:
+    """Await what gives a message back; where that fails, it comes back when its time is over."""
     try:
-        await pump.hold(received.handle, 0)
+        await giving
     except (LeaseLost, QueueUnavailable) as error:
         log.warning("%s not given back: %s", received.id, error)
+    except QueueBroken:
+        raise
+    except Exception:  # a bug, met by one message: the others are given back
+        log.exception("message %s failed in the gateway: not given back", received.id)

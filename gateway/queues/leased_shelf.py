@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from gateway.errors import LeaseLost
+from gateway.errors import LeaseLost, QueueError
 from gateway.queues.bucket import Name
 from gateway.queues.leased import Entry, LeasedDelivery
 from gateway.queues.sqs_client import Received
@@ -56,13 +56,21 @@ class Shelf:
         task.add_done_callback(lambda _: self.changed.set())
 
     def reap(self) -> None:
-        """Forget the tasks that ended. Raises what one of them raised."""
+        """Forget the tasks that ended. Raises QueueUnavailable and QueueBroken of one of them.
+
+        What failed in a way that nobody foresaw comes again when SQS no longer hides it, until
+        ``maxReceiveCount`` ends that.
+        """
         for task in [one for one in self.taking if one.done()]:
-            del self.taking[task]
+            received = self.taking.pop(task)
             try:
                 task.result()
             except LeaseLost as error:
                 log.debug("a request was taken by another: %s", error)
+            except QueueError:
+                raise
+            except Exception:  # a bug, met by one message: the others go on
+                log.exception("message %s failed in the gateway: it comes again", received.id)
 
     def begin_due(self, limit: int) -> None:
         """Resume what was put off until now, no more than is asked for."""

@@ -9,11 +9,11 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from gateway.errors import IdTaken, QueueUnavailable, Unsure
 from gateway.queues.aws_http import ATTEMPTS, pause
 from gateway.queues.bucket import Keys, Name, written
+from gateway.queues.foreign_text import is_key
 from gateway.queues.s3_store import Forbidden, IfAbsent, Occupied, S3Store
 from gateway.queues.sqs_attributes import check, value
 from gateway.queues.sqs_client import Attribute, Outgoing
@@ -77,13 +77,9 @@ def read_pointer(body: str) -> Pointer:
         pointer = Pointer(place["s3BucketName"], place["s3Key"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadPointer("its body should be a pointer to S3, and is none") from error
-    if kind not in CLASSES or not _is_text(pointer.bucket) or not _is_text(pointer.key):
+    if kind not in CLASSES or not is_key(pointer.bucket) or not is_key(pointer.key):
         raise BadPointer("its body should be a pointer to S3, and is of another kind")
     return pointer
-
-
-def _is_text(given: Any) -> bool:
-    return isinstance(given, str) and bool(given)
 
 
 def declared_size(attributes: Mapping[str, Attribute]) -> int:

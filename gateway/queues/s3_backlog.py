@@ -69,19 +69,25 @@ class Backlog:
     _finished: dict[str, float] = field(default_factory=dict)
 
     def note(
-        self, listed: Sequence[Listed], places: Sequence[int], began: float, *, is_whole: bool
+        self,
+        listed: Sequence[Listed],
+        places: Sequence[int],
+        began: float,
+        *,
+        after: str = "",
+        is_whole: bool,
     ) -> None:
         """Take over a listing that was begun at ``began``: what is not in it is forgotten.
 
-        Where it is not whole, that goes for what comes before its end. ``places`` has this
-        gateway's place in the line for each. What was removed before that and is in it all the
-        same was sent again.
+        It was of what comes behind ``after``, and says nothing of what comes before; nor, where it
+        is not whole, of what comes behind its end. ``places`` has this gateway's place in the line
+        for each. What was removed before that and is in it all the same was sent again.
         """
         now = self.monotonic()
         self.listed = began
         self._finished = {key: at for key, at in self._finished.items() if at >= began}
-        fresh: dict[str, Candidate] = {}
-        counts: Counter[tuple[str, bool]] = Counter()
+        fresh = {key: one for key, one in self.candidates.items() if key <= after}
+        counts = Counter(_kind(one) for one in fresh.values())
         for one, place in zip(listed, places, strict=True):
             known = self.candidates.get(one.key)
             kind = (client_of(one.key), place == 0)
@@ -90,8 +96,7 @@ class Backlog:
                 fresh[one.key] = known or Candidate(one.key, one.etag, seen=now)
                 fresh[one.key].place = place
         if listed and not is_whole:
-            end = listed[-1].key
-            fresh |= {key: one for key, one in self.candidates.items() if key > end}
+            fresh |= _few_behind(listed[-1].key, self.candidates, counts)
         self.candidates = fresh
 
     def choose(self, limit: int) -> list[Candidate]:
@@ -165,6 +170,24 @@ class Backlog:
         if candidate.is_tried:
             return candidate.due
         return max(candidate.due, candidate.seen + PATIENCE * min(candidate.place, LAST_PLACE))
+
+
+def _kind(candidate: Candidate) -> tuple[str, bool]:
+    """Return whose request it is, and whether this gateway is the first to take it."""
+    return client_of(candidate.key), candidate.place == 0
+
+
+def _few_behind(
+    end: str, candidates: Mapping[str, Candidate], counts: Counter[tuple[str, bool]]
+) -> dict[str, Candidate]:
+    """Return those behind a key that there is room for beside others of their kind, counted."""
+    kept = {}
+    for key in sorted(key for key in candidates if key > end):
+        kind = _kind(candidates[key])
+        counts[kind] += 1
+        if counts[kind] <= KNOWN:
+            kept[key] = candidates[key]
+    return kept
 
 
 def client_of(key: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.errors import LeaseLost, QueueError, QueueUnavailable
 from gateway.message import Clock, Message, Unreadable, digest
-from gateway.queues.bucket import Keys, Name, encoded
+from gateway.queues.bucket import METADATA_LIMIT, Keys, Name, encoded, object_type
 from gateway.queues.quarantine import entry_name
 from gateway.queues.registers import REASON_LIMIT, Claim, Registers, storable
 from gateway.queues.s3_store import S3Store
@@ -55,11 +56,29 @@ class Removal:
         """Copy a request into quarantine, then remove it. Raises QueueUnavailable."""
         stored = await self._store.head(key)
         if stored is not None:
-            metadata = {**stored.metadata, "gateway-reason": encoded(reason)[:REASON_LIMIT]}
             name = entry_name(key.removeprefix(self._keys.requests), reason, stored.etag)
             aside = self._keys.quarantine(name)
-            await self._store.copy(key, aside, replace(stored, metadata=metadata))
+            kind = object_type(stored.content_type)
+            metadata = _labelled(stored.metadata, reason)
+            new = replace(stored, metadata=metadata, content_type=kind)
+            await self._store.copy(key, aside, new)
         await self.remove(key)
+
+
+def _labelled(metadata: Mapping[str, str], reason: str) -> dict[str, str]:
+    """Return metadata with a reason beside it. What no header can carry is encoded.
+
+    It may be a stranger's, and as long as may be: what there is no room for is left out.
+    """
+    labelled = {"gateway-reason": encoded(reason)[:REASON_LIMIT]}
+    room = METADATA_LIMIT - sum(len(name) + len(value) for name, value in labelled.items())
+    for name, value in metadata.items():
+        carried = value if value.isascii() and value.isprintable() else encoded(value)
+        size = len(name) + len(carried)
+        if size <= room:
+            labelled.setdefault(name, carried)
+            room -= size
+    return labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +156,7 @@ class S3Delivery:
         await self._release(0.0, has_begun, self._hold.claim.interrupted or has_begun)
 
     async def _release(self, delay: float, counts: bool, interrupted: bool) -> None:
-        async with self._turn:
+        async with self._sole():
             hold = _held(self._hold)
             attempt = self.attempt if counts else self.attempt - 1
             claim = replace(hold.claim, attempt=attempt, interrupted=interrupted)
@@ -164,7 +183,7 @@ class S3Delivery:
             hold.claim, hold.written = claim, now
 
     async def _settle(self, reply: Message | None, quarantined: str) -> None:
-        async with self._turn:
+        async with self._sole():
             hold = _held(self._hold)
             if isinstance(self.message, Message):
                 reply = storable(reply, self.message)
@@ -172,6 +191,19 @@ class S3Delivery:
                 self._desk.registers.settle(self._name, hold.claim, reply, hold.etag, quarantined)
             )
             hold.is_over = True
+
+    @contextlib.asynccontextmanager
+    async def _sole(self) -> AsyncIterator[None]:
+        """Have the turn. What fails in a way that nobody foresaw leaves the request for a lease."""
+        try:
+            async with self._turn:
+                yield
+        except QueueError:
+            raise
+        except Exception:
+            self._hold.is_over = True
+            self._end(Ending(delay=self._hold.claim.lease))
+            raise
 
     async def _guarded(self, write: object) -> str:
         """Await a write of the register; remember where it shows that another has it."""
@@ -213,13 +245,14 @@ class ForeignDelivery:
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
         """Put it aside; there is nobody to tell. Where that fails, it is left for a while."""
+        ending = Ending(delay=FOREIGN_REST)
         try:
             await self._desk.removal.put_aside(self._key, reason)
+            ending = Ending(is_final=True)
         except QueueUnavailable as error:
             log.error("%s is no request, and cannot be put aside: %s", self._key, error)
-            self._settled(Ending(delay=FOREIGN_REST))
-        else:
-            self._settled(Ending(is_final=True))
+        finally:
+            self._settled(ending)
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
         self._settled(Ending(delay=delay))

@@ -34,7 +34,8 @@ PAGES = 20
 """Pages of a listing, at most."""
 WHOLE = 5.0
 """Seconds from one listing of all pages to the next, at least. Others end with the first page that
-has free requests: a client that has many there would hide those that others sent later."""
+has free requests: a client that has many there would hide those that others sent later. Where there
+are more than all these pages, the next such listing goes on behind them."""
 
 
 class S3Intake:
@@ -199,6 +200,8 @@ class _Lister:
         self._fleet = Fleet(store, keys)
         self._is_tried = False
         self._whole = -WHOLE
+        self._after = ""
+        """Where the next listing goes on that is to find what others hide."""
 
     async def list(self, wanted: int) -> None:
         """List as far as there are so many free requests to be found. Raises QueueUnavailable.
@@ -214,16 +217,22 @@ class _Lister:
         places: list[int] = []
         began = time.monotonic()
         must_end = began - self._whole >= WHOLE
+        begins = self._after if must_end else ""
         for _ in range(PAGES):
-            after = found[-1].key if found else ""
+            after = found[-1].key if found else begins
             page = await self._store.list(self._keys.requests, after=after, limit=PAGE)
             found += page
             places += [self._fleet.place(one.key) for one in page]
             is_whole = len(page) < PAGE
-            self._backlog.note(found, places, began, is_whole=is_whole)
-            if is_whole or (not must_end and self._backlog.choose(wanted)):
-                break
-        self._whole = began if must_end or is_whole else self._whole
+            self._backlog.note(found, places, began, after=begins, is_whole=is_whole)
+            if is_whole:
+                self._after, self._whole = "", began
+                return
+            if not must_end and self._backlog.choose(wanted):
+                return
+        # Those who have all their share may fill all these pages: then the next goes on at once.
+        self._after = found[-1].key
+        self._whole = began if self._backlog.choose(wanted) else -WHOLE
 
     async def leave(self) -> None:
         await self._fleet.leave()

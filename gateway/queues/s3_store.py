@@ -13,6 +13,7 @@ from gateway.errors import QueueAway, QueueUnavailable, Unsure
 from gateway.queues.aws import Account, Endpoint
 from gateway.queues.aws_address import BucketAddress
 from gateway.queues.aws_http import ATTEMPTS, Answer, Request, SignedHttp, pause
+from gateway.queues.foreign_text import legible
 from gateway.queues.server_clock import ServerClock
 
 META = "x-amz-meta-"
@@ -180,7 +181,7 @@ class S3Store:
         answer = await self._http.insist(Request(method, self._root + _path(key), limit=limit))
         if answer.status == 200:
             etag = answer.headers.get("etag", "").strip('"')
-            content_type = answer.headers.get("content-type", "")
+            content_type = legible(answer.headers.get("content-type", ""))
             metadata = _metadata(answer.headers)
             size = int(answer.headers.get("content-length", len(answer.body)))
             modified = answer.headers.get("last-modified", "")
@@ -280,7 +281,8 @@ _CURES = {
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
     lowered = [(name.lower(), value) for name, value in headers.items()]
-    return {name.removeprefix(META): value for name, value in lowered if name.startswith(META)}
+    own = [(name, value) for name, value in lowered if name.startswith(META)]
+    return {name.removeprefix(META): legible(value) for name, value in own}
 
 
 def _listed(item: bytes) -> Listed:

@@ -46,7 +46,7 @@ class ServerClock:
         self._last = date
         try:
             offset = parsedate_to_datetime(date).timestamp() - self._monotonic()
-        except ValueError:
+        except (ValueError, OverflowError):
             return
         if not self._is_known and abs(offset - self._offset) > FAR:
             off = apart(self._offset - offset)

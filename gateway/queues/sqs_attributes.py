@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from gateway.errors import Refused
 from gateway.message import Message, Unreadable, from_properties, to_properties
 from gateway.queues.bucket import PROPERTIES
+from gateway.queues.foreign_text import is_text
 from gateway.queues.sqs_client import BATCH_BYTES, Attribute, Outgoing
 
 TYPE = "JMS_SQSMessageType"
@@ -175,6 +176,8 @@ def from_sqs(
     """
     kind = value(attributes, TYPE) or "text"
     properties = _properties(attributes, own)
+    if not all(map(is_text, properties.values())):
+        return Unreadable(id=own.id, sender=own.client, reason="its attributes are not UTF-8 text")
     try:
         content = base64.b64decode(body, validate=True) if kind == "byte" else body.encode()
     except (binascii.Error, ValueError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from gateway.errors import QueueError, QueueUnavailable
 from gateway.queues.sqs_client import BATCH, BATCH_BYTES, Outcome
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -95,6 +98,9 @@ class Batches(Generic[T]):
             outcomes = await self._carry([item for item, _ in batch])
         except QueueUnavailable as error:
             outcomes = [error] * len(batch)
+        except Exception:  # a bug: who waits is told, and the next batch may do
+            log.exception("a batch for SQS failed in the gateway")
+            outcomes = [QueueUnavailable("the gateway could not ask SQS")] * len(batch)
         except BaseException:
             for _, done in batch:
                 done.cancel()

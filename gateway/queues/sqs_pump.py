@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import time
 from collections import deque
@@ -22,6 +23,8 @@ from gateway.queues.sqs_client import (
     Throttled,
 )
 from gateway.queues.sqs_groups import Groups
+
+log = logging.getLogger(__name__)
 
 IDLE = 1.0
 """Seconds that a message is kept for a taker; then others are to have it."""
@@ -136,6 +139,9 @@ class _Intake:
             await pause(self._polls.note_throttled())
         except QueueUnavailable as error:
             self._error = error
+        except Exception:  # a bug: who receives is told, and tries again after a while
+            log.exception("a receive from SQS failed in the gateway")
+            self._error = QueueUnavailable("what SQS answered could not be read")
         else:
             self._error = None
             self._polls.note_brought(len(received), asked)

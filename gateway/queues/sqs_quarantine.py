@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from gateway.errors import ConfigurationError, EntryGone, QueueError, QueueUnavailable, Refused
 from gateway.message import ID_WINDOW, Clock, Message, derived_id
 from gateway.queue import Quarantined
+from gateway.queues.foreign_text import is_text
 from gateway.queues.offload import BadPointer, PayloadGone, Payloads, is_pointer
 from gateway.queues.quarantine import check_sendable, renewed
 from gateway.queues.sqs_answering import DeadLetters
@@ -102,7 +103,9 @@ class SqsQuarantine:
         message = from_sqs(body, attributes, held.tag)
         if isinstance(message, Message):
             return message
-        return Message(body=body.encode(), content_type="", id=entry.id, sender=entry.sender)
+        return Message(
+            body=body.encode("utf-8", "replace"), content_type="", id=entry.id, sender=entry.sender
+        )
 
     async def send_again(
         self, entry: Quarantined, envelope: bytes | None = None, lifetime: float = ID_WINDOW
@@ -161,7 +164,10 @@ def _told(
     """Return whose message it is, why it is here, and whether it is a request. Never raises."""
     try:
         said = json.loads(value(received.attributes, REASON) if has_reason else "")
-        return Tag(str(said["id"]), str(said["client"])), str(said["reason"]), True
+        id, client, reason = (str(said[name]) for name in ("id", "client", "reason"))
+        if not is_text(id + client + reason):
+            raise ValueError("half of a surrogate pair is no text")
+        return Tag(id, client), reason, True
     except (ValueError, KeyError, TypeError, RecursionError):
         identity = identify(received, senders)
         return identity.tag, identity.refusal or GIVEN_UP, not identity.refusal

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Iterator
+
+log = logging.getLogger(__name__)
 
 IDLE = 1.0
 """Seconds that a request is kept for whoever asks next; then others are to have it."""
@@ -39,7 +42,13 @@ class Unasked:
         while not self._asking and self._is_left():
             await asyncio.sleep(IDLE)
             if not self._asking:
-                await self._give_back()
+                await self._give_back_all()
+
+    async def _give_back_all(self) -> None:
+        try:
+            await self._give_back()
+        except Exception:  # a bug: what is left is tried again, or comes back by itself
+            log.exception("giving back what nobody asks for failed in the gateway")
 
     async def aclose(self) -> None:
         """Stop waiting; what is being given back just now is still given back."""

@@ -276,6 +276,49 @@ class FailingAnswer(Failing):
         return deliveries
 
 
+class FailingExtend(Failing):
+    async def receive(self, limit, wait, shares=None):
+        deliveries = await super().receive(limit, wait, shares)
+        for delivery in deliveries:
+            delivery.extend = self.extend
+        return deliveries
+
+    async def extend(self, lease):
+        self.fail()
+
+
+async def test_a_request_that_cannot_be_settled_comes_again_and_ends_nothing(caplog):
+    queue = FailingAnswer(ValueError("nobody foresaw this"), 1)
+    endpoint = does(REPLY)
+    async with running(queue, endpoint):
+        assert (await call(queue, request())).reply == REPLY
+    assert endpoint.calls == 2  # it says of itself that it may be carried out twice
+    assert caplog.text.count("failed in the gateway, not settled: it comes again") == 1
+    assert "Traceback" in caplog.text
+
+
+async def test_a_receive_that_fails_is_tried_again_and_told_once(caplog):
+    queue = FailingReceive(ValueError("nobody foresaw this"), 2)
+    async with running(queue, does(REPLY)):
+        assert (await call(queue, request())).reply == REPLY
+    assert caplog.text.count("receiving failed in the gateway") == 1
+    assert caplog.text.count("gives requests again") == 1
+
+
+async def test_a_renewal_that_fails_ends_nothing(caplog):
+    queue = FailingExtend(ValueError("nobody foresaw this"), 1)
+    settings = replace(QUICK, lease=0.1)
+
+    async def endpoint(message):
+        async with asyncio.timeout(240):
+            while "lease not renewed" not in caplog.text:
+                await asyncio.sleep(0.01)
+        return REPLY
+
+    async with running(queue, endpoint, settings):
+        assert (await call(queue, request())).reply == REPLY
+
+
 async def test_a_queue_that_is_unavailable_for_a_while_is_tried_again():
     queue = FailingReceive(QueueUnavailable("disk full"), 1)
     async with running(queue, does(REPLY)):
@@ -319,6 +362,19 @@ async def test_a_reply_that_cannot_be_stored_waits_and_is_not_made_again(caplog)
             assert (await call(queue, request())).reply == REPLY
     assert endpoint.calls == 1
     assert "disk full" in caplog.text
+
+
+async def test_a_renewal_of_a_broken_queue_ends_the_gateway():
+    queue = FailingExtend(QueueBroken("fsync failed"), 1000)
+    await queue.send(request())
+
+    async def endpoint(message):
+        await asyncio.sleep(240)
+
+    work = Gateway(queue, endpoint, replace(QUICK, lease=0.1)).run(asyncio.Event())
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(work, 240)
+    assert caught.group_contains(QueueBroken)
 
 
 @pytest.mark.parametrize("kind", [FailingReceive, FailingAnswer])

@@ -238,7 +238,27 @@ async def test_a_server_that_is_busy_or_does_not_know_is_transient(call, status,
     assert caught.value.retry_after == 7
 
 
-@pytest.mark.parametrize("value", ["soon", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "given", [f"a*{'9' * 5000}=x", "a*=x; a*0=y"], ids=["5000 digits", "whole and in parts"]
+)
+@pytest.mark.parametrize("kind", ["text/xml; charset=utf-8", "multipart/related; boundary=b"])
+async def test_an_answer_whose_type_cannot_be_read_is_no_soap(call, kind, given):
+    body = REPLY if kind.startswith("text") else b"--b\r\n\r\n" + REPLY + b"\r\n--b--"
+    async with backend_at(says(body, content_type=f"{kind}; {given}")) as backend:
+        with pytest.raises(BackendFailed, match="did not answer with a SOAP message"):
+            await backend.invoke(call())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "soon",
+        "",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Mon, 20 Nov 1995 19:12:08 -99999999999999999999",
+        "Mon, 20 Nov 99999999999999999999 19:12:08 GMT",
+    ],
+)
 async def test_a_retry_after_that_says_nothing_is_none_or_now(call, value):
     async with backend_at(says(b"", 503, **{"Retry-After": value})) as backend:
         with pytest.raises(Declined) as caught:

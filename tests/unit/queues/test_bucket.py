@@ -41,6 +41,15 @@ def test_a_key_of_no_request_names_nobody(key):
     assert KEYS.name(key) is None
 
 
+def test_what_is_no_text_is_a_question_mark_in_a_reason():
+    assert encoded("a\ud800b") == "a?b"
+
+
+def test_a_content_type_that_is_no_text_makes_no_message():
+    stored = Stored(b"<a/>", "e", content_type="text/xml; x=\ufffd")
+    assert isinstance(from_object(stored, NAME), Unreadable)
+
+
 @given(st.text())
 def test_any_text_travels_in_metadata_that_is_ascii_and_not_trimmed(text):
     value = encoded(text)

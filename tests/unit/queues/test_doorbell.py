@@ -183,6 +183,11 @@ def test_every_message_of_a_doorbell_is_understood(body, expected):
         '{"Records":{"s3":0}}',
         '{"Records":[{"s3":{"object":{"key":null}}}]}',
         json.dumps({"Records": [{"s3": {"object": {"key": "orders/requests/a"}}}] * 101}),
+        r'{"gateway":"ring","key":"orders/requests/\ud800"}',
+        ring("orders/requests/" + "a" * 1024),
+        ring(""),
+        event("orders/requests/a", "orders/requests/\udfff"),
+        event("a" * 1025),
     ],
 )
 def test_other_messages_are_told_apart(body):

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gateway.errors import QueueUnavailable
+from gateway.errors import QueueBroken, QueueUnavailable
 from gateway.message import Message
 from gateway.queues import leased_intake
 from gateway.queues.leased_intake import Intake
@@ -135,3 +136,88 @@ async def test_what_the_store_did_not_give_goes_back_when_a_gateway_ends(unawait
     await taking._fetch(1, 0)
     await taking.give_back()
     assert pump.given_back == ["h0"]
+
+
+async def test_a_message_that_fails_in_a_way_nobody_foresaw_is_left_and_the_others_go_on(caplog):
+    pump = Pump(3)
+    left = iter([ValueError("nobody foresaw this")])
+
+    async def fails_once() -> None:
+        for error in left:
+            raise error
+
+    taking = intake(pump, fails_once)
+    taken = list(await taking.receive(3, 0, {}))
+    while len(taken) < 2:
+        taken += await taking.receive(3, 0, {})
+    assert [one.message.id for one in taken] == ["m1", "m2"]
+    await taking.give_back()
+    assert sorted(pump.given_back) == ["h1", "h2"]  # the other comes when SQS shows it again
+    assert caplog.text.count("message m0 failed in the gateway: it comes again") == 1
+    # What is known of it here says no more that it is here.
+    pump.waiting = [replace(taken[0].entry.received, id="m0", handle="h0")]
+    (again,) = await taking.receive(1, 0, {})
+    assert again.message.id == "m0"
+
+
+@pytest.mark.parametrize("error", [QueueBroken("it is over"), QueueUnavailable("not now")])
+async def test_what_is_wrong_with_the_queue_is_raised(error):
+    async def fails() -> None:
+        raise error
+
+    taking = intake(Pump(1), fails)
+    await taking._fetch(1, 0)
+    with pytest.raises(type(error)):
+        await taking.receive(1, 240, {})
+
+
+class Unsettled:
+    """A ledger, and a way out of the queue, that fail as nobody foresaw."""
+
+    remembers = False
+
+    def __init__(self, failing: str) -> None:
+        self.failing = failing
+
+    async def look(self, name: object) -> None:
+        return None
+
+    async def settle(self, *about: object) -> None:
+        if self.failing == "settle":
+            raise ValueError("nobody foresaw this")
+
+    async def put_aside(self, message: object, reason: str) -> None:
+        if self.failing == "put_aside":
+            self.failing = ""
+            raise ValueError("nobody foresaw this")
+
+
+@pytest.mark.parametrize("failing", ["settle", "put_aside"])
+async def test_a_request_that_could_not_be_settled_is_looked_at_when_it_comes_again(failing):
+    pump, ledger = Pump(1), Unsettled(failing)
+    (received,) = pump.waiting
+    aside: list[str] = []
+
+    async def open_entry(received: Received) -> Any:
+        entry = Entry(received, at_once)
+        entry.ledger = ledger  # type: ignore[assignment]
+
+        async def put_aside(message: object, reason: str) -> None:
+            await ledger.put_aside(message, reason)
+            aside.append(reason)
+
+        entry.put_aside = put_aside  # type: ignore[attr-defined]
+        return entry
+
+    options = QueueOptions(lease=LEASE, concurrency=10)
+    taking = Intake(pump, time.time, options, open_entry)  # type: ignore[arg-type]
+    (delivery,) = await taking.receive(1, 0, {})
+    with pytest.raises(ValueError, match="nobody foresaw"):
+        await delivery.quarantine("unreadable: it", None)
+    pump.waiting = [received]
+    again = await taking.receive(1, 0, {})
+    if failing == "settle":
+        assert [one.message.id for one in again] == ["m0"]
+    else:  # it is answered, and still put aside
+        assert (again, aside) == ([], ["unreadable: it"])
+    await taking.give_back()

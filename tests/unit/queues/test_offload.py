@@ -178,6 +178,11 @@ async def test_a_body_that_is_not_text_is_not_read(payloads, store):
         '["software.amazon.payloadoffloading.PayloadS3Pointer", {"s3BucketName": "b"}]',
         '["software.amazon.payloadoffloading.PayloadS3Pointer", {"s3BucketName": 1, "s3Key": "k"}]',
         '["java.lang.Runtime", {"s3BucketName": "b", "s3Key": "k"}]',
+        '["software.amazon.payloadoffloading.PayloadS3Pointer",'
+        r'{"s3BucketName": "b", "s3Key": "\ud800"}]',
+        '["software.amazon.payloadoffloading.PayloadS3Pointer",'
+        r'{"s3BucketName": "\udfff", "s3Key": "k"}]',
+        write_pointer(Pointer("b", "k" * 1025)),
         "[" * 100_000,
     ],
 )

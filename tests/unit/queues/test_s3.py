@@ -18,7 +18,7 @@ from gateway.daemon import Gateway, GatewaySettings
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import s3_fleet, s3_intake
+from gateway.queues import s3_backlog, s3_fleet, s3_intake
 from gateway.queues.aws_address import BucketAddress, parse_bucket
 from gateway.queues.bucket import Keys
 from gateway.queues.bucket_probe import check_conditions
@@ -155,6 +155,25 @@ async def test_a_client_with_pages_of_requests_hides_no_other(gateways, monkeypa
     await first.send(request(sender="bob", id=new_id(lambda: time.time() + 60)))
     taken = await first.receive(4, SOON)
     assert [one.message.sender for one in taken].count("bob") == 1
+
+
+@pytest.mark.parametrize("share", [0, 100])
+async def test_more_pages_than_are_listed_at_once_hide_no_other(gateways, monkeypatch, share):
+    """Of a client that has all its share, and of one that is being worked off."""
+    for name, value in (("PAGE", 5), ("PAGES", 2), ("WHOLE", 0.1)):
+        monkeypatch.setattr(s3_intake, name, value)
+    monkeypatch.setattr(s3_backlog, "KNOWN", 3)
+    first, _ = gateways
+    await asyncio.gather(*(first.send(request()) for _ in range(33)))
+    await first.send(sent := request(sender="bob", id=new_id(lambda: time.time() + 60)))
+    taken: list[str] = []
+    async with asyncio.timeout(240):
+        while sent.id not in taken:
+            for one in await first.receive(1, 0.2, {"alice": share}):
+                taken.append(one.message.id)
+                assert len(taken) <= 20
+                await asyncio.sleep(0.1)
+                await one.answer(None)
 
 
 async def test_a_request_that_the_store_is_slow_to_give_holds_up_no_later_one(store, address):

@@ -33,6 +33,24 @@ def place() -> Place:
     return Place()
 
 
+def test_a_listing_of_a_part_forgets_nothing_of_the_others(place):
+    place.waiting = dict.fromkeys(("a.web", "b.web", "c.web", "d.web"), 0)
+    place.list()
+    found = [Listed("c.web", "etag")]
+    place.backlog.note(found, [0], place.now, after="a.web", is_whole=False)
+    assert place.chosen() == ["a.web", "c.web", "d.web"]
+    place.backlog.note(found, [0], place.now, after="b.web", is_whole=True)
+    assert place.chosen() == ["a.web", "c.web"]
+
+
+def test_parts_of_a_bucket_are_remembered_together_no_more_than_the_whole(place):
+    for part in range(4):
+        found = [Listed(f"{part}{n:04}.web", "etag") for n in range(KNOWN)]
+        after = f"{part - 1}~" if part else ""
+        place.backlog.note(found, [0] * KNOWN, place.now, after=after, is_whole=False)
+    assert len(place.backlog.candidates) == KNOWN
+
+
 def test_who_is_first_in_line_takes_a_request_at_once_and_the_others_later(place):
     place.waiting = {"a.web": 0, "b.web": 1, "c.web": 2}
     place.list()

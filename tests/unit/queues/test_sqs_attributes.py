@@ -43,6 +43,15 @@ def test_text_travels_as_it_is():
 
 
 @pytest.mark.parametrize(
+    "name", ["SOAPJMS_contentType", "SOAPJMS_targetService", "JMS_SQSCorrelationID"]
+)
+def test_half_of_a_surrogate_pair_is_no_property(name):
+    found = from_sqs(BODY.decode(), {name: string("a\ud800")}, OWN)
+    assert isinstance(found, Unreadable)
+    assert found.reason == "its attributes are not UTF-8 text"
+
+
+@pytest.mark.parametrize(
     "body", [b"\xff\xfe<\x00", b"a\x00b", b"a\x0bb", b"\xef\xbf\xbe", b"\xed\xa0\x80"]
 )
 def test_what_sqs_does_not_take_as_text_travels_in_base64(body):

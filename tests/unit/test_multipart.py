@@ -1,0 +1,59 @@
+"""Content types whose parameters the library of mail cannot take apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import Refused
+from gateway.message import Message, from_properties
+from gateway.multipart import is_plain, is_readable, parameter, root_span, split
+
+IN_ASCII = [f"a*{'9' * 5000}=x", "a*=x; a*0=y"]
+NAMES = ["a number of 5000 digits", "whole and in parts"]
+UNREADABLE = pytest.mark.parametrize(
+    "given", [*IN_ASCII, "\ud800=x; a*=y"], ids=[*NAMES, "a surrogate"]
+)
+
+
+@UNREADABLE
+def test_what_cannot_be_read_has_no_parameters_and_is_not_plain(given):
+    content_type = f"text/xml; charset=utf-8; {given}"
+    assert parameter(content_type, "charset") == ""
+    assert not is_plain(content_type)
+    assert not is_readable(content_type)
+
+
+@pytest.mark.parametrize(
+    ("given", "charset"),
+    [
+        ("text/xml", ""),
+        ('text/xml; Charset="utf-8"', "utf-8"),
+        ("text/xml; charset=a; charset=b", "a"),
+        ("text/xml; charset*=utf-8''x", ""),
+    ],
+)
+def test_what_can_be_read_has_them(given, charset):
+    assert parameter(given, "charset") == charset
+    assert is_readable(given)
+
+
+@pytest.mark.parametrize("given", IN_ASCII, ids=NAMES)
+def test_a_root_part_whose_type_cannot_be_read_is_refused(given):
+    body = f"--b\r\nContent-Type: text/xml; {given}\r\n\r\n<a/>\r\n--b--".encode()
+    with pytest.raises(Refused, match="root part's content type"):
+        split(body, "multipart/related; boundary=b")
+
+
+@UNREADABLE
+def test_a_message_whose_own_type_cannot_be_read_has_no_parts(given):
+    content_type = f"multipart/related; boundary=b; {given}"
+    assert root_span(b"--b\r\n\r\n<a/>\r\n--b--", content_type) is None
+
+
+@UNREADABLE
+@pytest.mark.parametrize("kind", ["text/xml", "application/soap+xml"])
+def test_it_is_taken_from_a_queue_all_the_same(given, kind):
+    """A gate refuses it later. Here it would end the process that takes it."""
+    properties = {"SOAPJMS_contentType": f"{kind}; {given}"}
+    found = from_properties(properties, b"<a/>", id="a" * 16, sender="alice", strict=True)
+    assert isinstance(found, Message)
