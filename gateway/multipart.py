@@ -25,6 +25,8 @@ SEEN = 1024
 PARTS = 1000
 HEAD = 8 << 10
 """How many parts a message may have, and how many bytes the headers of each."""
+LOOKS = 10 * PARTS
+"""Places that hold the boundary, and may be no delimiter: each takes a microsecond to look at."""
 
 NO_PARTS = "The multipart message has no parts, or its boundary is not the announced one."
 PACKED = "The envelope's part must not be packed: send it as 8bit or binary."
@@ -164,7 +166,7 @@ def root_span(body: bytes, content_type: str) -> tuple[int, int] | None:
     """Return where the content of the root part begins and ends; None where it is not found."""
     start = parameter(content_type, "start").strip("<>")
     try:
-        for one in _sections(body, content_type):
+        for one in islice(_sections(body, content_type), PARTS):
             if not start or one.id == start:
                 return one.begin, one.end
     except Refused:
@@ -200,11 +202,18 @@ def _sections(body: bytes, content_type: str) -> Iterator[_Section]:
 def _delimiters(body: bytes, boundary: str) -> Iterator[tuple[int, int, bool]]:
     """Yield where each delimiter begins and ends, and whether it is the last (RFC 2046, 5.1.1).
 
-    Raises Refused for what only some readers take for one: behind a bare CR or LF, or going on.
+    Raises Refused for what only some readers take for one: behind a bare CR or LF, or going on;
+    and where the boundary is all over the parts.
     """
     mark = b"--" + boundary.encode("latin-1", "replace")
-    at = body.find(mark)
+    at, looks = body.find(mark), 0
     while at >= 0:
+        looks += 1
+        if looks > LOOKS:
+            raise Refused(
+                "The parts are full of their boundary: choose another boundary.",
+                check=Check.MULTIPART,
+            )
         before, end = body[max(0, at - 2) : at], _END.match(body, at + len(mark))
         if end is not None and before in (b"", b"\r\n"):
             yield max(0, at - 2), end.end(), bool(end[1])

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import Refused
 from gateway.message import Message, from_properties
-from gateway.multipart import is_plain, is_readable, parameter, root_span, split
+from gateway.multipart import LOOKS, PARTS, is_plain, is_readable, parameter, root_span, split
 
 IN_ASCII = [f"a*{'9' * 5000}=x", "a*=x; a*0=y"]
 NAMES = ["a number of 5000 digits", "whole and in parts"]
@@ -57,3 +57,24 @@ def test_it_is_taken_from_a_queue_all_the_same(given, kind):
     properties = {"SOAPJMS_contentType": f"{kind}; {given}"}
     found = from_properties(properties, b"<a/>", id="a" * 16, sender="alice", strict=True)
     assert isinstance(found, Message)
+
+
+FEW = LOOKS // 2
+TYPE = 'multipart/related; boundary=b; start="<r>"'
+ROOT = b"--b\r\nContent-Type: text/xml\r\nContent-ID: <r>\r\n\r\n<a/>\r\n--b--"
+
+
+def test_a_boundary_that_is_all_over_a_part_is_refused():
+    def body(times):
+        return b"--b\r\nContent-ID: <x>\r\n\r\n" + b"x--b" * times + b"\r\n" + ROOT
+
+    assert root_span(body(FEW), TYPE) is not None
+    assert root_span(body(2 * FEW), TYPE) is None
+    with pytest.raises(Refused, match="full of their boundary"):
+        split(body(2 * FEW), TYPE)
+
+
+def test_a_root_is_looked_for_among_as_many_parts_as_a_message_may_have():
+    part = b"--b\r\nContent-ID: <x>\r\n\r\n\r\n"
+    assert root_span(part * (PARTS - 1) + ROOT, TYPE) is not None
+    assert root_span(part * PARTS + ROOT, TYPE) is None

@@ -394,7 +394,7 @@ def raw_server():
     for listening, thread in ends:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
-        thread.join(240.0)
+        thread.join(5.0)
 
 
 def drip(connection):
