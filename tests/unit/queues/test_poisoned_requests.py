@@ -17,7 +17,7 @@ import servers
 from gateway.daemon import Gateway, GatewaySettings
 from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue
-from gateway.queues import doorbell_messages, doorbell_sweep, offload, s3_taking
+from gateway.queues import doorbell_sweep, offload, s3_delivery, s3_taking
 from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
 
@@ -200,8 +200,11 @@ async def test_what_nobody_foresaw_of_one_message_leaves_it_to_sqs(
 async def test_what_nobody_foresaw_of_putting_aside_leaves_it_to_sqs(
     place, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr(doorbell_messages, "is_key", lambda given: True)
-    place.post(json.dumps({"gateway": "ring", "key": "p/requests/" + HALF}))
+    async def failing(removal, key, reason):
+        raise ValueError("nobody foresaw this")
+
+    monkeypatch.setattr(s3_delivery.Removal, "put_aside", failing)
+    place.post(json.dumps({"gateway": "ring", "key": "p/requests/none"}))
     async with gateway(place, "doorbell", tmp_path) as queue:
         await call(queue)
         (given_up,) = await until(place.given_up)
