@@ -150,7 +150,8 @@ def test_a_stop_during_the_start_is_not_told_as_success(
 
 def at_terminal(settings: Path, terminal: int, errors: int) -> subprocess.Popen[bytes]:
     """Start a gateway whose controlling terminal is *terminal*."""
-    command = ["setsid", "--ctty", sys.executable, "-P", "-m", "gateway", "up", "-c", settings]
+    command = ["env", "--default-signal=HUP", "setsid", "--ctty"]
+    command += [sys.executable, "-P", "-m", "gateway", "up", "-c", settings]
     return subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=errors)
 
 
