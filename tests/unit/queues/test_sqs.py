@@ -137,7 +137,7 @@ async def take(queue: SqsQueue, wait: float = SOON) -> Any:
 
 @pytest.mark.parametrize("server", ["ministack", "moto"])
 async def test_a_call_goes_there_and_back(on, opened, server):
-    place = on(server)
+    place = on(server, store="ministack")  # not moto's: see below
     queue = await opened(place)
     sent = request(soap_action="urn:a", expires=queue.clock() + 60.5, correlation_id="c-1")
     await queue.send(sent)
