@@ -47,7 +47,7 @@ async def test_what_is_taken_ahead_of_a_crowd_is_carried_out_once(request, tmp_p
     kind = "doorbell of ministack"
     address = kinds.address(kind, request, monkeypatch)
     cloud = clouds.started("ministack", request)
-    plan = replace(crowded(200, seed=1), concurrency=4, delay=0.5, faults=(), lease=60.0)
+    plan = replace(crowded(200, seed=1), concurrency=4, delay=0.5, faults=(), lease=6.0)
     outcome = await run(tmp_path, address, cloud, plan)
     assert outcome.violations == []
     assert outcome.ahead > 0
