@@ -58,6 +58,8 @@ ENVELOPE = """\
 VALUE = "a value is none of its type (invalid literal for int() with base 10: 'many')."
 WAYS = ["operation", "envelope"]
 
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
+
 
 class Place:
     """Settings of a service, and calls to it."""
@@ -95,14 +97,6 @@ class Place:
             )
             if json.loads(done.stdout)["depth"]:
                 return
-
-
-@pytest.fixture(autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
-    """Have Ctrl-C end what is started: a shell has what it starts behind itself ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

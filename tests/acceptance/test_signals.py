@@ -34,7 +34,7 @@ bind = "{bind}"
 [gateway]
 grace = {grace}
 """
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ctrl_c_is_heard")]
 
 LONGEST = 120.0
 
@@ -64,14 +64,6 @@ class Place:
 
     def await_ready(self) -> None:
         self.await_log("listening on")
-
-
-@pytest.fixture(autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
-    """Have Ctrl-C end what is started: a shell has what it starts behind itself ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
