@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import traceback
 
 import typer
@@ -25,7 +27,9 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 def of(app: typer.Typer) -> int:
     """Run the command that the arguments name; return the exit status."""
     try:
-        return int(app(standalone_mode=False) or 0)
+        status = int(app(standalone_mode=False) or 0)
+        if sys.stdout:  # None where it was closed
+            sys.stdout.flush()
     except GatewayError as error:
         return _told(error)
     except typer.Abort:
@@ -35,6 +39,7 @@ def of(app: typer.Typer) -> int:
         return _usage(error)
     except OSError as error:
         return _of_a_file(error)
+    return status
 
 
 def show_tracebacks() -> None:
@@ -63,11 +68,12 @@ def _of_a_file(error: OSError) -> int:
     if error.filename is not None:
         _tell(f"{error.filename}: {error.strerror}")
         return FAILED
-    streams.discard()
+    streams.discard(sys.stdout, 1)
     _tell(f"the output cannot be written: {error.strerror or error}")
     return FAILED
 
 
 def _tell(told: str) -> None:
     text = escape(f"error: {told}").replace("error:", "[bold red]error:[/]")
-    streams.console(stderr=True).print(text)
+    with contextlib.suppress(OSError):  # the status tells it all the same
+        streams.console(stderr=True).print(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import contextlib
 import os
@@ -9,7 +10,7 @@ import sys
 import unicodedata
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -39,8 +40,12 @@ def prepare() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
     codecs.register_error("gateway.signs", _signs)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
+        if isinstance(stream, TextIOWrapper):  # None where it was closed
             stream.reconfigure(errors="gateway.signs")
+    # The first that is registered runs last: after it the interpreter alone writes. Where it
+    # cannot, as to a full disk or a closed terminal, it would end with a status of its own, 120.
+    if sys.stderr:
+        atexit.register(_settle_errors)
 
 
 class _Console(Console):
@@ -66,12 +71,19 @@ def _is_obeyed(sign: str) -> bool:
     return sign not in _LEFT and unicodedata.category(sign) in _UNSEEN
 
 
-def discard() -> None:
-    """Throw away what is still to be printed: where it goes takes no more."""
+def _settle_errors() -> None:
+    try:
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr, 2)
+
+
+def discard(stream: TextIO, number: int) -> None:
+    """Throw away what a stream still has for its file: that takes no more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    os.dup2(nowhere, number)
     with contextlib.suppress(OSError):
-        sys.stdout.flush()
+        stream.flush()
     os.close(nowhere)
 
 

@@ -31,17 +31,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def gateway(folder: Path, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    options = {"stdout": subprocess.PIPE, **options}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
-        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         check=False,
         **options,
     )
-    assert "Traceback" not in (done.stdout or "") + done.stderr
+    assert "Traceback" not in (done.stdout or "") + (done.stderr or "")
     return done
 
 
@@ -129,6 +128,15 @@ def test_output_that_cannot_be_written_is_told(folder, command):
         done = gateway(folder, *command, stdout=full)
     assert done.returncode == 1
     assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", [("status", "-c", "none.toml"), ("call", "no-operation")])
+def test_a_fault_that_cannot_be_told_leaves_the_status_as_it_is(folder, command):
+    told = gateway(folder, *command)
+    with open("/dev/full", "w") as full:
+        done = gateway(folder, *command, stderr=full)
+    assert (done.returncode, done.stdout) == (told.returncode, told.stdout)
+    assert told.returncode in (1, 2)
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,8 @@ HARBOUR = '[services.harbour]\nwsdl = "harbour.wsdl"\nforward = "http://127.0.0.
 
 @pytest.fixture
 def repeats(tmp_path: Path):
-    for path in [*(ROOT / "wsdl").iterdir(), *(ROOT / "tests" / "contracts").iterdir()]:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for folder in (ROOT / "wsdl", ROOT / "tests" / "contracts"):
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
 
     def build(settings: str) -> Repeats:
         (tmp_path / "gateway.toml").write_text(settings)
