@@ -224,7 +224,7 @@ class Listener:
             return doubtful_response(message, location)
         if call.operation.one_way:  # whether it was carried out is found there, too
             return web.Response(status=202, headers=location)
-        return await self._reply(request, message, time.monotonic() - began)
+        return await self._reply(request, message, location, time.monotonic() - began)
 
     async def _is_sent(self, message: Message) -> bool:
         """Send a request; tell whether it is certain that the queue has it."""
@@ -239,12 +239,13 @@ class Listener:
             return False
         return True
 
-    async def _reply(self, request: web.Request, message: Message, spent: float) -> web.Response:
+    async def _reply(
+        self, request: web.Request, message: Message, location: Mapping[str, str], spent: float
+    ) -> web.Response:
         """Wait for the reply as long as the caller prefers (RFC 7240), and the settings allow.
 
-        ``spent`` seconds of that are over.
+        ``spent`` seconds of that are over; ``location`` says where the reply is later.
         """
-        location = location_of(message, self._settings.url)
         preferred = ",".join(request.headers.getall("Prefer", ()))
         is_async = "respond-async" in preferred
         longest = self._settings.wait
@@ -307,6 +308,8 @@ async def _body(request: web.Request, settings: ListenerSettings) -> bytes:
     try:
         if (request.content_length or 0) > limit:
             raise web.HTTPRequestEntityTooLarge(limit, text=large)
+        if request.content.is_eof():  # it came whole, as most do: no timer is needed
+            return await request.read()
         async with asyncio.timeout(settings.body):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:

@@ -24,6 +24,9 @@ them would now and then send a call into a connection that just ended."""
 LINGER = 2.0
 """Seconds in which what is left of a refused request is read and thrown away, so that its sender
 sees the answer."""
+BUFFERED = 32 << 10
+"""Bytes of an answer that a connection takes at once, where its reader is not behind: the loop lets
+twice as many wait (uvloop, ``set_write_buffer_limits``)."""
 BROKEN = "The request cannot be read: it is malformed, or has a line that is too long.\n"
 
 
@@ -105,6 +108,8 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; who does not read it in time does not get the rest."""
+        if not self._paused and isinstance(resp, web.Response) and _is_short(resp.body):
+            return await super().finish_response(request, resp, start_time)
         try:
             async with asyncio.timeout(self._limits.reply):
                 return await super().finish_response(request, resp, start_time)
@@ -131,6 +136,11 @@ class Connection(RequestHandler):
         response.headers["Server"] = ""
         response.force_close()
         return response
+
+
+def _is_short(body: object) -> bool:
+    """Tell whether a body fits the connection's buffer, so that nobody waits until it is read."""
+    return body is None or (isinstance(body, bytes | bytearray) and len(body) <= BUFFERED)
 
 
 class _Newcomer(asyncio.Protocol):

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-from collections.abc import AsyncIterator
+from types import TracebackType
 
 _PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b")
+
+
+class _Endable:
+    """A wait under way. A class: two of them are on the way of every call."""
+
+    __slots__ = ("_limit", "_limits")
+
+    def __init__(self, limits: set[asyncio.Timeout]) -> None:
+        self._limits = limits
+        self._limit = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._limits.add(self._limit)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._limits.discard(self._limit)
+        await self._limit.__aexit__(kind, error, trace)
 
 
 class Waits:
@@ -19,16 +41,9 @@ class Waits:
     def __len__(self) -> int:
         return len(self._limits)
 
-    @contextlib.asynccontextmanager
-    async def endable(self) -> AsyncIterator[None]:
-        """Raise TimeoutError inside the block when ``end`` is called."""
-        limit = asyncio.timeout(None)
-        self._limits.add(limit)
-        try:
-            async with limit:
-                yield
-        finally:
-            self._limits.discard(limit)
+    def endable(self) -> _Endable:
+        """Return a context that raises TimeoutError inside its block when ``end`` is called."""
+        return _Endable(self._limits)
 
     def end(self) -> None:
         """End all waits: whoever waits is told where the reply can be collected."""

@@ -85,6 +85,7 @@ def is_plain(content_type: str) -> bool:
     return len(names) == len(set(names)) and all(isinstance(value, str) for _, value in given)
 
 
+@functools.lru_cache(SEEN)
 def is_readable(content_type: str) -> bool:
     """Tell whether the parameters of a content type can be read."""
     return ";" not in content_type or _parameters(content_type) is not None
