@@ -1,30 +1,76 @@
-"""The commands, under one name."""
+"""The commands, under one name. Each is loaded when it is asked for: all of them take seconds."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from gateway.cli import outcome
-from gateway.cli.audit import app as audit
-from gateway.cli.call import call
-from gateway.cli.check import check
-from gateway.cli.client import app as client
-from gateway.cli.daemons import listen, serve, up
-from gateway.cli.demo import demo
-from gateway.cli.fault import fault
-from gateway.cli.grant import grant
-from gateway.cli.new import new
-from gateway.cli.policy import policy
-from gateway.cli.provision import provision
-from gateway.cli.publish import publish
-from gateway.cli.quarantine import app as quarantine
-from gateway.cli.status import status
-from gateway.cli.stubs import stubs
+from gateway.cli import INTERRUPTED, outcome
+
+COMMANDS = {
+    "demo": "demo:demo",
+    "new": "new:new",
+    "up": "daemons:up",
+    "serve": "daemons:serve",
+    "listen": "daemons:listen",
+    "call": "call:call",
+    "check": "check:check",
+    "status": "status:status",
+    "fault": "fault:fault",
+    "stubs": "stubs:stubs",
+    "provision": "provision:provision",
+    "policy": "policy:policy",
+    "grant": "grant:grant",
+    "publish": "publish:publish",
+    "audit": "audit:app",
+    "client": "client:app",
+    "quarantine": "quarantine:app",
+}
+"""The module of each command, and its function there, or the group of commands that it is."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by their names."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = COMMANDS[name].partition(":")
+        try:
+            found = getattr(importlib.import_module(f"gateway.cli.{module}"), attribute)
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None  # the library would say that it was aborted
+        if isinstance(found, typer.Typer):
+            built: Any = typer.main.get_group(found)
+            built.name = name
+            return built
+        alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        alone.command(name)(found)
+        return typer.main.get_command(alone)
+
+
+class _Group(TyperGroup):
+    """What loads a command only when somebody asks for it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
 
 app = typer.Typer(
+    cls=_Group,
     help="Carry SOAP over a queue: a service is called without ever being reachable.",
     epilog="Begin with: gateway demo",
     no_args_is_help=True,
@@ -52,15 +98,3 @@ def common(
     """What every command takes."""
     if tracebacks:
         outcome.show_tracebacks()
-
-
-COMMANDS = (
-    *(demo, new, up, serve, listen, call, check, status, fault, stubs),
-    *(provision, policy, grant, publish),
-)
-for command in COMMANDS:
-    app.command()(command)
-
-app.add_typer(audit, name="audit", no_args_is_help=True)
-app.add_typer(client, name="client", no_args_is_help=True)
-app.add_typer(quarantine, name="quarantine", no_args_is_help=True)

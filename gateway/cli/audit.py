@@ -12,7 +12,10 @@ from gateway.audit.verify import verify as verified
 from gateway.cli.quarantine_entries import plain
 from gateway.errors import ConfigurationError
 
-app = typer.Typer(help="The audit log: look whether it was changed.")
+app = typer.Typer(
+    help="The audit log: look whether it was changed.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()

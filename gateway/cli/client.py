@@ -15,7 +15,10 @@ from gateway.credentials import changing, credential, new_secret, read_credentia
 from gateway.errors import ConfigurationError
 from gateway.settings import NAMED, Settings, is_name, read
 
-app = typer.Typer(help="Make and take away the secrets that clients come to the listener with.")
+app = typer.Typer(
+    help="Make and take away the secrets that clients come to the listener with.",
+    no_args_is_help=True,
+)
 
 DEFAULT = Path("gateway.toml")
 NameArgument = Annotated[str, typer.Argument(help="The client's name, as in [clients.NAME].")]

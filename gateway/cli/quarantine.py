@@ -21,7 +21,10 @@ from gateway.settings import Settings, read
 
 DEFAULT = Path("gateway.toml")
 
-app = typer.Typer(help="What was refused or failed: look at it, send it again, drop it.")
+app = typer.Typer(
+    help="What was refused or failed: look at it, send it again, drop it.",
+    no_args_is_help=True,
+)
 
 IdArgument = Annotated[str, typer.Argument(help="The id of an entry.", metavar="ID")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="The ids.", metavar="ID...")]

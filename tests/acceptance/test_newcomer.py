@@ -155,15 +155,18 @@ def test_a_terminal_without_unicode_is_shown_words_for_signs(folder):
     assert "NO service   warehouse:" in done.stdout or "ok service   warehouse:" in done.stdout
 
 
-def test_ctrl_c_while_the_program_is_still_being_loaded_ends_it_without_a_traceback(folder):
+@pytest.mark.parametrize("module", ["application", "status"])
+def test_ctrl_c_while_the_program_is_still_being_loaded_ends_it_without_a_traceback(folder, module):
     program = (
         "import sys\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'gateway.cli.application': raise KeyboardInterrupt\n"
+        f"        if name == 'gateway.cli.{module}': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupting())\n"
         "from gateway.cli import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, "status"], capture_output=True, check=False
+    )
     assert (done.returncode, done.stderr) == (130, b"")
