@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gateway.contract.operations import Operation
 from gateway.message import Message
-from gateway.soap import Envelope
+from gateway.soap.envelope import Envelope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.errors import IdOfAnotherTime, JmsSubcode, Refused
 from gateway.reasons import Check
-from gateway.soapjms import BINDING_VERSION, sniff_content_type, violation
+from gateway.soap.jms import BINDING_VERSION, sniff_content_type, violation
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -158,7 +158,8 @@ def check_names(message: Message) -> None:
 def check_id_time(id: str, at: float) -> None:
     """Refuse an id of another time than ``at``, when its request came. Raises IdOfAnotherTime.
 
-    Its reply may be swept by now, or will be while the id is still good: ``gateway.lifespan``.
+    Its reply may be swept by now, or will be while the id is still good:
+    ``gateway.queues.lifespan``.
     """
     made = id_time(id)
     if made is not None and not -ID_AHEAD <= at - made <= ID_WINDOW:

@@ -9,7 +9,12 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from gateway.errors import FaultCode
-from gateway.message import ID_WINDOW, Clock, Message, Unreadable
+from gateway.message import (
+    ID_WINDOW,
+    Clock,
+    Message,
+    Unreadable,
+)
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z.-]{0,63}(?=: )")
 NOT_CARRIED_OUT = (

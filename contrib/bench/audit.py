@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from gateway.audit import AuditLog, Record
-from gateway.audit.record import Outcome
 from gateway.message import Message
+from gateway.observe.audit import AuditLog, Record
+from gateway.observe.audit.record import Outcome
 
 LINES = 20_000
 ROUNDS = 5

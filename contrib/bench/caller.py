@@ -16,10 +16,10 @@ from pathlib import Path
 import uvloop
 from envelopes import CONTENT_TYPE, NAMESPACE, is_reply, request
 
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.message import Message
 from gateway.queue import Queue
 from gateway.queues.address import open_queue
-from gateway.remote import Remote, RemoteSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,12 @@ from lxml import etree
 from report import megabytes, table, verdict
 
 from gateway.admission import Gate, Limits
-from gateway.admission.wss_header import SECURITY
+from gateway.admission.wss.header import SECURITY
 from gateway.contract import Contract, load
 from gateway.errors import Refused
 from gateway.message import Message
-from gateway.soap import parser
-from gateway.wellformed import XmlLimits
+from gateway.soap.envelope import parser
+from gateway.soap.wellformed import XmlLimits
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -17,10 +17,10 @@ from envelopes import CONTENT_TYPE, NAMESPACE, headers, request
 from place import new_home, place, started_backend, write_settings
 from processes import Process
 
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.address import open_queue
-from gateway.remote import Remote, RemoteSettings
 
 HOLDING = 3.0
 """Seconds that a gateway looks at a long queue while its backend holds every answer back."""

@@ -18,12 +18,12 @@ from borrowed import Cloud, servers
 from cloud import CONCURRENCY, KINDS, cloud, new_queue
 from report import table
 
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Endpoint
 from gateway.message import Message
 from gateway.queue import Queue, State
 from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.serving.loop import Gateway, GatewaySettings
 
 BUSY = 3.0
 """Seconds that the gateway works for the one client before the other sends its request."""

@@ -20,7 +20,7 @@ from roundtrip import Outcome, RoundTrip  # noqa: E402  # found by the line abov
 from gateway.errors import ContractError  # noqa: E402
 
 IMPORT = """\
-import time, gateway.stub
+import time, gateway.stubs
 began = time.process_time()
 import tried
 print(time.process_time() - began)

@@ -26,7 +26,7 @@ from stub_trip import RoundTrip, tried
 
 from gateway.contract import Contract, load
 from gateway.errors import ContractError
-from gateway.stubs.reading import ports
+from gateway.generate.contract.reading import ports
 
 SEED = 2006
 MANY = 300

@@ -9,7 +9,7 @@ wsa:To passes: clients write any address there that they know the service by, an
 from __future__ import annotations
 
 from gateway.errors import AddressingCode, WrongAddressing
-from gateway.soap import Element, Envelope
+from gateway.soap.envelope import Element, Envelope
 
 _W3C = "http://www.w3.org/2005/08/addressing"
 _DRAFTS = tuple(

@@ -9,16 +9,16 @@ from gateway.admission.references import check_arrays, check_includes, check_mul
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
-from gateway.admission.wss import CallerSecurity
+from gateway.admission.wss.callers import CallerSecurity
 from gateway.backend import Call
 from gateway.contract import Contract, Operation
 from gateway.errors import Refused
-from gateway.header_blocks import check_understood
 from gateway.message import Message
-from gateway.multipart import parameter
 from gateway.reasons import Check
-from gateway.soap import Envelope, parse
-from gateway.wellformed import USUAL, XmlLimits
+from gateway.soap.envelope import Envelope, parse
+from gateway.soap.headers import check_understood
+from gateway.soap.multipart import parameter
+from gateway.soap.wellformed import USUAL, XmlLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gateway.contract.operations import Operation
 from gateway.errors import FaultCode, Refused
 from gateway.message import Message
-from gateway.multipart import is_multipart, media_type
 from gateway.reasons import Check
-from gateway.soap import Element, Envelope
+from gateway.soap.envelope import Element, Envelope
+from gateway.soap.multipart import is_multipart, media_type
 
 ONE = "The Body must hold exactly one element."
 SEVERAL = "The Body holds more elements than the operation takes."

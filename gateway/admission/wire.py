@@ -6,9 +6,9 @@ import re
 
 from gateway.errors import Refused
 from gateway.message import Message
-from gateway.multipart import is_plain, media_type
 from gateway.reasons import Check
-from gateway.soapjms import MEDIA_TYPES
+from gateway.soap.jms import MEDIA_TYPES
+from gateway.soap.multipart import is_plain, media_type
 
 # What goes into a header of a request to the backend: nothing that could end that header.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")

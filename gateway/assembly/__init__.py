@@ -16,7 +16,12 @@ from gateway.assembly.parts import (
     remote,
 )
 from gateway.assembly.posture import Role, say_posture, slow_checks
-from gateway.assembly.programs import Asked, listen, serve, up
+from gateway.assembly.programs import (
+    Asked,
+    listen,
+    serve,
+    up,
+)
 from gateway.assembly.repeats import Repeats
 from gateway.assembly.secrets import Secrets
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from gateway.admission.wss import Bound, CallerSecurity, Demands
-from gateway.admission.wss_replay import Memory
-from gateway.admission.wss_signature import SOUND, WITH_SHA1
+from gateway.admission.wss.callers import Bound, CallerSecurity, Demands
+from gateway.admission.wss.replay import Memory
+from gateway.admission.wss.signature import SOUND, WITH_SHA1
 from gateway.errors import ConfigurationError
 from gateway.message import Clock
-from gateway.secret import Surroundings, secret
+from gateway.secrets.reference import Surroundings, secret
 from gateway.settings import Settings
 
 

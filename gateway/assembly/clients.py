@@ -9,9 +9,14 @@ from gateway.admission import EVERYBODY, Rights
 from gateway.assembly.contracts import Loaded
 from gateway.errors import ConfigurationError
 from gateway.message import Clock
-from gateway.quotas import Quota, Quotas, Share, Shares
+from gateway.serving.quotas import (
+    Quota,
+    Quotas,
+    Share,
+    Shares,
+)
 from gateway.settings import ClientTable, Settings
-from gateway.wording import meant
+from gateway.settings.wording import meant
 
 BURST = 10.0
 """Seconds of its rate that a client may use at once, where nothing else is set."""

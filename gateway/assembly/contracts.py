@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.assembly.secrets import access
-from gateway.contract import Contract, Copies, from_documents, from_names, load
+from gateway.contract import (
+    Contract,
+    Copies,
+    from_documents,
+    from_names,
+    load,
+)
 from gateway.errors import ConfigurationError, OfAnotherHost
 from gateway.queues.address import keepsakes
 from gateway.settings import Settings, is_http
 
 if TYPE_CHECKING:
-    from gateway.backends.hosted import HostedBackend
+    from gateway.backends.hosted.service import HostedBackend
 
 IN_QUEUE = "queue:"
 """The ``wsdl`` of a service whose contract is read from the queue's bucket."""
@@ -72,7 +78,7 @@ def _missing(hosted: HostedBackend | None, names: list[str], host: str | None) -
 def _host(settings: Settings, name: str, target: str) -> tuple[HostedBackend, list[str]]:
     """Return what hosts a service, and notes on it."""
     # Here, not above: spyne takes a tenth of the time of a start, and is of no use to the others.
-    from gateway.backends.hosted import HostedBackend, beside, load_service
+    from gateway.backends.hosted.service import HostedBackend, beside, load_service
 
     # A service is found beside the file that names it, as a person expects who starts it elsewhere.
     if str(settings.folder) not in sys.path:
@@ -91,7 +97,7 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
         return from_documents(made, "service.wsdl", check_schemas=table.validate_body)
     if table.wsdl == IN_QUEUE:
         # Here, not above: boto3 takes a quarter of a second that others do without.
-        from gateway.queues.published import ENTRY, published
+        from gateway.queues.bucket.published import ENTRY, published
 
         read = published(settings.queue, name)
         return from_names(read, ENTRY, check_schemas=table.validate_body)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from gateway.assembly.secrets import Secrets
-from gateway.backends.forward import ForwardBackend, ForwardSettings
-from gateway.backends.kept_faults import Keep, kept_nowhere
-from gateway.backends.telltale import Telltales
+from gateway.backends.forward.transport import ForwardBackend, ForwardSettings
+from gateway.backends.redact.kept_faults import Keep, kept_nowhere
+from gateway.backends.redact.telltale import Telltales
 from gateway.contract import Contract
+from gateway.contract.places import is_loopback, places
 from gateway.errors import ConfigurationError
-from gateway.places import is_loopback, places
 from gateway.settings import Settings, is_http
 
 PORTS = {"http": 80, "https": 443}

@@ -7,18 +7,24 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.assembly.clients import quotas, shares
-from gateway.audit.record import Write, nowhere
-from gateway.audit.tally import Tally
-from gateway.credentials import Credentials, read_credentials
+from gateway.contract.places import is_loopback
 from gateway.errors import ConfigurationError
-from gateway.listener import Front
-from gateway.listener_audit import audited
-from gateway.listener_auth import Recogniser, recognised
-from gateway.listener_door import DoorSettings, door
-from gateway.listener_share import in_share
-from gateway.listener_tls import Reread, TlsSettings, load_authority, load_certificate, tls_context
+from gateway.listening.application import Front
+from gateway.listening.audit import audited
+from gateway.listening.authentication import Recogniser, recognised
+from gateway.listening.door import DoorSettings, door
+from gateway.listening.share import in_share
+from gateway.listening.tls import (
+    Reread,
+    TlsSettings,
+    load_authority,
+    load_certificate,
+    tls_context,
+)
 from gateway.message import Clock
-from gateway.places import is_loopback
+from gateway.observe.audit.record import Write, nowhere
+from gateway.observe.audit.tally import Tally
+from gateway.secrets.credentials import Credentials, read_credentials
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)

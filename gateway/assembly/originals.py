@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from gateway.backends.kept_faults import Keep, KeptFaults, kept_nowhere
+from gateway.backends.redact.kept_faults import Keep, KeptFaults, kept_nowhere
 from gateway.queues.address import keepsakes
 from gateway.settings import Settings
 

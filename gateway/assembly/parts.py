@@ -10,34 +10,44 @@ from dataclasses import replace
 
 from gateway.admission import Gate, Limits
 from gateway.admission.rights import EVERYBODY, Rights
-from gateway.admission.wss import CallerSecurity
-from gateway.admission.wss_header import SECURITY
+from gateway.admission.wss.callers import CallerSecurity
+from gateway.admission.wss.header import SECURITY
 from gateway.assembly.caller_security import caller_security
 from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.forwarding import forward_backend
 from gateway.assembly.front import front
-from gateway.attendance import Attendance
-from gateway.audit import AuditLog, Write
-from gateway.audit.record import Aside, nowhere
 from gateway.backend import Backend
-from gateway.backends.kept_faults import Keep, kept_nowhere
-from gateway.binding import by_operation, checked, known, routed
+from gateway.backends.redact.kept_faults import Keep, kept_nowhere
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.contract import Contract
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
 from gateway.errors import ConfigurationError
-from gateway.listener import Listener, ListenerSettings
-from gateway.listener_connections import ConnectionLimits
-from gateway.listener_pages import Listed
+from gateway.listening.application import Listener, ListenerSettings
+from gateway.listening.connections import ConnectionLimits
+from gateway.listening.pages import Listed
+from gateway.observe.audit import AuditLog, Write
+from gateway.observe.audit.record import Aside, nowhere
 from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.address import open_queue
-from gateway.queues.options import Bounds, PutAside, QueueOptions, untold
-from gateway.remote import Remote, RemoteSettings
-from gateway.service import Policy, Service
+from gateway.queues.options import (
+    Bounds,
+    PutAside,
+    QueueOptions,
+    untold,
+)
+from gateway.serving.breaker import Attendance
+from gateway.serving.intake import (
+    by_operation,
+    checked,
+    known,
+    routed,
+)
+from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.service import Policy, Service
 from gateway.settings import Settings
-from gateway.wellformed import XmlLimits
-from gateway.wording import meant
+from gateway.settings.wording import meant
+from gateway.soap.wellformed import XmlLimits
 
 
 def backend(settings: Settings, name: str, loaded: Loaded, keep: Keep) -> Backend:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.contract import Contract
-from gateway.places import is_loopback
+from gateway.contract.places import is_loopback
 from gateway.settings import Settings, Table
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from gateway.assembly.originals import keeping_faults
 from gateway.assembly.parts import gateway, listener, opened_places
 from gateway.assembly.posture import SHOWN, say_checks, slow_checks
 from gateway.errors import StoppedEarly
-from gateway.listener_tls import keep_fresh
+from gateway.listening.tls import keep_fresh
 from gateway.settings import Settings
 
 T = TypeVar("T")

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from gateway.admission.gate import action
 from gateway.assembly.contracts import load_service_contract
 from gateway.assembly.parts import limits, policy
-from gateway.binding import by_operation, unpacked
 from gateway.contract import Contract
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message
+from gateway.serving.intake import by_operation, unpacked
 from gateway.settings import Settings
-from gateway.soap import parse
-from gateway.soapjms import is_packed
+from gateway.soap.envelope import parse
+from gateway.soap.jms import is_packed
 
 
 class Repeats:

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from gateway.backends.forward import Secured
-from gateway.backends.login import Login, basic, bearer, nobody
-from gateway.backends.tls import Tls, TlsSettings
-from gateway.backends.wss import Security, WssSettings
+from gateway.backends.forward.security import Security, WssSettings
+from gateway.backends.forward.tls import Tls, TlsSettings
+from gateway.backends.forward.transport import Secured
+from gateway.backends.login import (
+    Login,
+    basic,
+    bearer,
+    nobody,
+)
 from gateway.contract import Access
 from gateway.errors import ConfigurationError
-from gateway.secret import Secret, Surroundings, secret
+from gateway.secrets.reference import Secret, Surroundings, secret
 from gateway.settings import Settings
 
 T = TypeVar("T")

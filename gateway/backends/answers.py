@@ -11,9 +11,14 @@ import requests
 from gateway.backend import Call
 from gateway.backends.login import refused_login
 from gateway.errors import BackendFailed, Declined, Unanswered
-from gateway.glimpse import MEDIA_TYPES, Glimpse, glimpse
 from gateway.message import Message
-from gateway.multipart import is_multipart, is_readable, media_type, parameter
+from gateway.soap.multipart import (
+    is_multipart,
+    is_readable,
+    media_type,
+    parameter,
+)
+from gateway.soap.reply import MEDIA_TYPES, Glimpse, glimpse
 
 DECLINED = (429, 503)
 """Statuses that say the request was not taken (RFC 6585 section 4, RFC 9110 section 15.6.4)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 
-from gateway.secret import Secret
+from gateway.secrets.reference import Secret
 
 Login = Callable[[], Mapping[str, str]]
 """Returns the headers that a call gets, with the secrets as they are now."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, as shells have it."""
+_INTERRUPTED = 130
+"""As in ``outcome``, which may not be loaded yet when Ctrl-C comes."""
 
 
 def main() -> None:
@@ -18,4 +18,4 @@ def main() -> None:
         streams.prepare()
         sys.exit(outcome.of(app))
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(_INTERRUPTED)

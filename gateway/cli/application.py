@@ -10,26 +10,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import INTERRUPTED, outcome
+from gateway.cli import outcome
 
 COMMANDS = {
-    "demo": "demo:demo",
-    "new": "new:new",
-    "up": "daemons:up",
-    "serve": "daemons:serve",
-    "listen": "daemons:listen",
-    "call": "call:call",
-    "check": "check:check",
-    "status": "status:status",
-    "fault": "fault:fault",
-    "stubs": "stubs:stubs",
-    "provision": "provision:provision",
-    "policy": "policy:policy",
-    "grant": "grant:grant",
-    "publish": "publish:publish",
-    "audit": "audit:app",
-    "client": "client:app",
-    "quarantine": "quarantine:app",
+    "demo": "commands.demo:demo",
+    "new": "commands.new:new",
+    "up": "commands.daemons:up",
+    "serve": "commands.daemons:serve",
+    "listen": "commands.daemons:listen",
+    "call": "call.command:call",
+    "check": "commands.check:check",
+    "status": "commands.status:status",
+    "fault": "commands.fault:fault",
+    "stubs": "commands.stubs:stubs",
+    "provision": "commands.provision:provision",
+    "policy": "commands.policy:policy",
+    "grant": "commands.grant:grant",
+    "publish": "commands.publish:publish",
+    "audit": "commands.audit:app",
+    "client": "commands.client:app",
+    "quarantine": "quarantine.commands:app",
 }
 """The module of each command, and its function there, or the group of commands that it is."""
 
@@ -48,7 +48,8 @@ class _Commands(Mapping[str, Any]):
         try:
             found = getattr(importlib.import_module(f"gateway.cli.{module}"), attribute)
         except KeyboardInterrupt:
-            raise SystemExit(INTERRUPTED) from None  # the library would say that it was aborted
+            # The library would say that it was aborted.
+            raise SystemExit(outcome.INTERRUPTED) from None
         if isinstance(found, typer.Typer):
             built: Any = typer.main.get_group(found)
             built.name = name

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.stubs import describing
-from gateway.stubs.model import Model
+from gateway.generate.model import Model
+from gateway.generate.python import describing
 
 VerboseOption = Annotated[
     bool,

@@ -11,11 +11,14 @@ from rich.markup import escape
 
 from gateway.cli import streams
 from gateway.errors import ConfigurationError, GatewayError, Unforeseen
-from gateway.wording import plainly
+from gateway.settings.wording import plainly
 
 FAILED = 1
 USAGE = 2
 """The exit status for what a person must change: settings, a file, an argument."""
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
 
 _WANTED: list[type[Exception]] = []
 """The errors that a person wants to see with their tracebacks."""

@@ -16,7 +16,14 @@ from multiprocessing.context import SpawnProcess
 
 from gateway import assembly
 from gateway.cli.running import LogLevel, log_to_stderr, run_until_stopped
-from gateway.cli.signals import AT_ONCE, STOPPING, Signals, end_by, has_terminal, say_stopping
+from gateway.cli.signals import (
+    AT_ONCE,
+    STOPPING,
+    Signals,
+    end_by,
+    has_terminal,
+    say_stopping,
+)
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.settings import Settings
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gateway.contract import publish
-from gateway.contract.checking import CHECK_SECONDS, ApartSchemas
-from gateway.contract.documents import Document
-from gateway.contract.doubts import Doubt
+from gateway.contract.documents import publish
+from gateway.contract.documents.gathering import Document
+from gateway.contract.documents.reader import shown
 from gateway.contract.names import parse
 from gateway.contract.operations import Operation, Operations
-from gateway.contract.reader import shown
+from gateway.contract.places import places
 from gateway.contract.remarks import Remark, grouped
+from gateway.contract.schemas.checking import CHECK_SECONDS, ApartSchemas
+from gateway.contract.schemas.doubts import Doubt
+from gateway.contract.schemas.weighed import WeighedSchemas
 from gateway.contract.unforeseen import doing
-from gateway.contract.weighed import WeighedSchemas
-from gateway.places import places
-from gateway.soap import Envelope
+from gateway.soap.envelope import Envelope
 
 
 class Contract:

@@ -7,25 +7,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urljoin
 
-from gateway.contract import reader, unserved
+from gateway.contract import unserved
 from gateway.contract.bindings import bound_operations, request_bodies
-from gateway.contract.checking import ApartSchemas
 from gateway.contract.contract import Contract
-from gateway.contract.documents import Document, collect
-from gateway.contract.doubts import Doubt, doubts
-from gateway.contract.expansion import check_expansion
-from gateway.contract.fetching import Access, allowing, from_web
-from gateway.contract.kept import Copies, keeping
+from gateway.contract.documents import reader
+from gateway.contract.documents.fetching import Access, allowing, from_web
+from gateway.contract.documents.gathering import Document, collect
+from gateway.contract.documents.kept import Copies, keeping
 from gateway.contract.names import parse, wsdl
 from gateway.contract.operations import Operation, Operations
 from gateway.contract.remarks import Remark, grouped, of_zeep
-from gateway.contract.schema_set import NotCompiled, Wrapper, schema_set
+from gateway.contract.schemas.checking import ApartSchemas
+from gateway.contract.schemas.doubts import Doubt, doubts
+from gateway.contract.schemas.expansion import check_expansion
+from gateway.contract.schemas.schema_set import NotCompiled, Wrapper, schema_set
+from gateway.contract.schemas.weighed import WeighedSchemas
+from gateway.contract.schemas.weights import weight
 from gateway.contract.unforeseen import doing
-from gateway.contract.weighed import WeighedSchemas
-from gateway.contract.weights import weight
 from gateway.contract.zeep_model import Declared, declared, read_model
 from gateway.errors import ContractError
-from gateway.soap import Element
+from gateway.soap.envelope import Element
 
 _NOT_SERVED = "is not SOAP over HTTP, or has no operation: it is not served"
 

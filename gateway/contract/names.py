@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from gateway.errors import ContractError
-from gateway.soap import Element, SoapVersion
+from gateway.soap.envelope import Element, SoapVersion
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 XS = "http://www.w3.org/2001/XMLSchema"

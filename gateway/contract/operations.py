@@ -7,9 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.errors import AddressingCode, FaultCode, Refused, WrongAddressing
+from gateway.errors import (
+    AddressingCode,
+    FaultCode,
+    Refused,
+    WrongAddressing,
+)
 from gateway.reasons import Check
-from gateway.soap import WS_ADDRESSING, Envelope, SoapVersion
+from gateway.soap.envelope import WS_ADDRESSING, Envelope, SoapVersion
 
 _ACTION_HEADERS = tuple(f"{{{namespace}}}Action" for namespace in WS_ADDRESSING)
 _DELIMITER = re.compile(r"[/#:]")

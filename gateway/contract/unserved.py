@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from gateway.contract.names import SOAP_BINDINGS, component, wsdl, xs
-from gateway.soap import Element
+from gateway.contract.names import (
+    SOAP_BINDINGS,
+    component,
+    wsdl,
+    xs,
+)
+from gateway.soap.envelope import Element
 
 HTTP = (
     "http://schemas.xmlsoap.org/soap/http",

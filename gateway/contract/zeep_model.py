@@ -15,14 +15,14 @@ from zeep import Settings, Transport
 from zeep.wsdl import Document as ZeepDocument
 from zeep.wsdl.bindings.soap import Soap12Binding, SoapBinding
 
-from gateway.contract import wellknown
 from gateway.contract.bindings import SoapBody
-from gateway.contract.documents import Document, linked
+from gateway.contract.documents import wellknown
+from gateway.contract.documents.gathering import Document, linked
+from gateway.contract.documents.reader import MEMORY, shown
 from gateway.contract.names import one_line, xs
 from gateway.contract.operations import Operation
-from gateway.contract.reader import MEMORY, shown
 from gateway.errors import ContractError
-from gateway.soap import Element, SoapVersion
+from gateway.soap.envelope import Element, SoapVersion
 
 _ONE_AT_A_TIME = threading.Lock()
 _LENT = "#namespace="

@@ -20,7 +20,12 @@ from gateway.demo.envelope import (
     write,
     write_fault,
 )
-from gateway.demo.operations import OPERATIONS, Act, Operation, detail
+from gateway.demo.operations import (
+    OPERATIONS,
+    Act,
+    Operation,
+    detail,
+)
 from gateway.demo.stock import OrderNotFound, OutOfStock, Warehouse
 
 Answer = tuple[int, bytes]

@@ -10,7 +10,7 @@ from gateway.provision.documents import Arns, Document
 from gateway.provision.merging import with_rules, with_statement
 from gateway.provision.pieces import Piece
 from gateway.provision.place import Place
-from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws.address import BucketAddress
 
 _PLAIN_HTTP = "skipped: the address of this store is plain HTTP, which it would refuse"
 _HOME = "us-east-1"

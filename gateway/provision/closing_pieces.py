@@ -10,7 +10,7 @@ from gateway.provision.documents import Document
 from gateway.provision.merging import with_rules
 from gateway.provision.pieces import Piece
 from gateway.provision.place import Place
-from gateway.queues.s3_store import SMALL
+from gateway.queues.bucket.store import SMALL
 
 
 def closing_pieces(place: Place) -> list[Piece]:

@@ -22,9 +22,9 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from gateway.errors import ConfigurationError
-from gateway.queues.aws import ANY_REGION, PATIENCE, session_of
-from gateway.queues.aws_address import AwsAccess
-from gateway.queues.aws_limits import CURE
+from gateway.queues.aws.account import ANY_REGION, PATIENCE, session_of
+from gateway.queues.aws.address import AwsAccess
+from gateway.queues.aws.limits import CURE
 
 _DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"})
 _UNKNOWN = frozenset({"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"})

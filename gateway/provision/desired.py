@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.errors import ConfigurationError
-from gateway.queues.aws_address import AwsAccess, BucketAddress, parse_bucket, parse_sqs
+from gateway.queues.aws.address import (
+    AwsAccess,
+    BucketAddress,
+    parse_bucket,
+    parse_sqs,
+)
 
 DOORBELL_RECEIVES = 1000
 """The gateway counts the attempts of a bucket's requests itself: this is a net below it."""

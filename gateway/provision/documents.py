@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.message import ID_WINDOW, REPLY_RETENTION
 from gateway.provision.desired import Desired, DesiredQueue
-from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws.address import BucketAddress
 
 Document = dict[str, Any]
 

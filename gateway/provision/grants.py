@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message, check_identity
 from gateway.provision.connection import connect, status_of
-from gateway.queues.aws_address import BucketAddress
-from gateway.queues.bucket import Keys, object_type, to_metadata
+from gateway.queues.aws.address import BucketAddress
+from gateway.queues.bucket.layout import Keys, object_type, to_metadata
 
 LONGEST = 7 * 86400
 """Seconds for which a presigned URL can be good, at most (S3 user guide)."""

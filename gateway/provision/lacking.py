@@ -14,7 +14,7 @@ from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
 from gateway.provision.pieces import Action, Piece, Step
 from gateway.provision.place import Place
-from gateway.queues.s3_store import SMALL
+from gateway.queues.bucket.store import SMALL
 
 NOTE = "provision.json"
 

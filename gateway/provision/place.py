@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from gateway.provision.connection import Service, code_of, told
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns, Document
-from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws.address import BucketAddress
 
 _NOT_THERE = frozenset(
     {

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from gateway.provision.desired import Desired, DesiredQueue
 from gateway.provision.documents import Arns, Document
-from gateway.queues.aws_address import BucketAddress
-from gateway.queues.sqs_answering import OWN_REPLIES
+from gateway.queues.aws.address import BucketAddress
+from gateway.queues.sqs.answering import OWN_REPLIES
 
 _RECEIVING = (
     "sqs:ReceiveMessage",

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from gateway.provision.connection import Service, code_of, connect, told
+from gateway.provision.connection import (
+    Service,
+    code_of,
+    connect,
+    told,
+)
 from gateway.provision.documents import Arns
-from gateway.queues.aws_address import BucketAddress
-from gateway.queues.published import ENTRY
+from gateway.queues.aws.address import BucketAddress
+from gateway.queues.bucket.published import ENTRY
 
 CONTENT_TYPE = "text/xml"
 HERE = "http://contract.invalid/"

@@ -16,7 +16,7 @@ from gateway.provision.desired import DesiredQueue
 from gateway.provision.documents import Arns, Document
 from gateway.provision.merging import with_statement
 from gateway.provision.pieces import Piece
-from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws.address import BucketAddress
 
 _NOT_THERE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _ENCRYPTION = ("KmsMasterKeyId", "SqsManagedSseEnabled")

@@ -9,7 +9,7 @@ from gateway.errors import ConfigurationError
 from gateway.provision import documents
 from gateway.provision.desired import Desired, DesiredQueue
 from gateway.provision.documents import Arns, Document
-from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws.address import BucketAddress
 
 _KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 """A stack that is deleted leaves the requests."""

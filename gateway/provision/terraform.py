@@ -8,7 +8,7 @@ from gateway.provision import documents
 from gateway.provision.desired import Desired, DesiredQueue
 from gateway.provision.documents import Arns, Document
 from gateway.provision.templates import typed
-from gateway.queues.aws_address import BucketAddress
+from gateway.queues.aws.address import BucketAddress
 
 _ARNS = Arns(
     partition="${data.aws_partition.current.partition}",

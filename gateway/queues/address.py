@@ -7,10 +7,10 @@ from pathlib import Path
 
 from gateway.errors import ConfigurationError
 from gateway.queue import AdministeredQueue
-from gateway.queues.memory import MemoryQueue
+from gateway.queues.embedded.file import live_folder
+from gateway.queues.embedded.queue import SqliteQueue
+from gateway.queues.memory.queue import MemoryQueue
 from gateway.queues.options import QueueOptions
-from gateway.queues.sqlite import SqliteQueue
-from gateway.queues.sqlite_file import live_folder
 
 KNOWN = (
     "use sqlite:///queue.db (a path from this folder), sqlite:////var/lib/gateway/queue.db "
@@ -43,7 +43,7 @@ def keeps_replies(address: str) -> bool:
     """Tell whether a reply outlives the process that waits for it: not in a queue of its own."""
     if not address.startswith("sqs:"):
         return True
-    from gateway.queues.aws_address import parse_sqs  # as below
+    from gateway.queues.aws.address import parse_sqs
 
     return parse_sqs(address).replies is not None
 
@@ -73,21 +73,21 @@ async def _open_sqlite(address: str, folder: Path, options: QueueOptions) -> Adm
 
 async def _open_s3(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     # Here, not above: boto3 takes a quarter of a second, and 30 MB, that other queues do without.
-    from gateway.queues.aws_address import parse_bucket
+    from gateway.queues.aws.address import parse_bucket
 
     place = parse_bucket(address)
     if place.doorbell:
-        from gateway.queues.doorbell import DoorbellQueue
+        from gateway.queues.doorbell.queue import DoorbellQueue
 
         return await DoorbellQueue.open(place, options)
-    from gateway.queues.s3 import S3Queue
+    from gateway.queues.bucket.queue import S3Queue
 
     return await S3Queue.open(place, options)
 
 
 async def _open_sqs(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
-    from gateway.queues.aws_address import parse_sqs  # as above
-    from gateway.queues.sqs import SqsQueue
+    from gateway.queues.aws.address import parse_sqs
+    from gateway.queues.sqs.queue import SqsQueue
 
     return await SqsQueue.open(parse_sqs(address), options)
 

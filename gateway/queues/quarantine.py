@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from gateway.errors import Refused
 from gateway.message import Message
-from gateway.multipart import media_type
 from gateway.queue import Quarantined
-from gateway.soapjms import sniff_content_type
+from gateway.soap.jms import sniff_content_type
+from gateway.soap.multipart import media_type
 
 NO_SENDER = "Nobody knows who sent it, so it cannot be sent again: look at it, then drop it."
 ID_TAKEN = "Client.id-taken: its id was used before, for another message"

@@ -4,7 +4,12 @@ from gateway.settings.clients import ClientTable
 from gateway.settings.reading import from_values, read
 from gateway.settings.tables import ServiceTable, Settings
 from gateway.settings.trust import writers
-from gateway.settings.values import NAMED, Table, is_http, is_name
+from gateway.settings.values import (
+    NAMED,
+    Table,
+    is_http,
+    is_name,
+)
 
 __all__ = [
     "NAMED",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from gateway.secret import HOW, is_reference
+from gateway.secrets.reference import HOW, is_reference
 from gateway.settings.values import Seconds, Table, wrong
 
 LOGINS = ("basic", "bearer")

@@ -7,7 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.settings.values import Seconds, Table, is_http, is_origin, wrong
+from gateway.settings.values import (
+    Seconds,
+    Table,
+    is_http,
+    is_origin,
+    wrong,
+)
 
 LAST_PORT = 65535
 _HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")

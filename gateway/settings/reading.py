@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from gateway.errors import ConfigurationError
 from gateway.settings.tables import Settings
 from gateway.settings.values import NAMED, Table
-from gateway.wording import meant, plainly
+from gateway.settings.wording import meant, plainly
 
 EXAMPLE = """\
 queue = "sqlite:///queue.db"

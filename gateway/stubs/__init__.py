@@ -1,1 +1,34 @@
-"""Stubs from a contract: what is needed of it, in Python's names, and what is written from that."""
+"""What the stubs of ``gateway stubs`` are built on."""
+
+from gateway.stubs.client import AsyncClient, Client
+from gateway.stubs.duration import Duration
+from gateway.stubs.embedded import Embedded
+from gateway.stubs.faults import SoapFault, UnreadableReply, UnwritableValue
+from gateway.stubs.layout import Layout
+from gateway.stubs.record import (
+    NIL,
+    AnyValue,
+    Element,
+    Record,
+)
+from gateway.stubs.service import NotFilledIn, Service, current_request
+from gateway.stubs.values import ZonedDate
+
+__all__ = [
+    "NIL",
+    "AnyValue",
+    "AsyncClient",
+    "Client",
+    "Duration",
+    "Element",
+    "Embedded",
+    "Layout",
+    "NotFilledIn",
+    "Record",
+    "Service",
+    "SoapFault",
+    "UnreadableReply",
+    "UnwritableValue",
+    "ZonedDate",
+    "current_request",
+]

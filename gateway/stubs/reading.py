@@ -1,210 +1,268 @@
-"""Reads the model of one port from a loaded contract."""
+"""From XML to records: attributes, text, and elements as the layout has them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from gateway.contract import Contract
-from gateway.contract import operations as contract
-from gateway.contract.names import parse, wsdl
-from gateway.contract.reader import shown
-from gateway.contract.schema_set import schemas_by_namespace
-from gateway.contract.unforeseen import doing
-from gateway.errors import ContractError
-from gateway.soap import Element
-from gateway.stubs.declarations import Declarations, Key, paragraphs, reached
-from gateway.stubs.messages import Drafted, Operations, draft
-from gateway.stubs.model import (
-    Gap,
-    GapKind,
-    Model,
-    Operation,
-    Port,
-    Record,
+from gateway.contract.names import XS, XSI, clark
+from gateway.stubs.faults import UnreadableReply
+from gateway.stubs.layout import Layout, RecordLayout
+from gateway.stubs.record import Element, Record
+from gateway.stubs.table import (
+    ANY,
+    ANY_ATTRIBUTE,
+    GROUP,
+    FieldLayout,
+    GroupLayout,
 )
-from gateway.stubs.naming import RESERVED_CLASSES, Names, pascal
-from gateway.stubs.records import Records, Seen
-from gateway.stubs.simple import SimpleTypes
-from gateway.stubs.wsdl_tree import Bound, WsdlTree
+from gateway.stubs.values import BUILTINS, Simple, builtin
+
+NIL = f"{{{XSI}}}nil"
+TYPE = f"{{{XSI}}}type"
+TRUE = ("true", "1")
+_HINTS = frozenset(f"{{{XSI}}}{name}" for name in ("nil", "type", "schemaLocation"))
 
 
-def ports(contract: Contract) -> tuple[tuple[str, str], ...]:
-    """Return the service and the name of each port, in document order."""
-    return tuple(dict.fromkeys((one.service, one.port) for one in contract.operations))
+@dataclass(slots=True)
+class _Found:
+    """The values of one record while it is read."""
+
+    values: dict[str, object]
+    nils: dict[tuple[str, int], Mapping[str, str]] = field(default_factory=dict)
+
+    def put(self, layout: FieldLayout, value: object) -> int:
+        """Keep the value of a field; return its place in the list."""
+        if not layout.is_list:
+            self.values[layout.name] = value
+            return 0
+        every = self.values.setdefault(layout.name, [])
+        assert isinstance(every, list)  # nothing else is put where a list belongs
+        every.append(value)
+        return len(every) - 1
 
 
-def read(contract: Contract, port: str = "") -> Model:
-    """Read what a stub of a port needs; without a name, of the first one.
+@dataclass(slots=True)
+class _Cursor:
+    """The children of an element, and how many of them were read."""
 
-    Raises ContractError where there is no such port.
+    children: Sequence[Element]
+    known: frozenset[str]
+    at: int = 0
+
+    @property
+    def tag(self) -> str:
+        """The name of the next child; empty where there is none."""
+        return str(self.children[self.at].tag) if self.at < len(self.children) else ""
+
+    def take(self) -> Element:
+        """Return the next child, and go on."""
+        self.at += 1
+        return self.children[self.at - 1]
+
+
+def read_record(element: Element, record: RecordLayout, layout: Layout) -> object:
+    """Return what an element holds: an instance of the record's class, or its values by name.
+
+    Elements that the contract does not know are passed over, and what it requires and is not there
+    is None: services add and leave out more than their contracts say. Raises UnreadableReply.
     """
-    service, name = _chosen(contract, port)
-    with doing(f"reading the types of port {name}", contract.entry):
-        return _read(contract, service, name)
+    found = _Found(dict(record.blank))
+    for attribute in record.attributes:
+        _read_attribute(element, attribute, record, layout, found)
+    if record.text is not None:
+        found.values[record.text.name] = read_value(element, record.text, layout)
+    children = [child for child in element if isinstance(child.tag, str)]
+    if record.by_tag is not None:
+        for child in children:
+            if child.tag in record.by_tag:
+                _add(child, record.by_tag[child.tag], layout, found)
+    else:
+        _read_in_order(children, record, layout, found)
+    return _made(record, found)
 
 
-def _read(contract: Contract, service: str, name: str) -> Model:
-    roots = [
-        parse(document.data, shown(document.location), bare=True)
-        for document in contract.documents.values()
-        if not document.is_schema
-    ]
-    tree = WsdlTree(roots)
-    service_node, port_node = tree.port(service, name)
-    own = {
-        one.name: one for one in contract.operations if (one.service, one.port) == (service, name)
-    }
-    bound = [one for one in tree.operations(port_node) if one.name in own]
-    found = _port(service_node, port_node, next(iter(own.values())))
-    return _Reading(contract, found).read(bound, own)
+def read_value(element: Element, field: FieldLayout, layout: Layout) -> object:
+    """Return the value of an element that is not nil. Raises UnreadableReply."""
+    if field.type == "xml":
+        return _any_value(element, layout)
+    simple = layout.simple(field.type)
+    if simple is not None:
+        return _read_text(_text(element) or field.default or "", field, simple, element)
+    return read_record(element, _stated(element, layout.record(field.type), layout), layout)
 
 
-def _chosen(contract: Contract, port: str) -> tuple[str, str]:
-    known = ports(contract)
-    chosen = [one for one in known if port in ("", one[1])]
-    if not chosen:
-        names = ", ".join(name for _, name in known)
-        raise ContractError(f"the contract has no port {port!r}: name one of {names}")
-    return chosen[0]
+def _stated(element: Element, declared: RecordLayout, layout: Layout) -> RecordLayout:
+    """Return the record that xsi:type names, where it is one derived from what was declared."""
+    stated = layout.typed(_name(element, element.get(TYPE, "")))
+    if stated is None or stated.kind is None or declared.kind is None:
+        return declared
+    return stated if issubclass(stated.kind, declared.kind) else declared
 
 
-def _port(service: Element, port: Element, operation: contract.Operation) -> Port:
-    definitions = next(service.iterancestors(wsdl("definitions")))
-    notes = service.findtext(wsdl("documentation")) or definitions.findtext(wsdl("documentation"))
-    return Port(
-        service=operation.service,
-        name=operation.port,
-        namespace=definitions.get("targetNamespace", ""),
-        version=operation.version,
-        address=operation.address,
-        class_name=pascal(operation.service).removesuffix("Service") or "Service",
-        documentation=paragraphs(notes or ""),
-    )
+def _made(record: RecordLayout, found: _Found) -> object:
+    for one in record.fields():
+        if one.is_list:
+            found.values.setdefault(one.name, [])
+    if record.kind is None:
+        return found.values
+    made = record.kind(**found.values)
+    if found.nils and isinstance(made, Record):
+        made._nils = found.nils
+    return made
 
 
-class _Reading:
-    """One port while it is read: what was declared, and who has which name."""
-
-    def __init__(self, contract: Contract, port: Port) -> None:
-        self._contract = contract
-        self._port = port
-        name = port.class_name
-        own = {f"{way}{name}{kind}" for way in ("", "Async") for kind in ("Client", "Service")}
-        self._names = Names(RESERVED_CLASSES | own | {name})
-        self._declarations = Declarations(schemas_by_namespace(contract.documents))
-        self._simple = SimpleTypes(self._declarations, self._names)
-        self._records = Records(self._declarations, self._simple, self._names)
-        self._gaps: list[Gap] = []
-
-    def read(self, bound: Iterable[Bound], own: Mapping[str, contract.Operation]) -> Model:
-        literal = [one for one in bound if self._is_literal(one)]
-        self._name_types(literal)
-        drafts = [made for one in literal for made in self._draft(one, own[one.name])]
-        self._records.finish()
-        naming = Operations(self._records, self._names)
-        operations = tuple(naming.named(one) for one in drafts)
-        records = _ordered(self._records.records)
-        gaps = [
-            *self._gaps,
-            *_reply_headers(operations),
-            *_concerning(self._records.gaps, operations, records),
-        ]
-        return Model(
-            port=self._port,
-            operations=operations,
-            records=records,
-            enumerations=self._simple.enumerations,
-            gaps=tuple(gaps),
-            notes=self._contract.notes,
-            all_notes=self._contract.all_notes,
-        )
-
-    def _is_literal(self, bound: Bound) -> bool:
-        payloads = [one for one in (bound.request, bound.reply) if one is not None]
-        if any(one.has_attachments for one in payloads):
-            self._gap(GapKind.ATTACHMENT, bound.name)
-        if any(one.encoded for one in payloads):
-            self._gap(GapKind.ENCODED, bound.name)
-            return False
-        return True
-
-    def _gap(self, kind: GapKind, operation: str) -> None:
-        self._gaps.append(Gap(kind=kind, where=operation, operations=(operation,)))
-
-    def _draft(self, bound: Bound, operation: contract.Operation) -> Iterator[Drafted]:
-        try:
-            yield draft(bound, operation, self._records)
-        except LookupError:
-            self._gap(GapKind.UNDECLARED, bound.name)
-
-    def _name_types(self, operations: Iterable[Bound]) -> None:
-        """Give all named types that are reached their names, before any without one gets it."""
-        found = reached(self._declarations, _starts(operations))
-        for name in (name for kind, name in found if kind == "complexType"):
-            self._records.named(name, name)
-        for name in (name for kind, name in found if kind == "simpleType"):
-            self._simple.named(name)
+def _read_attribute(
+    element: Element, field: FieldLayout, record: RecordLayout, layout: Layout, found: _Found
+) -> None:
+    if field.tag == ANY_ATTRIBUTE:
+        known = {one.tag for one in record.attributes} | _HINTS
+        others = {str(k): str(v) for k, v in element.attrib.items() if str(k) not in known}
+        found.values[field.name] = others
+        return
+    text = element.get(field.tag)
+    simple = layout.simple(field.type)
+    if text is not None and simple is not None:
+        found.values[field.name] = _read_text(text, field, simple, element)
 
 
-def _starts(operations: Iterable[Bound]) -> Iterator[Key]:
-    """Yield the declarations that the messages of some operations name."""
-    for part in (part for one in operations for part in one.every_part()):
-        yield "element", part.element
-        yield "complexType", part.type
-        yield "simpleType", part.type
+def _text(element: Element) -> str:
+    return "".join(map(str, element.itertext())) if len(element) else element.text or ""
 
 
-def _ordered(records: Mapping[str, Record]) -> dict[str, Record]:
-    """Return records with each base before what is derived from it, and else as they came."""
-    found: dict[str, Record] = {}
+def _read_text(text: str, field: FieldLayout, simple: Simple, element: Element) -> object:
+    try:
+        return simple.read(text, element)
+    except (ValueError, KeyError, ArithmeticError) as error:
+        raise UnreadableReply(
+            f"{element.tag}: {field.name} is no {field.type.removeprefix('xs:')}: {error}"
+        ) from error
 
-    def add(name: str) -> None:
-        if name and name not in found:
-            add(records[name].base)
-            found[name] = records[name]
 
-    for name in records:
-        add(name)
+def _add(element: Element, field: FieldLayout, layout: Layout, found: _Found) -> None:
+    if element.get(NIL, "").strip() not in TRUE:
+        found.put(field, read_value(element, field, layout))
+        return
+    place = found.put(field, None)
+    others = {str(k): str(v) for k, v in element.attrib.items() if k != NIL}
+    if TYPE in others:
+        others[TYPE] = _name(element, others[TYPE])  # prefixes are others when it is written again
+    if others or (field.optional and not field.is_list):
+        found.nils[field.name, place] = others
+
+
+def _read_in_order(
+    children: Sequence[Element], record: RecordLayout, layout: Layout, found: _Found
+) -> None:
+    known = _tags(record.content, layout)
+    has_any = ANY in known
+    cursor = _Cursor([one for one in children if has_any or one.tag in known], known)
+    _read_group(record.content, cursor, layout, found)
+    if cursor.tag:
+        raise UnreadableReply(f"{record.name}: {cursor.tag} does not stand where it belongs")
+
+
+def _read_particle(
+    particle: FieldLayout | GroupLayout, cursor: _Cursor, layout: Layout, found: _Found
+) -> None:
+    if isinstance(particle, GroupLayout):
+        _read_group(particle, cursor, layout, found)
+        return
+    while _starts(particle, cursor, layout):
+        _read_field(particle, cursor, layout, found)
+        if not particle.is_list:
+            return
+
+
+def _read_field(field: FieldLayout, cursor: _Cursor, layout: Layout, found: _Found) -> None:
+    if field.tag == GROUP:
+        found.put(field, _read_round(field, cursor, layout))
+    elif field.tag == ANY:
+        found.put(field, cursor.take())
+    else:
+        _add(cursor.take(), field, layout, found)
+
+
+def _read_group(group: GroupLayout, cursor: _Cursor, layout: Layout, found: _Found) -> None:
+    if group.kind == "sequence":
+        for particle in group.particles:
+            _read_particle(particle, cursor, layout, found)
+        return
+    left = list(group.particles)
+    while True:
+        taken = next((one for one in left if _starts(one, cursor, layout)), None)
+        if taken is None:
+            return
+        left.remove(taken)
+        _read_particle(taken, cursor, layout, found)
+        if group.kind == "choice":
+            return
+
+
+def _read_round(field: FieldLayout, cursor: _Cursor, layout: Layout) -> object:
+    record = layout.record(field.type)
+    found = _Found(dict(record.blank))
+    _read_group(record.content, cursor, layout, found)
+    return _made(record, found)
+
+
+def _starts(particle: FieldLayout | GroupLayout, cursor: _Cursor, layout: Layout) -> bool:
+    """Tell whether the next child can be the first of a particle."""
+    if not cursor.tag:
+        return False
+    firsts = _firsts(particle, layout)
+    return cursor.tag in firsts or (ANY in firsts and cursor.tag not in cursor.known)
+
+
+def _firsts(particle: FieldLayout | GroupLayout, layout: Layout) -> set[str]:
+    """Return the names of the elements that a particle can begin with."""
+    if isinstance(particle, FieldLayout):
+        inner = _inside(particle, layout)
+        return {particle.tag} if inner is None else _firsts(inner, layout)
+    found: set[str] = set()
+    for one in particle.particles:
+        found |= _firsts(one, layout)
+        if particle.kind == "sequence" and not _may_be_absent(one, layout):
+            break
     return found
 
 
-def _reply_headers(operations: Iterable[Operation]) -> Iterator[Gap]:
-    for one in operations:
-        for header in one.reply_headers:
-            yield Gap(kind=GapKind.REPLY_HEADER, where=header.xml_name, operations=(one.name,))
+def _inside(field: FieldLayout, layout: Layout) -> GroupLayout | None:
+    """Return what one round of a repeated group holds; None for other fields."""
+    return layout.record(field.type).content if field.tag == GROUP else None
 
 
-def _concerning(
-    seen: Iterable[Seen], operations: Iterable[Operation], records: Mapping[str, Record]
-) -> Iterator[Gap]:
-    """Yield each gap of a record, once, with the operations that lead to that record."""
-    users = _users(records)
-    roots = {one.name: _roots(one) for one in operations}
-    for gap in dict.fromkeys(seen):
-        reach, pending = set[str](), [gap.class_name]
-        while pending:
-            name = pending.pop()
-            if name not in reach:
-                reach.add(name)
-                pending += users.get(name, ())
-        concerned = tuple(name for name, starts in roots.items() if reach & starts)
-        yield Gap(kind=gap.kind, where=gap.where, operations=concerned)
+def _may_be_absent(particle: FieldLayout | GroupLayout, layout: Layout) -> bool:
+    if particle.optional:
+        return True
+    if isinstance(particle, FieldLayout):
+        inner = _inside(particle, layout)
+        return inner is not None and _may_be_absent(inner, layout)
+    each = (_may_be_absent(one, layout) for one in particle.particles)
+    return any(each) if particle.kind == "choice" else all(each)
 
 
-def _users(records: Mapping[str, Record]) -> dict[str, set[str]]:
-    """Return who refers to each record: those with a field of it, its base, what it derives."""
-    users: dict[str, set[str]] = defaultdict(set)
-    for name, record in records.items():
-        for target in (one.type for one in record.fields):
-            users[target if isinstance(target, str) else ""].add(name)
-        users[record.base].add(name)
-        users[name].add(record.base)
-    users.pop("", None)
-    return users
+def _tags(group: GroupLayout, layout: Layout) -> frozenset[str]:
+    """Return the names of all elements of a group, those of repeated ones inside among them."""
+    found: set[str] = set()
+    for one in group.fields():
+        inner = _inside(one, layout)
+        found |= {one.tag} if inner is None else _tags(inner, layout)
+    return frozenset(found)
 
 
-def _roots(operation: Operation) -> set[str]:
-    messages = (operation.request, operation.reply)
-    named = {one.type for one in operation.beside if isinstance(one.type, str)}
-    return named | {one.record for one in messages if one is not None}
+def _any_value(element: Element, layout: Layout) -> object:
+    """Return a value of xs:anyType: as its xsi:type says, or else the element."""
+    name = _name(element, element.get(TYPE, ""))
+    record = layout.typed(name)
+    local = name.removeprefix(f"{{{XS}}}") if name.startswith(f"{{{XS}}}") else ""
+    if record is not None and record.kind is not None:
+        return read_record(element, record, layout)
+    if local in (*BUILTINS, "string"):
+        field = FieldLayout(name="it", tag="", type=f"xs:{local}")
+        return _read_text(element.text or "", field, builtin(local), element)
+    return element
+
+
+def _name(element: Element, qname: str) -> str:
+    return clark(element, qname, element.nsmap.get(None))

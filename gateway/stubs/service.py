@@ -1,117 +1,177 @@
-"""Renders the service stub of a port: a generated base, and the file in which it is filled in."""
+"""The class that service stubs are built on: it carries out a contract with its own types."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
-from gateway.stubs import describing
-from gateway.stubs.client import Block, exempt, method_head, type_blocks
-from gateway.stubs.example import example
-from gateway.stubs.imports import imports, local_imports
-from gateway.stubs.layout_text import layout
-from gateway.stubs.model import Model, Operation
-from gateway.stubs.python import docstring, in_triple_quotes, literal, split
-from gateway.stubs.templating import template
+from lxml import etree
+
+from gateway.backends.served import (
+    REQUEST,
+    Answer,
+    FaultAnswer,
+    ServedOperation,
+)
+from gateway.message import Message
+from gateway.soap.envelope import Element
+from gateway.stubs.faults import SoapFault, UnreadableReply
+from gateway.stubs.layout import Layout, OperationLayout
+from gateway.stubs.reading import (
+    NIL,
+    TRUE,
+    read_record,
+    read_value,
+)
+from gateway.stubs.table import FieldLayout
+from gateway.stubs.writing import write_element, write_record
+
+Arguments = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceNames:
-    """The modules and classes of a service stub."""
+class NotFilledIn(SoapFault):
+    """The operation is in the contract, and nobody has written it yet."""
 
-    base_module: str
-    module: str
-    base: str
-    """The class that is generated."""
-    own: str
-    """The class below it, in which operations are filled in."""
+    def __init__(self, operation: str) -> None:
+        text = f"The operation {operation} is not implemented yet."
+        super().__init__("Server.NotImplemented", text)
+
+
+def current_request() -> Message:
+    """Return the message that a method answers, with its ``id``, its ``sender`` and its ``body``.
+
+    Raises LookupError where the method was called by other code than a gateway.
+    """
+    return REQUEST.get()
+
+
+class Service:
+    """Serves one port of a contract, a method for each operation.
+
+    ``gateway.toml`` names a class below it, ``host = "module:Class"``. One instance, made without
+    arguments, serves all calls, several at a time: what they share needs a lock. A method gets the
+    values of the request, and returns what the client of the same contract returns. It may raise
+    the faults that the contract declares, or a SoapFault; callers learn nothing of other
+    exceptions, which are logged.
+    """
+
+    __namespace__: ClassVar[str]
+    _layout: ClassVar[Layout]
+    _methods: ClassVar[Sequence[tuple[str, str]]]
+    """Each operation's name in the contract, and that of its method."""
 
     @classmethod
-    def of(cls, model: Model, module: str) -> ServiceNames:
-        """Return the names for a person's module: orders_service is built on orders_base."""
-        stem = module.removesuffix("_service")
-        name = model.port.class_name
-        return cls(base_module=f"{stem}_base", module=module, base=f"{name}Service", own=name)
+    def __served__(cls) -> Sequence[ServedOperation]:
+        return [_served(cls._layout, name, method) for name, method in cls._methods]
 
 
-def render_base(model: Model, names: ServiceNames, source: str) -> str:
-    """Return the source of the generated base; the same model always gives the same."""
-    classes = type_blocks(model)
-    methods = [_method(one, model) for one in model.operations]
-    ours = ["Layout", "Service", *(["NotFilledIn"] if methods else [])]
-    text = template("service_base.py.jinja").render(
-        docstring=docstring(describing.base_module(model, names.module, names.own), 0),
-        imports=imports(_code((*classes, *methods)), ours),
-        classes=classes,
-        layout=in_triple_quotes(layout(model)),
-        head=f"class {names.base}(Service):",
-        class_docstring=docstring(describing.base_class(model), 4),
-        namespace=literal(model.port.namespace),
-        operations=[
-            split("(", [literal(one.name), literal(one.method)], "),", 8)
-            for one in model.operations
-        ],
-        methods=methods,
-    )
-    marker = f"{describing.marker(source)}\n"
-    return marker + exempt(marker + text, model) + text
-
-
-def render_service(model: Model, names: ServiceNames) -> str:
-    """Return the source of a person's file, as it is written once."""
-    methods = [_bare_method(one, model) for one in model.operations]
-    heads = "\n".join(one.head for one in methods)
-    text = template("service.py.jinja").render(
-        docstring=docstring([f"The service {model.port.service}: fill its operations in."], 0),
-        imports=imports(heads, ["NotFilledIn"] if methods else []),
-        local=local_imports(names.base_module, [names.base, *_named(model, heads)]),
-        head=f"class {names.own}({names.base}):",
-        class_docstring=docstring(describing.base_class(model), 4),
-        methods=methods,
-    )
-    return f"{exempt(text, model)}{text}"
-
-
-def render_test(model: Model, names: ServiceNames) -> str:
-    """Return the source of an example test, as it is written once; empty where none is easy."""
-    found = example(model)
-    if found is None:
-        return ""
-    call = split(f"{names.own}().{found.operation.method}(", found.arguments, ")", 8)
-    return template("test_service.py.jinja").render(
-        imports=imports(call, ["NotFilledIn"]),
-        base=local_imports(names.base_module, _named(model, call)),
-        service=local_imports(names.module, [names.own]),
-        method=found.operation.method,
-        call=call,
+def _served(layout: Layout, name: str, method: str) -> ServedOperation:
+    operation = layout.operation(name)
+    return ServedOperation(
+        name=name,
+        body=_element(layout, operation),
+        headers=frozenset(one.tag for one in operation.headers),
+        read=partial(_read, layout, operation),
+        carry_out=partial(_carry_out, layout, operation, method),
     )
 
 
-def _method(operation: Operation, model: Model) -> Block:
-    return Block(
-        head=method_head(operation, model),
-        docstring=docstring(describing.method(operation), 8),
-        lines=(_not_filled_in(operation),),
+def _element(layout: Layout, operation: OperationLayout) -> str:
+    """Return the name of the first element in the Body of a request; empty where it has none."""
+    wrapper, record = operation.request
+    return wrapper or next((one.tag for one in layout.record(record).fields()), "")
+
+
+def _read(
+    layout: Layout, operation: OperationLayout, payload: Element, headers: Sequence[Element]
+) -> Arguments:
+    """Return the parameters of a request. Raises ValueError."""
+    wrapper, name = operation.request
+    content = payload if wrapper else payload.getparent()
+    assert content is not None  # it stands in a Body
+    record = layout.record(name)
+    try:
+        read = read_record(content, record, layout)
+        blocks = {one.name: _header(one, headers, layout) for one in operation.headers}
+    except UnreadableReply as error:
+        raise ValueError(str(error)) from error
+    values = {one: _get(read, one) for one in _names(record.fields())}
+    for field in record.attributes:
+        if values[field.name] is None and field.default is not None:
+            values[field.name] = _default(field, layout)
+    return values | blocks
+
+
+def _default(field: FieldLayout, layout: Layout) -> object:
+    """Return the value that an attribute has where it is not there (XML Schema 1, 3.2.1)."""
+    simple = layout.simple(field.type)
+    assert simple is not None  # attributes have simple types
+    return simple.read(field.default or "", etree.Element("nothing"))
+
+
+def _header(field: FieldLayout, headers: Sequence[Element], layout: Layout) -> object:
+    """Return the value of a header block; None where it is not there, or nil."""
+    block = next((one for one in headers if one.tag == field.tag), None)
+    if block is None or block.get(NIL, "").strip() in TRUE:
+        return None
+    return read_value(block, field, layout)
+
+
+def _carry_out(
+    layout: Layout, operation: OperationLayout, method: str, service: Service, values: Arguments
+) -> Answer | FaultAnswer:
+    try:
+        value = getattr(service, method)(**values)
+    except SoapFault as fault:
+        detail = tuple(_detail(layout, operation, fault))
+        return FaultAnswer(code=fault.code, text=fault.text, detail=detail)
+    return Answer(None if operation.reply is None else _reply(layout, operation.reply, value))
+
+
+def _reply(layout: Layout, reply: tuple[str, str], value: object) -> Element | None:
+    """Return what goes into the Body of a reply. Raises UnwritableValue."""
+    wrapper, name = reply
+    record = layout.record(name)
+    names = _names(record.fields())
+    source = value if len(names) > 1 else dict.fromkeys(names, value)
+    parent = _parent(layout)
+    content = etree.SubElement(parent, wrapper) if wrapper else parent
+    write_record(content, record, source, layout)
+    return _detached(parent[0]) if len(parent) else None
+
+
+def _detail(layout: Layout, operation: OperationLayout, fault: SoapFault) -> Iterator[Element]:
+    """Yield what stands in the detail of a fault: as the contract declares it, or as it is."""
+    for kind, field in operation.faults.values():
+        if isinstance(fault, kind):
+            parent = _parent(layout)
+            write_element(parent, field, fault.detail, layout)
+            yield _detached(parent[0])
+            return
+    if isinstance(fault.detail, etree._Element):
+        is_whole = etree.QName(fault.detail).localname.lower() == "detail"
+        yield from list(fault.detail) if is_whole else [fault.detail]
+
+
+def _parent(layout: Layout) -> Element:
+    """Return an element to write below, with the prefixes of the contract."""
+    return etree.Element("parent", nsmap=dict(layout.table.prefixes))
+
+
+def _detached(element: Element) -> Element:
+    """Return an element on its own, with every prefix that was in scope, as values may need it.
+
+    In UTF-8: lxml writes names that are not ASCII wrongly in its default encoding.
+    """
+    return etree.fromstring(
+        etree.tostring(element, encoding="utf-8"), etree.XMLParser(huge_tree=True)
     )
 
 
-def _bare_method(operation: Operation, model: Model) -> Block:
-    """Return a method without its documentation, which is in the base."""
-    return Block(
-        head=method_head(operation, model), docstring="", lines=(_not_filled_in(operation),)
-    )
+def _names(fields: Iterator[FieldLayout]) -> list[str]:
+    return list(dict.fromkeys(one.name for one in fields))
 
 
-def _not_filled_in(operation: Operation) -> str:
-    return split("raise NotFilledIn(", [literal(operation.name)], ")", 8)
-
-
-def _code(blocks: Iterable[Block]) -> str:
-    return "\n".join(line for one in blocks for line in (one.head, *one.lines))
-
-
-def _named(model: Model, code: str) -> list[str]:
-    """Return the classes of a contract that code names."""
-    known = {*model.records, *model.enumerations}
-    return sorted(known & set(re.findall(r"\w+", code)))
+def _get(read: object, name: str) -> object:
+    return read.get(name) if isinstance(read, Mapping) else getattr(read, name)

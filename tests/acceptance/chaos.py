@@ -33,11 +33,11 @@ from history import OUTCOME_UNKNOWN, Ended, History, Look, rewritten, violations
 from servers import Cloud
 from test_crashes import about, request
 
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.errors import QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Collected, State
 from gateway.queues.address import open_queue
-from gateway.remote import Remote, RemoteSettings
 
 CONCURRENCY = 16
 SENDER = "local"

@@ -14,12 +14,12 @@ import deployment
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.parts import listener
-from gateway.audit.record import Write, nowhere
 from gateway.contract import load
-from gateway.credentials import changing, credential, new_secret
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.message import Message
-from gateway.queues.memory import MemoryQueue
+from gateway.observe.audit.record import Write, nowhere
+from gateway.queues.memory.queue import MemoryQueue
+from gateway.secrets.credentials import changing, credential, new_secret
+from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.settings import from_values
 
 GET_ORDER = (

@@ -13,7 +13,7 @@ from pathlib import Path
 STOPPED = """
 import asyncio, signal, sys, threading
 from pathlib import Path
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded.queue import SqliteQueue
 
 def stop(connection):
     signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)

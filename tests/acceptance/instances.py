@@ -9,11 +9,16 @@ from lxml import etree
 from sampler import Sampler
 
 from gateway.contract import Contract
-from gateway.contract.documents import linked
-from gateway.contract.names import SOAP_BINDINGS, clark, wsdl, xs
+from gateway.contract.documents.gathering import linked
+from gateway.contract.names import (
+    SOAP_BINDINGS,
+    clark,
+    wsdl,
+    xs,
+)
 from gateway.contract.operations import Operation
-from gateway.contract.schema_set import Wrapper, schema_set, schemas_by_namespace
-from gateway.soap import Element
+from gateway.contract.schemas.schema_set import Wrapper, schema_set, schemas_by_namespace
+from gateway.soap.envelope import Element
 
 DIRECTIONS = ("input", "output")
 

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from lxml import etree
 
 from gateway.contract.names import XSI, clark
-from gateway.soap import Element
+from gateway.soap.envelope import Element
 
 NIL, TYPE = f"{{{XSI}}}nil", f"{{{XSI}}}type"
 TRUTH = {"true": "1", "false": "0"}

@@ -18,13 +18,13 @@ from meaning import NIL, TYPE, plain
 
 from gateway.contract import Contract, load
 from gateway.contract.names import clark
-from gateway.soap import Element
-from gateway.stub import Layout
-from gateway.stub.reading import read_record
-from gateway.stub.writing import write_record
-from gateway.stubs.client import ClientOptions, render
-from gateway.stubs.model import Message, Model
-from gateway.stubs.reading import read
+from gateway.generate.contract.reading import read
+from gateway.generate.model import Message, Model
+from gateway.generate.python.client import ClientOptions, render
+from gateway.soap.envelope import Element
+from gateway.stubs import Layout
+from gateway.stubs.reading import read_record
+from gateway.stubs.writing import write_record
 
 ENOUGH = 10
 """How many instances of each message are tried."""

@@ -12,8 +12,14 @@ from random import Random
 from lxml import etree
 from patterns import matching
 
-from gateway.contract.names import XML, XS, XSI, clark, xs
-from gateway.soap import Element
+from gateway.contract.names import (
+    XML,
+    XS,
+    XSI,
+    clark,
+    xs,
+)
+from gateway.soap.envelope import Element
 
 DEPTH = 7
 """Below this depth only what is required is written, so that recursive types come to an end."""

@@ -23,21 +23,21 @@ from meaning import difference
 
 from gateway.admission import Gate, Limits
 from gateway.backend import Call
-from gateway.backends.hosted import HostedBackend
+from gateway.backends.hosted.service import HostedBackend
 from gateway.contract import Contract
 from gateway.contract.operations import Operation
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import Router
+from gateway.generate.contract.reading import read
+from gateway.generate.model import Model
+from gateway.generate.python.client import ClientOptions, render
+from gateway.generate.python.service import ServiceNames, render_base
 from gateway.message import Message
-from gateway.queues.sqlite import SqliteQueue
-from gateway.service import Policy, Service
-from gateway.soap import Element
-from gateway.stub import SoapFault, current_request
-from gateway.stub.exchange import result
-from gateway.stubs.client import ClientOptions, render
-from gateway.stubs.model import Model
-from gateway.stubs.reading import read
-from gateway.stubs.service import ServiceNames, render_base
+from gateway.queues.embedded.queue import SqliteQueue
+from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.service import Policy, Service
+from gateway.soap.envelope import Element
+from gateway.stubs import SoapFault, current_request
+from gateway.stubs.exchange import result
 
 LARGE = 16 << 20
 

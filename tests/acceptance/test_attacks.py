@@ -34,13 +34,13 @@ from lxml import etree
 from gateway import assembly
 from gateway.admission import Gate, Limits
 from gateway.assembly import parts
-from gateway.audit.record import nowhere
 from gateway.errors import FaultError
 from gateway.message import Message, new_id
+from gateway.observe.audit.record import nowhere
 from gateway.queue import State
 from gateway.settings import Settings, from_values
-from gateway.soap import SoapVersion
-from gateway.soapjms import decoded
+from gateway.soap.envelope import SoapVersion
+from gateway.soap.jms import decoded
 
 ANSWER = 20.0
 """Seconds in which each attack is answered, on a machine that has other work, too: those that work
@@ -288,8 +288,8 @@ import wsse
 from fuzz_target import gates
 from gateway.errors import Refused
 from gateway.message import Message
-from gateway import secret
-from gateway.soap import fault
+from gateway.secrets import reference as secret
+from gateway.soap.envelope import fault
 
 secret.LOOK = 1e9  # files of the settings are looked at once a second, whatever comes
 warehouse, legacy = gates()

@@ -11,11 +11,11 @@ from chaos import LOOKS, Fault, Plan, collected, crowded, failures, run, sent
 from history import Look, rewritten
 from test_crashes import request as request_of
 
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.errors import QueueAway, Unsure
 from gateway.message import Message
 from gateway.queue import Collected, State
-from gateway.queues.memory import MemoryQueue
-from gateway.remote import Remote, RemoteSettings
+from gateway.queues.memory.queue import MemoryQueue
 
 DONE = Look("done", "1")
 CLAIMED = Look("claimed", "2")

@@ -18,10 +18,10 @@ from deployment import ROOT, await_health, end, free_port, legacy_service, log_o
 from test_commands import gateway
 from test_other_languages import CLIENTS, LANGUAGES, go_without, is_installed
 
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.errors import FaultCode
 from gateway.message import Message
 from gateway.queues.address import open_queue
-from gateway.remote import Remote, RemoteSettings
 
 GOLDEN = ROOT / "tests" / "golden" / "envelopes"
 SETTINGS = """\

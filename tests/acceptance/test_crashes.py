@@ -10,10 +10,10 @@ from deployment import Deployment, legacy_service, log_of, start
 from history import Ended, History, violations
 from lxml import etree
 
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.address import open_queue
-from gateway.remote import Remote, RemoteSettings
 
 CALLS = 200
 KILLS = 3

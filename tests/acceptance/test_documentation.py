@@ -31,7 +31,7 @@ from test_other_languages import LANGUAGES, go_without, is_installed
 from gateway.cli.application import app
 from gateway.errors import AddressingCode, FaultCode, NotSecured
 from gateway.settings import Settings, Table, from_values
-from gateway.soap import WSSE
+from gateway.soap.envelope import WSSE
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"

@@ -33,7 +33,7 @@ from holder import stopped
 
 from gateway.demo.legacy import PATH
 from gateway.message import Message
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded.queue import SqliteQueue
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 SOON = 30.0

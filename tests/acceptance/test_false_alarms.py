@@ -18,7 +18,7 @@ from gateway.contract import Contract, load
 from gateway.contract.operations import Operation
 from gateway.errors import ContractError, FaultError, Refused
 from gateway.message import Message
-from gateway.soap import Element, SoapVersion
+from gateway.soap.envelope import Element, SoapVersion
 
 REQUESTS = sorted((ROOT / "tests" / "golden" / "requests").glob("*.http"))
 OWN = {

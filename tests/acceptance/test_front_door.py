@@ -22,16 +22,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from gateway.audit.tally import LINES
 from gateway.contract import Contract
-from gateway.credentials import Credentials, changing, credential
 from gateway.errors import QueueBroken, QueueFull, QueueUnavailable
-from gateway.listener_auth import Recogniser, Unrecognised
-from gateway.listener_connections import BROKEN
-from gateway.listener_door import is_own
-from gateway.listener_room import neighbourhood
+from gateway.listening.authentication import Recogniser, Unrecognised
+from gateway.listening.connections import BROKEN
+from gateway.listening.door import is_own
+from gateway.listening.room import neighbourhood
 from gateway.message import Message, new_id
+from gateway.observe.audit.tally import LINES
 from gateway.queue import Collected
+from gateway.secrets.credentials import Credentials, changing, credential
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
 PLACE_ORDER = (
@@ -343,7 +343,7 @@ async def test_a_stop_while_the_queue_does_not_answer_is_logged_with_its_reason(
         sending.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("gateway.listener.HURRY", 0.0)
+    monkeypatch.setattr("gateway.listening.application.HURRY", 0.0)
     async with fronted(tmp_path) as front:
         monkeypatch.setattr(front.queue, "send", silent)
         call = asyncio.create_task(front.post())

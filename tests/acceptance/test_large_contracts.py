@@ -18,19 +18,25 @@ from lxml import etree
 from sampler import Sample, Sampler
 
 from gateway.admission import Gate, Limits
-from gateway.backends.forward import ForwardBackend, ForwardSettings
-from gateway.backends.telltale import Telltales
+from gateway.backends.forward.transport import ForwardBackend, ForwardSettings
+from gateway.backends.redact.telltale import Telltales
+from gateway.client.remote import Remote, RemoteSettings
 from gateway.contract import Contract, Operation, from_documents
-from gateway.contract.names import SOAP_BINDINGS, clark, parse, wsdl, xs
-from gateway.daemon import Gateway, GatewaySettings
+from gateway.contract.names import (
+    SOAP_BINDINGS,
+    clark,
+    parse,
+    wsdl,
+    xs,
+)
+from gateway.contract.places import places
 from gateway.endpoint import Router
 from gateway.errors import Refused
 from gateway.message import Message
-from gateway.places import places
-from gateway.queues.sqlite import SqliteQueue
-from gateway.remote import Remote, RemoteSettings
-from gateway.service import Policy, Service
-from gateway.soap import Element, SoapVersion
+from gateway.queues.embedded.queue import SqliteQueue
+from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.service import Policy, Service
+from gateway.soap.envelope import Element, SoapVersion
 
 DOCUMENT = ["gowsdl/ec2.wsdl", "gowsdl/vboxweb.wsdl", "wasabi/workday.wsdl", "wasabi/economic.wsdl"]
 RPC = ["wasabi/savon295.wsdl", "wasabi/symbolic_endpoint.wsdl"]

@@ -19,7 +19,7 @@ import pytest
 from deployment import Deployment, deployed
 from lxml import etree
 
-from gateway.listener_health import FRESH
+from gateway.listening.health import FRESH
 
 TYPES = "urn:example:warehouse:types"
 NAMESPACES = {

@@ -16,7 +16,7 @@ from front import fronted
 
 from gateway.assembly.front import check_exposure
 from gateway.errors import ConfigurationError
-from gateway.listener_tls import TlsSettings, tls_context
+from gateway.listening.tls import TlsSettings, tls_context
 from gateway.settings import from_values
 
 CLIENTS = {

@@ -15,7 +15,7 @@ import pytest
 from deployment import await_health, end, free_port, log_of, start
 from lxml import etree
 
-from gateway.soap import SoapVersion
+from gateway.soap.envelope import SoapVersion
 
 VAULT = "urn:test:vault"
 SETTINGS = """\

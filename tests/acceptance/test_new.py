@@ -94,7 +94,7 @@ def test_what_is_filled_in_answers_the_generated_client(tmp_path):
 
 
 FILLED_IN = """
-from gateway.stub import current_request
+from gateway.stubs import current_request
 from stock_base import GetLabelResponse, OrderNotFound, OrderNotFoundFault, WarehouseService
 
 

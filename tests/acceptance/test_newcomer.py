@@ -155,7 +155,7 @@ def test_a_terminal_without_unicode_is_shown_words_for_signs(folder):
     assert "NO service   warehouse:" in done.stdout or "ok service   warehouse:" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["application", "status"])
+@pytest.mark.parametrize("module", ["application", "commands.status"])
 def test_ctrl_c_while_the_program_is_still_being_loaded_ends_it_without_a_traceback(folder, module):
     program = (
         "import sys\n"

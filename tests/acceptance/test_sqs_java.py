@@ -17,9 +17,9 @@ from deployment import ROOT
 from servers import Cloud
 
 from gateway.message import Message
-from gateway.queues.aws_address import parse_sqs
+from gateway.queues.aws.address import parse_sqs
 from gateway.queues.options import QueueOptions
-from gateway.queues.sqs import SqsQueue
+from gateway.queues.sqs.queue import SqsQueue
 
 JAVA = ROOT / "contrib" / "clients" / "java"
 JARS = JAVA / "build" / "lib"

@@ -20,13 +20,13 @@ import pytest
 from deployment import ROOT, end, legacy_service, log_of, start
 from faults import Call, FaultProxy, kind
 
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.endpoint import before_effect
 from gateway.errors import OutcomeUnknown, QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Collected, State
 from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.serving.loop import Gateway, GatewaySettings
 
 CALLS = 8
 LEASE = 6.0
@@ -247,7 +247,7 @@ async def test_a_bell_that_rings_late_twice_or_never_is_no_matter(
     # Sweeps every other second, not every minute.
     times = {"PERIOD": 2.0, "OLD": 2.0, "SURPLUS": 0.5, "SETTLING": 1, "RING_AGAIN": 5.0}
     for name, seconds in times.items():
-        monkeypatch.setattr(f"gateway.queues.doorbell_sweep.{name}", seconds)
+        monkeypatch.setattr(f"gateway.queues.doorbell.sweep.{name}", seconds)
     rule = bench.proxy.inject(fault, rung, times=math.inf)
     made = messages()
     async with gateway(bench.address, bench.folder, bench.backend):

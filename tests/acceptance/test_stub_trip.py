@@ -14,9 +14,9 @@ from deployment import CORPUS, ROOT
 from stub_trip import RoundTrip, converted, tried, unlike
 
 from gateway.contract import load
-from gateway.stub import SoapFault
-from gateway.stub.reading import read_value
-from gateway.stub.service import Service
+from gateway.stubs import SoapFault
+from gateway.stubs.reading import read_value
+from gateway.stubs.service import Service
 
 CONTRACTS = {
     "harbour office": (ROOT / "tests" / "contracts" / "harbour.wsdl", "Office"),

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.client import ReplyPending
 from gateway.contract import from_documents
-from gateway.stub import SoapFault, UnwritableValue
+from gateway.stubs import SoapFault, UnwritableValue
 
 PATIENCE = 240.0
 

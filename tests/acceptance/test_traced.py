@@ -23,7 +23,7 @@ from deployment import ROOT, await_health, end, free_port, legacy_service
 
 from gateway.message import Message, new_id
 from gateway.queue import State
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded.queue import SqliteQueue
 
 CALLS = (
     "connect,sendto,sendmsg,sendmmsg,bind,execve,open,openat,openat2,creat,stat,lstat,newfstatat,"

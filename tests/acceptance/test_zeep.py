@@ -144,7 +144,7 @@ def _credentials(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     # Of the opening itself; without a cure each close waits for its end.
-    monkeypatch.setattr("gateway.client_calls.ACCEPTING", 0.2)
+    monkeypatch.setattr("gateway.client.calls.ACCEPTING", 0.2)
 
 
 @pytest.mark.usefixtures("_credentials")
@@ -162,7 +162,7 @@ def test_a_transport_whose_queue_is_still_being_opened_is_closed_at_once(wsdl, s
 async def test_a_call_that_waits_for_the_opening_is_told_that_the_transport_was_closed(
     wsdl, silent, monkeypatch
 ):
-    monkeypatch.setattr("gateway.client_calls.ACCEPTING", 60.0)
+    monkeypatch.setattr("gateway.client.calls.ACCEPTING", 60.0)
     transport = AsyncQueueTransport(silent, "warehouse", operation_timeout=60.0)
     async with zeep.AsyncClient(wsdl, transport=transport) as client:
         call = asyncio.create_task(client.service.GetOrder("WH-100001"))

@@ -13,18 +13,18 @@ import kinds
 import pytest
 
 from gateway.admission import Gate, Limits
-from gateway.binding import checked
 from gateway.contract import Contract, load
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.errors import Unanswered
 from gateway.message import Clock, Message, new_id
 from gateway.queue import AdministeredQueue, Collected, State
 from gateway.queues.address import open_queue
-from gateway.queues.aws_address import parse_bucket, parse_sqs
-from gateway.queues.bucket import Keys
+from gateway.queues.aws.address import parse_bucket, parse_sqs
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.store import S3Store
 from gateway.queues.options import QueueOptions
-from gateway.queues.s3_store import S3Store
-from gateway.service import Policy, Service
+from gateway.serving.intake import checked
+from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.service import Policy, Service
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"

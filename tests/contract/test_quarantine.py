@@ -238,7 +238,7 @@ async def test_what_was_looked_at_for_too_long_is_not_touched(queue, address, mo
         pytest.skip("only SQS hides what is looked at, for a while")
     await aside(queue)
     (entry,) = await entries(queue)
-    monkeypatch.setattr("gateway.queues.sqs_quarantine.ACTING", 301.0)
+    monkeypatch.setattr("gateway.queues.sqs.quarantine.ACTING", 301.0)
     for act in (queue.quarantine.send_again, queue.quarantine.drop):
         with pytest.raises(EntryGone, match="list again"):
             await act(entry)

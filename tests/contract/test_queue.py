@@ -124,8 +124,8 @@ async def test_an_empty_queue_gives_nothing_when_the_wait_is_over(queue):
 @pytest.fixture
 def no_look(monkeypatch):
     """Keep whoever waits from looking for itself: only being woken helps."""
-    monkeypatch.setattr("gateway.queues.sqlite.LOOK", 600.0)
-    monkeypatch.setattr("gateway.queues.waiters.LOOK", 600.0)
+    monkeypatch.setattr("gateway.queues.embedded.queue.LOOK", 600.0)
+    monkeypatch.setattr("gateway.queues.embedded.waiters.LOOK", 600.0)
 
 
 async def test_whoever_waits_is_woken_by_a_request(no_look, queue):

@@ -13,17 +13,17 @@ import kinds
 import pytest
 
 from gateway.admission import Gate, Limits
-from gateway.audit.record import Aside, Values
 from gateway.contract import Contract, load
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.errors import FaultCode, IdTaken
 from gateway.message import Message, digest, new_id
+from gateway.observe.audit.record import Aside, Values
 from gateway.queue import AdministeredQueue, State
 from gateway.queues.address import open_queue
+from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.options import PutAside, QueueOptions, untold
 from gateway.queues.quarantine import ID_TAKEN
-from gateway.queues.sqlite import SqliteQueue
-from gateway.service import Policy, Service
+from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.service import Policy, Service
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
@@ -210,8 +210,8 @@ async def test_another_message_under_the_id_of_a_refused_one_leaves_its_entry_as
         await queue.send(refused)
         await settled(queue, refused)
     # What a client does that looks nothing up: it writes into the bucket, or the queue, itself.
-    monkeypatch.setattr("gateway.queues.bucket_client.FRESH", 1e9)
-    monkeypatch.setattr("gateway.queues.sqs_replies.FRESH", 1e9)
+    monkeypatch.setattr("gateway.queues.bucket.client.FRESH", 1e9)
+    monkeypatch.setattr("gateway.queues.sqs.replies.FRESH", 1e9)
     other = replace(request(), id=refused.id)
     with contextlib.suppress(IdTaken):
         await (await opened()).send(other)

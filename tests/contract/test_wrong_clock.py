@@ -21,17 +21,17 @@ from stub_trip import imported
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.parts import listener
-from gateway.audit.record import nowhere
-from gateway.cli.call import call
+from gateway.cli.call.command import call
 from gateway.client import AsyncQueueTransport, QueueTransport
 from gateway.contract import load
-from gateway.daemon import Gateway, GatewaySettings
+from gateway.generate.contract.reading import read
+from gateway.generate.python.client import ClientOptions, render
 from gateway.message import Message, id_time, new_id
+from gateway.observe.audit.record import nowhere
 from gateway.queues.address import open_queue
-from gateway.queues.server_clock import ServerClock
+from gateway.queues.aws.clock import ServerClock
+from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.settings import from_values
-from gateway.stubs.client import ClientOptions, render
-from gateway.stubs.reading import read
 
 WSDL = deployment.ROOT / "wsdl" / "warehouse.wsdl"
 ENVELOPE = deployment.ROOT / "tests" / "golden" / "envelopes" / "list_orders_11.xml"

@@ -16,8 +16,8 @@ from gateway.admission import Gate, Limits
 from gateway.contract import load
 from gateway.errors import BindingViolation, Refused
 from gateway.message import Message, Unreadable, from_properties
-from gateway.soap import fault
-from gateway.soapjms import decoded
+from gateway.soap.envelope import fault
+from gateway.soap.jms import decoded
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 1.0

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.message import Message, Unreadable, from_properties, id_time, new_id, to_properties
+from gateway.message import (
+    Message,
+    Unreadable,
+    from_properties,
+    id_time,
+    new_id,
+    to_properties,
+)
 
 
 @given(st.floats(min_value=0, max_value=2**47 / 1000))

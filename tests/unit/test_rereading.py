@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 from gateway.errors import ConfigurationError
-from gateway.listener_tls import Reread, keep_fresh
+from gateway.listening.tls import Reread, keep_fresh
 
 LONGEST = 60.0
 

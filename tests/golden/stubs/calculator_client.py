@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.stub import Client, Layout, Record, SoapFault
+from gateway.stubs import Client, Layout, Record, SoapFault
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class DivisionByZeroFault(SoapFault):
     detail: str
 
 
-# What all this is in XML. How to read it: python -m pydoc gateway.stub.table
+# What all this is in XML. How to read it: python -m pydoc gateway.stubs.table
 _LAYOUT = Layout(
     globals(),
     """

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 
-from gateway.stub import AnyValue, Client, Duration, Element, Layout, Record, SoapFault
+from gateway.stubs import AnyValue, Client, Duration, Element, Layout, Record, SoapFault
 
 
 class Colour(StrEnum):
@@ -313,7 +313,7 @@ class BusyFault(SoapFault):
     detail: int
 
 
-# What all this is in XML. How to read it: python -m pydoc gateway.stub.table
+# What all this is in XML. How to read it: python -m pydoc gateway.stubs.table
 _LAYOUT = Layout(
     globals(),
     """

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from gateway.stub import AsyncClient, Layout, Record, SoapFault
+from gateway.stubs import AsyncClient, Layout, Record, SoapFault
 
 
 class OrderStatus(StrEnum):
@@ -155,7 +155,7 @@ class OutOfStockFault(SoapFault):
     detail: OutOfStock
 
 
-# What all this is in XML. How to read it: python -m pydoc gateway.stub.table
+# What all this is in XML. How to read it: python -m pydoc gateway.stubs.table
 _LAYOUT = Layout(
     globals(),
     """

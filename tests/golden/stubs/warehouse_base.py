@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from gateway.stub import Layout, NotFilledIn, Record, Service, SoapFault
+from gateway.stubs import Layout, NotFilledIn, Record, Service, SoapFault
 
 
 class OrderStatus(StrEnum):
@@ -151,7 +151,7 @@ class OutOfStockFault(SoapFault):
     detail: OutOfStock
 
 
-# What all this is in XML. How to read it: python -m pydoc gateway.stub.table
+# What all this is in XML. How to read it: python -m pydoc gateway.stubs.table
 _LAYOUT = Layout(
     globals(),
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from gateway.stub import NotFilledIn
+from gateway.stubs import NotFilledIn
 
 from warehouse_base import (
     Customer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.message import Message
-from gateway.soap import SoapVersion, parse
+from gateway.soap.envelope import SoapVersion, parse
 
 ROOT = 'xmlns:e="{}" xmlns:a="http://www.w3.org/2005/08/addressing" xmlns:h="urn:h"'
 

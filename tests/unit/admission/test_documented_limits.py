@@ -10,16 +10,16 @@ import pytest
 
 from gateway import assembly
 from gateway.admission import Limits
-from gateway.backends.forward import ForwardSettings
-from gateway.backends.telltale import Telltales
+from gateway.backends.forward.transport import ForwardSettings
+from gateway.backends.redact.telltale import Telltales
+from gateway.contract.places import places
 from gateway.errors import ConfigurationError, Refused
-from gateway.places import places
 from gateway.queue import reason_code
 from gateway.reasons import Check
 from gateway.settings import Settings, from_values
 from gateway.settings.tables import LimitsTable
-from gateway.soapjms import GZIP_RATIO
-from gateway.wellformed import XmlLimits
+from gateway.soap.jms import GZIP_RATIO
+from gateway.soap.wellformed import XmlLimits
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
 ADMISSION = r"^\| `(\w+)` \| `(\d+)` \| (\d+) to (\d+) \|"

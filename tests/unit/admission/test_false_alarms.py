@@ -11,7 +11,7 @@ from gateway.admission import Gate, Limits
 from gateway.contract import Contract, load
 from gateway.errors import Refused
 from gateway.message import Message
-from gateway.soapjms import sniff_content_type
+from gateway.soap.jms import sniff_content_type
 
 TESTS = Path(__file__).resolve().parents[2]
 GOLDEN = sorted((TESTS / "golden" / "envelopes").glob("*.xml"))

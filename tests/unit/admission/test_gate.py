@@ -10,8 +10,8 @@ from gateway.contract import from_documents
 from gateway.errors import NotUnderstood, Refused, WrongAddressing
 from gateway.message import Message
 from gateway.settings import from_values
-from gateway.soap import SOAP_11
-from gateway.wellformed import XmlLimits
+from gateway.soap.envelope import SOAP_11
+from gateway.soap.wellformed import XmlLimits
 
 WSDL = """<definitions name="Old" targetNamespace="urn:old" xmlns:t="urn:old"
     xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema"

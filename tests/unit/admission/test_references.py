@@ -8,7 +8,7 @@ import pytest
 
 from gateway.admission.references import check_arrays, check_includes, check_multi_references
 from gateway.errors import Refused
-from gateway.soap import SoapVersion
+from gateway.soap.envelope import SoapVersion
 
 XOP = '<i:Include xmlns:i="http://www.w3.org/2004/08/xop/include" href="{}"/>'
 ENC_12 = 'xmlns:c="http://www.w3.org/2003/05/soap-encoding"'

@@ -18,14 +18,14 @@ import wsse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import secret
-from gateway.admission import wss_replay
-from gateway.admission.wss_header import moment
-from gateway.admission.wss_keys import Signers
-from gateway.admission.x509 import read_signers
+from gateway.admission.wss import replay as wss_replay
+from gateway.admission.wss.header import moment
+from gateway.admission.wss.keys import Signers
+from gateway.admission.wss.x509 import read_signers
 from gateway.errors import ConfigurationError, NotSecured, Refused
 from gateway.message import Message
-from gateway.soap import WSSE, fault
+from gateway.secrets import reference as secret
+from gateway.soap.envelope import WSSE, fault
 
 SIGNED = (attacks.CORPUS / "wss-signed.xml").read_bytes()
 USER = (attacks.CORPUS / "wss-user.xml").read_bytes()
@@ -491,7 +491,7 @@ def test_the_fault_has_the_code_of_the_standard(kind):
 
 
 def test_certificates_that_change_are_read_again(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("gateway.secret.LOOK", 0.0)
+    monkeypatch.setattr("gateway.secrets.reference.LOOK", 0.0)
     file = tmp_path / "callers.pem"
     file.write_bytes(wsse.keys("mallory").certificate.read_bytes())
     gate = wsse.gate(certificates=[str(file)])
@@ -552,7 +552,7 @@ def test_a_short_key_stops_the_start(tmp_path):
 def test_without_cryptography_the_start_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cryptography", None)
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
-    monkeypatch.delitem(sys.modules, "gateway.admission.x509")
+    monkeypatch.delitem(sys.modules, "gateway.admission.wss.x509")
     with pytest.raises(ConfigurationError, match=r"pip install 'soap-queue-gateway\[wss\]'"):
         wsse.gate()
     assert wsse.gate(either=False, certificates=[]).admit(message(USER))

@@ -7,7 +7,7 @@ import time
 import pytest
 from lxml import etree
 
-from gateway.admission.wss_types import check_types
+from gateway.admission.wss.value_types import check_types
 from gateway.errors import NotSecured
 
 XSI, XS = "http://www.w3.org/2001/XMLSchema-instance", "http://www.w3.org/2001/XMLSchema"

@@ -20,10 +20,10 @@ from gateway import assembly
 from gateway.assembly import parts
 from gateway.assembly.caller_security import caller_security
 from gateway.assembly.posture import Role, checks, posture
-from gateway.audit.record import nowhere
-from gateway.cli.check_backend import secret_findings
+from gateway.cli.commands.check_backend import secret_findings
 from gateway.errors import ConfigurationError, NotSecured
 from gateway.message import Message, new_id
+from gateway.observe.audit.record import nowhere
 from gateway.queue import AdministeredQueue, State
 from gateway.settings import from_values
 

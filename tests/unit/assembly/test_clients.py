@@ -6,7 +6,12 @@ import time
 
 import pytest
 
-from gateway.assembly.clients import may_call, quotas, rights, shares
+from gateway.assembly.clients import (
+    may_call,
+    quotas,
+    rights,
+    shares,
+)
 from gateway.assembly.contracts import Loaded
 from gateway.errors import ConfigurationError, OverQuota
 from gateway.settings import from_values

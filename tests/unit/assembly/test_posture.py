@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.assembly.posture import CHECKS, MOST, Role, checks, posture, size, slow_checks
+from gateway.assembly.posture import (
+    CHECKS,
+    MOST,
+    Role,
+    checks,
+    posture,
+    size,
+    slow_checks,
+)
 from gateway.contract import from_documents, load
 from gateway.settings import Settings, from_values
 

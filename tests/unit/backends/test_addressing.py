@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.backends.addressing import without_addresses
+from gateway.backends.redact.addresses import without_addresses
+from gateway.contract.places import places
 from gateway.errors import BackendFailed
 from gateway.message import Message
-from gateway.places import places
 
 WSA = "http://www.w3.org/2005/08/addressing"
 WSA_2004 = "http://schemas.xmlsoap.org/ws/2004/08/addressing"

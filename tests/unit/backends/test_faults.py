@@ -8,12 +8,18 @@ import pytest
 from lxml import etree
 
 from gateway.admission import Gate, Limits
-from gateway.backends.fault_tree import MOST_ON_ONE
-from gateway.backends.faults import FINDABLE, LARGEST, MOST_ENTRIES, NEUTRAL, discreet
-from gateway.backends.telltale import Telltales
+from gateway.backends.redact.fault_tree import MOST_ON_ONE
+from gateway.backends.redact.faults import (
+    FINDABLE,
+    LARGEST,
+    MOST_ENTRIES,
+    NEUTRAL,
+    discreet,
+)
+from gateway.backends.redact.telltale import Telltales
+from gateway.contract.places import places
 from gateway.errors import BackendFailed
 from gateway.message import Message
-from gateway.places import places
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"

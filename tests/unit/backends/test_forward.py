@@ -13,11 +13,21 @@ import pytest
 from aiohttp import web
 
 from gateway.admission import Gate, Limits
-from gateway.backends.forward import INTERIM, BackendTransport, ForwardBackend, ForwardSettings
-from gateway.backends.forward import STRAY as STRAY_WARNING
-from gateway.backends.telltale import Telltales
-from gateway.errors import BackendFailed, Declined, Unanswered, Unreached
-from gateway.places import places
+from gateway.backends.forward.transport import (
+    INTERIM,
+    BackendTransport,
+    ForwardBackend,
+    ForwardSettings,
+)
+from gateway.backends.forward.transport import STRAY as STRAY_WARNING
+from gateway.backends.redact.telltale import Telltales
+from gateway.contract.places import places
+from gateway.errors import (
+    BackendFailed,
+    Declined,
+    Unanswered,
+    Unreached,
+)
 
 LIMITS = ForwardSettings(connect=2.0, idle=0.5, reply=100_000, telltales=Telltales(places([])))
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"

@@ -24,7 +24,7 @@ import pytest
 import zeep
 from lxml import etree
 
-import gateway.backends.spyne_compat  # noqa: F401 - makes spyne importable
+import gateway.backends.hosted.spyne_compat  # noqa: F401 - makes spyne importable
 
 # isort: split
 from spyne import (
@@ -45,8 +45,8 @@ from spyne import (
 )
 
 from gateway.backend import Call
-from gateway.backends.hosted import HostedBackend, load_service
-from gateway.backends.hosted_pool import Threads
+from gateway.backends.hosted.pool import Threads
+from gateway.backends.hosted.service import HostedBackend, load_service
 from gateway.contract.operations import Operation
 from gateway.errors import (
     BackendFailed,
@@ -56,7 +56,7 @@ from gateway.errors import (
     Unreached,
 )
 from gateway.message import Message
-from gateway.soap import SoapVersion, parse
+from gateway.soap.envelope import SoapVersion, parse
 
 NAMESPACE = "urn:test:shop"
 ADDRESS = "http://127.0.0.1:8800/shop"
@@ -938,7 +938,7 @@ async def test_closing_leaves_stuck_code_behind_and_sends_back_what_waits(
 def test_stuck_code_does_not_keep_the_process_from_ending() -> None:
     program = """
         import asyncio, threading
-        from gateway.backends.hosted_pool import Threads
+        from gateway.backends.hosted.pool import Threads
 
         async def main():
             threads = Threads(1, "stuck")

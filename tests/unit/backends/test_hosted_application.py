@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-import gateway.backends.spyne_compat  # noqa: F401 - makes spyne importable
+import gateway.backends.hosted.spyne_compat  # noqa: F401 - makes spyne importable
 
 # isort: split
 from spyne import Application, ComplexModel, Fault, Service, Unicode, rpc
@@ -18,11 +18,11 @@ from spyne.protocol.json import JsonDocument
 from spyne.protocol.soap import Soap11, Soap12
 
 from gateway.admission import Gate, Limits
-from gateway.backends.hosted import HostedBackend, beside, load_service
+from gateway.backends.hosted.service import HostedBackend, beside, load_service
 from gateway.contract import from_documents
 from gateway.errors import ConfigurationError
 from gateway.message import Message
-from gateway.soap import SoapVersion
+from gateway.soap.envelope import SoapVersion
 
 NAMESPACE = "urn:legacy:desk"
 EVENTS = (

@@ -11,13 +11,18 @@ import pytest
 from lxml import etree
 
 from gateway.backend import Call
-from gateway.backends.hosted import HostedBackend
+from gateway.backends.hosted.service import HostedBackend
+from gateway.backends.served import Answer, FaultAnswer, ServedOperation
 from gateway.contract.names import XSI
 from gateway.contract.operations import Operation
-from gateway.errors import BackendFailed, ConfigurationError, FaultCode, Refused
+from gateway.errors import (
+    BackendFailed,
+    ConfigurationError,
+    FaultCode,
+    Refused,
+)
 from gateway.message import Message
-from gateway.served import Answer, FaultAnswer, ServedOperation
-from gateway.soap import Element, SoapVersion, parse
+from gateway.soap.envelope import Element, SoapVersion, parse
 
 TYPES = "urn:shop:types"
 CONTRACT = "urn:shop"

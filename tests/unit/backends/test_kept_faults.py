@@ -8,8 +8,8 @@ import stat
 
 import pytest
 
-from gateway.backends import kept_faults
-from gateway.backends.kept_faults import LONGEST, KeptFaults, Original
+from gateway.backends.redact import kept_faults
+from gateway.backends.redact.kept_faults import LONGEST, KeptFaults, Original
 
 DAY = 86400.0
 NOW = 1_800_000_000.0

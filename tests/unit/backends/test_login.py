@@ -11,15 +11,15 @@ import pytest
 from aiohttp import web
 from certificates import Authority
 
-from gateway import secret as secrets
 from gateway.admission import Gate, Limits
-from gateway.backends.forward import ForwardBackend, ForwardSettings
+from gateway.backends.forward.tls import Tls, TlsSettings
+from gateway.backends.forward.transport import ForwardBackend, ForwardSettings
 from gateway.backends.login import basic, bearer, refused_login
-from gateway.backends.telltale import Telltales
-from gateway.backends.tls import Tls, TlsSettings
+from gateway.backends.redact.telltale import Telltales
+from gateway.contract.places import places
 from gateway.errors import ConfigurationError, Unanswered, Unreached
-from gateway.places import places
-from gateway.secret import Secret, Surroundings, secret
+from gateway.secrets import reference as secrets
+from gateway.secrets.reference import Secret, Surroundings, secret
 
 LIMITS = ForwardSettings(telltales=Telltales(places([])))
 REPLY = (

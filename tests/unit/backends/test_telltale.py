@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from gateway.backends.telltale import LONGEST, Telltales
-from gateway.places import places
+from gateway.backends.redact.telltale import LONGEST, Telltales
+from gateway.contract.places import places
 
 TELLTALES = Telltales(
     places(["http://app01.example.com:8080/x", "http://orders/"]),

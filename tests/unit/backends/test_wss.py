@@ -13,11 +13,11 @@ from certificates import Authority
 from lxml import etree
 from zeep import ns
 
-from gateway import secret as secrets
 from gateway.admission import Gate, Limits
-from gateway.backends.wss import Security, WssSettings
+from gateway.backends.forward.security import Security, WssSettings
 from gateway.errors import ConfigurationError, Refused
-from gateway.secret import Secret
+from gateway.secrets import reference as secrets
+from gateway.secrets.reference import Secret
 
 if not os.environ.get("CI"):
     pytest.importorskip("xmlsec", reason="signatures need the extra [wss]")

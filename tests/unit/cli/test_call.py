@@ -11,9 +11,9 @@ import isodate
 import pytest
 import zeep
 
-from gateway.cli import call_arguments
-from gateway.cli.arguments import parse_arguments
-from gateway.cli.call import _plain, _shown
+from gateway.cli.call import operands as call_arguments
+from gateway.cli.call.command import _plain, _shown
+from gateway.cli.call.words import parse_arguments
 from gateway.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import zeep
 
-from gateway.cli import call_reply
-from gateway.client_calls import response_of
+from gateway.cli.call import reply as call_reply
+from gateway.client.calls import response_of
 from gateway.errors import GatewayError
 from gateway.message import Message
 

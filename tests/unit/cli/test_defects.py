@@ -20,7 +20,7 @@ def test_a_defect_is_told_in_a_sentence_and_with_its_traceback_where_it_is_wante
     def fail(*given):
         raise IndexError("nobody foresaw this")
 
-    monkeypatch.setattr("gateway.contract.publish.publish", fail)
+    monkeypatch.setattr("gateway.contract.documents.publish.publish", fail)
     monkeypatch.setattr(outcome, "_WANTED", [])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gateway.toml").write_text(

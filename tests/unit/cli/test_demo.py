@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gateway.cli import demo
+from gateway.cli.commands import demo
 
 PATIENCE = 240.0
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway import assembly
-from gateway.backends.kept_faults import KeptFaults, Original
+from gateway.backends.redact.kept_faults import KeptFaults, Original
 from gateway.cli.application import app
 from gateway.errors import ConfigurationError
 from gateway.settings import read

@@ -17,15 +17,20 @@ from pathlib import Path
 import pytest
 import typer
 
-from gateway.audit.operator import operator
-from gateway.audit.verify import verify
-from gateway.cli.quarantine_acts import Deed, do_each
-from gateway.cli.quarantine_entries import Filter, Shown, plain, seconds
+from gateway.cli.quarantine.acts import Deed, do_each
+from gateway.cli.quarantine.entries import (
+    Filter,
+    Shown,
+    plain,
+    seconds,
+)
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message
+from gateway.observe.audit.operator import operator
+from gateway.observe.audit.verify import verify
 from gateway.queue import Quarantine, Quarantined
-from gateway.queues.memory import MemoryQueue
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded.queue import SqliteQueue
+from gateway.queues.memory.queue import MemoryQueue
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 240.0

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import status
+from gateway.cli.commands import status
 from gateway.message import Message
 from gateway.queue import QueueStatus
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded.queue import SqliteQueue
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-P", "-m", "gateway", "status", "-c"]

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from gateway.admission import Gate, Limits
-from gateway.contract import checking
+from gateway.contract.schemas import checking
 from gateway.errors import ContractError, Refused
 from gateway.message import Message
 from gateway.reasons import Check
-from gateway.service import admit
+from gateway.serving.service import admit
 
 ASP = "\\w+([-+.']\\w+)*@\\w+([-.]\\w+)*\\.\\w+([-.]\\w+)*"
 """The pattern for e-mail of ASP.NET's validators, found in many contracts."""

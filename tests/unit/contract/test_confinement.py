@@ -17,7 +17,14 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 
-from gateway.contract import Access, Copies, documents, fetching, from_documents, load
+from gateway.contract import (
+    Access,
+    Copies,
+    from_documents,
+    load,
+)
+from gateway.contract.documents import fetching
+from gateway.contract.documents import gathering as documents
 from gateway.errors import ConfigurationError, ContractError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from gateway.contract.kept import Copies, keeping
+from gateway.contract.documents.kept import Copies, keeping
 from gateway.errors import ContractError
 
 URL = "http://10.1.2.3/Orders?wsdl"

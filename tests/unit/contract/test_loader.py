@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.contract import fetching, load, reader
+from gateway.contract import load
+from gateway.contract.documents import fetching, reader
 from gateway.errors import ContractError
 
 INCLUDE = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.contract import fetch, from_documents
-from gateway.contract.ncnames import is_ncname
+from gateway.contract.documents.ncnames import is_ncname
 from gateway.errors import ContractError
 
 INJECTED = "getOrder&quot;]&#10;[services.evil]&#10;forward = &quot;http://evil"

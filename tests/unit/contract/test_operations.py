@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import ContractError, FaultCode, Refused
-from gateway.soap import SoapVersion
+from gateway.soap.envelope import SoapVersion
 
 QUANTITY = "<o:quantity>1</o:quantity>"
 GET = f"<o:getOrder>{QUANTITY}</o:getOrder>"

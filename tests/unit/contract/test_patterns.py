@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.contract.patterns import LENGTH, is_linear
+from gateway.contract.schemas.patterns import LENGTH, is_linear
 
 LINEAR = [
     "",

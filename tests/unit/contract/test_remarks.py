@@ -6,8 +6,8 @@ import pytest
 
 from gateway.contract import loader
 from gateway.errors import ContractError, Unforeseen
-from gateway.stubs import describing
-from gateway.stubs.reading import read
+from gateway.generate.contract.reading import read
+from gateway.generate.python import describing
 
 ELSEWHERE = '<xs:import namespace="urn:orders" schemaLocation="orders.xsd"/>'
 ORDERS = (

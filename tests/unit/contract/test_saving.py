@@ -7,9 +7,10 @@ from urllib.parse import urljoin
 
 import pytest
 
-from gateway.contract import fetch, load, wellknown
-from gateway.contract.documents import collect
-from gateway.contract.saving import as_files
+from gateway.contract import fetch, load
+from gateway.contract.documents import wellknown
+from gateway.contract.documents.gathering import collect
+from gateway.contract.documents.saving import as_files
 from gateway.errors import ContractError, OutOfBounds
 
 WAREHOUSE = Path(__file__).parents[3] / "wsdl"

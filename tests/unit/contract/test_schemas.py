@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from lxml import etree
 
-from gateway.contract.documents import collect
-from gateway.contract.reader import MEMORY, from_memory
-from gateway.contract.schema_set import schema_set
+from gateway.contract.documents.gathering import collect
+from gateway.contract.documents.reader import MEMORY, from_memory
+from gateway.contract.schemas.schema_set import schema_set
 from gateway.errors import Refused
 
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'

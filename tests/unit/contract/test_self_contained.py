@@ -8,9 +8,15 @@ import pytest
 import zeep
 from lxml import etree
 
-from gateway.contract import Contract, fetch, from_documents, load, wellknown
+from gateway.contract import (
+    Contract,
+    fetch,
+    from_documents,
+    load,
+)
+from gateway.contract.documents import wellknown
+from gateway.generate.contract.reading import read
 from gateway.provision.publishing import HERE, relative
-from gateway.stubs.reading import read
 
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
 ARRAY = """

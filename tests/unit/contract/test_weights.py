@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.admission import Gate, Limits
-from gateway.contract import weighed
+from gateway.contract.schemas import weighed
 from gateway.errors import ContractError, Refused
 from gateway.message import Message
-from gateway.service import admit
+from gateway.serving.service import admit
 
 ENVELOPE = (
     '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.contract import wellknown
+from gateway.contract.documents import wellknown
 from gateway.errors import Refused
 
 NAMESPACES = sorted(wellknown._FILES)

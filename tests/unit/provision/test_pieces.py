@@ -8,7 +8,12 @@ import pytest
 
 from gateway.errors import ConfigurationError
 from gateway.provision.connection import Unsupported
-from gateway.provision.pieces import Action, Piece, carry_out, look
+from gateway.provision.pieces import (
+    Action,
+    Piece,
+    carry_out,
+    look,
+)
 
 
 def piece(held: dict[str, Any], wanted: str = "right", **fields: Any) -> Piece:

@@ -8,7 +8,12 @@ import pytest
 
 from gateway.provision.desired import ProvisionSettings, desire
 from gateway.provision.documents import Arns
-from gateway.provision.policies import client_policy, gateway_policy, operator_policy, queue_arn
+from gateway.provision.policies import (
+    client_policy,
+    gateway_policy,
+    operator_policy,
+    queue_arn,
+)
 
 BUCKET = "arn:aws:s3:::shop"
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:orders"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.provision import desired_by
+from gateway.cli.commands.provision import desired_by
 from gateway.errors import ConfigurationError
 from gateway.settings import from_values
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import ConfigurationError
-from gateway.queues.aws_address import AwsAccess, BucketAddress, parse_bucket, parse_sqs
+from gateway.queues.aws.address import (
+    AwsAccess,
+    BucketAddress,
+    parse_bucket,
+    parse_sqs,
+)
 
 
 def test_a_bucket_with_a_prefix_is_understood():

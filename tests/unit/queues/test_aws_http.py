@@ -12,9 +12,9 @@ import pytest
 from certificates import Authority
 
 from gateway.errors import QueueAway, QueueUnavailable, Unsure
-from gateway.queues.aws import Account
-from gateway.queues.aws_address import AwsAccess
-from gateway.queues.aws_http import Request, SignedHttp
+from gateway.queues.aws.account import Account
+from gateway.queues.aws.address import AwsAccess
+from gateway.queues.aws.http import Request, SignedHttp
 
 
 @pytest.fixture(autouse=True)
@@ -123,15 +123,15 @@ async def test_an_error_is_read_no_further_than_an_error_is_long():
 
 
 async def test_an_answer_that_is_no_object_has_an_end_too(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gateway.queues.aws_http.LONGEST_ANSWER", 1 << 20)
+    monkeypatch.setattr("gateway.queues.aws.http.LONGEST_ANSWER", 1 << 20)
     async with _endless(CHUNKED) as (url, _), _http() as http:
         with pytest.raises(QueueUnavailable, match="more than 1 MiB, as no S3 or SQS does"):
             await http.send(Request("POST", url))
 
 
 async def test_a_store_that_takes_connections_and_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr("gateway.queues.aws_http.IDLE", 0.2)
-    monkeypatch.setattr("gateway.queues.aws_limits.WHOLE", 1.0)
+    monkeypatch.setattr("gateway.queues.aws.http.IDLE", 0.2)
+    monkeypatch.setattr("gateway.queues.aws.limits.WHOLE", 1.0)
     taken = []
 
     async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gateway.errors import QueueAway, Unsure
-from gateway.queues.aws_limits import SILENT, Limits, Silence
+from gateway.queues.aws.limits import SILENT, Limits, Silence
 
 
 async def test_what_takes_longer_than_its_limit_may_have_been_done():

@@ -9,7 +9,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import assume, given
 from hypothesis import strategies as some
 
-from gateway.queues.aws_signature import Signer
+from gateway.queues.aws.signature import Signer
 
 HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

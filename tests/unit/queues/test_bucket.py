@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message, Unreadable
-from gateway.queues.aws_address import BucketAddress, parse_bucket
-from gateway.queues.bucket import Keys, check_format, encoded, from_object, to_metadata
-from gateway.queues.s3_store import S3Store, Stored
+from gateway.queues.aws.address import BucketAddress, parse_bucket
+from gateway.queues.bucket.layout import (
+    Keys,
+    check_format,
+    encoded,
+    from_object,
+    to_metadata,
+)
+from gateway.queues.bucket.store import S3Store, Stored
 
 KEYS = Keys(BucketAddress(bucket="bucket", prefix="orders"))
 NAME = ("alice", "01JDF0000000000000000000AA")

@@ -15,11 +15,11 @@ import pytest
 from gateway.errors import Refused
 from gateway.message import Message, new_id
 from gateway.queue import State
-from gateway.queues import sqlite_store
-from gateway.queues.memory import MemoryQueue
+from gateway.queues.embedded import store as sqlite_store
+from gateway.queues.embedded.queue import SqliteQueue
+from gateway.queues.embedded.steady import EVERY, Uptime, of_this_machine
+from gateway.queues.memory.queue import MemoryQueue
 from gateway.queues.options import Bounds
-from gateway.queues.sqlite import SqliteQueue
-from gateway.queues.steady import EVERY, Uptime, of_this_machine
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -69,8 +69,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def always_tidy(monkeypatch):
     """Have each look sweep."""
-    monkeypatch.setattr("gateway.queues.sqlite_tidying.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.sqlite_tidying.EVERY", 0.0)
+    monkeypatch.setattr("gateway.queues.embedded.tidying.SWEEP", -1.0)
+    monkeypatch.setattr("gateway.queues.embedded.tidying.EVERY", 0.0)
 
 
 async def opened(machine: Machine, path: Path, **options: object) -> SqliteQueue:

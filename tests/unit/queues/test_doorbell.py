@@ -17,20 +17,25 @@ from faults import FaultProxy, delayed, kind
 from gateway.errors import LeaseLost
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import (
-    doorbell_ahead,
-    doorbell_crowd,
-    doorbell_entry,
-    doorbell_sweep,
-    leased_intake,
+from gateway.queues.aws.address import parse_bucket
+from gateway.queues.bucket.claim_records import Claim, Registers, new_token
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.claims import intake as leased_intake
+from gateway.queues.doorbell import ahead as doorbell_ahead
+from gateway.queues.doorbell import crowd as doorbell_crowd
+from gateway.queues.doorbell import entry as doorbell_entry
+from gateway.queues.doorbell import sweep as doorbell_sweep
+from gateway.queues.doorbell.messages import (
+    Ring,
+    Stray,
+    Sweeping,
+    Trial,
+    parse,
+    ring,
 )
-from gateway.queues.aws_address import parse_bucket
-from gateway.queues.bucket import Keys
-from gateway.queues.doorbell import DoorbellQueue
-from gateway.queues.doorbell_messages import Ring, Stray, Sweeping, Trial, parse, ring
+from gateway.queues.doorbell.queue import DoorbellQueue
 from gateway.queues.options import QueueOptions
-from gateway.queues.registers import Claim, Registers, new_token
-from gateway.verdict import Answer, Judge
+from gateway.serving.verdict import Answer, Judge
 
 SOON = 5.0
 LEASE = 1.0
@@ -283,7 +288,7 @@ async def test_a_request_that_is_sent_again_is_rung_for_later_and_carried_out_on
 
 
 async def test_a_late_copy_of_a_request_is_looked_up_before_it_is_handed_out(place, monkeypatch):
-    monkeypatch.setattr("gateway.queues.bucket_client.FRESH", 1e9)
+    monkeypatch.setattr("gateway.queues.bucket.client.FRESH", 1e9)
     async with opened(place) as first, opened(place) as second:
         sent = request(id=new_id(lambda: time.time() - 3))
         await first.send(sent)

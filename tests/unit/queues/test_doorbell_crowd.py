@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.queues.doorbell_crowd import FEW, LATE, WINDOW, Crowd
+from gateway.queues.doorbell.crowd import (
+    FEW,
+    LATE,
+    WINDOW,
+    Crowd,
+)
 
 
 def crowd(*rings: tuple[str, int, float]) -> Crowd:

@@ -13,10 +13,10 @@ import pytest
 
 from gateway.errors import QueueBroken, QueueUnavailable
 from gateway.message import Message
-from gateway.queues import leased_intake
-from gateway.queues.leased_intake import Intake
+from gateway.queues.aws.sqs import Received
+from gateway.queues.claims import intake as leased_intake
+from gateway.queues.claims.intake import Intake
 from gateway.queues.options import QueueOptions
-from gateway.queues.sqs_client import Received
 
 LEASE = 30.0
 

@@ -9,9 +9,11 @@ import pytest
 import servers
 
 from gateway.errors import IdTaken, Refused
-from gateway.queues.aws_address import parse_bucket
-from gateway.queues.bucket import Keys
-from gateway.queues.offload import (
+from gateway.queues.aws.address import parse_bucket
+from gateway.queues.aws.sqs import Attribute, Outgoing
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.store import Forbidden, S3Store
+from gateway.queues.sqs.offload import (
     BadPointer,
     PayloadGone,
     Payloads,
@@ -21,8 +23,6 @@ from gateway.queues.offload import (
     read_pointer,
     write_pointer,
 )
-from gateway.queues.s3_store import Forbidden, S3Store
-from gateway.queues.sqs_client import Attribute, Outgoing
 
 NAME = ("alice", "01JDF0000000000000000000AA")
 THRESHOLD = 100

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.queues.patience import FIRST_TRIP, LONGEST, Patience, sparse
+from gateway.queues.patience import (
+    FIRST_TRIP,
+    LONGEST,
+    Patience,
+    sparse,
+)
 
 
 def first(patience: Patience, wait: float = 60.0) -> float:

@@ -18,14 +18,14 @@ import servers
 from aiohttp import web
 from faults import Call, FaultProxy, Forward
 
-from gateway import daemon
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.message import Message
-from gateway.queues.aws_address import parse_sqs
-from gateway.queues.aws_http import Answer
+from gateway.queues.aws.address import parse_sqs
+from gateway.queues.aws.http import Answer
+from gateway.queues.aws.sqs_errors import answer_error
 from gateway.queues.options import QueueOptions
-from gateway.queues.sqs import SqsQueue
-from gateway.queues.sqs_errors import answer_error
+from gateway.queues.sqs.queue import SqsQueue
+from gateway.serving import loop as daemon
+from gateway.serving.loop import Gateway, GatewaySettings
 
 LONGEST = 60.0
 CONCURRENCY = 4

@@ -14,12 +14,15 @@ import clouds
 import pytest
 import servers
 
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue
-from gateway.queues import doorbell_sweep, offload, s3_delivery, s3_taking
 from gateway.queues.address import open_queue
+from gateway.queues.bucket import delivery as s3_delivery
+from gateway.queues.bucket import taking as s3_taking
+from gateway.queues.doorbell import sweep as doorbell_sweep
 from gateway.queues.options import QueueOptions
+from gateway.queues.sqs import offload
+from gateway.serving.loop import Gateway, GatewaySettings
 
 LONGEST = 240.0
 LEASE = 2.0

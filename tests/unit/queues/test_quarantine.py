@@ -15,15 +15,15 @@ import servers
 
 from gateway.errors import ConfigurationError, ContractError, Refused
 from gateway.message import Message, new_id
-from gateway.queues.aws_address import parse_bucket, parse_sqs
-from gateway.queues.bucket import Keys
-from gateway.queues.memory import MemoryQueue
+from gateway.queues.aws.address import parse_bucket, parse_sqs
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.published import published
+from gateway.queues.bucket.queue import S3Queue
+from gateway.queues.bucket.store import S3Store
+from gateway.queues.embedded.queue import SqliteQueue
+from gateway.queues.memory.queue import MemoryQueue
 from gateway.queues.options import Bounds, QueueOptions
-from gateway.queues.published import published
-from gateway.queues.s3 import S3Queue
-from gateway.queues.s3_store import S3Store
-from gateway.queues.sqlite import SqliteQueue
-from gateway.queues.sqs import SqsQueue
+from gateway.queues.sqs.queue import SqsQueue
 
 SOON = 5.0
 DAY = 86400.0
@@ -59,8 +59,8 @@ async def ids(queue) -> list[str]:
 @pytest.fixture(params=["memory", "sqlite"])
 async def opened(request, tmp_path, monkeypatch):
     """Open queues of one kind with bounds, which are kept at each look."""
-    monkeypatch.setattr("gateway.queues.sqlite_tidying.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.sqlite_tidying.EVERY", 0.0)
+    monkeypatch.setattr("gateway.queues.embedded.tidying.SWEEP", -1.0)
+    monkeypatch.setattr("gateway.queues.embedded.tidying.EVERY", 0.0)
     async with contextlib.AsyncExitStack() as stack:
 
         async def open(bounds: Bounds, clock):
@@ -236,7 +236,7 @@ async def test_a_published_document_over_its_limit_is_not_read(place, store, mon
     await store.put(f"{place.prefix}/contracts/orders/service.wsdl", b"0123456789")
     read = published(f"s3://{place.bucket}/{place.prefix}", "orders")
     assert await asyncio.to_thread(read, "service.wsdl") == b"0123456789"
-    monkeypatch.setattr("gateway.queues.published.LARGEST", 9)
+    monkeypatch.setattr("gateway.queues.bucket.published.LARGEST", 9)
     with pytest.raises(ContractError, match="more than 9 bytes"):
         await asyncio.to_thread(read, "service.wsdl")
 

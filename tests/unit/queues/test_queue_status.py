@@ -14,15 +14,15 @@ import servers
 
 from gateway.errors import QueueUnavailable
 from gateway.message import Message, new_id
-from gateway.queues import bucket_status
-from gateway.queues.aws_address import AwsAccess, parse_bucket
-from gateway.queues.bucket import Keys
+from gateway.queues.aws.address import AwsAccess, parse_bucket
+from gateway.queues.aws.sqs import SqsClient
+from gateway.queues.bucket import status as bucket_status
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.queue import S3Queue
+from gateway.queues.bucket.store import S3Store
+from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.options import QueueOptions
-from gateway.queues.s3 import S3Queue
-from gateway.queues.s3_store import S3Store
-from gateway.queues.sqlite import SqliteQueue
-from gateway.queues.sqs_client import SqsClient
-from gateway.queues.sqs_status import doorbell_status, sqs_status
+from gateway.queues.sqs.status import doorbell_status, sqs_status
 
 SOON = 5.0
 FOREIGN = "7f3c9a52-1111-4222-8333-123456789abc"
@@ -31,7 +31,7 @@ FOREIGN = "7f3c9a52-1111-4222-8333-123456789abc"
 VICTIM = """
 import asyncio, os, sys
 from pathlib import Path
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded.queue import SqliteQueue
 
 async def main():
     queue = await SqliteQueue.open(Path(sys.argv[1]))

@@ -14,18 +14,25 @@ import servers
 from aiohttp import web
 from faults import Call, FaultProxy, Forward, delayed, denied, kind
 
-from gateway.daemon import Gateway, GatewaySettings
 from gateway.errors import IdTaken, LeaseLost, QueueBroken
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues import s3_backlog, s3_fleet, s3_intake
-from gateway.queues.aws_address import BucketAddress, parse_bucket
-from gateway.queues.bucket import Keys
-from gateway.queues.bucket_probe import check_conditions
+from gateway.queues.aws.address import BucketAddress, parse_bucket
+from gateway.queues.bucket import backlog as s3_backlog
+from gateway.queues.bucket import fleet as s3_fleet
+from gateway.queues.bucket import intake as s3_intake
+from gateway.queues.bucket.claim_records import Claim, Registers, new_token
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.probe import check_conditions
+from gateway.queues.bucket.queue import S3Queue
+from gateway.queues.bucket.store import (
+    Forbidden,
+    S3Store,
+    Stored,
+    Unauthenticated,
+)
 from gateway.queues.options import QueueOptions
-from gateway.queues.registers import Claim, Registers, new_token
-from gateway.queues.s3 import S3Queue
-from gateway.queues.s3_store import Forbidden, S3Store, Stored, Unauthenticated
+from gateway.serving.loop import Gateway, GatewaySettings
 
 SOON = 60.0
 LEASE = 1.0
@@ -297,7 +304,7 @@ async def test_what_a_crash_left_of_a_quarantine_is_finished_by_another(gateways
 async def test_another_message_under_an_answered_id_is_put_aside_and_its_caller_told(
     gateways, store, address, monkeypatch
 ):
-    monkeypatch.setattr("gateway.queues.bucket_client.FRESH", 1e9)
+    monkeypatch.setattr("gateway.queues.bucket.client.FRESH", 1e9)
     first, _ = gateways
     await first.send(sent := request(b"first"))
     await (await take(first)).answer(reply())

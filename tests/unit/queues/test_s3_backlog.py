@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.queues.s3_backlog import FRESH, KNOWN, LAST_PLACE, PATIENCE, Backlog, Seen
-from gateway.queues.s3_store import Listed
+from gateway.queues.bucket.backlog import (
+    FRESH,
+    KNOWN,
+    LAST_PLACE,
+    PATIENCE,
+    Backlog,
+    Seen,
+)
+from gateway.queues.bucket.store import Listed
 
 LEASE = 30.0
 

@@ -6,7 +6,7 @@ from email.utils import format_datetime, formatdate
 
 import pytest
 
-from gateway.queues.server_clock import AGE, ServerClock
+from gateway.queues.aws.clock import AGE, ServerClock
 
 NOON = 1_700_000_000.0
 

@@ -19,13 +19,19 @@ from pathlib import Path
 import pytest
 from holder import stopped
 
-from gateway.errors import ConfigurationError, QueueBroken, QueueFull, QueueHeld, QueueUnavailable
+from gateway.errors import (
+    ConfigurationError,
+    QueueBroken,
+    QueueFull,
+    QueueHeld,
+    QueueUnavailable,
+)
 from gateway.message import REPLY_RETENTION, Message
 from gateway.queue import State
-from gateway.queues.group_commit import transaction
-from gateway.queues.lock_holder import described_holder
-from gateway.queues.sqlite import SqliteQueue
-from gateway.queues.steady import Uptime
+from gateway.queues.embedded.group_commit import transaction
+from gateway.queues.embedded.lock_holder import described_holder
+from gateway.queues.embedded.queue import SqliteQueue
+from gateway.queues.embedded.steady import Uptime
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 
@@ -33,8 +39,8 @@ REPLY = Message(body=b"<reply/>", content_type="text/xml")
 TAKER = """
 import asyncio, sys
 from pathlib import Path
-from gateway.queues import sqlite
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded import queue as sqlite
+from gateway.queues.embedded.queue import SqliteQueue
 
 sqlite.LOOK = 600.0  # only a ring wakes it
 
@@ -152,12 +158,14 @@ async def test_takers_in_several_processes_share_the_work_and_wake_each_other(pa
 
 
 async def test_no_reply_is_missed_however_soon_it_comes(path, monkeypatch):
-    monkeypatch.setattr("gateway.queues.waiters.LOOK", 600.0)  # not one is left to the slow look
+    monkeypatch.setattr(
+        "gateway.queues.embedded.waiters.LOOK", 600.0
+    )  # not one is left to the slow look
     answering = """
 import asyncio, sys
 from pathlib import Path
 from gateway.message import Message
-from gateway.queues.sqlite import SqliteQueue
+from gateway.queues.embedded.queue import SqliteQueue
 
 async def main():
     queue = await SqliteQueue.open(Path(sys.argv[1]))
@@ -187,7 +195,9 @@ asyncio.run(main())
 
 
 async def test_two_processes_may_open_a_new_queue_at_once(tmp_path):
-    opening = "import asyncio,sys;from pathlib import Path;from gateway.queues.sqlite import *;"
+    opening = (
+        "import asyncio,sys;from pathlib import Path;from gateway.queues.embedded.queue import *;"
+    )
     opening += "asyncio.run(SqliteQueue.open(Path(sys.argv[1])))"
     for n in range(5):
         path = tmp_path / f"{n}.db"
@@ -230,7 +240,7 @@ async def test_many_jobs_share_a_commit(path, monkeypatch):
         return transaction(connection, kind)
 
     async with opened(path) as queue:
-        monkeypatch.setattr("gateway.queues.group_commit.transaction", counted)
+        monkeypatch.setattr("gateway.queues.embedded.group_commit.transaction", counted)
         await asyncio.gather(*(queue.send(request()) for _ in range(200)))
         assert 0 < len(commits) < 100
 
@@ -278,7 +288,7 @@ async def _send_until_refused(queue: SqliteQueue, accepted: list[str]) -> None:
 async def test_a_job_that_cannot_be_stored_takes_no_other_with_it(path, monkeypatch):
     async with opened(path) as queue:
         poison = request(sender="bob")
-        monkeypatch.setattr("gateway.queues.sqlite_store.digest", _unstorable_for_bob)
+        monkeypatch.setattr("gateway.queues.embedded.store.digest", _unstorable_for_bob)
         outcomes = await asyncio.gather(
             queue.send(request()), queue.send(poison), queue.send(request()), return_exceptions=True
         )
@@ -294,7 +304,7 @@ def _unstorable_for_bob(message: Message) -> object:
 async def test_a_bug_in_a_job_reaches_its_caller_and_stops_nothing_else(path, monkeypatch):
     async with opened(path) as queue:
         with monkeypatch.context() as patched:
-            patched.setattr("gateway.queues.sqlite_store.add", _buggy)
+            patched.setattr("gateway.queues.embedded.store.add", _buggy)
             with pytest.raises(ZeroDivisionError):
                 await queue.send(request())
         await queue.send(sent := request())
@@ -374,7 +384,9 @@ async def test_a_busy_queue_frees_what_a_dead_process_held(path):
 
 
 async def test_a_queue_opened_twice_in_a_process_loses_nothing_when_another_closes_it(path):
-    visiting = "import asyncio,sys;from pathlib import Path;from gateway.queues.sqlite import *\n"
+    visiting = (
+        "import asyncio,sys;from pathlib import Path;from gateway.queues.embedded.queue import *\n"
+    )
     visiting += "async def main():\n q=await SqliteQueue.open(Path(sys.argv[1]));await q.aclose()\n"
     visiting += "asyncio.run(main())"
     async with opened(path) as first, opened(path):
@@ -388,7 +400,7 @@ async def test_a_queue_opened_twice_in_a_process_loses_nothing_when_another_clos
 async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_it(
     path, monkeypatch, caplog
 ):
-    monkeypatch.setattr("gateway.queues.group_commit.BUSY", 0.5)
+    monkeypatch.setattr("gateway.queues.embedded.group_commit.BUSY", 0.5)
     async with opened(path) as queue:
         with stopped(path) as process:
             sending = (queue.send(request()) for _ in range(300))
@@ -404,7 +416,7 @@ async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_
 
 
 async def test_those_who_wait_for_a_foreign_writer_fail_together(path, monkeypatch):
-    monkeypatch.setattr("gateway.queues.group_commit.BUSY", 0.5)
+    monkeypatch.setattr("gateway.queues.embedded.group_commit.BUSY", 0.5)
     async with opened(path) as queue:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -417,7 +429,7 @@ async def test_those_who_wait_for_a_foreign_writer_fail_together(path, monkeypat
 
 
 async def test_the_health_of_a_queue_is_that_of_its_turns(path, monkeypatch):
-    monkeypatch.setattr("gateway.queues.sqlite_file.PROBE", 0.3)
+    monkeypatch.setattr("gateway.queues.embedded.file.PROBE", 0.3)
     async with opened(path) as queue:
         await queue.check()
         with stopped(path) as process, pytest.raises(QueueHeld, match=str(process.pid)):
@@ -438,7 +450,7 @@ async def test_an_error_that_nobody_knows_breaks_the_queue_instead_of_its_writer
 
     async with opened(path) as queue:
         with monkeypatch.context() as patched:
-            patched.setattr("gateway.queues.group_commit._taken", failing)
+            patched.setattr("gateway.queues.embedded.group_commit._taken", failing)
             sending = (queue.send(request()) for _ in range(20))
             outcomes = await asyncio.gather(*sending, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {QueueBroken}
@@ -523,7 +535,7 @@ def folder_moved(path: Path) -> None:
 @pytest.mark.parametrize("lose", [removed, replaced, log_removed, folder_moved])
 async def test_nothing_is_accepted_into_a_file_that_has_lost_its_name(path, lose, monkeypatch):
     # Nor does it depend on the look that is made every now and then.
-    monkeypatch.setattr("gateway.queues.sqlite_files.EVERY", math.inf)
+    monkeypatch.setattr("gateway.queues.embedded.identity.EVERY", math.inf)
     async with opened(path) as queue:
         await queue.send(request())
         lose(path)
@@ -537,7 +549,7 @@ async def test_nothing_is_accepted_into_a_file_that_has_lost_its_name(path, lose
 
 @pytest.mark.parametrize("name", ["queue.db", "queue.db-wal", "queue.db-shm", "queue.db.live"])
 async def test_who_only_waits_notices_that_a_file_of_the_queue_is_gone(path, name, monkeypatch):
-    monkeypatch.setattr("gateway.queues.sqlite_files.EVERY", 0.0)
+    monkeypatch.setattr("gateway.queues.embedded.identity.EVERY", 0.0)
     async with opened(path) as queue:
         await queue.send(sent := request())
         waiting = asyncio.create_task(queue.collect("alice", sent.id, 30))

@@ -18,16 +18,23 @@ import pytest
 import servers
 from servers import Cloud
 
-from gateway.errors import ConfigurationError, IdTaken, LeaseLost, OutcomeUnknown, Refused, Unsure
-from gateway.lifespan import LONGEST_LIFE, check_age
+from gateway.errors import (
+    ConfigurationError,
+    IdTaken,
+    LeaseLost,
+    OutcomeUnknown,
+    Refused,
+    Unsure,
+)
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
-from gateway.queues.aws_address import SqsAddress, parse_sqs
+from gateway.queues.aws.address import SqsAddress, parse_sqs
+from gateway.queues.aws.sqs import Outgoing
+from gateway.queues.aws.sqs_pump import SqsPump
+from gateway.queues.lifespan import LONGEST_LIFE, check_age
 from gateway.queues.options import QueueOptions
-from gateway.queues.sqs import SqsQueue
-from gateway.queues.sqs_client import Outgoing
-from gateway.queues.sqs_pump import SqsPump
-from gateway.queues.sqs_replies import ReplyBox
+from gateway.queues.sqs.queue import SqsQueue
+from gateway.queues.sqs.replies import ReplyBox
 
 SOON = 5.0
 LEASE = 2.0
@@ -497,7 +504,7 @@ async def test_copies_of_a_repeatable_request_are_carried_out_once_by_a_gateway(
     on, opened, monkeypatch, age
 ):
     """Whether they come while it is at work, with it, or once it was answered."""
-    monkeypatch.setattr("gateway.queues.leased_intake.COPY", 0.5)
+    monkeypatch.setattr("gateway.queues.claims.intake.COPY", 0.5)
     place = on("ministack")
     queue, calls, stop = await opened(place), [], asyncio.Event()
     sent = request(id=new_id(lambda: time.time() - age))
@@ -517,7 +524,7 @@ async def test_copies_of_a_repeatable_request_are_carried_out_once_by_a_gateway(
 async def test_a_late_copy_of_a_repeatable_request_finds_the_reply_whoever_receives_it(
     on, opened, monkeypatch
 ):
-    monkeypatch.setattr("gateway.queues.sqs_replies.FRESH", 1e9)
+    monkeypatch.setattr("gateway.queues.sqs.replies.FRESH", 1e9)
     place = on("ministack")
     client, first, second = [await opened(place) for _ in range(3)]
     sent = request(id=new_id(lambda: time.time() - 3))

@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 
 from gateway.errors import JmsSubcode, Refused
 from gateway.message import Message, Unreadable
-from gateway.queues.sqs_attributes import BadTag, Tag, check, from_sqs, tag, to_sqs
-from gateway.queues.sqs_client import Attribute, Outgoing, Received
-from gateway.queues.sqs_entry import identify
+from gateway.queues.aws.sqs import Attribute, Outgoing, Received
+from gateway.queues.sqs.attributes import (
+    BadTag,
+    Tag,
+    check,
+    from_sqs,
+    tag,
+    to_sqs,
+)
+from gateway.queues.sqs.entry import identify
 
 ID = "01JDF0000000000000000000AA"
 OWN = Tag(ID, "alice")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.queues.sqs_batches import Batches
+from gateway.queues.aws.sqs_batches import Batches
 
 
 async def test_what_is_asked_for_in_one_moment_leaves_together():

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from gateway.queues.sqs_attributes import ATTRIBUTES
-from gateway.queues.sqs_client import BATCH_BYTES, Attribute, Outgoing, Received
-from gateway.queues.sqs_copies import REASON, copies
+from gateway.queues.aws.sqs import (
+    BATCH_BYTES,
+    Attribute,
+    Outgoing,
+    Received,
+)
+from gateway.queues.sqs.attributes import ATTRIBUTES
+from gateway.queues.sqs.copies import REASON, copies
 
 NAME = ("alice", "01HF7YAT00TRHVQ6ZYWFRA32NT")
 WHY = "Client.schema: The Body does not follow the contract."

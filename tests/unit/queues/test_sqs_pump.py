@@ -11,10 +11,16 @@ import pytest
 import servers
 
 from gateway.errors import LeaseLost, QueueUnavailable
-from gateway.queues import sqs_pump
-from gateway.queues.aws_address import AwsAccess
-from gateway.queues.sqs_client import Attribute, Outgoing, QueueMissing, SqsClient, Throttled
-from gateway.queues.sqs_pump import SqsPump
+from gateway.queues.aws import sqs_pump
+from gateway.queues.aws.address import AwsAccess
+from gateway.queues.aws.sqs import (
+    Attribute,
+    Outgoing,
+    QueueMissing,
+    SqsClient,
+    Throttled,
+)
+from gateway.queues.aws.sqs_pump import SqsPump
 
 SOON = 5.0
 LEASE = 30.0

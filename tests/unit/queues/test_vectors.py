@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from gateway.message import Message
-from gateway.queues.aws_address import BucketAddress
-from gateway.queues.bucket import Keys, from_object, object_type, to_metadata
-from gateway.queues.offload import Pointer, read_pointer, write_pointer
-from gateway.queues.s3_store import Stored
-from gateway.queues.sqs_attributes import check, from_sqs, to_sqs
-from gateway.queues.sqs_client import Attribute, Received
-from gateway.queues.sqs_entry import identify
+from gateway.queues.aws.address import BucketAddress
+from gateway.queues.aws.sqs import Attribute, Received
+from gateway.queues.bucket.layout import (
+    Keys,
+    from_object,
+    object_type,
+    to_metadata,
+)
+from gateway.queues.bucket.store import Stored
+from gateway.queues.sqs.attributes import check, from_sqs, to_sqs
+from gateway.queues.sqs.entry import identify
+from gateway.queues.sqs.offload import Pointer, read_pointer, write_pointer
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 SQS = json.loads((VECTORS / "sqs.json").read_text("utf-8"))

@@ -1,0 +1,80 @@
+"""The certificates that the settings name for callers to sign with, read again when they change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.errors import ConfigurationError, NotSecured
+from gateway.secrets.reference import changes
+
+if TYPE_CHECKING:
+    from gateway.admission.wss.x509 import Signer
+
+log = logging.getLogger(__name__)
+
+INSTALL = "install it with: pip install 'soap-queue-gateway[wss]'"
+LARGEST = 1 << 20
+"""Bytes of a file of certificates, at most."""
+
+Matches = Callable[["Signer"], bool]
+"""Tells whether a certificate is the one that a message names."""
+
+
+class Signers:
+    """The certificates of some files; read again when the files have changed, if they are of use.
+
+    A file may hold several, the next one beside the one that is used now.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Raises ConfigurationError, also where cryptography is not there."""
+        self._files = files
+        self._changed = changes(files)
+        self._known = {file: _signers(file) for file in files}
+
+    def matching(self, matches: Matches, now: float) -> Iterator[Signer]:
+        """Yield those that a message may mean. Raises NotSecured where none is, or is valid."""
+        found = [one for one in self._current() if matches(one)]
+        if not found:
+            raise NotSecured("it is signed with a certificate that is not in the settings")
+        valid = [one for one in found if one.is_valid(now)]
+        if not valid:
+            raise NotSecured(f"the certificate in {found[0].file.name} is not valid at this time")
+        yield from valid
+
+    def expired(self, now: float) -> list[str]:
+        """Return the names of the files with a certificate that is not valid at a time."""
+        return [one.file.name for one in self._current() if not one.is_valid(now)]
+
+    def _current(self) -> Sequence[Signer]:
+        for file in self._files if self._changed() else ():
+            try:
+                self._known[file] = _signers(file)
+            except ConfigurationError as error:
+                log.warning("%s The last ones of this file are kept.", error)
+        return [signer for signers in self._known.values() for signer in signers]
+
+
+def _signers(file: Path) -> Sequence[Signer]:
+    try:
+        from gateway.admission.wss.x509 import read_signers
+    except ImportError as error:
+        raise ConfigurationError(
+            f"wss.certificates: signatures need cryptography, which is not there: {INSTALL}."
+        ) from error
+    try:
+        with file.open("rb") as opened:
+            return read_signers(file, opened.read(LARGEST))
+    except OSError as error:
+        raise ConfigurationError(
+            f"wss.certificates: {file} cannot be read ({error.strerror}): "
+            "make it, or give access to it."
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(
+            f"wss.certificates: {file} holds no certificate that can be used: it must be PEM, its "
+            "key RSA of at least 2048 bits, or of an elliptic curve."
+        ) from error

@@ -1,0 +1,333 @@
+"""Forwarding to a private HTTP endpoint: the bytes go out as they came, and come back so.
+
+The home of the HTTP client. What the design calls hardened, and why: no redirects (one would carry
+the message elsewhere), no cookies (they would mix clients), no proxy or credentials from the
+environment, no decompression (a bomb), limits on the time to connect and on silence in the middle
+of a reply, a cap on the reply, no connection used again on which something came that nobody asked
+for. The time that a whole call may take is bounded by the service.
+
+No error says where the service is: logs are read by people who need not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import requests
+from aiohttp.client_proto import ResponseHandler
+from zeep.transports import Transport
+
+from gateway.backend import Call
+from gateway.backends import answers
+from gateway.backends.forward.tls import Tls
+from gateway.backends.login import Login, nobody
+from gateway.backends.redact.addresses import without_addresses
+from gateway.backends.redact.faults import discreet
+from gateway.backends.redact.kept_faults import Keep, kept_nowhere
+from gateway.backends.redact.telltale import Telltales
+from gateway.errors import BackendFailed, Unanswered, Unreached
+from gateway.message import Message
+from gateway.soap.envelope import SoapVersion
+from gateway.sockets import has_unread
+
+log = logging.getLogger(__name__)
+
+# Shorter than the shortest that common servers allow (Apache's 5 s): a connection that the server
+# closes while a request is on its way makes the outcome of that request unknown.
+KEEP_ALIVE = 4.0
+CONNECTIONS = 128
+
+STRAY = (
+    "a service sent more than one answer to a request: from now on each call to it has a connection"
+    " of its own"
+)
+INTERIM = 8
+"""Interim answers (1xx) to one request, at most; services send one or two, if any."""
+BESIDE = 256 << 10
+"""Bytes of an answer that are not its body, at most; and for each four of its body, one more.
+
+That is ample for headers and for chunks, which even a service that never buffers makes longer than
+20 bytes on average. It is counted as they come: the time that an answer takes on the event loop
+goes with its pieces, and a body of 1 MB in chunks of one byte has a million of them.
+"""
+_PIECE = 16 << 10
+"""Bytes that are parsed before there is a look at what they were."""
+TOO_LARGE = "The reply is larger than the gateway passes on."
+
+_REASONS = {
+    aiohttp.ClientConnectorCertificateError: (
+        "its certificate is not trusted: see backend.ca and backend.tls_name"
+    ),
+    aiohttp.ClientConnectorSSLError: "it does not speak TLS as it should",
+    aiohttp.ClientConnectorDNSError: "its name cannot be resolved",
+}
+
+Secured = Callable[[Call], Awaitable[bytes]]
+"""Returns the bytes to send for a call: its own, with a WS-Security header put into them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardSettings:
+    """Limits on calls to a backend; times in seconds, sizes in bytes."""
+
+    connect: float = 5.0
+    idle: float = 30.0
+    """How long the service may be silent in the middle of its reply."""
+    reply: int = 64 << 20
+    telltales: Telltales
+    """What gives the service away; it is taken out of faults and WS-Addressing headers."""
+    unsafe_faults: bool = False
+    """Faults pass as they are, whatever they tell."""
+
+
+class BackendTransport(Transport):
+    """A zeep transport on aiohttp that only posts, and hands bytes on as they are."""
+
+    def __init__(self, settings: ForwardSettings, tls: Tls | None = None) -> None:
+        super().__init__(session=_closed_session())
+        self._settings = settings
+        self._tls = tls
+        self._client: aiohttp.ClientSession | None = None
+
+    async def post(
+        self, address: str, message: bytes, headers: Mapping[str, str]
+    ) -> requests.Response:
+        """Post a message; return the response, whatever its status.
+
+        Raises Unreached, Unanswered, BackendFailed (the reply is over the limit).
+        """
+        client = self._client = self._client or self._open()
+        context: ssl.SSLContext | bool = self._tls.context() if self._tls else True
+        try:
+            async with client.post(
+                address,
+                data=message,
+                headers=headers,
+                allow_redirects=False,
+                ssl=context,
+                server_hostname=self._tls.name if self._tls else None,
+            ) as response:
+                return _response(response, await self._read(response))
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.InvalidURL,
+        ) as error:
+            raise Unreached(f"no connection: {_reason(error)}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unanswered(f"no answer: {type(error).__name__}") from error
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        limits = self._settings
+        return aiohttp.ClientSession(
+            connector=_Connections(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            # The service bounds the whole call; timers of its own would cost a tenth more a call.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect),
+        )
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        self._fit(response.content_length or 0)
+        if response.content.is_eof():  # it came whole, as most do: no timer is needed
+            whole = response.content.read_nowait(-1)
+            self._fit(len(whole))
+            return whole
+        idle, now = self._settings.idle, asyncio.get_running_loop().time
+        body = bytearray()
+        async with asyncio.timeout(idle) as silence:
+            async for chunk in response.content.iter_any():
+                body += chunk
+                self._fit(len(body))
+                silence.reschedule(now() + idle)
+        return bytes(body)
+
+    def _fit(self, size: int) -> None:
+        if size > self._settings.reply:
+            raise BackendFailed(TOO_LARGE)
+
+
+class _Connections(aiohttp.TCPConnector):
+    """Keeps a connection for the next call only while it is silent.
+
+    HTTP/1.1 tells by their order alone which answer is to which request. So what came while nobody
+    was asking would be taken for the answer of the next call, which is another caller's.
+    """
+
+    _keeps = True
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        factory: Any = functools.partial(_Answers, loop=self._loop)
+        self._factory = factory  # where the library makes what reads a connection
+
+    async def _get(self, key: Any, traces: Any) -> Any:  # where the library takes a kept one
+        while (kept := await super()._get(key, traces)) is not None:
+            has_stray = _has_stray(kept.protocol)
+            if self._keeps and not has_stray and not has_unread(kept.transport):
+                return kept
+            if has_stray and self._keeps:
+                # Its next one could come a moment after this look, when no one can tell any more.
+                self._keeps = False
+                log.warning(STRAY)
+            kept.close()
+        return None
+
+
+class _Answers(ResponseHandler):
+    """Reads the answers of one connection, and ends it where one is made to keep the loop busy.
+
+    The library bounds neither interim answers, which it reads on without letting others run, nor
+    what is around the chunks of a body.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._came = self._interim = 0
+        self._held = b""
+        """What came and is not parsed yet, since nobody takes what was."""
+
+    def set_response_params(self, **settings: Any) -> None:
+        """Begin to read the answer to the next request."""
+        self._came = self._interim = 0
+        super().set_response_params(**settings)
+
+    def data_received(self, data: bytes) -> None:
+        if not data:  # somebody takes more: the parser goes on with what it has
+            super().data_received(data)
+        held, self._held = self._held + data, b""
+        for at in range(0, len(held), _PIECE):
+            if self._reading_paused:
+                self._held = held[at:]
+                return
+            piece = held[at : at + _PIECE]
+            self._came += len(piece)
+            super().data_received(piece)
+            self._bound()
+            if self.transport is None:
+                return
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        self._interim += 100 <= data[0].code < 200
+        if self._interim <= INTERIM:
+            super().feed_data(data, size)
+
+    def _bound(self) -> None:
+        body = self._payload
+        size = body.total_bytes if body is not None else 0
+        if self._interim > INTERIM:
+            self._give_up(Unanswered("no answer: too many interim ones"))
+        elif self._came - size > BESIDE + size // 4:
+            self._give_up(
+                Unanswered("no answer: its headers are too long")
+                if body is None
+                else BackendFailed(TOO_LARGE, reason="more came around its body than in it")
+            )
+
+    def _give_up(self, error: Exception) -> None:
+        body = self._payload
+        self.abort()
+        self.set_exception(error)
+        if body is not None and not body.is_eof():
+            body.set_exception(error)
+
+
+def _has_stray(protocol: Any) -> bool:
+    """Tell whether more has been read from an idle connection than the answers that were asked for.
+
+    That may be the beginning of an answer alone: only the parser knows, and it is not used again.
+    """
+    try:
+        return protocol.should_close or protocol._parser.feed_eof() is not None
+    except aiohttp.http.HttpProcessingError:
+        return True
+
+
+def _reason(error: Exception) -> str:
+    """Return why there is no connection, in words of ours: those of libraries name the host."""
+    for kind, reason in _REASONS.items():
+        if isinstance(error, kind):
+            return reason
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else type(error).__name__
+
+
+def _closed_session() -> requests.Session:
+    """Return the session that zeep's own transport would use, with every way out taken off."""
+    session = requests.Session()
+    session.trust_env = False
+    session.adapters.clear()
+    return session
+
+
+def _response(response: aiohttp.ClientResponse, body: bytes) -> requests.Response:
+    answer = requests.Response()
+    answer.status_code = response.status
+    answer._content = body
+    for name in ("Content-Type", "Content-Encoding", "Retry-After"):
+        if name in response.headers:
+            answer.headers[name] = response.headers[name]
+    challenges = response.headers.getall("WWW-Authenticate", [])
+    answer.headers["WWW-Authenticate"] = ", ".join(challenges)
+    return answer
+
+
+class ForwardBackend:
+    """Posts each call to ``address``, or, where that is empty, to the address in the contract."""
+
+    def __init__(
+        self,
+        address: str,
+        settings: ForwardSettings,
+        *,
+        login: Login = nobody,
+        tls: Tls | None = None,
+        secured: Secured | None = None,
+        keep: Keep = kept_nowhere,
+    ) -> None:
+        """``keep`` gets what its faults said, where that is not passed on."""
+        self._address = address
+        self._settings = settings
+        self._login = login
+        self._secured = secured
+        self._keep = keep
+        self._transport = BackendTransport(settings, tls)
+
+    async def invoke(self, call: Call) -> Message | None:
+        address = self._address or call.operation.address
+        body = await self._secured(call) if self._secured else call.message.body
+        headers = {**_headers(call), **self._login()}
+        reply = answers.reply(call, await self._transport.post(address, body, headers))
+        return None if reply is None else self._discreet(reply, call)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def _discreet(self, reply: Message, call: Call) -> Message:
+        """Return a reply without what gives the service away."""
+        telltales = self._settings.telltales
+        if reply.is_fault and not self._settings.unsafe_faults:
+            reply = discreet(reply, call, telltales, self._keep)
+        return without_addresses(reply, telltales.places)
+
+
+def _headers(call: Call) -> dict[str, str]:
+    """Return the only headers that travel. SOAP 1.1 wants SOAPAction, quoted, even when empty."""
+    headers = {"Content-Type": call.message.content_type, "Accept-Encoding": "identity"}
+    if call.envelope.version is SoapVersion.V11:
+        headers["SOAPAction"] = f'"{call.message.soap_action}"'
+    return headers

@@ -1,0 +1,113 @@
+"""A spyne Application, hosted as it is: its services, its namespace and name, its listeners.
+
+What it cannot keep here is told when it is loaded, and nothing of it is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gateway.backends.hosted.spyne_compat import (
+    Application,
+    EventManager,
+    Interface,
+    Soap11,
+    Soap12,
+    unregister_application,
+)
+from gateway.errors import ConfigurationError
+from gateway.soap.envelope import SoapVersion
+
+PROTOCOLS = {SoapVersion.V11: Soap11, SoapVersion.V12: Soap12}
+HEARD = frozenset(
+    {
+        *("method_context_created", "method_context_closed"),
+        *("method_call", "method_return_object", "method_exception_object"),
+        *("method_return_document", "method_exception_document"),
+        *("method_return_string", "method_exception_string"),
+    }
+)
+"""The events that calls have here: all that spyne 2.14.0 has for its Application on a server."""
+READING = frozenset(
+    {"before_deserialize", "after_deserialize", "before_serialize", "after_serialize"}
+)
+"""Those of the protocols, which are read with and written with, but for faults."""
+
+
+def application_of(service: type, namespace: str, name: str) -> Application:
+    """Return an application of one class."""
+    application = Application([service], namespace, name, Soap11(), Soap11())
+    unregister_application(application)  # spyne would keep it, and what it holds, for ever
+    return application
+
+
+def check(application: Application) -> None:
+    """Raise ConfigurationError for an application that would not be the same here."""
+    for side in ("in_protocol", "out_protocol"):
+        kind = type(getattr(application, side))
+        if kind not in PROTOCOLS.values():
+            raise ConfigurationError(
+                f"its {side} is {kind.__name__}, and the gateway speaks SOAP alone: make an "
+                "Application of the same services with Soap11() or Soap12(), and name that one."
+            )
+    for method in _methods(application):
+        if method.aux is not None:
+            raise ConfigurationError(
+                f"{method.name} is an auxiliary method (_aux), and none are run here: call what "
+                "it does from the method that it goes with."
+            )
+
+
+def unheard(application: Application) -> list[str]:
+    """Return a note for each kind of listener that is never called here."""
+    protocols = [application.in_protocol, application.out_protocol]
+    own = [application.event_manager, *_of_methods(application)]
+    names = _unknown(own, HEARD) | _unknown([one.event_manager for one in protocols], READING)
+    return [
+        f"its listeners to {name} are not called: no call has such an event here; listen to "
+        "method_call, method_return_object or method_exception_object"
+        for name in sorted(names)
+    ]
+
+
+def _unknown(managers: Iterable[EventManager], known: frozenset[str]) -> set[str]:
+    return {str(name) for one in managers for name, found in one.handlers.items() if found} - known
+
+
+def _of_methods(application: Application) -> Iterator[EventManager]:
+    for method in _methods(application):
+        yield from method.event_managers
+
+
+def _methods(application: Application) -> Iterator[Any]:
+    """Yield spyne's descriptors of the methods of an application."""
+    for service in application.services:
+        yield from service.public_methods.values()
+
+
+def speaking(application: Application, version: SoapVersion) -> Application:
+    """Return the same application for a version of SOAP.
+
+    It shares the listeners, also those that are added later, and whatever its class does in a way
+    of its own.
+    """
+    twin = copy.copy(application)
+    twin.in_protocol = _protocol(application.in_protocol, version)
+    twin.out_protocol = _protocol(application.out_protocol, version)
+    twin.interface = Interface(twin)
+    for protocol, message in (
+        (twin.in_protocol, twin.in_protocol.REQUEST),
+        (twin.out_protocol, twin.out_protocol.RESPONSE),
+    ):
+        protocol.set_app(twin)
+        protocol.message = message
+    return twin
+
+
+def _protocol(wanted: Any, version: SoapVersion) -> Any:
+    # No validator: admission has checked the Body against the contract's own schema.
+    protocol = PROTOCOLS[version](polymorphic=wanted.polymorphic)
+    protocol.event_manager = wanted.event_manager
+    return protocol

@@ -1,0 +1,113 @@
+"""The tree of a fault: built only while it is of a size that is looked through in a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from lxml import etree
+
+from gateway.backends.answers import NOT_SOAP
+from gateway.errors import BackendFailed
+from gateway.soap.envelope import Element
+
+MOST = 10_000
+"""Elements, attributes, namespaces and comments of a fault, together: some milliseconds."""
+MOST_ON_ONE = 250
+"""Attributes of one element: to read them all takes a time that grows with their square."""
+_CHUNK = 16 << 10
+
+
+class TooMuch(Exception):
+    """The fault holds more than is looked through while others wait."""
+
+
+def parsed(data: bytes) -> Element:
+    """Return the root of a fault. Raises TooMuch, BackendFailed (it is no XML)."""
+    if data.count(b"xmlns") > MOST:  # before the parser has made something of each
+        raise TooMuch
+    pull = etree.XMLPullParser(
+        ("start", "start-ns", "comment", "pi"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+    )
+    left = MOST
+    try:
+        for at in range(0, len(data), _CHUNK):
+            pull.feed(data[at : at + _CHUNK])
+            left -= sum(_weight(event, node) for event, node in pull.read_events())
+            if left < 0:
+                raise TooMuch
+        root: Element = pull.close()
+        return root
+    except (etree.XMLSyntaxError, ValueError) as error:  # after what the glimpse has seen
+        raise BackendFailed(NOT_SOAP) from error
+
+
+def _weight(event: str, node: Any) -> int:
+    attributes = len(node.attrib) if event == "start" else 0
+    if attributes > MOST_ON_ONE:
+        raise TooMuch
+    return 1 + attributes
+
+
+def namespaces(node: Element) -> set[str]:
+    """Return the namespaces that are declared inside a node, each looked at where it is."""
+    return {str(uri) for _, (_, uri) in etree.iterwalk(node, events=("start-ns",))}
+
+
+def whole(node: Element) -> Iterator[Element]:
+    """Yield everything of a document, comments beside its root included."""
+    root = node.getroottree().getroot()
+    yield from root.itersiblings(preceding=True)
+    yield from root.iter()
+    yield from root.itersiblings()
+
+
+def values(node: Element) -> str:
+    """Return all that a node says, in texts and in attributes."""
+    attributes = (str(value) for one in node.iter("{*}*") for value in one.attrib.values())
+    return " ".join([*map(str, node.itertext("{*}*")), *attributes])
+
+
+def texts(node: Element) -> str:
+    return "".join(map(str, node.itertext("{*}*", with_tail=True)))
+
+
+def set_text(node: Element, text: str) -> None:
+    for child in list(node):
+        node.remove(child)
+    node.text = text
+
+
+def drop(nodes: Collection[Element]) -> None:
+    """Remove nodes, and keep the text behind each where it is.
+
+    All at once: one by one, what is behind them would be copied again with each.
+    """
+    gone = set(nodes)
+    for parent in {node.getparent() for node in gone}:
+        if parent is not None:  # None is beside the root, which is not written
+            _drop_from(parent, gone)
+
+
+def _drop_from(parent: Element, gone: set[Element]) -> None:
+    last, said = None, [parent.text or ""]
+    for child in list(parent):
+        tail = child.tail or ""
+        if child in gone:
+            said.append(tail)
+            parent.remove(child)
+        else:
+            _say(parent, last, said)
+            last, said = child, [tail]
+    _say(parent, last, said)
+
+
+def _say(parent: Element, last: Element | None, said: list[str]) -> None:
+    """Write what stands behind a child of a node, or else before the first one."""
+    if len(said) > 1 and last is None:
+        parent.text = "".join(said)
+    elif len(said) > 1 and last is not None:
+        last.tail = "".join(said)

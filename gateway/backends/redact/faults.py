@@ -1,0 +1,317 @@
+"""Faults of a service on their way out: what tells of the machine behind is taken out of them.
+
+A fault that says nothing of the kind goes on byte by byte. So do the details that the contract
+declares: callers were promised them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from lxml import etree
+
+from gateway.backend import Call
+from gateway.backends.redact.fault_tree import (
+    TooMuch,
+    drop,
+    namespaces,
+    parsed,
+    set_text,
+    texts,
+    values,
+    whole,
+)
+from gateway.backends.redact.kept_faults import Keep, Original, kept_nowhere
+from gateway.backends.redact.telltale import LONGEST, Telltales
+from gateway.errors import BackendFailed, FaultCode, FaultError
+from gateway.message import Message
+from gateway.soap.envelope import (
+    GATEWAY_NS,
+    Element,
+    SoapVersion,
+    fault,
+)
+from gateway.soap.multipart import is_multipart, root_span
+from gateway.soap.reply import glimpse
+
+log = logging.getLogger(__name__)
+
+LARGEST = 1 << 20
+"""Bytes of a fault that is looked through; no fault that has something to say is larger."""
+NEUTRAL = "The service behind the gateway reported a failure."
+FINDABLE = " Its operator finds the cause by the id of this request."
+"""Follows where that is so: where the original is kept."""
+TOO_LARGE = "The service behind the gateway answered with a fault that is too large to pass on."
+MOST_ENTRIES = 1000
+"""Entries of a detail that the contract does not declare; more of them are a dump."""
+MOST_SUBCODES = 16
+"""Codes inside each other; a fault that has more is made to be long."""
+_NEXT_11 = "http://schemas.xmlsoap.org/soap/actor/next"
+_ROLES_12 = f"{SoapVersion.V12.namespace}/role/"
+_SECURITY = (
+    "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd}Security"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The names of what a fault holds, in its version of SOAP."""
+
+    texts: str
+    code: str
+    subcode: str
+    actors: tuple[str, ...]
+    detail: str
+    codes: tuple[str, str]
+
+
+_E12 = f"{{{SoapVersion.V12.namespace}}}"
+_NAMES = {
+    SoapVersion.V11: _Names(
+        "faultstring", "faultcode", "", ("faultactor",), "detail", ("Client", "Server")
+    ),
+    SoapVersion.V12: _Names(
+        f"{_E12}Reason/{_E12}Text",
+        f"{_E12}Code/{_E12}Value",
+        f"{_E12}Code/{_E12}Subcode",
+        (f"{_E12}Node", f"{_E12}Role"),
+        f"{_E12}Detail",
+        ("Sender", "Receiver"),
+    ),
+}
+
+
+def discreet(
+    reply: Message, call: Call, telltales: Telltales, keep: Keep = kept_nowhere
+) -> Message:
+    """Return a fault without what tells of the backend; the same one where nothing does.
+
+    Where something was taken out, the original goes to ``keep``. One that holds too much to be
+    looked through is replaced as a whole. Raises BackendFailed where it is larger than LARGEST.
+    """
+    data = _envelope(reply)
+    if len(data) > LARGEST:
+        raise BackendFailed(TOO_LARGE)
+    try:
+        root = parsed(data)
+    except TooMuch:
+        return _neutral(reply, call, data, keep)
+    return _looked_through(root, reply, call, telltales, keep)
+
+
+def _neutral(reply: Message, call: Call, data: bytes, keep: Keep) -> Message:
+    """Return a fault that says nothing but whose mistake it was."""
+    kind = glimpse(reply.body, reply.content_type)
+    assert kind is not None  # it was looked at before
+    log.info("%s its fault was rewritten: all of it, since it holds too much", call.message.id)
+    is_kept = keep(_original(data, call, ("all",), kind.version))
+    code = FaultCode.CLIENT if kind.sender_at_fault else FaultCode.SERVER
+    return fault(FaultError(NEUTRAL + FINDABLE if is_kept else NEUTRAL, code=code), call.message)
+
+
+def _looked_through(
+    root: Element, reply: Message, call: Call, telltales: Telltales, keep: Keep
+) -> Message:
+    version = next(one for one in SoapVersion if root.tag == f"{{{one.namespace}}}Envelope")
+    found = root.find(f"{{{version.namespace}}}Body/{{{version.namespace}}}Fault")
+    assert found is not None  # what has none is no fault
+    changed = _rewrite(found, version, call.operation.faults, telltales)
+    if not changed:
+        return reply
+    log.info("%s its fault was rewritten: %s", call.message.id, ", ".join(changed))
+    is_kept = keep(_original(_envelope(reply), call, changed, version))
+    if is_kept and "text" in changed:
+        _set_texts(found, _NAMES[version], NEUTRAL + FINDABLE)
+    _finish(root, found, _NAMES[version], call.message.id)
+    body = etree.tostring(root, xml_declaration=True, encoding="utf-8")
+    return replace(reply, body=body, content_type=f"{version.media_type}; charset=utf-8")
+
+
+def _original(data: bytes, call: Call, changed: Sequence[str], version: SoapVersion) -> Original:
+    return Original(
+        id=call.message.id,
+        client=call.message.sender,
+        service=call.message.target_service,
+        operation=call.operation.name,
+        since=time.time(),
+        rewritten=tuple(changed),
+        content_type=version.media_type,
+        size=len(data),
+        body=data,
+    )
+
+
+def _envelope(reply: Message) -> bytes:
+    if not is_multipart(reply.content_type):
+        return reply.body
+    span = root_span(reply.body, reply.content_type)
+    assert span is not None  # the glimpse found it as well
+    return reply.body[slice(*span)]
+
+
+def _rewrite(
+    fault: Element, version: SoapVersion, declared: Set[str], telltales: Telltales
+) -> list[str]:
+    """Change what tells of the backend; return the names of what was changed."""
+    names = _NAMES[version]
+    subcode = _drop_subcode(fault, names, telltales)
+    edits = {
+        "text": _rewrite_texts(fault, names, telltales),
+        "code": _rewrite_code(fault, names, version, telltales) or subcode,
+        "actor": _drop_actors(fault, names, telltales),
+        "detail": _rewrite_details(fault.findall(names.detail), declared, telltales),
+        "surroundings": _has_telling_surroundings(fault, telltales),
+    }
+    return [name for name, changed in edits.items() if changed]
+
+
+def _rewrite_texts(fault: Element, names: _Names, telltales: Telltales) -> bool:
+    tells = telltales.in_text(" ".join(map(texts, fault.findall(names.texts))))
+    if tells:
+        _set_texts(fault, names, NEUTRAL)
+    return tells
+
+
+def _set_texts(fault: Element, names: _Names, said: str) -> None:
+    for text in fault.findall(names.texts):
+        set_text(text, said)
+
+
+def _drop_actors(fault: Element, names: _Names, telltales: Telltales) -> bool:
+    actors = [node for name in names.actors for node in fault.findall(name)]
+    said = list(map(texts, actors))
+    is_dump = sum(map(len, said)) > LONGEST
+    telling = [
+        actor
+        for actor, text in zip(actors, said, strict=True)
+        if is_dump or _is_telling_actor(text, telltales)
+    ]
+    drop(telling)
+    return bool(telling)
+
+
+def _has_telling_surroundings(fault: Element, telltales: Telltales) -> bool:
+    """Tell whether comments, or namespaces that are declared for all of it, tell something."""
+    comments = [node.text or "" for node in whole(fault) if not isinstance(node.tag, str)]
+    names = {str(uri) for uri in fault.nsmap.values()}
+    return bool(telltales.among(names)) or telltales.in_text(" ".join(comments))
+
+
+def _rewrite_code(
+    fault: Element, names: _Names, version: SoapVersion, telltales: Telltales
+) -> bool:
+    """Replace a code by the one of its kind that SOAP itself has."""
+    code = fault.find(names.code)
+    if code is None or not _are_telling_codes([code], telltales):
+        return False
+    said = texts(code).rpartition(":")[2].partition(".")[0].strip()
+    local = names.codes[said not in ("Client", "Sender")]
+    prefix = next(one for one, uri in fault.nsmap.items() if uri == version.namespace)
+    set_text(code, f"{prefix}:{local}" if prefix else local)
+    return True
+
+
+def _drop_subcode(fault: Element, names: _Names, telltales: Telltales) -> bool:
+    subcode = fault.find(names.subcode) if names.subcode else None
+    if subcode is None:
+        return False
+    codes = list(islice(subcode.iter("{*}Value"), MOST_SUBCODES + 1))
+    tells = len(codes) > MOST_SUBCODES or _are_telling_codes(codes, telltales)
+    if tells:
+        drop([subcode])
+    return tells
+
+
+def _are_telling_codes(codes: Collection[Element], telltales: Telltales) -> bool:
+    said = [texts(code).strip().rpartition(":") for code in codes]
+    if sum(len(local) for _, _, local in said) > LONGEST:
+        return True
+    scopes = (code.nsmap for code in codes)
+    names = {scope.get(one[0] or None) or "" for scope, one in zip(scopes, said, strict=True)}
+    return bool(telltales.among(names)) or any(telltales.in_text(local) for _, _, local in said)
+
+
+def _is_telling_actor(actor: str, telltales: Telltales) -> bool:
+    """Tell whether an actor names a machine: any does that is neither SOAP's own nor a URN."""
+    actor = actor.strip()
+    if actor == _NEXT_11 or actor.startswith(_ROLES_12) or actor in telltales.names:
+        return False
+    return bool(actor) and (not actor.startswith("urn:") or telltales.in_text(actor))
+
+
+def _rewrite_details(details: Collection[Element], declared: Set[str], tell: Telltales) -> bool:
+    """Take the entries out that the contract does not declare and that tell of the backend."""
+    entries = [one for detail in details for one in detail.iterchildren("{*}*")]
+    telling = _telling_entries([one for one in entries if one.tag not in declared], tell)
+    drop(telling)
+    return _clear_own(details, tell) or bool(telling)
+
+
+def _telling_entries(entries: Sequence[Element], telltales: Telltales) -> Sequence[Element]:
+    if not entries or len(entries) > MOST_ENTRIES:
+        return entries
+    said = list(map(values, entries))
+    if sum(map(len, said)) > LONGEST:
+        return entries
+    inside = list(map(namespaces, entries))
+    own = [etree.QName(entry).namespace or "" for entry in entries]
+    around = _around(entries)
+    everywhere = {str(uri) for uri in entries[0].getroottree().getroot().nsmap.values()}
+    strange = around.union(*inside) - everywhere
+    telling = telltales.among(strange.union(own))
+    if telling & around - everywhere:
+        return entries
+    return [
+        entry
+        for entry, text, name, names in zip(entries, said, own, inside, strict=True)
+        if name in telling or not strange.isdisjoint(names & telling) or telltales.in_text(text)
+    ]
+
+
+def _around(entries: Collection[Element]) -> set[str]:
+    """Return the namespaces that are declared for what entries are in."""
+    details = {entry.getparent() for entry in entries}
+    return {str(uri) for one in details if one is not None for uri in one.nsmap.values()}
+
+
+def _clear_own(details: Collection[Element], telltales: Telltales) -> bool:
+    """Clear what stands in the detail beside its entries, where it tells something."""
+    tails = [entry.tail or "" for detail in details for entry in detail]
+    attributes = [str(value) for detail in details for value in detail.attrib.values()]
+    own = [*(detail.text or "" for detail in details), *tails, *attributes]
+    if not telltales.in_text(" ".join(own)):
+        return False
+    for detail in details:
+        detail.attrib.clear()
+        detail.text = None
+        for entry in detail:
+            entry.tail = None
+    return True
+
+
+def _finish(root: Element, fault: Element, names: _Names, id: str) -> None:
+    """Leave out what is left of the backend's, or no longer true; say which request this was."""
+    drop([node for node in whole(root) if not isinstance(node.tag, str)])
+    drop(list(root.iter(_SECURITY)))  # what it signed is no longer there
+    detail = fault.find(names.detail)
+    if detail is None:
+        detail = etree.SubElement(fault, names.detail)
+    scope: Any = {None: GATEWAY_NS}  # the stubs forget that a prefix may be None
+    request = etree.SubElement(detail, f"{{{GATEWAY_NS}}}request", nsmap=scope)
+    etree.SubElement(request, f"{{{GATEWAY_NS}}}id").text = id
+    etree.cleanup_namespaces(root, keep_ns_prefixes=_prefixes_in_values(root))
+
+
+def _prefixes_in_values(root: Element) -> list[str]:
+    """Return the prefixes that values may use, as those of faultcode and xsi:type do."""
+    said = [
+        value
+        for node in root.iter("{*}*")
+        for value in (node.text or "", *map(str, node.attrib.values()))
+    ]
+    return sorted({value.strip().partition(":")[0] for value in said if ":" in value})

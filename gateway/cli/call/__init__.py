@@ -1,0 +1,1 @@
+"""``gateway call``: one call through the queue, its reply shown."""

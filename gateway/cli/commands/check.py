@@ -1,0 +1,214 @@
+"""``gateway check``: everything that must be right, tried one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gateway import assembly
+from gateway.cli import streams
+from gateway.cli.commands.check_backend import Finding, backend_findings, secret_findings
+from gateway.cli.commands.provision import desired_by
+from gateway.cli.notes import VerboseOption, chosen
+from gateway.cli.running import ConfigOption, run
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.message import new_id
+from gateway.provision.examine import examine
+from gateway.settings import Settings, read, writers
+
+
+def check(config: ConfigOption = Path("gateway.toml"), verbose: VerboseOption = False) -> None:
+    """Try settings, queue, contracts and backends; show a tick or the cure for each."""
+    settings = read(config)
+    console = streams.console()
+    console.print(f"[green]✓[/] settings  {escape(str(config))}")
+    for told in writers(config):
+        console.print(f"[yellow]![/] settings  {escape(told)}")
+    if run(_show(settings, console, verbose)):
+        raise typer.Exit(1)
+
+
+async def _show(settings: Settings, console: Console, verbose: bool) -> int:
+    """Print each finding as it comes; return how many need a cure."""
+    failed = 0
+    async for finding in _findings(settings, verbose):
+        mark = "[red]✗[/]" if finding.cure else "[yellow]![/]" if finding.is_note else "[green]✓[/]"
+        text = escape(finding.cure or finding.text)
+        console.print(f"{mark} {escape(finding.subject)}  {text}")
+        failed += bool(finding.cure)
+    return failed
+
+
+async def _findings(settings: Settings, verbose: bool) -> AsyncIterator[Finding]:
+    async for finding in _queue_findings(settings):
+        yield finding
+    for name in settings.services:
+        async for finding in _service(settings, name, verbose):
+            yield finding
+    for finding in _clients(settings):
+        yield finding
+    yield await _listener(settings)
+    if any(one.host is None for one in settings.services.values()):
+        for finding in _faults(settings):
+            yield finding
+    if settings.audit.file is not None:
+        yield _audit(settings.folder / settings.audit.file)
+
+
+def _clients(settings: Settings) -> Iterator[Finding]:
+    """Tell what each client may call, where the contracts can be read."""
+    try:
+        loaded = assembly.load_contracts(settings) if settings.clients else {}
+        rights = assembly.rights(settings, loaded)
+    except ConfigurationError as error:
+        if str(error).startswith("clients."):  # what is wrong with a service is told above
+            yield Finding("clients  ", "", cure=str(error))
+        return
+    for name in settings.clients:
+        counts = {service: one.count(name) for service, one in rights.items()}
+        told = ", ".join(f"{n} of {service}" for service, n in counts.items() if n) or "none"
+        yield Finding(f"client    {name}:", f"operations that it may call: {told}")
+    yield from _certificates(settings)
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    """Note the names of certificates that no listener with these settings would look at."""
+    if settings.listener.tls.client_ca is None:
+        for name, table in settings.clients.items():
+            if table.certificate is not None:
+                text = "its certificate is not looked at: that needs listener.tls.client_ca"
+                yield Finding(f"client    {name}:", text, is_note=True)
+
+
+async def _queue_findings(settings: Settings) -> AsyncIterator[Finding]:
+    """Tell what is wrong with the queue; that it opens, only where nothing is wrong with it."""
+    queue = await _queue(settings)
+    found: list[Finding] = []
+    if not queue.cure and settings.queue.startswith(("s3:", "sqs:")):
+        found = await asyncio.to_thread(_permissions, settings)
+    if not any(one.cure for one in found):
+        yield queue
+    for finding in found:
+        yield finding
+
+
+async def _queue(settings: Settings) -> Finding:
+    subject = f"queue     {settings.queue}"
+    try:
+        async with assembly.opened_queue(settings) as queue:
+            await queue.collect(settings.client, new_id(queue.clock), 0)
+    except GatewayError as error:
+        return Finding(subject, "", cure=str(error))
+    return Finding(subject, "opens, and can be read")
+
+
+def _permissions(settings: Settings) -> list[Finding]:
+    """Try each permission that a gateway needs in its bucket and its SQS queue."""
+    try:
+        found = list(examine(desired_by(settings)))
+    except ConfigurationError as error:
+        return [Finding("queue    ", "", cure=str(error))]
+    return [
+        Finding(f"queue     {one.subject}", one.text, cure=one.cure, is_note=one.is_note)
+        for one in found
+    ]
+
+
+async def _service(settings: Settings, name: str, verbose: bool) -> AsyncIterator[Finding]:
+    secrets = list(secret_findings(settings, name))
+    for finding in secrets:
+        yield finding
+    if any(finding.cure for finding in secrets):
+        return  # the contract is asked for with them
+    for finding in _caller_security(settings, name):
+        yield finding
+    async for finding in _contract(settings, name, verbose):
+        yield finding
+
+
+def _caller_security(settings: Settings, name: str) -> Iterator[Finding]:
+    """Tell what WS-Security a service asks its callers for, if it does."""
+    subject = f"callers   {name}:"
+    try:
+        asked, notes = assembly.check_caller_security(settings, name)
+    except ConfigurationError as error:
+        yield Finding(subject, "", cure=str(error).removeprefix(f"services.{name}: "))
+        return
+    if asked:
+        yield Finding(subject, f"WS-Security is asked for: {asked}")
+    for note in notes:
+        yield Finding(subject, note, is_note=True)
+
+
+async def _contract(settings: Settings, name: str, verbose: bool) -> AsyncIterator[Finding]:
+    subject = f"service   {name}:"
+    try:
+        loaded = assembly.load_service_contract(settings, name)
+        assembly.policy(settings, name, loaded.contract)
+    except ConfigurationError as error:
+        yield Finding(subject, "", cure=str(error).removeprefix(f"services.{name}: "))
+        return
+    names = sorted({operation.name for operation in loaded.contract.operations})
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    yield Finding(subject, f"the contract is understood: {shown}")
+    for note in (*_notes(loaded, verbose), *assembly.slow_checks(settings, loaded.contract)):
+        yield Finding(subject, note, is_note=True)
+    if loaded.hosted is not None:
+        await loaded.hosted.aclose()
+        yield Finding(subject, f"hosted here, by {settings.services[name].host}")
+    else:
+        async for finding in backend_findings(settings, name, loaded.contract):
+            yield finding
+
+
+def _notes(loaded: assembly.Loaded, verbose: bool) -> Sequence[str]:
+    contract = loaded.contract
+    beside = loaded.notes[len(contract.notes) :]
+    return [*chosen(contract.notes, contract.all_notes, verbose=verbose), *beside]
+
+
+async def _listener(settings: Settings) -> Finding:
+    table = settings.listener
+    subject = f"listener  {table.bind}:"
+    try:
+        assembly.check_listener(settings)
+    except ConfigurationError as error:
+        return Finding(subject, "", cure=str(error))
+    try:
+        server = await asyncio.start_server(lambda r, w: w.close(), table.host, table.port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            cure = f"cannot be listened on ({os.strerror(error.errno or 0)}): correct listener.bind"
+            return Finding(subject, "", cure=cure)
+        text = "is taken: right if this listener runs already, else choose another listener.bind"
+        return Finding(subject, text, is_note=True)
+    server.close()
+    return Finding(subject, "is free to listen on")
+
+
+def _faults(settings: Settings) -> Iterator[Finding]:
+    """Look whether the originals of faults that are rewritten can be kept."""
+    kept = assembly.kept_faults(settings)
+    if kept is None:
+        yield Finding("faults   ", "their originals are not kept: quarantine.faults", is_note=True)
+    elif why := assembly.hindrance(kept.folder):
+        yield Finding("faults   ", why, is_note=True)
+
+
+def _audit(path: Path) -> Finding:
+    """Look whether the audit log can be written; nothing is written, nor is a file made."""
+    subject = f"audit     {path.name}:"
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"is to be in {path.parent}, which is no folder"
+        return Finding(subject, "", cure=f"{what}: correct audit.file")
+    if not os.access(place, os.W_OK):
+        return Finding(subject, "", cure=f"{place} is read-only: let this user write to it")
+    return Finding(subject, "can be written")

@@ -1,0 +1,1 @@
+"""``gateway quarantine``: what was refused or failed: look at it, send it again, drop it."""

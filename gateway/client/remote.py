@@ -1,0 +1,130 @@
+"""The far side of a queue, as an endpoint: send, then collect."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+
+from gateway.errors import (
+    IdOfAnotherTime,
+    NoReplyYet,
+    QueueAway,
+    QueueBroken,
+    QueueError,
+    QueueUnavailable,
+    Unsure,
+)
+from gateway.message import ID_WINDOW, Message, new_id
+from gateway.queue import (
+    Checkable,
+    Collected,
+    Queue,
+    State,
+)
+
+ACCEPTING = 10.0
+"""Seconds that a queue may take to accept a request, also where its caller waits for less."""
+LAST_LOOK = 2.0
+"""Seconds that a look for a reply may take which was begun when the wait ran out."""
+CLOCK = (
+    "the queue refuses the id that was made for the request: {reason}. Set the clock of this "
+    "machine right, and that of the queue."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteSettings:
+    """How long things may take, in seconds, and the name that requests are sent under."""
+
+    wait: float = 60.0
+    lifetime: float = ID_WINDOW
+    sender: str = "local"
+
+
+class Remote:
+    """Calls through a queue. A request is executed even where nobody waits for it any more.
+
+    What the queue is kept by may stand still: nothing here takes longer than the caller waits, and
+    LAST_LOOK. A reply that comes at the end of the wait is still found by that look.
+    """
+
+    def __init__(self, queue: Queue, settings: RemoteSettings) -> None:
+        self.sender = settings.sender
+        self._queue = queue
+        self._settings = settings
+
+    def new_id(self) -> str:
+        """Return an id for a request that is sent soon, by the clock that the queue takes it by."""
+        return new_id(self._queue.clock)
+
+    async def __call__(self, message: Message) -> Message | None:
+        """Send a request and wait for its reply; None where there is none to come.
+
+        Its id is one of ``new_id``. Raises NoReplyYet when the wait runs out, Refused,
+        QueueUnavailable.
+        """
+        until = time.monotonic() + self._settings.wait
+        try:
+            await self.send(message)
+        except Unsure as error:
+            raise NoReplyYet(f"the request may be in the queue: {error}", id=message.id) from error
+        try:
+            left = max(0.0, until - time.monotonic())
+            collected = await self.collect(message.id, left, message.sender)
+        except QueueBroken as error:
+            text = f"the request was taken, and may be lost: {error}"
+            raise NoReplyYet(text, id=message.id) from error
+        except QueueError as error:
+            # It was taken: whoever were told otherwise would send it once more, as another one.
+            raise NoReplyYet(f"the request is in the queue, but {error}", id=message.id) from error
+        if collected.state in (State.REPLY, State.DONE):
+            return collected.reply
+        raise NoReplyYet(
+            f"no reply in {self._settings.wait:g} s; the request is {collected.state}",
+            id=message.id,
+        )
+
+    async def send(self, message: Message) -> None:
+        """Send a request, without waiting for more than that the queue has it.
+
+        It is sent in the name of its ``sender``, where whoever calls has found out who that is.
+        Its id is one of ``new_id``: where the queue refuses it for its time, a clock was set, and
+        nothing is wrong with the request. Raises QueueUnavailable then, and Unsure where the queue
+        does not say in time whether it has it.
+        """
+        expires = message.expires or self._queue.clock() + self._settings.lifetime
+        sender = message.sender or self._settings.sender
+        longest = max(self._settings.wait, ACCEPTING)
+        limit = asyncio.timeout(longest)
+        try:
+            async with limit:
+                await self._queue.send(replace(message, sender=sender, expires=expires))
+        except IdOfAnotherTime as error:
+            raise QueueUnavailable(CLOCK.format(reason=error.reason)) from error
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Unsure(f"the queue did not say in {longest:g} s that it has it") from error
+
+    async def collect(self, id: str, wait: float, sender: str = "") -> Collected:
+        """Return how far a request is, waiting up to so many seconds for its reply.
+
+        Raises QueueAway where the queue does not say in that time.
+        """
+        limit = asyncio.timeout(wait + LAST_LOOK)
+        try:
+            async with limit:
+                return await self._queue.collect(sender or self._settings.sender, id, wait)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise QueueAway(f"the queue gave no answer in {wait + LAST_LOOK:g} s") from error
+
+    async def check(self) -> None:
+        """Look whether the queue takes requests, where that can be known without sending one.
+
+        Raises QueueUnavailable, QueueBroken.
+        """
+        if isinstance(self._queue, Checkable):
+            await self._queue.check()

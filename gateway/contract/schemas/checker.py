@@ -1,0 +1,156 @@
+"""The process that checks messages whose check may take long: what runs in it.
+
+It compiles the schemas once, alone and without threads. For each worker that is asked for it
+forks: a worker costs a millisecond, and may be ended at any time. Both end when whoever started
+them is gone: their sockets end then. ``checking`` is the other side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import resource
+import signal
+import socket
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lxml import etree
+
+from gateway.contract.operations import Operation
+from gateway.contract.schemas.check import Schemas
+from gateway.contract.schemas.framing import receive, send
+from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
+from gateway.errors import Refused
+from gateway.soap.envelope import checked_before
+
+ROOM = 256 << 20
+"""Bytes of memory that a check may take, beside what its message does."""
+TREE = 64
+"""How many times its size a message takes as a tree, and for being checked, at most."""
+_NO_MEMORY = ("SCHEMAP_INTERNAL", "ERR_NO_MEMORY")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the process is started for, and how much it may take for compiling."""
+
+    documents: SchemaSet
+    headers: frozenset[str]
+    seconds: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message to check: its envelope, and how many seconds of work that may take."""
+
+    operation: Operation
+    envelope: bytes
+    seconds: float
+
+
+def main() -> None:
+    """Compile; then fork and end workers, as the socket on standard input asks."""
+    for number in _SIGNALS:  # a terminal sends them to all; the socket says when it is over
+        signal.signal(number, signal.SIG_IGN)
+    control = socket.socket(fileno=0)
+    with contextlib.suppress(EOFError, OSError):
+        schemas = _compiled(control, pickle.loads(receive(control)))  # noqa: S301  # of our parent
+        while schemas is not None:
+            _obey(control, schemas)
+
+
+def _compiled(control: socket.socket, task: Task) -> Schemas | None:
+    """Compile within the limits of the task; the kernel ends this process at that of time."""
+    forever = resource.getrlimit(resource.RLIMIT_CPU)
+    used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (used + task.seconds, forever[1]))
+    _limit_memory(_grown() + task.memory)
+    try:
+        schemas = Schemas(task.documents, task.headers)
+    except NotCompiled as error:
+        if not _is_short_of_memory(error.__cause__):
+            send(control, json.dumps({"error": str(error)}).encode())
+        return None
+    except MemoryError:
+        return None  # as at the other limit: nothing is said
+    resource.setrlimit(resource.RLIMIT_CPU, forever)
+    send(control, b"{}")
+    return schemas
+
+
+def _is_short_of_memory(error: BaseException | None) -> bool:
+    """Tell whether libxml2 gave up for want of memory: it calls that a fault of the schema."""
+    entries = list(error.error_log) if isinstance(error, etree.XMLSchemaParseError) else []
+    return not entries or any(one.type_name in _NO_MEMORY for one in entries)
+
+
+def _grown() -> int:
+    """Return how large this process is, in bytes of its address space."""
+    with open("/proc/self/statm", "rb") as statm:
+        return int(statm.read().split()[0]) * resource.getpagesize()
+
+
+def _limit_memory(most: int) -> None:
+    """Let this process grow to so many bytes, and no further."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _obey(control: socket.socket, schemas: Schemas) -> None:
+    """Fork a worker for a socket that comes; or end one, and say by which signal it ended."""
+    order, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+    if not order:
+        raise EOFError
+    if not descriptors:
+        send(control, json.dumps(_ended(int(order))).encode())
+        return
+    pid = os.fork()
+    if pid == 0:
+        control.close()
+        _work(descriptors[0], schemas)
+    os.close(descriptors[0])
+    send(control, json.dumps(pid).encode())
+
+
+def _ended(pid: int) -> int:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def _work(descriptor: int, schemas: Schemas) -> NoReturn:
+    """Check one message after the other until nobody asks any more."""
+    try:
+        size = _grown()
+        with socket.socket(fileno=descriptor) as asked:
+            while True:
+                request: Request = pickle.loads(receive(asked))  # noqa: S301  # of our parent
+                send(asked, json.dumps(_verdict(schemas, request, size)).encode())
+    finally:
+        os._exit(0)  # nothing of what was forked is to run twice
+
+
+def _verdict(schemas: Schemas, request: Request, size: int) -> dict[str, Any]:
+    """Check a message, in a process that began with this size.
+
+    The kernel ends it when that takes too long (setitimer(2)). The clock is that of this process:
+    it stands while others work.
+    """
+    _limit_memory(size + ROOM + TREE * len(request.envelope))
+    signal.setitimer(signal.ITIMER_PROF, request.seconds)
+    try:
+        schemas.validate(request.operation, checked_before(request.envelope))
+    except Refused as error:
+        return {"text": error.text, "check": error.check}
+    except MemoryError:
+        return {"memory": True}
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return {}

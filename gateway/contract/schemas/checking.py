@@ -1,0 +1,189 @@
+"""Schemas whose checks may take long, in a process of their own, which is ended when they do."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lxml import etree
+
+from gateway.contract.operations import Operation
+from gateway.contract.schemas.check import is_standard
+from gateway.contract.schemas.checker import Request, Task
+from gateway.contract.schemas.framing import receive, send
+from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
+from gateway.errors import ContractError, Refused
+from gateway.reasons import Check
+from gateway.soap.envelope import Envelope
+
+COMPILE_SECONDS = 60
+COMPILE_MEMORY = 1 << 30
+"""How much the schemas of a contract may take to be compiled, in seconds of work and bytes."""
+CHECK_SECONDS = 2.0
+"""How many seconds of work one check may take, unless another limit is given."""
+WORKERS = 4
+"""How many checks a process works on at once."""
+_STANDSTILL = 60.0
+"""Seconds after which a worker that neither works nor ends is taken for stopped."""
+_TRIES = 2
+_TOO_LONG = (
+    "The Body takes too long to check against the contract: "
+    "send shorter values, or fewer elements in one message."
+)
+_STARTED = (
+    "import sys; sys.path[:] = sys.argv[1:]; "
+    "from gateway.contract.schemas.checker import main; main()"
+)
+
+
+class ApartSchemas:
+    """The schemas of a contract, compiled and checked in another process; threads may share them.
+
+    It ends with this object, and when this process ends, however it does.
+    """
+
+    def __init__(self, documents: SchemaSet, headers: Iterable[str] = ()) -> None:
+        """Start it, and compile: blocks for as long as that takes.
+
+        Raises NotCompiled where they are wrong, another ContractError where they are too large.
+        """
+        self.elements = documents.elements
+        self._task = Task(documents, frozenset(headers), COMPILE_SECONDS, COMPILE_MEMORY)
+        self._room = threading.BoundedSemaphore(WORKERS)
+        self._starting = threading.Lock()
+        self._process = _Process(self._task)
+
+    def validate(
+        self, operation: Operation, envelope: Envelope, seconds: float = CHECK_SECONDS
+    ) -> None:
+        """Check Body and Header as ``Schemas`` does. Blocks, for ``seconds`` of work at most.
+
+        Raises Refused.
+        """
+        request = Request(operation, etree.tostring(envelope.root, encoding="utf-8"), seconds)
+        with self._room:
+            verdict = self._verdict(pickle.dumps(request), seconds)
+        if "text" in verdict:
+            raise Refused(str(verdict["text"]), check=Check(str(verdict["check"])))
+        if verdict:
+            raise Refused(_TOO_LONG, check=Check.SCHEMA, reason=str(verdict["reason"]))
+
+    def unknown(self, headers: Iterable[str]) -> list[str]:
+        """Return the names of header blocks that no schema declares, though one should."""
+        return sorted(one for one in headers if one not in self.elements and not is_standard(one))
+
+    def _verdict(self, request: bytes, seconds: float) -> dict[str, object]:
+        """Have a worker check; a second one, where the first ended for no reason of its own."""
+        limit = f"over limits.schema_time, {seconds:g} s"
+        for _ in range(_TRIES):
+            with self._starting:
+                if self._process.is_gone:
+                    self._process.end()
+                    self._process = _Process(self._task)
+                process = self._process
+            try:
+                ended = process.ask(request)
+            except (EOFError, OSError):
+                continue  # the whole process is gone
+            if isinstance(ended, dict):
+                return {"reason": "over its memory"} if "memory" in ended else ended
+            if ended in (signal.SIGPROF, signal.SIGXCPU):
+                return {"reason": limit}
+        return {"reason": "its check ended before it was done, twice"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker as this side knows it."""
+
+    pid: int
+    socket: socket.socket
+
+
+class _Process:
+    """The other process, once it has compiled; and its workers that are idle."""
+
+    def __init__(self, task: Task) -> None:
+        """Raises ContractError."""
+        self.is_gone = False
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-P", "-c", _STARTED, *sys.path]
+            nowhere = subprocess.DEVNULL
+            running = subprocess.Popen(  # noqa: S603  # ourselves
+                command, stdin=theirs.fileno(), stdout=nowhere, stderr=nowhere
+            )
+        self._control = ours
+        self._idle: deque[_Worker] = deque()
+        self._asking = threading.Lock()
+        self.end = weakref.finalize(self, _end, running, ours, self._idle)
+        self._compile(task)
+
+    def _compile(self, task: Task) -> None:
+        try:
+            send(self._control, pickle.dumps(task))
+            answer = json.loads(receive(self._control))
+        except (EOFError, OSError) as error:
+            self.end()
+            raise ContractError(
+                f"the schemas cannot be compiled within {task.seconds} s and "
+                f"{task.memory >> 20} MiB: simplify them, or set validate = false for this service"
+            ) from error
+        if "error" in answer:
+            self.end()
+            raise NotCompiled(answer["error"])
+
+    def ask(self, request: bytes) -> dict[str, object] | int:
+        """Have a worker check; return its verdict, or the signal that it ended by.
+
+        Raises EOFError and OSError where the process itself is gone.
+        """
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            worker = self._forked()
+        try:
+            send(worker.socket, request)
+            verdict: dict[str, object] = json.loads(receive(worker.socket))
+        except (EOFError, OSError):
+            worker.socket.close()
+            return int(self._ordered(b"%d" % worker.pid))
+        self._idle.append(worker)
+        return verdict
+
+    def _forked(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        ours.settimeout(_STANDSTILL)
+        with theirs:
+            try:
+                return _Worker(self._ordered(b"fork", theirs), ours)
+            except BaseException:
+                ours.close()
+                raise
+
+    def _ordered(self, order: bytes, *sockets: socket.socket) -> int:
+        try:
+            with self._asking:
+                socket.send_fds(self._control, [order], [one.fileno() for one in sockets])
+                return int(json.loads(receive(self._control)))
+        except (EOFError, OSError):
+            self.is_gone = True
+            raise
+
+
+def _end(running: subprocess.Popen[bytes], control: socket.socket, idle: deque[_Worker]) -> None:
+    """End the process and its workers: they read the end of their sockets."""
+    for worker in idle:
+        worker.socket.close()
+    control.close()
+    running.kill()
+    running.wait()

@@ -1,0 +1,146 @@
+"""How large the groups and unions of a contract's schemas become where they are used.
+
+Twenty-five groups, each made of the one before twice, are a schema of a few kilobytes that neither
+zeep nor libxml2 is ever done with; and so are unions. So it is worked out before either sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gateway.contract.documents.gathering import Document
+from gateway.contract.documents.reader import shown
+from gateway.contract.names import clark, parse, xs
+from gateway.errors import ContractError
+from gateway.soap.envelope import Element
+
+LARGEST = 1_000_000
+"""Elements and attributes that all groups of a contract stand for, at most."""
+LARGEST_UNION = 10_000
+"""Types that a union stands for, at most: zeep takes half a second for them."""
+_GROUPS = (xs("group"), xs("attributeGroup"))
+_SIMPLE = xs("simpleType")
+_DEEPEST = 100
+
+
+@dataclass(slots=True)
+class _Group:
+    """A group as it is declared: where, how much is in it, and which groups it is made of."""
+
+    place: str
+    own: int
+    parts: list[tuple[str, str]] = field(default_factory=list)
+
+
+Key = tuple[str, str]
+"""The kind of a group, and its name in Clark notation."""
+
+
+def check_expansion(documents: Mapping[str, Document]) -> None:
+    """Refuse a contract whose groups or unions stand for too much.
+
+    Raises ContractError, with the line.
+    """
+    groups: dict[Key, _Group] = {}
+    for document in documents.values():
+        # Most have none, and need not be parsed again. In UTF-16 a NUL is between two letters.
+        if b"roup" in document.data or b"r\0o\0u\0p" in document.data:
+            location = shown(document.location)
+            groups |= dict(_declared(parse(document.data, location), location))
+    sizes: dict[Key, int] = {}
+    for key in groups:
+        _measure(key, groups, sizes)
+    _check_unions(documents)
+
+
+def _check_unions(documents: Mapping[str, Document]) -> None:
+    places = [one for one in documents.values() if b"union" in one.data or b"u\0n\0i" in one.data]
+    if not places:
+        return
+    roots = {
+        shown(one.location): parse(one.data, shown(one.location)) for one in documents.values()
+    }
+    sizes = union_sizes(roots)
+    for place, root in roots.items():
+        for node in root.iter(xs("union")):
+            if sizes[node] > LARGEST_UNION:
+                raise ContractError(
+                    f"{place}:{node.sourceline}: this union stands for more than {LARGEST_UNION} "
+                    "types, by the unions that it is made of; name fewer of them"
+                )
+
+
+def union_sizes(roots: Mapping[str, Element]) -> dict[Element, int]:
+    """Return how many types each union stands for.
+
+    Types are known by their local names alone: two of one name count together.
+    """
+    named: dict[str, list[Element]] = {}
+    for root in roots.values():
+        for node in root.iter(_SIMPLE):
+            named.setdefault(node.get("name", ""), []).append(node)
+    sizes: dict[str, int] = {}
+    every = [node for root in roots.values() for node in root.iter(xs("union"))]
+    return {node: _union_size(node, named, sizes) for node in every}
+
+
+def _union_size(
+    union: Element, named: Mapping[str, list[Element]], sizes: dict[str, int], depth: int = 0
+) -> int:
+    """Count the types that are named, and those that are written inside."""
+    if depth > _DEEPEST:
+        return LARGEST_UNION + 1
+    total = 0
+    for member in union.get("memberTypes", "").split():
+        name = member.rpartition(":")[2]
+        if name not in sizes:
+            sizes[name] = 1  # a circle ends here
+            sizes[name] = sum(_type_size(one, named, sizes, depth) for one in named.get(name, ()))
+        total += max(1, sizes[name])
+    return total + sum(_type_size(one, named, sizes, depth) for one in union.iterchildren(_SIMPLE))
+
+
+def _type_size(
+    kind: Element, named: Mapping[str, list[Element]], sizes: dict[str, int], depth: int
+) -> int:
+    unions = kind.iterfind(xs("union"))
+    return max(1, sum(_union_size(one, named, sizes, depth + 1) for one in unions))
+
+
+def _declared(root: Element, location: str) -> Iterator[tuple[Key, _Group]]:
+    for node in root.iter(*_GROUPS):
+        if node.get("name") is None:
+            continue
+        schema = next(node.iterancestors(xs("schema")), node)
+        name = f"{{{schema.get('targetNamespace') or ''}}}{node.get('name')}"
+        inside = [one for one in node.iter(*_GROUPS) if one.get("ref") is not None]
+        parts = [(str(one.tag), _reference(one, schema)) for one in inside]
+        own = sum(1 for _ in node.iter("{*}*"))
+        yield (str(node.tag), name), _Group(f"{location}:{node.sourceline}", own, parts)
+
+
+def _reference(node: Element, schema: Element) -> str:
+    name = clark(node, node.get("ref", ""))
+    # In a document without a namespace it means the one that includes it: any of that name.
+    return name if name.startswith("{") else f"{{{schema.get('targetNamespace') or ''}}}{name}"
+
+
+def _measure(key: Key, groups: Mapping[Key, _Group], sizes: dict[Key, int]) -> None:
+    """Work out the size of a group and of all that it is made of, without recursion."""
+    pending = [key]
+    while pending:
+        key = pending[-1]
+        parts = [one for one in groups[key].parts if one in groups]
+        unknown = [one for one in parts if one not in sizes]
+        sizes.setdefault(key, 0)  # a circle ends here; the schema compiler tells of it
+        if unknown:
+            pending += unknown
+            continue
+        pending.pop()
+        sizes[key] = groups[key].own + sum(sizes[one] for one in parts)
+        if sizes[key] > LARGEST:
+            raise ContractError(
+                f"{groups[key].place}: this group stands for more than {LARGEST} elements, by the "
+                "groups that it is made of; name fewer of them"
+            )

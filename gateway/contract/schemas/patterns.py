@@ -1,0 +1,123 @@
+"""Which patterns of a schema are checked in linear time, whatever the value.
+
+libxml2 tries one way to match after the other, and goes back where one fails. So a check takes as
+long as there are ways to read a part of the value: with ``(a+)+`` twice as many for each letter.
+Here the ways are counted, on the positions of the pattern (its Glushkov automaton): where no value
+has more than a few at once, the check is linear. What cannot be counted or read is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache, partial
+
+from gateway.contract.schemas.characters import Characters, Unjudged
+from gateway.contract.schemas.ways import (
+    EMPTY,
+    Part,
+    Positions,
+    has_few_ways,
+)
+
+LENGTH = 1000
+"""Characters of a pattern that is judged, at most."""
+_DEEPEST = 50
+
+
+@lru_cache(1024)
+def is_linear(pattern: str) -> bool:
+    """Tell whether every value is checked against a pattern in a time linear to its length."""
+    if len(pattern) > LENGTH:
+        return False
+    return any(_is_bounded(pattern, exact) for exact in (False, True))
+
+
+def _is_bounded(pattern: str, exact: bool) -> bool:
+    try:
+        ways = Positions(exact)
+        whole = _Reading(pattern, ways).whole()
+        return has_few_ways(whole, ways)
+    except (Unjudged, RecursionError):
+        return False
+
+
+class _Reading:
+    """Reads a pattern (XML Schema part 2, appendix F) from its first character to the last."""
+
+    def __init__(self, pattern: str, ways: Positions) -> None:
+        self._read = Characters(pattern)
+        self._depth = 0
+        self._ways = ways
+
+    def whole(self) -> Part:
+        part = self._branches()
+        if self._read.at < len(self._read.text):
+            raise Unjudged
+        return part
+
+    def _branches(self) -> Part:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise Unjudged
+        part, is_one = self._branch(), True
+        while self._read.next() == "|":
+            self._read.at += 1
+            part, is_one = self._ways.either(part, self._branch()), False
+        self._depth -= 1
+        # libxml2's branches begin in one state: a loop over a group leads from there into the
+        # others as well. So does, for all that is known, one in their common end.
+        is_mixed = not is_one and (part.opens or part.closes)
+        return self._ways.loop(part) if is_mixed else part
+
+    def _branch(self) -> Part:
+        part = EMPTY
+        while self._read.next() not in ("", "|", ")"):
+            part = self._ways.then(part, self._piece())
+        return part
+
+    def _piece(self) -> Part:
+        """Read an atom and how often it comes: first the count, for the atom is read for each."""
+        begins, positions = self._read.at, len(self._ways.takes)
+        self._atom()
+        ends = self._read.at
+        del self._ways.takes[positions:], self._ways.follow[positions:]
+        least, most = self._count()
+        goes_on = self._read.at
+        part = self._ways.repeated(partial(self._atom_at, begins), least, most)
+        assert self._read.at in (ends, goes_on)
+        self._read.at = goes_on
+        return part
+
+    def _atom_at(self, place: int) -> Part:
+        self._read.at = place
+        return self._atom()
+
+    def _count(self) -> tuple[int, int | None]:
+        simple = {"?": (0, 1), "*": (0, None), "+": (1, None)}
+        if self._read.next() in simple:
+            return simple[self._read.take()]
+        if self._read.next() != "{":
+            return 1, 1
+        inside, closed, _ = self._read.text[self._read.at + 1 :].partition("}")
+        least, comma, most = inside.partition(",")
+        if not closed or not _is_number(least) or not (_is_number(most) or not most):
+            raise Unjudged
+        self._read.at += len(inside) + 2
+        return int(least), (int(most) if most else None) if comma else int(least)
+
+    def _atom(self) -> Part:
+        character = self._read.take()
+        if character == "(":
+            part = self._branches()
+            if self._read.take() != ")":
+                raise Unjudged
+            return replace(part, is_group=True)
+        if character in "?*+{}])":
+            raise Unjudged
+        if character == "[":
+            return self._ways.letter(self._read.in_brackets())
+        return self._ways.letter(self._read.character(character))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10

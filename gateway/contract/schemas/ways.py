@@ -1,0 +1,153 @@
+"""In how many ways a pattern can read a part of a value, counted on its positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.contract.schemas.characters import ALL, Unjudged
+
+POSITIONS = 400
+"""Letters of a pattern with its counts written out, at most."""
+WAYS = 32
+"""Ways to read the same part of a value, at most."""
+_STEPS = 100_000
+
+Ways = dict[int, int]
+"""Positions, and in how many ways each can be come to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a pattern: where a match of it begins and ends; and whether it may be empty."""
+
+    first: Ways
+    last: Ways
+    empty: bool
+    opens: bool = False
+    """It begins with a loop over a group."""
+    closes: bool = False
+    """It ends with one."""
+    is_group: bool = False
+
+
+class Positions:
+    """The positions of a pattern: what each takes, and which may follow it, in how many ways.
+
+    ``exact`` writes counts out: x{2,3} is xxx?. Else they are loops, which have all the ways that
+    the count has, and more.
+    """
+
+    def __init__(self, exact: bool) -> None:
+        self.exact = exact
+        self.takes: list[int] = []
+        self.follow: list[Ways] = []
+
+    def letter(self, characters: int) -> Part:
+        if len(self.takes) == POSITIONS:
+            raise Unjudged
+        self.takes.append(characters)
+        self.follow.append({})
+        position = {len(self.takes) - 1: 1}
+        return Part(position, position, False)
+
+    def then(self, left: Part, right: Part) -> Part:
+        self._link(left.last, right.first)
+        return Part(
+            _sum(left.first, right.first) if left.empty else left.first,
+            _sum(right.last, left.last) if right.empty else right.last,
+            left.empty and right.empty,
+            left.opens or (left.empty and right.opens),
+            right.closes or (right.empty and left.closes),
+        )
+
+    def either(self, left: Part, right: Part) -> Part:
+        return Part(
+            _sum(left.first, right.first),
+            _sum(left.last, right.last),
+            left.empty or right.empty,
+            left.opens or right.opens,
+            left.closes or right.closes,
+        )
+
+    def loop(self, part: Part) -> Part:
+        self._link(part.last, part.first)
+        return replace(part, opens=part.is_group, closes=part.is_group)
+
+    def _link(self, ends: Ways, begins: Ways) -> None:
+        for end, many in ends.items():
+            self.follow[end] = _sum(
+                self.follow[end], {begin: many * each for begin, each in begins.items()}
+            )
+
+    def repeated(self, make: Callable[[], Part], least: int, most: int | None) -> Part:
+        """Return a part that comes ``least`` to ``most`` times; ``make`` reads it once more."""
+        if most == 0:
+            return EMPTY
+        if most == 1:
+            return make() if least else _optional(make())
+        if most is None and least <= 1:
+            part = self.loop(make())
+            return _optional(part) if least == 0 else part
+        if self.exact:
+            return self._written_out(make, least, most)
+        part = make()
+        if part.empty:  # libxml2 counts empty rounds as well
+            raise Unjudged
+        return self.loop(part) if least else _optional(self.loop(part))
+
+    def _written_out(self, make: Callable[[], Part], least: int, most: int | None) -> Part:
+        if (most or least) > POSITIONS:
+            raise Unjudged
+        whole = EMPTY
+        for number in range(1, (most or least) + 1):
+            part = make()
+            if most is None and number == least:
+                part = self.loop(part)
+            whole = self.then(whole, part if number <= least else _optional(part))
+        return whole
+
+
+EMPTY = Part({}, {}, True)
+
+
+def _optional(part: Part) -> Part:
+    return replace(part, empty=True)
+
+
+def _sum(left: Ways, right: Ways) -> Ways:
+    total = dict(left)
+    for position, many in right.items():
+        total[position] = total.get(position, 0) + many
+    return total
+
+
+def has_few_ways(whole: Part, ways: Positions) -> bool:
+    """Tell whether no value can be read in more than WAYS ways, up to any of its characters."""
+    letters = _kinds(ways.takes)
+    start = tuple(sorted(whole.first.items()))
+    pending, seen, steps = [start], {start}, 0
+    while pending:
+        reachable = pending.pop()
+        for letter in letters:
+            now = {p: many for p, many in reachable if ways.takes[p] >> letter & 1}
+            following: Ways = {}
+            for position, many in now.items():
+                after = ways.follow[position]
+                following = _sum(following, {p: many * each for p, each in after.items()})
+                steps += 1 + len(after)
+            if sum(now.values()) > WAYS or steps > _STEPS:
+                return False
+            key = tuple(sorted(following.items()))
+            if key not in seen:
+                seen.add(key)
+                pending.append(key)
+    return True
+
+
+def _kinds(takes: list[int]) -> list[int]:
+    """Return one character for each kind that some positions tell from others."""
+    kinds = {
+        tuple(one >> letter & 1 for one in takes): letter for letter in range(ALL.bit_length())
+    }
+    return list(kinds.values())

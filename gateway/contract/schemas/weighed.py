@@ -1,0 +1,71 @@
+"""Schemas whose checks take as long as a message is large: light ones here, others apart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from gateway.contract.operations import Operation
+from gateway.contract.schemas.check import Schemas
+from gateway.contract.schemas.checking import CHECK_SECONDS, ApartSchemas
+from gateway.contract.schemas.schema_set import SchemaSet
+from gateway.contract.schemas.weights import LONG
+from gateway.errors import ContractError, Refused
+from gateway.reasons import Check
+from gateway.soap.envelope import Envelope
+
+TOO_LARGE = "The message is too large to check against this contract: send smaller ones."
+
+
+class WeighedSchemas:
+    """The schemas of a contract; threads may share them.
+
+    What may take longer than LONG is checked in another process, which is started for the first
+    such message.
+    """
+
+    def __init__(self, documents: SchemaSet, headers: Iterable[str], weight: float) -> None:
+        """Compile. ``weight`` is how many seconds a byte takes, at most. Raises NotCompiled."""
+        self.elements = documents.elements
+        self._here = Schemas(documents, headers)
+        self._parts = documents, frozenset(headers)
+        self._weight = weight
+        self._apart: ApartSchemas | ContractError | None = None
+        self._starting = threading.Lock()
+
+    def is_slow(self, size: int) -> bool:
+        """Tell whether a message of so many bytes may take long. It then waits for a process."""
+        return size * self._weight > LONG
+
+    def validate(
+        self,
+        operation: Operation,
+        envelope: Envelope,
+        size: int,
+        seconds: float = CHECK_SECONDS,
+    ) -> None:
+        """Check Body and Header of a message of this size, as ``Schemas`` does.
+
+        Where that may take long: for ``seconds`` of work at most. Raises Refused.
+        """
+        if not self.is_slow(size):
+            self._here.validate(operation, envelope)
+            return
+        apart = self._started()
+        if isinstance(apart, ContractError):
+            raise Refused(TOO_LARGE, check=Check.SCHEMA, reason=str(apart))
+        apart.validate(operation, envelope, seconds)
+
+    def unknown(self, headers: Iterable[str]) -> list[str]:
+        """Return the names of header blocks that no schema declares, though one should."""
+        return self._here.unknown(headers)
+
+    def _started(self) -> ApartSchemas | ContractError:
+        """Return what checks in the other process, or why the schemas do not compile there."""
+        with self._starting:
+            if self._apart is None:
+                try:
+                    self._apart = ApartSchemas(*self._parts)
+                except ContractError as error:
+                    self._apart = error
+            return self._apart

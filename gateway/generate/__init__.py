@@ -1,0 +1,1 @@
+"""Stubs from a contract: what is needed of it, in Python's names, and what is written from that."""

@@ -1,0 +1,151 @@
+"""What the listener answers: replies and faults with their statuses, and how far a request is."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.errors import (
+    FaultCode,
+    FaultError,
+    Forbidden,
+    OverQuota,
+    told,
+)
+from gateway.message import Message
+from gateway.queue import Collected, State
+from gateway.soap.envelope import SoapVersion, fault
+from gateway.soap.reply import glimpse
+
+log = logging.getLogger(__name__)
+
+CLIENT = web.RequestKey("CLIENT", str)
+"""Under this key a request has the name of the client that was recognised."""
+BODY = web.RequestKey("BODY", bytes)
+"""Under this key a request has its body, once it was read."""
+OPERATION = web.RequestKey("OPERATION", str)
+"""Under this key a request has the operation that it was admitted to."""
+REFUSED: web.ResponseKey[tuple[FaultError, Message]] = web.ResponseKey("REFUSED", tuple)
+"""Under this key a response that the listener refused a call with has the error and the message."""
+DOUBTFUL = (
+    "It is not certain that the queue has taken the request: it may still be carried out. Look "
+    "what became of it at the address in the Location header before you send it again."
+)
+NEW_ID: web.AppKey[Callable[[], str]] = web.AppKey("NEW_ID")
+"""Under this key the application has what makes ids for requests, by the clock of its queue."""
+_ID = web.RequestKey("_ID", str)
+
+
+def message_of(request: web.Request) -> Message:
+    """Return the message of a request, without its body; of the client that was recognised.
+
+    It has the same id every time: the fault and the log are to name the same one.
+    """
+    return Message(
+        id=id_of(request),
+        body=b"",
+        content_type=request.headers.get("Content-Type", ""),
+        soap_action=request.headers.get("SOAPAction", "").strip().strip('"'),
+        target_service=request.match_info.get("service", ""),
+        sender=request.get(CLIENT, ""),
+    )
+
+
+def id_of(request: web.Request) -> str:
+    """Return the id of a request, the same one every time."""
+    if _ID not in request:
+        request[_ID] = request.app[NEW_ID]()
+    return request[_ID]
+
+
+def refusal(
+    request: web.Request,
+    error: FaultError,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Return a refusal that its asker understands: a fault for a call, else a line of text."""
+    if request.method == "POST":
+        return fault_response(error, message_of(request), status=status, headers=headers)
+    response = web.Response(text=f"{error.text}\n", status=status, headers=headers)
+    response[REFUSED] = (error, message_of(request))
+    return response
+
+
+def fault_response(
+    error: FaultError,
+    message: Message,
+    *,
+    status: int = 0,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Return a fault with the status of SOAP's HTTP binding, unless another says more."""
+    whole = dict(headers or {})
+    if error.retry_after:
+        whole["Retry-After"] = str(math.ceil(error.retry_after))
+    status = status or _own_status(error)
+    response = reply_response(fault(error, message), status=status, headers=whole)
+    if error.code is not FaultCode.TIMEOUT:  # a reply that is only late
+        response[REFUSED] = (error, message)
+    return response
+
+
+def refused_response(error: FaultError, message: Message, status: int = 0) -> web.Response:
+    """Refuse a call that has come as far as its service; the log has the reason."""
+    log.warning("%s refused: %s", message.id, told(error))
+    return fault_response(error, message, status=status)
+
+
+def _own_status(error: FaultError) -> int:
+    """Return the status of HTTP that says more than that there is a fault; 0 where none does."""
+    if isinstance(error, Forbidden):
+        return 403
+    return 429 if isinstance(error, OverQuota) else 0
+
+
+def reply_response(
+    reply: Message, *, status: int = 0, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    whole = {**(headers or {}), "Content-Type": reply.content_type}
+    return web.Response(body=reply.body, status=status or _status(reply), headers=whole)
+
+
+def _status(reply: Message) -> int:
+    """Return 500 for a fault, but 400 where SOAP 1.2 blames the sender.
+
+    SOAP 1.1, section 6.2; SOAP 1.2 part 2, table 20.
+    """
+    if not reply.is_fault:
+        return 200
+    seen = glimpse(reply.body, reply.content_type)
+    blames_sender = seen is not None and seen.version is SoapVersion.V12 and seen.sender_at_fault
+    return 400 if blames_sender else 500
+
+
+def collected_response(collected: Collected) -> web.Response:
+    if collected.reply is not None:
+        return reply_response(collected.reply)
+    return state_response(collected.state, {})
+
+
+def state_response(state: State, headers: dict[str, str]) -> web.Response:
+    status = {State.UNKNOWN: 404, State.DONE: 200}.get(state, 202)
+    if status == 202:
+        headers = {**headers, "Retry-After": "1"}
+    return web.json_response({"state": state.value}, status=status, headers=headers)
+
+
+def location_of(message: Message, url: str) -> dict[str, str]:
+    """Return the header that says where a call's reply is; ``url`` is where the listener is."""
+    path = urlsplit(url).path.rstrip("/")
+    return {"Location": f"{path}/{message.target_service}/replies/{message.id}"}
+
+
+def doubtful_response(message: Message, location: Mapping[str, str]) -> web.Response:
+    """Return the fault for a call that the queue may have taken, or not."""
+    doubt = FaultError(DOUBTFUL, code=FaultCode.TIMEOUT)
+    return fault_response(doubt, message, status=504, headers=location)

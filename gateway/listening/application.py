@@ -1,0 +1,326 @@
+"""HTTP in: existing SOAP clients call the queue as if it were the service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from gateway.admission.wire import NO_SOAP
+from gateway.client.remote import Remote
+from gateway.errors import (
+    ConfigurationError,
+    FaultCode,
+    FaultError,
+    QueueBroken,
+    QueueError,
+    Refused,
+    Unsure,
+)
+from gateway.listening.answers import (
+    BODY,
+    CLIENT,
+    NEW_ID,
+    OPERATION,
+    collected_response,
+    doubtful_response,
+    fault_response,
+    location_of,
+    message_of,
+    refused_response,
+    state_response,
+)
+from gateway.listening.connections import ConnectionLimits, Site
+from gateway.listening.door import let_read
+from gateway.listening.health import Health
+from gateway.listening.pages import Listed, Pages
+from gateway.listening.tls import Reread, keep_fresh
+from gateway.listening.waits import Waits, preferred_wait
+from gateway.message import Message, is_id
+from gateway.observe.audit.record import nowhere
+from gateway.observe.audit.tally import Tally
+from gateway.queue import Collected, State
+from gateway.reasons import Check
+from gateway.serving.quotas import NO_QUOTAS, Quotas
+from gateway.serving.service import admit
+from gateway.soap.jms import MEDIA_TYPES
+from gateway.soap.multipart import media_type
+
+log = logging.getLogger(__name__)
+
+STOPPING = "the listener stops, and the queue had not said that it has it"
+HURRY = 0.8
+"""The part of the grace time after which whoever still waits is told to come back."""
+WAITING = (State.PENDING, State.WORKING)
+STILL_THERE = (
+    "No reply came in time. The request waits in the queue, or is under way: collect its reply "
+    "at the address in the Location header before you think of sending it again."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSettings:
+    """Where to listen, and for how long a caller is kept waiting, in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8800
+    url: str = ""
+    """The address that clients use, where it is not the one they connect to (a reverse proxy)."""
+    wait: float = 60.0
+    grace: float = 20.0
+    request: int = 1 << 20
+    """The largest request, in bytes."""
+    body: float = 30.0
+    """How long the body of a request may take, once its head is there."""
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """What stands between the network and the calls."""
+
+    middlewares: Sequence[Middleware] = ()
+    """The outermost first. They note under CLIENT whose a request is; else it is nobody's."""
+    quotas: Quotas = NO_QUOTAS
+    tls: ssl.SSLContext | None = None
+    rereads: Sequence[Reread] = ()
+    reread: asyncio.Event = field(default_factory=asyncio.Event)
+    """Has all of them read again."""
+    tally: Tally = field(default_factory=lambda: Tally(nowhere))
+    """Counts what is refused before it is a call."""
+
+
+class Listener:
+    """Offers services over HTTP; each call goes through the queue that ``remote`` leads to."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        services: Mapping[str, Listed],
+        settings: ListenerSettings,
+        front: Front | None = None,
+    ) -> None:
+        self._remote = remote
+        self._services = dict(services)
+        self._settings = settings
+        self._front = front or Front()
+        self._waits = Waits()
+        self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen until ``stop`` is set; then let those who wait have their replies.
+
+        Raises ConfigurationError where the address cannot be listened on, QueueBroken.
+        """
+        settings = self._settings
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=settings.grace)
+        await runner.setup()
+        place = (settings.host, settings.port)
+        site = Site(runner, place, settings.limits, self._front.tls, self._front.tally)
+        keeping = (keep_fresh(self._front.rereads, self._front.reread), self._front.tally.keep())
+        beside = [asyncio.ensure_future(one) for one in keeping]
+        try:
+            await site.start()
+            log.info("listening on %s", site.name)
+            stopping = asyncio.ensure_future(stop.wait())
+            ends: set[asyncio.Future[Any]] = {stopping, self._broken}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            # Before their connections end, so that they learn where their replies will be.
+            hurry = settings.grace * HURRY
+            asyncio.get_running_loop().call_later(hurry, self._waits.end)
+            if waiting := len(self._waits):
+                who = "1 caller waits" if waiting == 1 else f"{waiting} callers wait"
+                longest = min(hurry, settings.wait)
+                log.info("stopping: %s for a reply, for %g s at most", who, longest)
+        except OSError as error:
+            raise ConfigurationError(
+                f"listener.bind: {settings.host}:{settings.port} cannot be listened on "
+                f"({os.strerror(error.errno or 0)}): stop what listens there, or choose another "
+                "port."
+            ) from error
+        finally:
+            for one in beside:
+                one.cancel()
+            await runner.cleanup()
+            self._front.tally.write()
+        if self._broken.done():
+            raise self._broken.result()
+
+    def application(self) -> web.Application:
+        """Return the web application, for whoever brings a server of its own."""
+        pages = Pages(self._services, self._settings.url)
+        application = web.Application(
+            client_max_size=self._settings.request, middlewares=self._front.middlewares
+        )
+        application[NEW_ID] = self._remote.new_id
+        application.on_response_prepare.extend([_keep_to_itself, let_read])
+        application.add_routes(
+            [
+                web.get("/", pages.index),
+                web.get("/healthz", Health(self._remote, self._note).answer),
+                web.post(r"/{service:[^/]+}{slash:/?}", self._post),
+                web.get(r"/{service:[^/]+}{slash:/?}", pages.service),
+                web.get("/{service}/replies/{id}", self._collect),
+            ]
+        )
+        return application
+
+    async def _post(self, request: web.Request) -> web.Response:
+        """Answer a call: whatever goes wrong is a SOAP fault."""
+        message = message_of(request)
+        began = time.monotonic()
+        try:
+            response = await self._call(request, message)
+        except FaultError as error:
+            response = refused_response(error, message)
+        except QueueError as error:
+            log.error("%s not accepted: %s", message.id, error)
+            self._note(error)
+            busy = FaultError("The queue cannot take requests now: try later.", code=FaultCode.BUSY)
+            busy.retry_after = 5.0
+            response = fault_response(busy, message, status=503)
+        took = 1000 * (time.monotonic() - began)
+        who = f"{message.sender} " if message.sender else ""
+        what = f"{who}{message.target_service}"
+        log.info("%s %s HTTP %d in %.1f ms", message.id, what, response.status, took)
+        return response
+
+    async def _call(self, request: web.Request, message: Message) -> web.Response:
+        listed = self._services.get(message.target_service)
+        if listed is None:
+            unknown = Refused(
+                "There is no service of that name: GET / lists them.", check=Check.SERVICE
+            )
+            return refused_response(unknown, message, 404)
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            encoded = Refused(
+                "Send the message without a content encoding.", check=Check.CONTENT_ENCODING
+            )
+            return refused_response(encoded, message, 415)
+        if media_type(message.content_type) not in MEDIA_TYPES:
+            return refused_response(Refused(NO_SOAP, check=Check.CONTENT_TYPE), message, 415)
+        try:
+            message = replace(message, body=await _body(request, self._settings))
+            request[BODY] = message.body
+        except web.HTTPException as error:
+            check = Check.SIZE if error.status == 413 else Check.BODY
+            return refused_response(Refused(str(error.text), check=check), message, error.status)
+        call = await admit(listed.gate, message)
+        request[OPERATION] = call.operation.name
+        began = time.monotonic()
+        with self._front.quotas.spent(message.sender, len(message.body)):
+            is_sure = await self._is_sent(message)
+        location = location_of(message, self._settings.url)
+        if not is_sure:
+            return doubtful_response(message, location)
+        if call.operation.one_way:  # whether it was carried out is found there, too
+            return web.Response(status=202, headers=location)
+        return await self._reply(request, message, location, time.monotonic() - began)
+
+    async def _is_sent(self, message: Message) -> bool:
+        """Send a request; tell whether it is certain that the queue has it."""
+        try:
+            async with self._waits.endable():
+                await self._remote.send(message)
+        except TimeoutError:
+            log.error("%s may be in the queue, or not: %s", message.id, STOPPING)
+            return False
+        except Unsure as error:
+            log.error("%s may be in the queue, or not: %s", message.id, error)
+            return False
+        return True
+
+    async def _reply(
+        self, request: web.Request, message: Message, location: Mapping[str, str], spent: float
+    ) -> web.Response:
+        """Wait for the reply as long as the caller prefers (RFC 7240), and the settings allow.
+
+        ``spent`` seconds of that are over; ``location`` says where the reply is later.
+        """
+        preferred = ",".join(request.headers.getall("Prefer", ()))
+        is_async = "respond-async" in preferred
+        longest = self._settings.wait
+        wait = preferred_wait(preferred, longest, 0.0 if is_async else longest)
+        try:
+            collected = await self._collected(message, max(0.0, wait - spent))
+        except QueueBroken as error:
+            # It was taken, and what took it cannot be trusted: nobody knows whether it is there.
+            log.error("%s may be in the queue, or not: %s", message.id, error)
+            self._note(error)
+            return doubtful_response(message, location)
+        if collected.state in WAITING and is_async:
+            applied = {"Preference-Applied": "respond-async"}
+            return state_response(collected.state, {**location, **applied})
+        if collected.state in WAITING:
+            late = FaultError(STILL_THERE, code=FaultCode.TIMEOUT)
+            return fault_response(late, message, status=504, headers=location)
+        return collected_response(collected)
+
+    async def _collected(self, message: Message, wait: float) -> Collected:
+        """Return how far a request is that the queue has taken: what fails now and then, has it.
+
+        Raises QueueBroken.
+        """
+        try:
+            async with self._waits.endable():
+                return await self._remote.collect(message.id, wait, message.sender)
+        except TimeoutError:
+            return Collected(State.PENDING)
+        except QueueBroken:
+            raise
+        except QueueError as error:
+            log.error("%s its reply could not be looked up: %s", message.id, error)
+            self._note(error)
+            return Collected(State.PENDING)
+
+    async def _collect(self, request: web.Request) -> web.Response:
+        """Tell how far a request is, or give its reply, as often as it is asked for."""
+        wait = preferred_wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
+        id, client = request.match_info["id"], request.get(CLIENT, "")
+        if not is_id(id):
+            return state_response(State.UNKNOWN, {})
+        try:
+            return collected_response(await self._remote.collect(id, wait, client))
+        except QueueError as error:
+            log.error("a reply could not be looked up: %s", error)
+            self._note(error)
+            raise web.HTTPServiceUnavailable(text="The queue cannot be read now.\n") from error
+
+    def _note(self, error: QueueError) -> None:
+        """Let the listener end where the queue cannot be trusted any more."""
+        if isinstance(error, QueueBroken) and not self._broken.done():
+            self._broken.set_result(error)
+
+
+async def _body(request: web.Request, settings: ListenerSettings) -> bytes:
+    """Read the body. Raises HTTPException: too large, too slow, or no body at all."""
+    limit = settings.request
+    large = f"The message is larger than the {limit} bytes that are accepted."
+    try:
+        if (request.content_length or 0) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, text=large)
+        if request.content.is_eof():  # it came whole, as most do: no timer is needed
+            return await request.read()
+        async with asyncio.timeout(settings.body):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise web.HTTPRequestEntityTooLarge(limit, text=large) from error
+    except TimeoutError as error:
+        late = "The message did not come in time: send it faster."
+        raise web.HTTPRequestTimeout(text=late) from error
+    except web.RequestPayloadError as error:
+        raise web.HTTPBadRequest(text="The body is not what its head says.") from error
+
+
+async def _keep_to_itself(request: web.Request, response: web.StreamResponse) -> None:
+    """Leave out the header that tells strangers what they talk to, and in which version."""
+    response.headers.pop("Server", None)

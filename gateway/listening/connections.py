@@ -1,0 +1,249 @@
+"""The listener's connections: how many there may be, and how long each may take for what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.listening.room import Place, Room, address_of
+from gateway.observe.audit.tally import Tally, What
+
+log = logging.getLogger(__name__)
+
+KEPT = 75.0
+"""Seconds that a connection is kept for another call: longer than proxies keep theirs, or one of
+them would now and then send a call into a connection that just ended."""
+LINGER = 2.0
+"""Seconds in which what is left of a refused request is read and thrown away, so that its sender
+sees the answer."""
+BUFFERED = 32 << 10
+"""Bytes of an answer that a connection takes at once, where its reader is not behind: the loop lets
+twice as many wait (uvloop, ``set_write_buffer_limits``)."""
+BROKEN = "The request cannot be read: it is malformed, or has a line that is too long.\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """How many connections there may be, and the seconds in which each must have sent a head."""
+
+    connections: int = 1000
+    per_address: int = 100
+    """How many an address may have without regard to how many there are altogether."""
+    head: float = 10.0
+    reply: float = 300.0
+    """Seconds in which an answer must have been read."""
+
+
+class Connection(RequestHandler):
+    """A connection that ends when its first request does not come in time.
+
+    What the library does by itself for later ones (``KEPT``). Malformed requests are answered, and
+    logged, without a word of them: they may be half a secret.
+    """
+
+    __slots__ = ("_limits", "_place", "_room", "is_open", "tally")
+
+    def __init__(
+        self,
+        server: web.Server,
+        limits: ConnectionLimits,
+        tally: Tally,
+        room: Room,
+        place: Place,
+        **options: Any,
+    ) -> None:
+        super().__init__(server, **options)
+        self._limits = limits
+        self._room = room
+        self._place = place
+        self.tally = tally
+        self.is_open = False
+        """It was made: with TLS, after the handshake."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.is_open = True
+        asyncio.get_running_loop().call_later(self._limits.head, self._end_unless_begun)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._room.leave(self._place)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages:
+            self._room.work(self._place)
+
+    async def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer a request, from its head to the last byte of its answer."""
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            if not self._messages:
+                self._room.rest(self._place)
+
+    def _end_unless_begun(self) -> None:
+        if self._request_count == 0:
+            if self.transport is not None:
+                self._note(What.SLOW_HEAD)
+            self.force_close()
+
+    def _note(self, what: What) -> None:
+        self.tally.note(what, address_of(self.transport))
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; who does not read it in time does not get the rest."""
+        if not self._paused and isinstance(resp, web.Response) and _is_short(resp.body):
+            return await super().finish_response(request, resp, start_time)
+        try:
+            async with asyncio.timeout(self._limits.reply):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            log.warning("an answer was not read in %g s: given up", self._limits.reply)
+            self._note(What.SLOW_READER)
+            if self.transport is not None:
+                self.transport.abort()  # closing would wait until the rest is read
+            return resp, True
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what the library could not read, or what failed outside of every handler."""
+        log.warning("a request was broken off: %s", "malformed" if status == 400 else status)
+        if status == 400:
+            self._note(What.MALFORMED)
+        text = BROKEN if status == 400 else "The listener failed.\n"
+        response = web.Response(status=status, text=text)
+        response.headers["Server"] = ""
+        response.force_close()
+        return response
+
+
+def _is_short(body: object) -> bool:
+    """Tell whether a body fits the connection's buffer, so that nobody waits until it is read."""
+    return body is None or (isinstance(body, bytes | bytearray) and len(body) <= BUFFERED)
+
+
+class _Newcomer(asyncio.Protocol):
+    """A connection of which it is not known yet whether there is a place for it."""
+
+    def __init__(self, room: Room, opened: Callable[[Place], asyncio.BaseProtocol]) -> None:
+        """``opened`` returns what goes on with a connection that has a place."""
+        self._room = room
+        self._opened = opened
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast("asyncio.Transport", transport)  # uvloop's has no such ancestor
+        place = self._room.enter(stream)
+        if place is None:
+            stream.abort()
+            return
+        protocol = self._opened(place)
+        stream.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+class _Tls(SSLProtocol):
+    """A connection that speaks TLS, beneath the one that speaks HTTP.
+
+    The server's own TLS tells nobody of a connection before its handshake is over: those that
+    never end theirs would be as many as they like. Of asyncio's, only what any protocol has is
+    used; it goes the same way with uvloop.
+    """
+
+    def __init__(
+        self, connection: Connection, context: ssl.SSLContext, head: float, room: Room, place: Place
+    ) -> None:
+        """The handshake may take ``head`` seconds."""
+        super().__init__(
+            asyncio.get_running_loop(),
+            connection,
+            context,
+            None,  # type: ignore[arg-type]  # nobody waits for it
+            server_side=True,
+            ssl_handshake_timeout=head,  # type: ignore[arg-type]  # the stubs want whole seconds
+        )
+        self._connection = connection
+        self._room = room
+        self._place = place
+        self._peer = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._peer = address_of(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._room.leave(self._place) and not self._connection.is_open:
+            self._connection.tally.note(What.TLS, self._peer)
+        super().connection_lost(exc)
+
+
+class Site(web.BaseSite):
+    """Where connections come in. ``tls`` is None for plain HTTP."""
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        place: tuple[str, int],
+        limits: ConnectionLimits,
+        tls: ssl.SSLContext | None,
+        tally: Tally,
+    ) -> None:
+        super().__init__(runner, ssl_context=tls)
+        self._place = place
+        self._limits = limits
+        self._tally = tally
+        self._room = Room(limits.connections, limits.per_address, tally)
+
+    @property
+    def name(self) -> str:
+        scheme = "http" if self._ssl_context is None else "https"
+        host, port = self._place
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def start(self) -> None:
+        """Listen. Raises OSError."""
+        await super().start()
+        host, port = self._place
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _Newcomer(self._room, self._opened), host, port
+        )
+        self._place = (host, self._server.sockets[0].getsockname()[1])
+
+    def _opened(self, place: Place) -> asyncio.BaseProtocol:
+        server = self._runner.server
+        assert server is not None
+        connection = Connection(
+            server,
+            self._limits,
+            self._tally,
+            self._room,
+            place,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEPT,
+            lingering_time=LINGER,
+        )
+        if self._ssl_context is None:
+            return connection
+        return _Tls(connection, self._ssl_context, self._limits.head, self._room, place)

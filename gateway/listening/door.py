@@ -1,0 +1,198 @@
+"""What a call passes first: it is meant for this listener, and comes from no page of a stranger.
+
+A browser sends what any page tells it to, from inside of the network that it is in. So the Host
+header must name this listener (or a page could have its own name point here: DNS rebinding), and
+an Origin must be one that is allowed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from gateway.errors import INTERNAL, FaultError, Refused
+from gateway.listening.answers import message_of, refusal
+from gateway.reasons import Check
+
+log = logging.getLogger(__name__)
+
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
+ONCE = {"SOAPAction": Check.SOAP_ACTION, "Content-Encoding": Check.CONTENT_ENCODING}
+"""Headers that a call has once, of those that the HTTP library takes twice."""
+ORIGIN = web.RequestKey("ORIGIN", str)
+"""Under this key a request has the origin that may read its answer."""
+MAY_SEND = "Authorization, Content-Type, Prefer, SOAPAction"
+MAY_READ = "Location, Preference-Applied, Retry-After"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorSettings:
+    """The names that this listener answers to, and whose pages may call it."""
+
+    hosts: frozenset[str] = frozenset()
+    """In lower case, without ports. Addresses and ``localhost`` need not be here."""
+    origins: frozenset[str] = frozenset()
+    url: str = ""
+
+
+def door(settings: DoorSettings) -> Middleware:
+    """Return what refuses calls that are meant for somebody else, or sent by a stranger's page."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refused = (
+            _in_other_words(request)
+            or _misdirected(request, settings.hosts)
+            or _cross_site(request, settings)
+            or _twofold(request)
+        )
+        if refused is not None:
+            answer: web.StreamResponse = refused
+        elif request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            answer = _preflight(request)
+        else:
+            answer = await _answered(request, handler)
+        if _is_last(request):
+            answer.force_close()
+        return answer
+
+    return middleware
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Have a request answered; of a bug, the caller learns that there is one."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if _is_last(request):
+            error.force_close()
+        raise
+    except ConnectionError:
+        raise
+    except Exception:
+        message = message_of(request)
+        log.exception("%s failed in the listener", message.id)
+        return refusal(request, FaultError(INTERNAL), 500)
+
+
+def _in_other_words(request: web.Request) -> web.Response | None:
+    """Refuse a version of HTTP, and codings of the body, that the library takes and nobody meant.
+
+    Who stands in front may have read something else there (RFC 9112, sections 2.3 and 6.1).
+    """
+    codings = request.headers.getall("Transfer-Encoding", ())
+    if request.version.major != 1:
+        status, text = 505, "Speak HTTP/1.1."
+    elif codings and [one.strip().lower() for one in codings] != ["chunked"]:
+        status, text = 501, "Send the body with a length or in chunks, and in no other coding."
+    elif codings and request.version < (1, 1):
+        status, text = 400, "HTTP/1.0 has no chunks: send the body with a length."
+    else:
+        return None
+    return _ended(refusal(request, Refused(text, check=Check.HTTP), status))
+
+
+def _is_last(request: web.Request) -> bool:
+    """Tell whether a request asks for another protocol behind it, which is never spoken here.
+
+    The library throws away what came with such a request: a call behind it would have no answer.
+    """
+    return request.method == "CONNECT" or "Upgrade" in request.headers
+
+
+def _ended(response: web.Response) -> web.Response:
+    """Have the connection end: where a request ends is as uncertain as what it says."""
+    response.force_close()
+    return response
+
+
+def _misdirected(request: web.Request, hosts: Collection[str]) -> web.Response | None:
+    stated = request.headers.getall("Host", ())
+    if not _agrees(request.raw_path, stated):
+        text = "The request line names another host than the Host header."
+        return _ended(refusal(request, Refused(text, check=Check.HOST), 400))
+    if not stated and request.version < (1, 1):
+        return None  # HTTP 1.0 had no such header; no browser speaks it
+    found = _HOST.fullmatch(stated[0]) if len(stated) == 1 else None
+    if found is None:
+        return refusal(request, Refused("The Host header names no host.", check=Check.HOST), 400)
+    if is_own(found[1], hosts):
+        return None
+    log.warning("not answered: its Host is none of this listener; listener.hosts has them")
+    text = "This listener does not go by the name in the Host header. Its operator can add it."
+    return refusal(request, Refused(text, check=Check.HOST), 421)
+
+
+def _agrees(target: str, stated: Sequence[str]) -> bool:
+    """Tell whether a request line names no host, or the very one of the Host header.
+
+    The first is what clients send; the second is how proxies are asked (RFC 9112, 3.2.2).
+    """
+    scheme, separator, rest = target.partition("://")
+    if target.startswith("/") or not separator:
+        return True
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    is_http = scheme.lower() in ("http", "https")
+    return is_http and [one.lower() for one in stated] == [authority.lower()]
+
+
+def is_own(host: str, hosts: Collection[str]) -> bool:
+    """Tell whether a host is this listener. An address always is: no name leads here by it."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name in hosts:
+        return True
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _cross_site(request: web.Request, settings: DoorSettings) -> web.Response | None:
+    """Refuse what a page of another site sends; note the origin of one that may."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return None
+    if origin in settings.origins:
+        request[ORIGIN] = origin
+        return None
+    here = {request.headers.get("Host", ""), urlsplit(settings.url).netloc}
+    if urlsplit(origin).netloc in here - {""} and origin.startswith(("http://", "https://")):
+        return None
+    text = "Pages of this origin may not call here. The operator can add it to listener.origins."
+    return refusal(request, Refused(text, check=Check.ORIGIN), 403)
+
+
+def _twofold(request: web.Request) -> web.Response | None:
+    """Refuse headers that say two things: who stands in front may have gone by the other one."""
+    for name, check in ONCE.items():
+        if len(request.headers.getall(name, ())) > 1:
+            return refusal(request, Refused(f"Send the header {name} once.", check=check), 400)
+    return None
+
+
+def _preflight(request: web.Request) -> web.Response:
+    """Tell a browser what a page may send (Fetch Standard, CORS-preflight)."""
+    if ORIGIN not in request:
+        raise web.HTTPForbidden(text="Pages of this origin may not call here.\n")
+    headers = {
+        "Access-Control-Allow-Methods": "GET, POST",
+        "Access-Control-Allow-Headers": MAY_SEND,
+        "Access-Control-Max-Age": "600",
+    }
+    return web.Response(status=204, headers=headers)
+
+
+async def let_read(request: web.Request, response: web.StreamResponse) -> None:
+    """Let a page of an allowed origin read the answer; to be called before it is sent."""
+    if origin := request.get(ORIGIN):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = MAY_READ
+        response.headers["Vary"] = "Origin"

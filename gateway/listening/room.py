@@ -1,0 +1,125 @@
+"""Room for connections: when all are in use, the one that has been idle longest makes room.
+
+So nobody keeps others out by holding connections without asking anything by them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter, OrderedDict, defaultdict
+from dataclasses import dataclass
+from itertools import islice
+
+from gateway.observe.audit.tally import Tally, What
+from gateway.sockets import has_unread
+
+log = logging.getLogger(__name__)
+
+CROWDED = 0.9
+"""The part of all connections above which an address has to do with its own share."""
+LOOKS = 16
+"""Idle connections that are looked at for one that nothing has come on."""
+NETWORK = 64
+"""Bits of an IPv6 address that a customer of a provider is given whole: so many are one address."""
+
+
+def address_of(transport: asyncio.BaseTransport | None) -> str:
+    """Return the address that a connection is from, as far as it is known."""
+    place = None if transport is None else transport.get_extra_info("peername")
+    return str(place[0]) if isinstance(place, tuple) else ""
+
+
+def neighbourhood(address: str) -> str:
+    """Return what stands for all addresses that one caller has: the network, in IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, NETWORK), strict=False))
+
+
+@dataclass(eq=False, frozen=True, slots=True)
+class Place:
+    """The place that a connection has, from when it is made until it is lost."""
+
+    transport: asyncio.Transport
+    address: str
+
+
+class Room:
+    """Knows which connections there are, and which of them are idle."""
+
+    def __init__(self, places: int, share: int, tally: Tally) -> None:
+        """``share`` is for how many an address need not care how many there are altogether."""
+        self._places = places
+        self._share = share
+        self._tally = tally
+        self._taken: set[Place] = set()
+        self._count: Counter[str] = Counter()
+        self._idle: defaultdict[str | None, OrderedDict[Place, None]] = defaultdict(OrderedDict)
+        """Of each address, and of all under None: those that have been idle longest first."""
+        self._is_full = False
+
+    def enter(self, transport: asyncio.Transport) -> Place | None:
+        """Return a place for a new connection, which is idle; None where there is no room."""
+        peer = address_of(transport)
+        place = Place(transport, neighbourhood(peer))
+        if not self._has_room_for(place.address):
+            self._tally.note(What.TOO_MANY, peer)
+            return None
+        self._taken.add(place)
+        self._count[place.address] += 1
+        self.rest(place)
+        return place
+
+    def work(self, place: Place) -> None:
+        """Note that a request came by a connection."""
+        if place in self._taken:
+            for idle in self._idle_with(place):
+                idle.pop(place, None)
+
+    def rest(self, place: Place) -> None:
+        """Note that nothing is asked by a connection any more."""
+        if place in self._taken:
+            for idle in self._idle_with(place):
+                idle[place] = None
+
+    def leave(self, place: Place) -> bool:
+        """Note that a connection has ended; tell whether it had its place until now."""
+        if place not in self._taken:
+            return False
+        self.work(place)
+        self._taken.remove(place)
+        self._count[place.address] -= 1
+        if not self._count[place.address]:
+            del self._count[place.address], self._idle[place.address]
+        return True
+
+    def _idle_with(self, place: Place) -> tuple[OrderedDict[Place, None], ...]:
+        return self._idle[None], self._idle[place.address]
+
+    def _has_room_for(self, address: str) -> bool:
+        count = len(self._taken)
+        is_full = count >= self._places
+        if is_full and not self._is_full:
+            log.warning("all %d connections are in use", self._places)
+        self._is_full = is_full
+        if count >= CROWDED * self._places and self._count[address] >= self._share:
+            return self._make_room(self._idle[address])
+        return not is_full or self._make_room(self._idle[None])
+
+    def _make_room(self, idle: OrderedDict[Place, None]) -> bool:
+        """End the connection that has been idle longest; not one by which a request has come."""
+        for place in islice(idle, LOOKS):
+            if not has_unread(place.transport):
+                self._tally.note(What.MADE_ROOM, address_of(place.transport))
+                self.leave(place)
+                place.transport.abort()
+                return True
+        return False

@@ -1,0 +1,44 @@
+"""How much of the listener a client has at a time: what is over its share may come back."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from gateway.errors import OverQuota, told
+from gateway.listening.answers import CLIENT, message_of, refusal
+from gateway.reasons import Check
+from gateway.serving.quotas import Shares
+
+log = logging.getLogger(__name__)
+
+
+def in_share(shares: Shares) -> Middleware:
+    """Return what refuses calls of a client that has all of its share already."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        client = request.get(CLIENT, "")
+        if "id" in request.match_info:  # each look for a reply is one into the queue
+            return await handler(request) if shares.look(client) else _over(request, shares)
+        if request.method != "POST":
+            return await handler(request)
+        if not shares.begin(client):
+            return _over(request, shares)
+        try:
+            return await handler(request)
+        finally:
+            shares.end(client)
+
+    return middleware
+
+
+def _over(request: web.Request, shares: Shares) -> web.Response:
+    client, message = request.get(CLIENT, ""), message_of(request)
+    seconds = max(1.0, shares.wait(client))
+    error = OverQuota(seconds, reason=f"{client} is over its share", check=Check.SHARE)
+    log.warning("%s refused: %s", message.id, told(error))
+    return refusal(request, error, 429, {"Retry-After": str(math.ceil(seconds))})

@@ -1,0 +1,1 @@
+"""What can be seen of a gateway from outside of it. It knows messages and errors alone."""

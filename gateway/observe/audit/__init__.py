@@ -1,0 +1,6 @@
+"""The audit log: what became of each request, in lines that carry the hash of the one before."""
+
+from gateway.observe.audit.log import AuditLog
+from gateway.observe.audit.record import Record, Write
+
+__all__ = ["AuditLog", "Record", "Write"]

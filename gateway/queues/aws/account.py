@@ -1,0 +1,171 @@
+"""Who we are to AWS, and where its services are: found as boto3 finds it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError
+
+from gateway.errors import ConfigurationError, QueueUnavailable
+from gateway.queues.aws.address import AwsAccess
+
+FRESH = 60.0
+"""Seconds that credentials are used for before botocore is asked whether they need renewal.
+
+It renews them ten minutes before they end, at the latest.
+"""
+ASKING = 15.0
+"""Seconds that whoever needs credentials waits for new ones, at most."""
+PATIENCE = Config(
+    connect_timeout=5,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="soap-queue-gateway",
+)
+"""Of all that boto3 asks, credentials of a role included: its own would wait for minutes."""
+ANY_REGION = "us-east-1"
+"""What a store of its own is signed for where no region is set: most take any."""
+NO_CREDENTIALS = (
+    "no AWS credentials are found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile "
+    "(?profile=NAME or AWS_PROFILE), or run with a role of the machine."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a service is; ``path_style`` puts the bucket into the path, not into the host."""
+
+    url: str
+    path_style: bool
+
+
+class Account:
+    """Credentials, region and endpoints."""
+
+    def __init__(self, access: AwsAccess, session: boto3.session.Session) -> None:
+        self._access = access
+        self._session = session
+        self._credentials: Credentials = session.get_credentials()
+        self._frozen: ReadOnlyCredentials | None = None
+        self._fresh_until = 0.0
+        self._renewing: asyncio.Future[ReadOnlyCredentials] | None = None
+        self.region: str = access.region or session.region_name or ANY_REGION
+
+    @classmethod
+    async def open(cls, access: AwsAccess) -> Account:
+        """Find out who we are. Raises ConfigurationError with the cure."""
+        return await asyncio.to_thread(cls._open, access)
+
+    @classmethod
+    def _open(cls, access: AwsAccess) -> Account:
+        try:
+            account = cls(access, session_of(access))
+        except BotoCoreError as error:
+            raise ConfigurationError(f"queue: {error}") from error
+        if account._credentials is None:
+            raise ConfigurationError(f"queue: {NO_CREDENTIALS}")
+        return account
+
+    async def endpoint(self, service: str) -> Endpoint:
+        """Return where ``s3`` or ``sqs`` is. Raises ConfigurationError where no region is set."""
+        return await asyncio.to_thread(self._endpoint, service)
+
+    def _endpoint(self, service: str) -> Endpoint:
+        # A client knows all the places where an endpoint can be set; nothing is sent with it.
+        own = self._access.endpoint(service)
+        region = self.region
+        try:
+            client = self._session.client(service, region_name=region, endpoint_url=own or None)
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigurationError(f"queue: {error}") from error
+        url = str(client.meta.endpoint_url).rstrip("/")
+        is_aws = url.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        if is_aws and not (self._access.region or self._session.region_name):
+            raise ConfigurationError(
+                "queue: no AWS region is set: add ?region=eu-west-1 to the address, or set "
+                "AWS_REGION."
+            )
+        style = (client.meta.config.s3 or {}).get("addressing_style", self._access.addressing)
+        if self._access.addressing != "auto":
+            style = self._access.addressing
+        return Endpoint(url, path_style=style == "path" or (style == "auto" and not is_aws))
+
+    async def credentials(self, *, renewed: bool = False) -> ReadOnlyCredentials:
+        """Return the keys to sign with; ``renewed`` after they were refused as expired.
+
+        Raises QueueUnavailable where those of a role cannot be had now.
+        """
+        now = time.monotonic()
+        if self._frozen is None or renewed or now > self._fresh_until:
+            self._frozen = await self._renewed()
+            self._fresh_until = now + FRESH
+        return self._frozen
+
+    async def _renewed(self) -> ReadOnlyCredentials:
+        """Ask botocore, once for all who wait: what gives credentials may stand still as well."""
+        if self._renewing is None or self._renewing.done():
+            get = self._credentials.get_frozen_credentials
+            self._renewing = asyncio.ensure_future(asyncio.to_thread(get))
+            self._renewing.add_done_callback(_seen)
+        try:
+            async with asyncio.timeout(ASKING):
+                return await asyncio.shield(self._renewing)
+        except BotoCoreError as error:
+            raise QueueUnavailable(f"AWS credentials cannot be renewed: {error}") from error
+        except TimeoutError as error:
+            raise QueueUnavailable(
+                f"AWS credentials were not renewed in {ASKING:g} s: what gives them out does not "
+                "answer"
+            ) from error
+
+    def tls(self) -> ssl.SSLContext:
+        """Return what certificates are checked with: the bundle that AWS's settings name, if any.
+
+        Raises ConfigurationError where it cannot be read.
+        """
+        bundle = self._session._session.get_config_variable("ca_bundle")
+        try:
+            return ssl.create_default_context(cafile=bundle)
+        except OSError as error:
+            raise ConfigurationError(f"queue: the CA bundle {bundle!r}: {error}") from error
+
+
+def boto_client(access: AwsAccess, service: str) -> Any:
+    """Return boto3's client of ``s3`` or ``sqs``. Raises ConfigurationError."""
+    try:
+        session = session_of(access)
+        return session.client(
+            service,
+            region_name=session.region_name or ANY_REGION,
+            endpoint_url=access.endpoint(service) or None,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"queue: {error}") from error
+
+
+def session_of(access: AwsAccess) -> boto3.session.Session:
+    """Return the session of boto3 for an address. Raises BotoCoreError.
+
+    Its clients have limits of time, and so has what it asks for the credentials of a role.
+    """
+    own = botocore.session.get_session()
+    own.set_default_client_config(PATIENCE)
+    return boto3.session.Session(
+        profile_name=access.profile or None,
+        region_name=access.region or None,
+        botocore_session=own,
+    )
+
+
+def _seen(renewing: asyncio.Future[ReadOnlyCredentials]) -> None:
+    """Take note of what it raised: those who waited may have gone."""
+    if not renewing.cancelled():
+        renewing.exception()

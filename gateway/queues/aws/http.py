@@ -1,0 +1,308 @@
+"""Signed requests to AWS's services over HTTP. Home of the HTTP client.
+
+Botocore's is not used for messages: it costs five times the CPU for an object, hides the status
+409, and a long poll in a thread of its own cannot be cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import logging
+import os
+import random
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import aiohttp
+from botocore.credentials import ReadOnlyCredentials
+from yarl import URL
+
+from gateway.errors import QueueAway, QueueUnavailable, Unsure
+from gateway.queues.aws.account import Account
+from gateway.queues.aws.clock import ServerClock
+from gateway.queues.aws.endpoints import Places
+from gateway.queues.aws.limits import (
+    CURE,
+    WHOLE,
+    Limits,
+    Silence,
+)
+from gateway.queues.aws.signature import Signer
+
+log = logging.getLogger(__name__)
+
+CONNECT = 5.0
+IDLE = 10.0
+"""Seconds in which nothing comes, after which a try has failed."""
+TIMEOUT = 30.0
+"""Seconds that one try may take in all."""
+ATTEMPTS = 5
+LONGEST_PAUSE = 5.0
+SENT_WHOLE = 64 << 10
+"""Bytes of a body that leave in one piece, at most: a larger one takes turns with others."""
+LONGEST_ANSWER = 64 << 20
+"""Bytes of an answer that is no object: ten messages of 1 MiB take 31 MB in JSON, a page of the
+longest keys 8 MB. What answers with more is no such service."""
+LONGEST_ERROR = 64 << 10
+"""Bytes of an error that are read: its code comes first."""
+
+THROTTLED = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestThrottled"})
+"""The codes of S3 and SQS for a request that was not looked at: it may be sent again as it is."""
+_SKEWED = frozenset({"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+_SKEW = 60.0
+_CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
+_JSON_TYPE = re.compile(rb'"__type"\s*:\s*"(?:[^"#]*#)?([^"]{1,100})"')
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send; ``headers`` without those of the signature."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timeout: float = TIMEOUT
+    idle: float = IDLE
+    """Seconds without a byte after which there is no answer: more for a long poll."""
+    limit: int | None = None
+    """Bytes of an object that are read, at most: reading stops there, and the rest is left."""
+    fails_late: bool = False
+    """An error may come after the status of success (S3 API, CopyObject)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; headers are found by their names in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_cut: bool = False
+    """The body is longer than was to be read, and none of it is here."""
+
+    @property
+    def code(self) -> str:
+        """The service's own code of an error; empty where the answer is none.
+
+        What was read from a bucket or a queue may look like one: it is anybody's.
+        """
+        if self.status < 300:
+            return ""
+        found = _CODE.search(self.body) or _JSON_TYPE.search(self.body)
+        return found[1].decode("ascii", "replace") if found else ""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is of no such service, but of some web server that was asked in its place."""
+        return self.status in (400, 404, 405, 501) and not self.is_cut and not self.code
+
+    @property
+    def is_throttled(self) -> bool:
+        return self.status == 429 or self.code in THROTTLED
+
+
+class SignedHttp:
+    """Sends requests to one service (``s3`` or ``sqs``), signed by the server's own clock."""
+
+    def __init__(self, account: Account, service: str, connections: int, url: str = "") -> None:
+        """``url`` is where the service is, for the log."""
+        self.clock = ServerClock()
+        self._account = account
+        self._signer = Signer(service, account.region)
+        self._place_of = Places().of
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, ssl=account.tls()),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        place = f"{service.upper()} at {_authority(url)}" if url else service.upper()
+        self._silence = Silence(place)
+        self.limits = Limits(place)
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+    async def send(self, request: Request) -> Answer:
+        """Send a request once; again only where it was certainly not looked at.
+
+        Any status is an answer. Raises Unsure where none came, QueueUnavailable where no
+        connection could be made.
+        """
+        async with self.limits.within(max(WHOLE, request.timeout)):
+            return await self._send(request)
+
+    async def _send(self, request: Request) -> Answer:
+        ahead = self._ahead()
+        answer = await self._exchange(request, await self._account.credentials())
+        if answer.code in _SKEWED and abs(self._ahead() - ahead) > _SKEW:
+            # Now the server's clock is known: what was signed by another is signed anew.
+            answer = await self._exchange(request, await self._account.credentials())
+        if answer.code in _EXPIRED:
+            fresh = await self._account.credentials(renewed=True)
+            answer = await self._exchange(request, fresh)
+        return answer
+
+    async def insist(self, request: Request) -> Answer:
+        """Send a request that may be carried out twice, until it gets an answer that counts.
+
+        Raises QueueUnavailable after a few attempts, or when WHOLE has passed.
+        """
+        async with self.limits.within():
+            return await self._insist(request)
+
+    async def _insist(self, request: Request) -> Answer:
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = await self._send(request)
+            except Unsure:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                if answer.status < 500 and not answer.is_throttled:
+                    return answer
+            await pause(attempt)
+        return answer
+
+    async def _exchange(self, request: Request, credentials: ReadOnlyCredentials) -> Answer:
+        began = time.monotonic()
+        due = began + request.idle - IDLE  # a long poll is silent for as long
+        try:
+            answer = await self._asked(request, self._signed(request, credentials))
+        except aiohttp.ClientConnectorError as error:
+            raise QueueAway(
+                f"{_authority(request.url)} cannot be reached ({_said(error.os_error)}): start "
+                "what listens there, or correct its address"
+            ) from error
+        except aiohttp.ConnectionTimeoutError as error:
+            self._silence.note_none(began, due)
+            text = f"{_authority(request.url)} takes no connection in {CONNECT:g} s: {CURE}"
+            raise QueueAway(text) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._silence.note_none(began, due)
+            raise Unsure(f"{_authority(request.url)} gave no answer: {_lost(error)}") from error
+        except asyncio.CancelledError:
+            self._silence.note_none(began, due)
+            raise
+        self._silence.note_answer()
+        self.clock.note(answer.headers.get("date", ""))
+        return answer
+
+    async def _asked(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        async with self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=headers,
+            data=_data(request.body),
+            timeout=_limit(request.timeout, request.idle),
+            allow_redirects=False,
+            proxy=self._place_of(request.url).proxy,
+        ) as response:
+            return await _read(response, request)
+
+    def _ahead(self) -> float:
+        return self.clock() - time.monotonic()
+
+    def _signed(self, request: Request, credentials: ReadOnlyCredentials) -> dict[str, str]:
+        """Return the headers with those of Signature Version 4, dated by the server's clock."""
+        signed = {
+            "Host": self._place_of(request.url).host,
+            **request.headers,
+            "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock())),
+            "X-Amz-Content-SHA256": hashlib.sha256(request.body).hexdigest(),
+        }
+        if credentials.token:
+            signed["X-Amz-Security-Token"] = credentials.token
+        signed["Authorization"] = self._signer.authorization(
+            request.method, request.url, signed, credentials
+        )
+        return signed
+
+
+@lru_cache(maxsize=64)
+def _limit(timeout: float, idle: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT, sock_read=idle)
+
+
+def _data(body: bytes) -> bytes | io.BytesIO | None:
+    """Return a body as aiohttp is to send it: it warns of a large one that is not a file."""
+    return (body if len(body) <= SENT_WHOLE else io.BytesIO(body)) or None
+
+
+async def _read(response: aiohttp.ClientResponse, request: Request) -> Answer:
+    status, body = response.status, b""
+    if request.method != "HEAD":  # its answer says how long a body would be, and has none
+        most = LONGEST_ERROR if status >= 300 else request.limit
+        read = await _body(response, LONGEST_ANSWER if most is None else most)
+        if read is None and status < 300:
+            return _cut(response, request)
+        body = read or b""
+    status = 500 if _is_late_failure(request, status, body) else status
+    return Answer(status, response.headers, body)
+
+
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """Read a body as a stream; None where it is longer than ``most``: its rest is not read."""
+    chunks, size = [], response.content_length or 0
+    if size <= most:
+        size = 0
+        async for chunk in response.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                break
+    if size > most:
+        response.close()  # what is still to come would be taken for the next answer
+        return None
+    return b"".join(chunks)
+
+
+def _cut(response: aiohttp.ClientResponse, request: Request) -> Answer:
+    """Return the answer whose body is too long. Raises QueueUnavailable where it is no object."""
+    if request.limit is None:
+        raise QueueUnavailable(
+            f"{_authority(request.url)} answered with more than {LONGEST_ANSWER >> 20} MiB, as no "
+            "S3 or SQS does: correct its address"
+        )
+    return Answer(response.status, response.headers, b"", is_cut=True)
+
+
+def _is_late_failure(request: Request, status: int, body: bytes) -> bool:
+    return request.fails_late and status == 200 and _CODE.search(body) is not None
+
+
+async def pause(attempt: int) -> None:
+    """Wait before the next attempt: twice as long each time, and never all at once."""
+    longest = min(LONGEST_PAUSE, 0.1 * 2**attempt)
+    await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # no secret
+
+
+def _lost(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"it took too long; {CURE}"
+    return str(error) or type(error).__name__
+
+
+def _said(error: OSError) -> str:
+    # To OpenSSL all errors have the number 1, which is another one of the system's.
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = error.verify_message
+        return f"its certificate is not trusted: {why}; AWS_CA_BUNDLE names a file of whom to trust"
+    if isinstance(error, ssl.SSLError):
+        return "it does not speak TLS as it should"
+    # The loop's own text has the address once more; errors of names have negative numbers.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
+
+
+def _authority(url: str) -> str:
+    return URL(url).authority or url

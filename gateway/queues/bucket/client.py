@@ -1,0 +1,180 @@
+"""A client's half of a queue bucket: sending a request, collecting its reply."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from enum import StrEnum
+
+from gateway.errors import IdTaken, Unsure
+from gateway.message import (
+    Message,
+    check_identity,
+    digest,
+    id_time,
+)
+from gateway.queue import Collected, State
+from gateway.queues.aws.http import ATTEMPTS, pause
+from gateway.queues.bucket.claim_records import Register, Registers, RegisterState
+from gateway.queues.bucket.layout import (
+    Keys,
+    Name,
+    object_type,
+    to_metadata,
+)
+from gateway.queues.bucket.store import (
+    Forbidden,
+    IfAbsent,
+    Occupied,
+    S3Store,
+)
+
+FRESH = 2.0
+"""Seconds after which an id is no longer new: then a reply may be there already."""
+REMEMBERED = 100_000
+"""Requests of this process whose digests are remembered."""
+
+
+class Sent(StrEnum):
+    """What a request was to the queue when it was sent."""
+
+    NEW = "new"
+    WAITS = "waits"
+    """It was in the bucket already, by another process, and may be at work."""
+    KNOWN = "known"
+
+
+class BucketClient:
+    """Sends and collects. It needs no more rights than a client's policy gives."""
+
+    def __init__(self, store: S3Store, keys: Keys, registers: Registers) -> None:
+        self._store = store
+        self._keys = keys
+        self._registers = registers
+        self._sent: OrderedDict[Name, str] = OrderedDict()
+
+    async def send(self, message: Message, extra: Mapping[str, str] | None = None) -> Sent:
+        """Put a request into the bucket; tell what it was to the gateways.
+
+        ``extra`` is metadata of its object beside the message's own. Raises Refused, IdTaken,
+        QueueUnavailable.
+        """
+        check_identity(message, self._store.clock())
+        name, own = (message.sender, message.id), digest(message).hex()
+        metadata = {**to_metadata(message), **(extra or {})}
+        known = self._sent.get(name) or await self._answered(name)
+        if known and known != own:
+            raise IdTaken
+        sent = Sent.KNOWN if known else Sent.NEW
+        if known is None and not await self._put(name, message, metadata):
+            # Perhaps it was this very process, by a write whose answer was lost on its way.
+            await self._check_held(name, message)
+            sent = Sent.WAITS
+        self._remember(name, own)
+        return sent
+
+    async def _answered(self, name: Name) -> str | None:
+        """Return the digest of the request that was answered under this name, if one was.
+
+        An id that was made just now cannot have been used before, and a look costs.
+        """
+        made = id_time(name[1])
+        if made is not None and self._store.clock() - made < FRESH:
+            return None
+        try:
+            register = await self._registers.look(name)
+        except Forbidden:
+            return None
+        return register.digest if register is not None and register.is_final else None
+
+    async def _put(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
+        """Write the request; tell whether it was not there yet, as far as can be known.
+
+        Raises Unsure, QueueUnavailable.
+        """
+        async with self._store.limits.within():
+            return await self._put_surely(name, message, metadata)
+
+    async def _put_surely(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
+        unsure = False
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._store.put(
+                    self._keys.request(name),
+                    message.body,
+                    only=IfAbsent(),
+                    metadata=metadata,
+                    content_type=object_type(message.content_type),
+                )
+            except Occupied:
+                return unsure
+            except Unsure:
+                unsure = True
+                await pause(attempt)
+            else:
+                return True
+        raise Unsure("the store did not say whether it took the request")
+
+    async def _check_held(self, name: Name, own: Message) -> None:
+        """Refuse other bytes under the id of a request that waits, where its bytes can be seen."""
+        try:
+            held = await self._store.get(self._keys.request(name), len(own.body))
+        except Forbidden:
+            return  # it is found out when the reply is collected
+        if held is not None and (held.is_cut or held.body != own.body):
+            raise IdTaken
+
+    def _remember(self, name: Name, own: str) -> None:
+        self._sent[name] = own
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        """Return the state of a request, waiting up to so many seconds for it to become final.
+
+        Raises IdTaken where the reply is to other bytes than this process sent, QueueUnavailable.
+        """
+        name = (sender, id)
+        if name in self._sent or wait <= 0:
+            register = await self._registers.collect(name, wait)
+        else:
+            register = await self._collect_of_others(name, wait)
+        if register is not None and register.is_final:
+            return self._final(name, register)
+        if register is not None and register.state is RegisterState.CLAIMED:
+            return Collected(State.WORKING)
+        if register is not None or name in self._sent or await self._waits(name):
+            return Collected(State.PENDING)
+        return Collected(State.UNKNOWN)
+
+    async def _collect_of_others(self, name: Name, wait: float) -> Register | None:
+        """Return the register of a request that this process did not send, if anybody did.
+
+        What is nowhere is not waited for. Who may not see requests cannot know: it looks rarely.
+        """
+        register = await self._registers.collect(name, 0)
+        if register is not None and register.is_final:
+            return register
+        may_be_none = False
+        if register is None:
+            try:
+                is_there = await self._store.head(self._keys.request(name)) is not None
+            except Forbidden:
+                is_there = may_be_none = True
+            if not is_there:  # or it was answered, and removed, between these two looks
+                return await self._registers.collect(name, 0)
+        return await self._registers.collect(name, wait, may_be_none=may_be_none)
+
+    def _final(self, name: Name, register: Register) -> Collected:
+        sent = self._sent.get(name)
+        if sent and register.digest and sent != register.digest:
+            raise IdTaken
+        state = State.DONE if register.reply is None else State.REPLY
+        return Collected(state, register.reply)
+
+    async def _waits(self, name: Name) -> bool:
+        """Tell whether a request is in the bucket; who may not see it must take it for granted."""
+        try:
+            return await self._store.head(self._keys.request(name)) is not None
+        except Forbidden:
+            return True

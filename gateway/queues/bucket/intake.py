@@ -1,0 +1,265 @@
+"""Finding requests in a bucket by listing it, and taking several of them side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+
+from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.queue import Delivery
+from gateway.queues.bucket.backlog import Backlog, Candidate, client_of
+from gateway.queues.bucket.claim_records import Registers
+from gateway.queues.bucket.fleet import Fleet
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.probe import check_conditions
+from gateway.queues.bucket.store import Listed, S3Store
+from gateway.queues.bucket.taking import Taker
+from gateway.queues.options import QueueOptions
+from gateway.queues.unasked import Unasked
+
+BUSY_LOOK = 0.25
+"""Seconds between two listings, at least, while there is work."""
+IDLE_LOOK = 5.0
+SLOWER = 1.5
+"""How much longer the pause becomes with each listing that brings nothing."""
+LAST_LOOK = 5.0
+"""Seconds that what is under way may take at the end."""
+TOGETHER = 0.5
+"""Seconds that a request is kept back, at most, for those that are being taken beside it."""
+PAGE = 1000
+PAGES = 20
+"""Pages of a listing, at most."""
+WHOLE = 5.0
+"""Seconds from one listing of all pages to the next, at least. Others end with the first page that
+has free requests: a client that has many there would hide those that others sent later. Where there
+are more than all these pages, the next such listing goes on behind them."""
+
+
+class S3Intake:
+    """Hands out the requests of a bucket, each claimed for this gateway."""
+
+    def __init__(
+        self, store: S3Store, keys: Keys, registers: Registers, options: QueueOptions
+    ) -> None:
+        self._backlog = Backlog(time.monotonic)
+        self._taker = Taker(store, keys, registers, self._backlog, options)
+        self._lister = _Lister(store, keys, self._backlog)
+        self._work = _Work()
+        self._unasked = Unasked(
+            lambda: bool(self._work.taking or self._work.ready), self._work.return_ready
+        )
+
+    def hurry(self) -> None:
+        """Look soon: a request was sent just now."""
+        self._lister.pace.is_hurried = True
+        self._work.changed.set()
+
+    async def receive(
+        self, limit: int, wait: float, shares: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
+        """Do what ``Queue.receive`` does. Lists the bucket once, at least, if need be."""
+        with self._unasked.asking():
+            return await self._receive(limit, wait, shares or {})
+
+    async def _receive(
+        self, limit: int, wait: float, shares: Mapping[str, int]
+    ) -> Sequence[Delivery]:
+        until = time.monotonic() + wait
+        must_look, work = True, self._work
+        while True:
+            work.changed.clear()
+            work.reap()
+            if work.ready:
+                return await work.handed_out(limit)
+            work.raise_failure()
+            room = self._begin(limit, shares)
+            if room and not work.listing and (must_look or self._is_worth_a_look()):
+                work.listing = work.start(self._lister.list(room))
+                must_look = False
+            left = until - time.monotonic()
+            if left <= 0 and not work.is_under_way:
+                return []
+            await work.change(self._rest(left, room))
+
+    def _is_worth_a_look(self) -> bool:
+        """Tell whether it is time to list, or something may be free that a listing must confirm."""
+        return self._lister.pace.is_due() or self._backlog.next_due() <= 0
+
+    def _begin(self, limit: int, shares: Mapping[str, int]) -> int:
+        """Begin to take what is known to be free; return how much more there is room for."""
+        taking = self._work.taking
+        under_way = Counter(client_of(key) for key in taking.values())
+        self._backlog.shares = {client: n - under_way[client] for client, n in shares.items()}
+        room = limit - len(taking)
+        chosen = self._backlog.choose(room) if room > 0 else []
+        for one in chosen:
+            self._backlog.hold(one.key)
+            taking[self._work.start(self._take(one))] = one.key
+        return max(0, room - len(chosen))
+
+    async def _take(self, candidate: Candidate) -> None:
+        delivery = await self._taker.take(candidate)
+        if delivery is not None:
+            self._work.ready[candidate.key] = delivery
+            self._lister.pace.note_work()
+
+    def _rest(self, left: float, room: int) -> float | None:
+        """Return for how long nothing is to be done but to wait for what is under way."""
+        if self._work.listing or not room:
+            return None
+        due = min(self._lister.pace.left(), max(0.05, self._backlog.next_due()))
+        # A request that the store is slow to give holds up no listing of others.
+        return max(0.0, due if self._work.taking else min(left, due))
+
+    async def aclose(self) -> None:
+        """Give back what was taken and not settled: others have it at once."""
+        await self._work.end()
+        await self._unasked.aclose()
+        await self._taker.give_back()
+        await self._lister.leave()
+
+
+class _Work:
+    """What is under way, in tasks of their own: so a receive that is cancelled loses nothing."""
+
+    def __init__(self) -> None:
+        self.ready: dict[str, Delivery] = {}
+        self.taking: dict[asyncio.Task[None], str] = {}
+        self.listing: asyncio.Task[None] | None = None
+        self.changed = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        return bool(self.taking) or self.listing is not None
+
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self.changed.set())
+        return task
+
+    def reap(self) -> None:
+        """Forget the tasks that ended, but for what one of them raised."""
+        ended = [one for one in self.taking if one.done()]
+        for task in ended:
+            del self.taking[task]
+        if self.listing is not None and self.listing.done():
+            ended.append(self.listing)
+            self.listing = None
+        for task in ended:
+            self._failure = task.exception() or self._failure
+
+    async def handed_out(self, limit: int) -> Sequence[Delivery]:
+        """Return what is ready, with what was begun beside it, in the order of the keys."""
+        if self.taking and len(self.ready) < limit:
+            await asyncio.wait(self.taking, timeout=TOGETHER)
+        return [self.ready.pop(key) for key in sorted(self.ready)[:limit]]
+
+    async def return_ready(self) -> None:
+        """Let others have what is claimed, and was not handed out."""
+        self.reap()
+        while self.ready:
+            _, delivery = self.ready.popitem()
+            # Where that fails, it is taken over when its lease has ended.
+            with contextlib.suppress(LeaseLost, QueueUnavailable):
+                await delivery.retry(0.0, counts=False)
+
+    def raise_failure(self) -> None:
+        """Raise what a task raised, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    async def change(self, longest: float | None) -> None:
+        """Return when something has ended, or was sent; or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self.changed.wait()
+
+    async def end(self) -> None:
+        """Let what is under way come to its end: a claim that is being made is to be given back."""
+        tasks = [*self.taking, *([self.listing] if self.listing else [])]
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_LOOK)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Lister:
+    """Lists what waits, and notes which of it is for this gateway to take."""
+
+    def __init__(self, store: S3Store, keys: Keys, backlog: Backlog) -> None:
+        self.pace = _Pace()
+        self._store = store
+        self._keys = keys
+        self._backlog = backlog
+        self._fleet = Fleet(store, keys)
+        self._is_tried = False
+        self._whole = -WHOLE
+        self._after = ""
+        """Where the next listing goes on that is to find what others hide."""
+
+    async def list(self, wanted: int) -> None:
+        """List as far as there are so many free requests to be found. Raises QueueUnavailable.
+
+        The first time, the store is tried first. Raises QueueBroken where it keeps no conditions.
+        """
+        if not self._is_tried:
+            await check_conditions(self._store, self._keys)
+            await self._fleet.join()
+            self._is_tried = True
+        await self.pace.turn()
+        found: list[Listed] = []
+        places: list[int] = []
+        began = time.monotonic()
+        must_end = began - self._whole >= WHOLE
+        begins = self._after if must_end else ""
+        for _ in range(PAGES):
+            after = found[-1].key if found else begins
+            page = await self._store.list(self._keys.requests, after=after, limit=PAGE)
+            found += page
+            places += [self._fleet.place(one.key) for one in page]
+            is_whole = len(page) < PAGE
+            self._backlog.note(found, places, began, after=begins, is_whole=is_whole)
+            if is_whole:
+                self._after, self._whole = "", began
+                return
+            if not must_end and self._backlog.choose(wanted):
+                return
+        # Those who have all their share may fill all these pages: then the next goes on at once.
+        self._after = found[-1].key
+        self._whole = began if self._backlog.choose(wanted) else -WHOLE
+
+    async def leave(self) -> None:
+        await self._fleet.leave()
+
+
+class _Pace:
+    """When to list: often while there is work, ever less often while there is none."""
+
+    def __init__(self) -> None:
+        self.is_hurried = False
+        self._pause = BUSY_LOOK
+        self._last = -IDLE_LOOK
+
+    def note_work(self) -> None:
+        self._pause = BUSY_LOOK
+
+    def left(self) -> float:
+        """Return in how many seconds it is time for a listing."""
+        pause = BUSY_LOOK if self.is_hurried else self._pause
+        return self._last + pause - time.monotonic()
+
+    def is_due(self) -> bool:
+        return self.left() <= 0
+
+    async def turn(self) -> None:
+        """Wait until the store may be listed again, and take note that it is."""
+        await asyncio.sleep(max(0.0, self._last + BUSY_LOOK - time.monotonic()))
+        self._last = time.monotonic()
+        self.is_hurried = False
+        self._pause = min(IDLE_LOOK, SLOWER * self._pause)

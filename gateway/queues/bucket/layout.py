@@ -1,0 +1,224 @@
+"""The layout of a queue bucket: its keys, and a message as an object with metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, unquote
+
+from gateway.errors import (
+    ConfigurationError,
+    QueueAway,
+    QueueUnavailable,
+    Refused,
+    Unsure,
+)
+from gateway.message import (
+    Message,
+    Unreadable,
+    from_properties,
+    to_properties,
+)
+from gateway.queues.aws.address import BucketAddress
+from gateway.queues.bucket.store import (
+    OCTETS,
+    IfAbsent,
+    Occupied,
+    S3Store,
+    Stored,
+)
+from gateway.queues.lifespan import forgotten
+
+Name = tuple[str, str]
+"""Sender and id: together they name a request."""
+
+VERSION = 1
+RINGS = "gateway-rings"
+"""Metadata of a request whose client rings the doorbell itself."""
+METADATA_LIMIT = 2048
+"""Bytes of the names and values of user metadata (S3 user guide, "Working with metadata")."""
+PROPERTIES = (
+    "SOAPJMS_bindingVersion",
+    "SOAPJMS_contentType",
+    "SOAPJMS_soapAction",
+    "SOAPJMS_targetService",
+    "SOAPJMS_requestURI",
+    "SOAPJMS_isFault",
+    "SOAPJMS_contentEncoding",
+    "JMSCorrelationID",
+    "JMSReplyTo",
+    "gateway-expires",
+)
+_NAMES = {name.lower().replace("_", "-"): name for name in PROPERTIES}
+_PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "") + " "
+_OWN = re.compile(r"([A-Za-z0-9_-]{16,64})\.([A-Za-z0-9_-]{1,64})")
+_UNSAID = ("", OCTETS, "binary/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a queue's objects."""
+
+    address: BucketAddress
+
+    @property
+    def requests(self) -> str:
+        return self.address.key("requests", "")
+
+    @property
+    def gateways(self) -> str:
+        return self.address.key("gateways", "")
+
+    @property
+    def format(self) -> str:
+        return self.address.key("format.json")
+
+    def request(self, name: Name) -> str:
+        sender, id = name
+        return f"{self.requests}{id}.{sender}"
+
+    def reply(self, name: Name) -> str:
+        return self.address.key("replies", *name)
+
+    def payload(self, name: Name) -> str:
+        return self.address.key("payloads", *name)
+
+    def quarantine(self, entry: str) -> str:
+        """Return where a request is put aside; ``entry`` is the last part of its key."""
+        return self.address.key("quarantine", quote(entry, safe=""))
+
+    def name(self, key: str) -> Name | None:
+        """Return who sent the request of a key, and its id; None for a key of no request."""
+        found = _OWN.fullmatch(key.removeprefix(self.requests))
+        return (found[2], found[1]) if found and key.startswith(self.requests) else None
+
+    def client(self, key: str) -> str:
+        """Return who sent the request of a key; empty for a key of no request."""
+        name = self.name(key)
+        return name[0] if name is not None else ""
+
+
+def to_metadata(message: Message) -> dict[str, str]:
+    """Return the properties of a message as user metadata, percent-encoded where it must be.
+
+    Raises Refused where there is more of them than S3 can hold.
+    """
+    properties = to_properties(message)
+    metadata = {
+        name.lower().replace("_", "-"): encoded(value) for name, value in properties.items()
+    }
+    size = sum(len(name) + len(value) for name, value in metadata.items())
+    if size > METADATA_LIMIT - 512:  # what a register has beside them takes less
+        raise Refused(f"The properties of the message take {size} bytes: at most 1536 can travel.")
+    return metadata
+
+
+def encoded(value: str) -> str:
+    """Return a value as metadata can hold it: ASCII, without spaces that would be trimmed.
+
+    What UTF-8 has no form for becomes a question mark: it is in a reason at most.
+    """
+    text = quote(value, safe=_PLAIN, errors="replace")
+    return text.replace(" ", "%20") if text != " ".join(text.split()) else text
+
+
+def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Message | Unreadable:
+    """Return the message that an object holds, or why it cannot be read. Never raises."""
+    sender, id = name
+    if stored.is_cut:
+        return Unreadable(id=id, sender=sender, reason="it is larger than what is accepted")
+    properties = _properties(stored.metadata)
+    if any("\ufffd" in value or not value.isprintable() for value in properties.values()):
+        return Unreadable(id=id, sender=sender, reason="its metadata is not percent-encoded UTF-8")
+    if "\ufffd" in stored.content_type:
+        return Unreadable(id=id, sender=sender, reason="its content type is not UTF-8")
+    if stored.content_type not in _UNSAID:
+        properties.setdefault("SOAPJMS_contentType", stored.content_type)
+    message = from_properties(
+        properties, stored.body, id=id, sender=sender, interrupted=interrupted
+    )
+    if isinstance(message, Unreadable):
+        return message
+    return replace(
+        message, arrived=written(stored), forgotten=forgotten(id, _last_modified(stored))
+    )
+
+
+def written(stored: Stored) -> float | None:
+    """Return when the store says that it took an object whole; None where it does not say.
+
+    Of one that came in parts it says when the first was announced (S3 user guide, "System-defined
+    object metadata"): a client could announce today what it sends tomorrow. Their ETags have a
+    hyphen, and how many parts there were.
+    """
+    return None if "-" in stored.etag else _last_modified(stored)
+
+
+def _last_modified(stored: Stored) -> float | None:
+    try:
+        return parsedate_to_datetime(stored.modified).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _properties(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties by their own names; other makers may write ``_`` for ``-``."""
+    found = {}
+    for name, value in metadata.items():
+        known = _NAMES.get(name.replace("_", "-"))
+        if known:
+            ascii_only = value.encode("ascii", "replace").decode()
+            found[known] = unquote(value) if ascii_only == value else "\ufffd"
+    return found
+
+
+def object_type(content_type: str) -> str:
+    """Return the content type to give an object: the message's, where a header can hold it."""
+    return content_type if content_type.isascii() and content_type.isprintable() else OCTETS
+
+
+async def check_format(store: S3Store, keys: Keys, mode: str) -> None:
+    """Read what a queue bucket says of itself; write it where it says nothing yet.
+
+    Who may not write leaves it unwritten. Raises ConfigurationError for a version or a mode that
+    is another, and where the bucket cannot be used; QueueAway where its store is not there.
+    """
+    try:
+        found = await store.get(keys.format)
+        if found is None:
+            found = await _write_format(store, keys, mode)
+    except QueueAway:
+        raise
+    except QueueUnavailable as error:
+        raise ConfigurationError(f"queue: {error}") from error
+    try:
+        said = json.loads(found.body)
+        version, other = said["version"], said["mode"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"queue: s3://{store.bucket}/{keys.format} is not one of this program: use another "
+            "prefix, or correct endpoint_url where no S3 answers."
+        ) from error
+    if version != VERSION:
+        raise ConfigurationError(
+            f"queue: the bucket has format version {version!r}, this program knows {VERSION}: "
+            "use the newer program."
+        )
+    if other != mode:
+        raise ConfigurationError(
+            f"queue: this prefix of the bucket is in mode {other!r}, not {mode!r}: give the "
+            "address that its other users have, or use another prefix."
+        )
+
+
+async def _write_format(store: S3Store, keys: Keys, mode: str) -> Stored:
+    body = json.dumps({"format": "gateway-queue", "version": VERSION, "mode": mode}).encode()
+    try:
+        await store.put(keys.format, body, only=IfAbsent(), content_type="application/json")
+    except (Occupied, Unsure):
+        found = await store.get(keys.format)
+        return found or Stored(body, "")
+    return Stored(body, "")

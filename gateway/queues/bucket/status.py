@@ -1,0 +1,98 @@
+"""How many requests are in a queue bucket: counted in its listings, which cost money."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.queue import QueueStatus
+from gateway.queues.bucket.claim_records import Register, Registers, RegisterState
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.store import Listed, S3Store
+
+PAGE = 1000
+LOOKED_AT = 200
+"""Requests, at most, whose registers are read to tell who holds them: each is a GET."""
+AT_ONCE = 20
+
+
+async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
+    """Count the requests of a bucket where the register is the claim.
+
+    One whose claim has stood still for longer than its lease counts as in flight until another
+    gateway takes it over. With more than LOOKED_AT requests nobody asks which are in flight.
+    """
+    listed, quarantined = await asyncio.gather(
+        list_all(store, keys.requests), quarantined_in(store, keys)
+    )
+    if len(listed) > LOOKED_AT:
+        return QueueStatus(
+            waiting=len(listed),
+            in_flight=None,
+            oldest=oldest(store, listed),
+            quarantined=quarantined,
+        )
+    looks = await _registers(store, keys, listed)
+    # What is answered, and not removed yet, is no work any more.
+    open_ones = [one for one, look in zip(listed, looks, strict=True) if not _is_final(look)]
+    held = sum(look is not None and look.state is RegisterState.CLAIMED for look in looks)
+    return QueueStatus(
+        waiting=len(open_ones) - held,
+        in_flight=held,
+        oldest=oldest(store, open_ones),
+        quarantined=quarantined,
+    )
+
+
+async def quarantined_in(store: S3Store, keys: Keys) -> int:
+    """Count what is kept aside; a note about an entry lies deeper than it, and is none."""
+    prefix = keys.quarantine("")
+    listed = await list_all(store, prefix)
+    return sum("/" not in one.key.removeprefix(prefix) for one in listed)
+
+
+async def list_all(store: S3Store, prefix: str) -> Sequence[Listed]:
+    """Return all objects below a prefix. Raises Forbidden, QueueUnavailable."""
+    found: list[Listed] = []
+    while True:
+        page = await store.list(prefix, after=found[-1].key if found else "", limit=PAGE)
+        found += page
+        if len(page) < PAGE:
+            return found
+
+
+def oldest(store: S3Store, listed: Sequence[Listed]) -> float | None:
+    """Return how many seconds ago the first of the requests arrived; None where there is none.
+
+    By the time that the store gave them: an id has its client's, or none.
+    """
+    # All of one form, so the smallest is the first.
+    first = min((one for one in listed if one.modified), key=_modified, default=None)
+    if first is None or first.written is None:
+        return None
+    return max(0.0, store.clock() - first.written)
+
+
+def _modified(listed: Listed) -> str:
+    return listed.modified
+
+
+async def _registers(
+    store: S3Store, keys: Keys, listed: Sequence[Listed]
+) -> Sequence[Register | None]:
+    """Read the register of each request, some at a time."""
+    registers = Registers(store, keys)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def look(key: str) -> Register | None:
+        name = keys.name(key)
+        if name is None:
+            return None  # not in the form of a request: whoever takes it puts it aside
+        async with turns:
+            return await registers.look(name)
+
+    return await asyncio.gather(*(look(one.key) for one in listed))
+
+
+def _is_final(register: Register | None) -> bool:
+    return register is not None and register.is_final

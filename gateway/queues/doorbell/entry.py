@@ -1,0 +1,321 @@
+"""The requests that a doorbell was rung for, and what else is found in its queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
+
+from gateway.errors import QueueError
+from gateway.message import Message, Unreadable, id_time
+from gateway.queues.aws.sqs import Outgoing, Received
+from gateway.queues.aws.sqs_pump import SqsPump
+from gateway.queues.bucket.backlog import Backlog, client_of
+from gateway.queues.bucket.claim_records import (
+    REASON_LIMIT,
+    Claim,
+    Register,
+    Registers,
+)
+from gateway.queues.bucket.delivery import Removal
+from gateway.queues.bucket.layout import (
+    RINGS,
+    Keys,
+    Name,
+    encoded,
+    from_object,
+)
+from gateway.queues.bucket.store import S3Store, Stored
+from gateway.queues.claims.delivery import Entry, Ledger
+from gateway.queues.doorbell.crowd import Crowd
+from gateway.queues.doorbell.messages import (
+    Ring,
+    Stray,
+    Sweeping,
+    Trial,
+    parse,
+    ring,
+)
+from gateway.queues.options import QueueOptions
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 10_000
+"""Requests taken out of the bucket that are remembered: a second ring for one may be late."""
+TOGETHER = 0.05
+"""Seconds that a request which was read waits for those that were received with it."""
+LATER = 2 / 3
+"""The part of a lease for which a notification is put off where the client rings as well: by then
+whoever took the request for that ring has answered it, or has written a claim."""
+LATE = 2.0
+"""Seconds after which a request is claimed before any work: it may be taken without its ring, and
+the sweep may ring again. Before that a claim at the first third of a lease is early enough.
+What was rung so long after its id was made may have been answered: its register is looked at."""
+NO_KEY = "its key is not requests/ID.CLIENT"
+
+
+class Porter:
+    """Makes entries of what is received."""
+
+    def __init__(
+        self,
+        store: S3Store,
+        keys: Keys,
+        pump: SqsPump,
+        options: QueueOptions,
+        sweep: Callable[[Received], Awaitable[None]],
+    ) -> None:
+        self.pump = pump
+        # One that is over the limit by less is refused with the fault that says so.
+        self.reading = Reading(store, 2 * options.limit)
+        self.registers = Registers(store, keys)
+        self.removal = Removal(store, keys)
+        self.known = Known()
+        self._keys = keys
+        self._sweep = sweep
+        self._later = LATER * options.lease
+
+    async def open(self, received: Received) -> Entry | None:
+        """Return the request that a message stands for.
+
+        None where it stands for none, and is dealt with. Raises QueueUnavailable.
+        """
+        match parse(received.body):
+            case Ring(keys=(key,)) as rung:
+                return await self._request(received, key, rung)
+            case Ring(keys=keys):
+                await self._split(received, keys)
+            case Sweeping():
+                await self._sweep(received)
+            case Trial():
+                await self.dismiss(received)
+            case Stray(reason):
+                return self._stray(received, reason)
+        return None
+
+    async def _request(self, received: Received, key: str, rung: Ring) -> Entry | None:
+        if not key.startswith(self._keys.requests):
+            # A notification for the whole bucket tells of replies as well.
+            log.info("%s is no request: its message is dropped", key)
+            await self.dismiss(received)
+            return None
+        name = self._keys.name(key)
+        if name is None:
+            return self._misnamed(received, key)
+        held = self.known.at_work.get(key)
+        if held is not None and held.received.id != received.id:
+            # The message that it is held by comes back, should this process die.
+            await self.dismiss(received)
+            return None
+        if rung.is_by_store and await self._is_rung_for(received, key):
+            return None
+        return self._entry(received, key, name, swept=rung.swept)
+
+    def _entry(self, received: Received, key: str, name: Name, *, swept: bool) -> Entry:
+        if received.count == 1 and not swept:
+            self.known.crowd.note(key, self.pump.client.clock() - received.sent)
+        was_used = swept or self.known.was_used(key) or _is_late(name, received.sent)
+        entry = RequestEntry(self, received, key, name, was_used)
+        self.known.at_work[key] = entry
+        return entry
+
+    async def _is_rung_for(self, received: Received, key: str) -> bool:
+        """Tell whether a notification is of no use at once, and put it off.
+
+        A client that rings itself has its request carried out for that: two who receive at the
+        same time would do it twice. Once more received, the message is one whose ring was lost.
+        """
+        if received.count > 1:
+            return False
+        stored = await self.reading.store.head(key)
+        if stored is None:
+            await self.dismiss(received)
+            return True
+        if RINGS in stored.metadata:
+            await self.pump.hold(received.handle, self._later)
+            return True
+        return False
+
+    async def _split(self, received: Received, keys: tuple[str, ...]) -> None:
+        """Give each request a message of its own, to be held by."""
+        for key in keys:
+            outgoing = Outgoing(body=ring(key, by_store=True))
+            await self.pump.groups.send(outgoing, self._keys.client(key))
+        await self.dismiss(received)
+
+    def _stray(self, received: Received, reason: str) -> Entry:
+        async def put_aside(told: str) -> None:
+            await self.reading.store.put(
+                self._keys.quarantine(received.id),
+                received.body.encode("utf-8", "replace"),
+                metadata={"gateway-reason": encoded(told)[:REASON_LIMIT]},
+                content_type="text/plain; charset=utf-8",
+            )
+
+        return StrayEntry(self, received, received.id, reason, put_aside)
+
+    def _misnamed(self, received: Received, key: str) -> Entry:
+        async def put_aside(told: str) -> None:
+            await self.removal.put_aside(key, told)
+
+        return StrayEntry(self, received, key.rpartition("/")[2][:64] or "?", NO_KEY, put_aside)
+
+    async def dismiss(self, received: Received) -> None:
+        """Delete a message. Where that fails, it comes again, and is found to be of no use."""
+        try:
+            await self.pump.delete(received.handle)
+        except QueueError as error:
+            log.warning("message %s is not removed yet: %s", received.id, error)
+
+
+class Known:
+    """The requests that this process knows, by their keys."""
+
+    def __init__(self) -> None:
+        self.crowd = Crowd()
+        self.ahead = Backlog(time.monotonic)
+        """Those that may be claimed, or are, without their rings."""
+        # An entry lives for as long as anybody may still settle its request.
+        self.at_work: WeakValueDictionary[str, RequestEntry] = WeakValueDictionary()
+        self.removed: OrderedDict[str, None] = OrderedDict()
+
+    def was_used(self, key: str) -> bool:
+        """Tell whether the register of a request is to be looked at, at the first receipt too.
+
+        So that of one who waits behind a crowd: other gateways may take it ahead of its ring.
+        """
+        noisy = self.crowd.noisy()
+        is_quiet = bool(noisy) and client_of(key) not in noisy
+        return key in self.removed or key in self.ahead.held or is_quiet
+
+    def note_removed(self, key: str) -> None:
+        self.at_work.pop(key, None)
+        self.removed[key] = None
+        if len(self.removed) > REMEMBERED:
+            self.removed.popitem(last=False)
+
+
+class Reading:
+    """Reads requests. Those that are asked for in the same moment come together, in their order.
+
+    Else a receive would return with the first, and the next would have to be paid for the others.
+    """
+
+    def __init__(self, store: S3Store, limit: int) -> None:
+        self.store = store
+        self._limit = limit
+        self._begun: list[asyncio.Task[Stored | None]] = []
+
+    async def get(self, key: str) -> Stored | None:
+        """Read a request; None where it is gone. Raises QueueUnavailable."""
+        if not self._begun:
+            asyncio.get_running_loop().call_soon(self._close)
+        begun, reading = self._begun, asyncio.create_task(self.store.get(key, self._limit))
+        begun.append(reading)
+        await asyncio.sleep(0)
+        await asyncio.wait(begun, timeout=TOGETHER)
+        return await reading
+
+    def _close(self) -> None:
+        self._begun = []
+
+
+class RequestEntry:
+    """A request in the bucket, held by a message of the doorbell."""
+
+    def __init__(
+        self, porter: Porter, received: Received, key: str, name: Name, was_used: bool
+    ) -> None:
+        self.name = name
+        self.received = received
+        self.ledger: Ledger = porter.registers
+        self.was_used = was_used
+        self._porter = porter
+        self._key = key
+
+    @property
+    def is_late(self) -> bool:
+        # By the clock, and the id, by which others decide to take it: it may be wrong for both.
+        made = id_time(self.name[1])
+        began = self.received.sent if made is None else made
+        return self._porter.reading.store.clock() - began >= LATE
+
+    async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
+        stored = await self._porter.reading.get(self._key)
+        if stored is None:
+            return None
+        return from_object(stored, self.name, interrupted=interrupted)
+
+    async def remove(self) -> None:
+        """Remove the request first: a message without one is found out, the other way not."""
+        await self._porter.removal.remove(self._key)
+        await self._dismiss()
+
+    async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
+        await self._porter.removal.put_aside(self._key, reason)
+        await self._dismiss()
+
+    async def _dismiss(self) -> None:
+        self._porter.known.note_removed(self._key)
+        await self._porter.dismiss(self.received)
+
+
+def _is_late(name: Name, rung: float) -> bool:
+    """Tell whether a ring is too late, or too early, to be the first of its request."""
+    made = id_time(name[1])
+    return made is None or abs(rung - made) > LATE
+
+
+class StrayEntry:
+    """Something that is no request: it can only be put aside."""
+
+    is_late = False
+
+    def __init__(
+        self,
+        porter: Porter,
+        received: Received,
+        id: str,
+        reason: str,
+        put_aside: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.name: Name = ("", id)
+        self.received = received
+        self.ledger: Ledger = NoLedger()
+        self.was_used = False
+        self._porter = porter
+        self._reason = reason
+        self._put_aside = put_aside
+
+    async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
+        return Unreadable(id=self.name[1], sender="", reason=self._reason)
+
+    async def remove(self) -> None:
+        await self.put_aside(None, self._reason)
+
+    async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
+        await self._put_aside(reason)
+        await self._porter.dismiss(self.received)
+
+
+class NoLedger:
+    """The ledger of what nobody waits for: others may find it too, and twice aside is once."""
+
+    remembers = False
+
+    async def look(self, name: Name) -> Register | None:
+        return None
+
+    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
+        return ""
+
+    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
+        return ""
+
+    async def settle(
+        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
+    ) -> None:
+        """Keep nothing."""

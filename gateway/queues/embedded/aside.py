@@ -1,0 +1,126 @@
+"""The quarantine in the embedded queue: functions over one connection, as in ``sqlite_store``."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.errors import EntryGone
+from gateway.message import Clock, Message, from_properties
+from gateway.queue import Quarantined
+from gateway.queues.embedded import bodies, store
+
+_SIZE = (
+    "coalesce(length(requests.body), (SELECT sum(length(data)) FROM request_bodies WHERE part"
+    f" BETWEEN requests.seq*{bodies.MOST_PARTS} AND (requests.seq+1)*{bodies.MOST_PARTS}-1))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of entries begins: behind this one. Entries are in the order of this."""
+
+    since: float = float("-inf")
+    seq: int = 0
+
+
+def page(
+    connection: sqlite3.Connection, after: Place, id: str, limit: int
+) -> tuple[list[Quarantined], Place]:
+    """Return entries, the oldest first, and where the next page begins; of one id, if given."""
+    rows = connection.execute(
+        f"SELECT seq, sender, id, properties, quarantined, quarantined_at, {_SIZE} FROM requests"
+        " WHERE quarantined IS NOT NULL AND (quarantined_at, seq) > (?, ?)"
+        " AND ? IN ('', id) ORDER BY quarantined_at, seq LIMIT ?",
+        (after.since, after.seq, id, limit),
+    ).fetchall()
+    last = Place(rows[-1][5], rows[-1][0]) if rows else after
+    return [_entry(*row[1:]) for row in rows], last
+
+
+def _entry(
+    sender: str, id: str, properties: str, reason: str, since: float, size: int
+) -> Quarantined:
+    return Quarantined(
+        id=id,
+        sender=sender,
+        reason=reason,
+        since=since,
+        size=size,
+        service=json.loads(properties).get("SOAPJMS_targetService", ""),
+    )
+
+
+def read(connection: sqlite3.Connection, entry: Quarantined) -> Message:
+    """Return a request that is kept aside. Raises EntryGone."""
+    row = connection.execute(
+        "SELECT seq, properties, body FROM requests"
+        " WHERE sender=? AND id=? AND quarantined IS NOT NULL",
+        (entry.sender, entry.id),
+    ).fetchone()
+    if row is None:
+        raise gone(entry)
+    seq, properties, body = row
+    message = from_properties(
+        json.loads(properties),
+        bodies.read(connection, bodies.REQUESTS, seq, body),
+        id=entry.id,
+        sender=entry.sender,
+    )
+    assert isinstance(message, Message)  # written by to_properties, in store.add
+    return message
+
+
+def drop(connection: sqlite3.Connection, entry: Quarantined) -> None:
+    """Remove an entry. Raises EntryGone."""
+    row = connection.execute(
+        "DELETE FROM requests WHERE sender=? AND id=? AND quarantined IS NOT NULL"
+        " RETURNING seq, body",
+        (entry.sender, entry.id),
+    ).fetchone()
+    if row is None:
+        raise gone(entry)
+    bodies.remove(connection, bodies.REQUESTS, *row)
+
+
+def exchange(
+    connection: sqlite3.Connection, entry: Quarantined, new: Message, clock: Clock, steady: Clock
+) -> None:
+    """Put a new request in the place of an entry, in one transaction. Raises EntryGone."""
+    drop(connection, entry)
+    store.add(connection, new, clock, steady)
+
+
+def old(connection: sqlite3.Connection, reply: int, size: int) -> list[int]:
+    """Return the entries that are too many: up to a reply's sequence, or beyond so many bytes.
+
+    Each was put aside when its reply was stored, and replies are in the order of their sequences.
+    """
+    found, kept = [], 0
+    for seq, replied, bytes_ in connection.execute(
+        f"SELECT requests.seq, replies.seq, {_SIZE} FROM requests JOIN replies"
+        " ON replies.sender=requests.sender AND replies.id=requests.id"
+        " WHERE quarantined IS NOT NULL ORDER BY replies.seq DESC"
+    ):
+        kept += bytes_
+        if replied <= reply or kept > size:
+            found.append(seq)
+    return found
+
+
+def remove(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
+    """Remove entries by their sequences."""
+    for seq in seqs:
+        rows = connection.execute(
+            "DELETE FROM requests WHERE seq=? AND quarantined IS NOT NULL RETURNING seq, body",
+            (seq,),
+        ).fetchall()
+        for row in rows:
+            bodies.remove(connection, bodies.REQUESTS, *row)
+
+
+def gone(entry: Quarantined) -> EntryGone:
+    """Return the error for an entry that is not there any more."""
+    return EntryGone(f"{entry.id} is not in quarantine any more")

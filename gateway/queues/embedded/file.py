@@ -1,0 +1,199 @@
+"""An open queue file: one thread that writes, one that reads, and the folder of who has it open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import sqlite3
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.errors import (
+    ConfigurationError,
+    QueueFull,
+    QueueHeld,
+    QueueUnavailable,
+)
+from gateway.message import Clock
+from gateway.queues.embedded import store
+from gateway.queues.embedded.bells import Bell
+from gateway.queues.embedded.group_commit import (
+    Job,
+    Writer,
+    connect,
+    transaction,
+    translated,
+    turn,
+)
+from gateway.queues.embedded.identity import Files
+from gateway.queues.embedded.owners import (
+    Owner,
+    forget_dead,
+    is_alive,
+    keep_from_children,
+)
+from gateway.queues.embedded.steady import Steady, Uptime, begin
+
+T = TypeVar("T")
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+PROBE = 3.0
+"""Seconds that a look at health waits for a turn to write: others wait for what it says."""
+ROOM = 256 << 10
+"""Bytes that must be free on its disk for a queue to be healthy: a few small requests."""
+REQUESTS, REPLIES = "requests", "replies"
+"""The two kinds of bells: who takes requests, and who waits for replies."""
+
+
+class QueueFile:
+    """A queue file that this process has open, under a name of its own. Make it with ``open``."""
+
+    def __init__(self, path: Path, live: Path, clock: Clock, uptime: Uptime) -> None:
+        self._live = live
+        self._connection, lock, self.steady = _prepared(path, live / "turn", clock, uptime)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
+        forget_dead(live / "owners")
+        self._owner = Owner(live / "owners")
+        self.owner = self._owner.name
+        wal, shm = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
+        self._files = Files(path, wal, [shm, live / "turn", live / "owners" / self.owner])
+        self._writer = Writer(self._files, lock)
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock, uptime: Uptime) -> QueueFile:
+        """Open a queue file, made where it is missing. Raises ConfigurationError with the cure."""
+        live = live_folder(path)
+        _check_usable(path)
+        try:
+            for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            _make_private(path)
+            return cls(path, live, clock, uptime)
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigurationError(
+                f"queue: {path} cannot be opened as a queue ({error}): name another file."
+            ) from error
+
+    async def read(self, job: Job[T]) -> T:
+        """Do a job that only reads. Raises QueueUnavailable, QueueBroken."""
+
+        def run() -> T:
+            self._files.check_now_and_then()
+            # In one transaction: or a job could miss what moves from one table to another.
+            with translated(self._files.path), transaction(self._connection, "DEFERRED"):
+                return job(self._connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reader, run)
+
+    def write(
+        self, job: Job[T], *, durable: bool = False, ring: str | None = None
+    ) -> asyncio.Future[T]:
+        """Do a job that writes; then ring bells of one kind. See ``Writer.submit``."""
+        folder = None if ring is None else self._live / ring
+        return self._writer.submit(job, durable=durable, ring=folder)
+
+    async def check(self) -> None:
+        """Look whether there is a turn to write, and room. Raises QueueUnavailable, QueueBroken."""
+        try:
+            async with asyncio.timeout(PROBE):
+                await self.write(_nothing)
+                self._files.check_all()
+                await asyncio.to_thread(_check_room, self._live)
+        except TimeoutError as error:
+            holder = self._writer.described_holder()
+            raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error
+
+    def bell(self, kind: str) -> Bell:
+        """Return a new bell of this process, of one kind. Raises QueueUnavailable, QueueBroken."""
+        try:
+            return Bell(self._live / kind, self.owner)
+        except OSError as error:
+            self._files.check_all()  # the folder may be gone
+            raise QueueUnavailable(f"no bell can be hung in {self._live}: {error}") from error
+
+    def is_alive(self, owner: str) -> bool:
+        """Tell whether another opener still runs."""
+        try:
+            return owner == self.owner or is_alive(self._live / "owners", owner)
+        except OSError as error:
+            raise QueueUnavailable(f"{self._live} cannot be looked into: {error}") from error
+
+    async def aclose(self) -> None:
+        """Finish what was submitted; what this opener still holds is free for others."""
+        await self._writer.aclose()
+        self._reader.shutdown()
+        self._connection.close()
+        self._owner.close()
+
+
+def _check_room(folder: Path) -> None:
+    """Raise QueueFull where the disk, or a quota, has no room for anything new."""
+    try:
+        # Asked for, and given back: a quota is in no figure about the whole disk.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise QueueUnavailable(f"{folder} cannot be written to: {error}") from error
+        raise QueueFull(
+            f"there are no {ROOM >> 10} KiB free on the disk of {folder} ({error.strerror}): make "
+            "room there. What is in the queue stays, and requests are taken again after that"
+        ) from error
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Do nothing, which takes a turn and no fsync."""
+
+
+def _prepared(
+    path: Path, lock: Path, clock: Clock, uptime: Uptime
+) -> tuple[sqlite3.Connection, int, Steady]:
+    """Return a connection to a file whose tables were made, or checked; the open lock; its time."""
+    with contextlib.ExitStack() as undo:
+        file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        undo.callback(os.close, file)
+        keep_from_children(file)
+        connection = undo.enter_context(contextlib.closing(connect(path, synchronous="NORMAL")))
+        with turn(file):  # others may be opening the same new file
+            with transaction(connection, "EXCLUSIVE"):
+                store.prepare(connection, path)
+                steady = begin(connection, uptime, clock())
+            connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
+            # The first look makes the files beside it; they stay for as long as this is open.
+            connection.execute("SELECT 1 FROM requests LIMIT 1").fetchone()
+        undo.pop_all()
+    return connection, file, steady
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file for its owner alone, where there is none.
+
+    One that is there is not touched: closing any descriptor of it would drop the locks that SQLite
+    holds on it in this process (SQLite, "How To Corrupt An SQLite Database File", 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def live_folder(path: Path) -> Path:
+    """Return the folder of what belongs to a queue file, but is no message."""
+    return path.with_name(path.name + ".live")
+
+
+def _check_usable(path: Path) -> None:
+    """Raise ConfigurationError, with the cure, where no queue can be kept at that path."""
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"queue: there is no folder {path.parent}: make it, or name another."
+        )
+    if path.is_dir():
+        raise ConfigurationError(f"queue: {path} is a folder: name a file in it.")
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise ConfigurationError(
+                f"queue: {place} is read-only here: let this user write to it, or name another."
+            )

@@ -1,0 +1,267 @@
+"""A thread that writes to an SQLite file: jobs of many tasks share a commit, and its fsync."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import math
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.errors import (
+    GatewayError,
+    QueueBroken,
+    QueueHeld,
+    QueueUnavailable,
+)
+from gateway.queues.embedded.bells import ring_all
+from gateway.queues.embedded.identity import Files
+from gateway.queues.embedded.lock_holder import described_holder
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+
+BUSY = 5.0
+"""Seconds to wait for others who hold the file, at most."""
+NAP = 0.001
+"""Seconds between two tries to take a turn: about a commit. Shorter ones cost more CPU."""
+MOST_JOBS = 256
+"""Jobs in one transaction, at most: it bounds how long the first of them waits for the last."""
+
+# Names of results by which SQLite says that a file can no longer be trusted: a failed fsync may
+# have dropped pages that were reported as written, so to go on would break what was promised.
+BROKEN = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    job: Job[Any]
+    durable: bool
+    ring: Path | None
+    future: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    result: Any = None
+    error: Exception | None = None
+
+
+def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+    """Open a connection for one thread at a time; transactions are written out by its user."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
+    try:
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the gateway's, each with its cure."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(BROKEN):
+            raise QueueBroken(
+                f"the queue file {path} cannot be trusted any more: {error}"
+            ) from error
+        raise QueueUnavailable(f"the queue file {path} cannot be used now: {error}") from error
+
+
+class Writer:
+    """The one writer of this process; others on the same file take turns with it.
+
+    Jobs run in the order in which they were submitted. One that is durable is on the disk when its
+    result comes; others are at once visible to all, and survive everything but a power cut.
+    """
+
+    def __init__(self, files: Files, lock: int) -> None:
+        """``lock`` is an open file, for ``turn``; the writer closes it in the end."""
+        self._files = files
+        self._turn = lock
+        self._full = connect(files.path, synchronous="FULL")
+        self._normal = connect(files.path, synchronous="NORMAL")
+        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._broken: QueueBroken | None = None
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="queue-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job[T], *, durable: bool, ring: Path | None = None) -> asyncio.Future[T]:
+        """Have a job done; then ring the bells in a folder, once for a whole commit.
+
+        Cancelling the future does not undo the job. Raises, through the future, what the job
+        raises, QueueUnavailable or QueueBroken; then nothing was changed.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._entries.put(_Entry(job, durable, ring, future))
+        return future
+
+    def described_holder(self) -> str:
+        """Return who has the turn at the moment, and what to do about it."""
+        return described_holder(self._turn)
+
+    async def aclose(self) -> None:
+        """Finish what was submitted, then close the file."""
+        self._entries.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._full.close()
+        self._normal.close()
+        os.close(self._turn)
+
+    def _work(self) -> None:
+        while (first := self._entries.get()) is not None:
+            batch, outcomes = self._round(first)
+            for folder in {entry.ring for entry in batch if entry.ring is not None}:
+                _ring(folder)
+            self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
+
+    def _round(self, first: _Entry) -> tuple[list[_Entry], list[_Outcome]]:
+        """Do what is waiting, in one turn; where none can be had, all of it fails together."""
+        batch = [first]
+        failure: QueueUnavailable | QueueBroken
+        try:
+            with turn(self._turn):
+                # Only now, with the turn taken: what came in while waiting for it joins in.
+                batch += self._waiting(MOST_JOBS - 1)
+                return batch, self._commit(batch)
+        except QueueUnavailable as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  # nobody knows what was written: the end
+            failure = self._broken = QueueBroken(
+                f"the writer of the queue file {self._files.path} failed: {error!r}"
+            )
+        # Or they would wait one after another, each as long as the first did.
+        batch += self._waiting(math.inf)
+        return batch, [_Outcome(error=failure)] * len(batch)
+
+    def _waiting(self, most: float) -> list[_Entry]:
+        """Return the entries that are there, up to so many, or up to the end."""
+        entries: list[_Entry] = []
+        while len(entries) < most and not self._entries.empty():
+            entry = self._entries.get()
+            if entry is None:
+                self._entries.put(None)  # the end is for the next round: first what came before it
+                break
+            entries.append(entry)
+        return entries
+
+    def _commit(self, batch: Sequence[_Entry]) -> list[_Outcome]:
+        """Run a batch in one transaction; return each job's result, or the error it met.
+
+        Raises QueueUnavailable where none of it was done, and others would fare no better.
+        """
+        if self._broken is not None:
+            return [_Outcome(error=self._broken)] * len(batch)
+        try:
+            return self._transact(batch)
+        except QueueBroken as error:
+            self._broken = error
+            return [_Outcome(error=error)] * len(batch)
+        except Exception as error:  # whoever waits for the job gets it
+            if _concerns_all(error):
+                raise
+            if len(batch) == 1:
+                return [_Outcome(error=error)]
+        # One job may be to blame, by its size for instance: it must not take others with it.
+        return [self._alone(entry) for entry in batch]
+
+    def _alone(self, entry: _Entry) -> _Outcome:
+        try:
+            return self._commit([entry])[0]
+        except QueueUnavailable as error:
+            return _Outcome(error=error)
+
+    def _transact(self, batch: Sequence[_Entry]) -> list[_Outcome]:
+        is_durable = any(entry.durable for entry in batch)
+        connection = self._full if is_durable else self._normal
+        with translated(self._files.path), transaction(connection, "IMMEDIATE"):
+            outcomes = [_run(entry.job, connection) for entry in batch]
+        if is_durable:  # before anybody is told: what is in a file without a name is on no disk
+            self._files.check()
+        return outcomes
+
+
+@contextlib.contextmanager
+def turn(lock: int) -> Iterator[None]:
+    """Hold the lock by which processes take turns on a file, each for about a commit.
+
+    SQLite's own makes those who wait sleep for longer and longer. Raises QueueHeld after
+    BUSY seconds: a process that is stopped in the middle of a commit must not stop all others.
+    """
+    until = time.monotonic() + BUSY
+    while not _taken(lock):
+        if time.monotonic() > until:
+            raise QueueHeld(f"no turn to write in {BUSY:g} s: {described_holder(lock)}")
+        time.sleep(NAP)
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    """Commit what is done inside, or undo it where that raises."""
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Tell whether each job, tried alone, would meet the same error, and wait as long for it."""
+    return getattr(error.__cause__, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+def _run(job: Job[Any], connection: sqlite3.Connection) -> _Outcome:
+    """Return what a job returns, or its refusal: others in the same transaction go on."""
+    try:
+        return _Outcome(result=job(connection))
+    except GatewayError as refusal:
+        return _Outcome(error=refusal)
+
+
+def _ring(folder: Path) -> None:
+    """Ring; where that fails, those who wait look for themselves, as after any lost ring."""
+    try:
+        ring_all(folder)
+    except OSError as error:
+        log.warning("bells in %s cannot be rung: %s", folder, error)
+
+
+def _resolve(batch: Sequence[_Entry], outcomes: Sequence[_Outcome]) -> None:
+    for entry, outcome in zip(batch, outcomes, strict=True):
+        if entry.future.cancelled():
+            continue
+        if outcome.error is not None:
+            entry.future.set_exception(outcome.error)
+        else:
+            entry.future.set_result(outcome.result)

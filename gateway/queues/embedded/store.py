@@ -1,0 +1,281 @@
+"""The tables of the embedded queue, and what is done to them: functions over one connection.
+
+Each function runs inside a transaction of its caller's and raises before it changes anything, so
+that many of them can share one commit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import (
+    ConfigurationError,
+    IdForgotten,
+    IdTaken,
+    LeaseLost,
+)
+from gateway.message import (
+    Clock,
+    Message,
+    Unreadable,
+    digest,
+    from_properties,
+    taken,
+    to_properties,
+)
+from gateway.queues import forgetting
+from gateway.queues.embedded import bodies, replies
+from gateway.queues.embedded import turns as sqlite_turns
+from gateway.queues.embedded.steady import SINCE
+from gateway.queues.embedded.steady import TABLES as STEADY
+from gateway.queues.turns import Turns
+
+ARRIVED = "gateway-arrived"
+"""Among a request's properties: when it was added. Files from before this do not tell."""
+APPLICATION_ID = 0x534F4150  # "SOAP", in the header of the file
+VERSION = 2
+OLDER = (1,)
+"""Versions that are made into this one when their file is opened."""
+# Sequences are never used twice (AUTOINCREMENT): who has read up to one has missed nothing before.
+SCHEMA = """
+CREATE TABLE requests(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
+    digest BLOB NOT NULL, properties TEXT NOT NULL, body BLOB, due REAL NOT NULL, owner TEXT,
+    epoch INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,
+    started INTEGER NOT NULL DEFAULT 0, interrupted INTEGER NOT NULL DEFAULT 0,
+    quarantined TEXT, quarantined_at REAL, UNIQUE(sender, id));
+CREATE INDEX leased ON requests(owner) WHERE owner IS NOT NULL;
+CREATE TABLE replies(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
+    digest BLOB NOT NULL, properties TEXT, body BLOB, answered REAL NOT NULL,
+    UNIQUE(sender, id));
+"""
+# What version 1 did not have.
+ADDED = f"{STEADY}{forgetting.TABLE}DROP INDEX IF EXISTS answered"
+# Apart: a file that was made without it gets it when it is opened.
+ASIDE = (
+    "CREATE INDEX IF NOT EXISTS aside ON requests(quarantined_at, seq)"
+    " WHERE quarantined IS NOT NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request as its taker holds it; ``seq`` and ``epoch`` fence everything done under it."""
+
+    seq: int
+    epoch: int
+    attempt: int
+    message: Message | Unreadable
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or check that those in the file are of this version."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables == 0:
+        _run(connection, f"{SCHEMA}{bodies.TABLES}PRAGMA application_id={APPLICATION_ID}")
+    elif application != APPLICATION_ID:
+        raise ConfigurationError(
+            f"queue: {path} is an SQLite file, but not a queue: name another file, and it is made."
+        )
+    elif version not in (VERSION, *OLDER):
+        raise ConfigurationError(
+            f"queue: {path} is a queue of version {version}, and this program knows version "
+            f"{VERSION}: drain it with the program that made it, or name another file."
+        )
+    # A file from before clients took turns has another index.
+    _run(connection, f"{ADDED}; DROP INDEX IF EXISTS waiting; {sqlite_turns.INDEX}; {ASIDE}")
+    if version != VERSION:
+        connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):
+        connection.execute(statement)
+
+
+def add(
+    connection: sqlite3.Connection, message: Message, clock: Clock, steady: Clock
+) -> int | None:
+    """Add a request; return the last reply's sequence, or None where it was there before.
+
+    Whatever answers the new request comes after that sequence. Raises IdTaken where its id has
+    other bytes, IdForgotten where it may have had a reply that was swept.
+    """
+    name = (message.sender, message.id)
+    now = steady()
+    properties = {**to_properties(message), ARRIVED: repr(clock())}
+    row = (*name, digest(message), json.dumps(properties), bodies.in_row(message.body), now)
+    added = connection.execute(
+        "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
+        " WHERE NOT EXISTS (SELECT 1 FROM replies WHERE sender=? AND id=?)"
+        f" AND NOT EXISTS ({forgetting.FORGOTTEN}) ON CONFLICT DO NOTHING",
+        (*row, *name, *forgetting.moment(message.id)),
+    )
+    if added.rowcount == 0:
+        _check_same(connection, message)
+        return None
+    bodies.write(connection, bodies.REQUESTS, added.lastrowid or 0, message.body)
+    return replies.last(connection)
+
+
+def _check_same(connection: sqlite3.Connection, message: Message) -> None:
+    name = (message.sender, message.id)
+    held = connection.execute(
+        "SELECT digest FROM replies WHERE sender=? AND id=? UNION ALL "
+        "SELECT digest FROM requests WHERE sender=? AND id=?",
+        name * 2,
+    ).fetchone()
+    if held is None:
+        raise IdForgotten
+    if held[0] != digest(message):
+        raise IdTaken
+
+
+def claim(
+    connection: sqlite3.Connection,
+    owner: str,
+    limit: int,
+    steady: Clock,
+    turns: Turns,
+    shares: Mapping[str, int],
+) -> tuple[list[Claim], float | None]:
+    """Lease the requests that have waited longest, of each client in its turn.
+
+    Where there is none, tell when one comes due.
+    """
+    chosen, due = sqlite_turns.next_requests(connection, steady(), limit, turns, shares)
+    if chosen == "[]":
+        return [], due
+    rows = connection.execute(
+        "UPDATE requests SET owner=?, epoch=epoch+1, attempt=attempt+1"
+        " WHERE seq IN (SELECT value FROM json_each(?))"
+        " RETURNING seq, epoch, attempt, properties, body, sender, id, interrupted",
+        (owner, chosen),
+    ).fetchall()
+    return [_claim(connection, *row) for row in sorted(rows)], None
+
+
+def _claim(
+    connection: sqlite3.Connection,
+    seq: int,
+    epoch: int,
+    attempt: int,
+    properties: str,
+    body: bytes | None,
+    *who: str,
+) -> Claim:
+    sender, id, interrupted = who
+    known = json.loads(properties)
+    message = from_properties(
+        known,
+        bodies.read(connection, bodies.REQUESTS, seq, body),
+        id=id,
+        sender=sender,
+        interrupted=bool(interrupted),
+    )
+    return Claim(seq, epoch, attempt, taken(message, when(known, ARRIVED)))
+
+
+def when(properties: Mapping[str, str], name: str) -> float | None:
+    """Return a time among a request's properties, where it was written down as it should be."""
+    try:
+        time = float(properties.get(name, "nan"))
+    except ValueError:
+        return None
+    return time if math.isfinite(time) else None
+
+
+def start(connection: sqlite3.Connection, owner: str, claim: Claim) -> None:
+    """Mark that work may have begun. Raises LeaseLost."""
+    _update_held(connection, "started=1", (), owner, claim)
+
+
+def give_back(
+    connection: sqlite3.Connection, owner: str, claim: Claim, due: float, counts: bool
+) -> None:
+    """Let others have the request from ``due`` on; not interrupted. Raises LeaseLost."""
+    # The first time, it has been due since it was added.
+    since = f"""properties=json_insert(properties, '$."{SINCE}"', CAST(due AS TEXT))"""
+    changes = f"owner=NULL, started=0, {since}, due=?, attempt=attempt-?"
+    _update_held(connection, changes, (due, int(not counts)), owner, claim)
+
+
+def answer(
+    connection: sqlite3.Connection, owner: str, claim: Claim, reply: Message | None, now: float
+) -> None:
+    """Store the reply (None: an empty one) and remove the request. Raises LeaseLost."""
+    row = connection.execute(
+        "DELETE FROM requests WHERE seq=? AND owner=? AND epoch=?"
+        " RETURNING sender, id, digest, body",
+        (claim.seq, owner, claim.epoch),
+    ).fetchone()
+    if row is None:
+        raise LeaseLost("another gateway holds the request")
+    *name_and_digest, body = row
+    bodies.remove(connection, bodies.REQUESTS, claim.seq, body)
+    replies.add(connection, tuple(name_and_digest), reply, now)
+
+
+def quarantine(
+    connection: sqlite3.Connection,
+    owner: str,
+    claim: Claim,
+    reason: str,
+    reply: Message | None,
+    now: float,
+) -> None:
+    """Store the reply, and keep the request aside with the reason. Raises LeaseLost."""
+    changes = "owner=NULL, started=0, quarantined=?, quarantined_at=?"
+    _update_held(connection, changes, (reason, now), owner, claim)
+    row = connection.execute(
+        "SELECT sender, id, digest FROM requests WHERE seq=?", (claim.seq,)
+    ).fetchone()
+    replies.add(connection, row, reply, now)
+
+
+def _update_held(
+    connection: sqlite3.Connection,
+    changes: str,
+    values: tuple[object, ...],
+    owner: str,
+    claim: Claim,
+) -> None:
+    changed = connection.execute(
+        f"UPDATE requests SET {changes} WHERE seq=? AND owner=? AND epoch=?",
+        (*values, claim.seq, owner, claim.epoch),
+    ).rowcount
+    if not changed:
+        raise LeaseLost("another gateway holds the request")
+
+
+def owners(connection: sqlite3.Connection) -> list[str]:
+    """Return who holds leases."""
+    query = "SELECT DISTINCT owner FROM requests WHERE owner IS NOT NULL"
+    return [owner for (owner,) in connection.execute(query)]
+
+
+def release(connection: sqlite3.Connection, owner: str) -> int:
+    """Let others have what a dead owner held; tell how many. What was begun is interrupted."""
+    return connection.execute(
+        "UPDATE requests SET owner=NULL, interrupted=max(interrupted, started), started=0"
+        " WHERE owner=?",
+        (owner,),
+    ).rowcount
+
+
+def is_held(connection: sqlite3.Connection, owner: str, claim: Claim) -> bool:
+    """Tell whether the lease is still its owner's."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM requests WHERE seq=? AND owner=? AND epoch=?",
+            (claim.seq, owner, claim.epoch),
+        ).fetchone()
+    )

@@ -1,0 +1,78 @@
+"""What is done for an embedded queue every now and then, by each process that receives."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+
+from gateway.message import ID_WINDOW, REPLY_RETENTION, Clock
+from gateway.queues.embedded import replies, store
+from gateway.queues.embedded.file import REQUESTS, QueueFile
+from gateway.queues.embedded.quarantine import SqliteQuarantine
+from gateway.queues.embedded.steady import made_by, mark
+
+EVERY = 0.5
+"""Seconds between two looks for dead processes."""
+SWEEP = 60.0
+"""Seconds between two sweeps of old replies."""
+SWEEP_ROWS = 1000
+JUMP = 10.0
+"""Seconds by which the machine's clock is moved at once before it is worth a line."""
+
+log = logging.getLogger(__name__)
+
+
+class Tidying:
+    """Frees what dead processes held, sweeps what is old, tells of a clock that jumps."""
+
+    def __init__(self, file: QueueFile, clock: Clock, quarantine: SqliteQuarantine) -> None:
+        self._file = file
+        self._clock = clock
+        self._quarantine = quarantine
+        self._ahead = clock() - file.steady()
+        self.looked = self.swept = float("-inf")
+
+    async def tidy(self) -> None:
+        """Do what is to be done by now.
+
+        Not when nothing else is to do: a busy queue has dead processes too.
+        """
+        now = time.monotonic()
+        if now - self.looked < EVERY:
+            return
+        self.looked = now
+        self._watch_clock()
+        for owner in await self._file.read(store.owners):
+            if not self._file.is_alive(owner):
+                await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
+        if now - self.swept > SWEEP:
+            await self._quarantine.sweep()
+            # As many as allowed: there may be more, and the next look goes on.
+            self.swept = now if await self._sweep() < SWEEP_ROWS else self.swept
+
+    def _watch_clock(self) -> None:
+        """Have it told where the machine's clock jumps: no wait depends on it, but deadlines do."""
+        ahead = self._clock() - self._file.steady()
+        jump, self._ahead = ahead - self._ahead, ahead
+        if abs(jump) > JUMP:
+            log.warning(
+                "the clock of this machine was set %s by %.0f s: deadlines and the times in ids go"
+                " by it, nothing else does",
+                "ahead" if jump > 0 else "back",
+                abs(jump),
+            )
+
+    async def _sweep(self) -> int:
+        """Sweep replies that no request can ask for any more; return how many."""
+        now, made = self._file.steady(), self._clock() - ID_WINDOW
+        longest = max(REPLY_RETENTION, self._quarantine.bounds.age)
+        await self._file.write(partial(mark, now=now, longest=longest))
+        old = await self._file.read(
+            lambda connection: replies.old(
+                connection, made_by(connection, now - REPLY_RETENTION), made, SWEEP_ROWS
+            )
+        )
+        if old:
+            await self._file.write(partial(replies.remove, seqs=old))
+        return len(old)

@@ -1,0 +1,138 @@
+"""Those in this process who wait for replies: all of them are served by one look at what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway.queue import Collected, State
+from gateway.queues.embedded import replies
+from gateway.queues.embedded.bells import Bell
+
+Name = tuple[str, str]
+Waiting = dict[Name, set[asyncio.Future[Collected]]]
+Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
+
+MOST_EXPECTED = 10_000
+"""Requests that were sent and that nobody waits for yet, at most; one-way ones stay among them."""
+LOOK = 0.5
+"""Seconds between two looks, rung or not: a ring is only a hint."""
+
+
+class Waiters:
+    """Waits for replies, however many: the cost of a look is that of the replies that are new."""
+
+    def __init__(self, read: Read, bell: Bell) -> None:
+        self._read = read
+        self._bell = bell
+        self._waiting: Waiting = {}
+        self._expected: dict[Name, bool] = {}  # whether it is certain that it was sent just now
+        self._seen: int | None = None  # the last reply looked at; None while nobody waits
+        self._since = 0  # where looking began, from when on no reply was passed over
+        self._watch = asyncio.create_task(self._watching())
+
+    def expect(self, name: Name) -> None:
+        """Look out for the reply to a request that is about to be sent.
+
+        Whoever waits for it then need not look first: it costs as much as all else of waiting.
+        """
+        self._expected[name] = False
+        if len(self._expected) > MOST_EXPECTED:
+            del self._expected[next(iter(self._expected))]
+
+    def was_sent(self, name: Name, last: int | None) -> None:
+        """Take note that an expected request was sent after the reply of the sequence ``last``.
+
+        None: it was not, or not now, and its reply may have been there before.
+        """
+        if last is not None and self._seen is None:
+            self._watch_from(last)
+        if last is None or self._since > last:
+            self._expected.pop(name, None)
+        elif name in self._expected:
+            self._expected[name] = True
+
+    async def collect(self, sender: str, id: str, wait: float) -> Collected:
+        """Return what ``Queue.collect`` returns."""
+        name = (sender, id)
+        future: asyncio.Future[Collected] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(name, set()).add(future)
+        try:
+            # Waiting comes first, then the look: a reply in between is found by one of them.
+            if wait <= 0 or not self._expected.get(name):
+                found = await self._look(name)
+                if wait <= 0 or found.state not in (State.PENDING, State.WORKING):
+                    return found
+            async with asyncio.timeout(wait):
+                return await future
+        except TimeoutError:
+            return await self._look(name)
+        finally:
+            self._forget(name, future)
+
+    async def aclose(self) -> None:
+        self._watch.cancel()
+        await asyncio.gather(self._watch, return_exceptions=True)
+        for future in _unserved(self._waiting):
+            future.cancel()
+        self._bell.close()
+
+    async def _look(self, name: Name) -> Collected:
+        def job(connection: sqlite3.Connection) -> tuple[int, Collected]:
+            return replies.last(connection), replies.look(connection, *name)
+
+        while True:
+            last, found = await self._read(job)
+            collected: Collected = found
+            if self._seen is None:
+                self._watch_from(last)
+            # Who began to watch meanwhile may have begun after the reply that was not there yet.
+            if self._since <= last or collected.state not in (State.PENDING, State.WORKING):
+                return collected
+
+    def _watch_from(self, last: int) -> None:
+        """Begin to look out for the replies after one."""
+        self._seen = self._since = last
+        self._bell.ring()  # a ring in between was not listened to
+
+    def _forget(self, name: Name, future: asyncio.Future[Collected]) -> None:
+        futures = self._waiting[name]
+        futures.discard(future)
+        if not futures:
+            del self._waiting[name]
+            self._expected.pop(name, None)
+        if not self._waiting and not self._expected:
+            self._seen = None
+
+    async def _watching(self) -> None:
+        while True:
+            await self._bell.wait(LOOK)
+            self._bell.clear()
+            if self._seen is None:
+                continue
+            try:
+                await self._serve(self._seen)
+            except Exception as error:  # noqa: BLE001  # whoever waits gets it; the watch goes on
+                for future in _unserved(self._waiting):
+                    future.set_exception(error)
+
+    async def _serve(self, seen: int) -> None:
+        def is_wanted(name: Name) -> bool:
+            return name in self._waiting or name in self._expected
+
+        last, found = await self._read(
+            lambda connection: replies.after(connection, seen, is_wanted)
+        )
+        if self._seen is not None:
+            self._seen = max(self._seen, last)
+        for name, collected in found.items():
+            self._expected.pop(name, None)
+            for future in self._waiting.get(name, ()):
+                if not future.done():
+                    future.set_result(collected)
+
+
+def _unserved(waiting: Waiting) -> list[asyncio.Future[Collected]]:
+    return [one for futures in waiting.values() for one in futures if not one.done()]

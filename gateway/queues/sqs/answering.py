@@ -1,0 +1,257 @@
+"""Where replies go in a queue without a bucket: to the queues that requests name, if allowed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.errors import (
+    BackendFailed,
+    QueueError,
+    QueueUnavailable,
+    Refused,
+)
+from gateway.message import Message, Unreadable
+from gateway.queues.aws.sqs import (
+    Attribute,
+    Outgoing,
+    Received,
+    SqsClient,
+)
+from gateway.queues.aws.sqs_errors import (
+    NoSqs,
+    NotAllowed,
+    QueueMissing,
+    Rejected,
+    TooLarge,
+)
+from gateway.queues.bucket.claim_records import Claim, Register
+from gateway.queues.bucket.layout import Name
+from gateway.queues.claims.delivery import Untold
+from gateway.queues.sqs.attributes import (
+    CORRELATION,
+    REPLY_NAME,
+    REPLY_URL,
+    TYPE,
+    Tag,
+    check,
+    to_sqs,
+    value,
+)
+from gateway.queues.sqs.copies import REASON, copies
+from gateway.soap.envelope import fault
+
+log = logging.getLogger(__name__)
+
+RESPONSE_QUEUE = "ResponseQueueUrl"
+VIRTUAL = "__AmazonSQSVirtualQueuesClient.QueueName"
+OWN_REPLIES = "gateway-replies-"
+"""How the names of the reply queues begin that our own clients make."""
+NO_QUEUE = "names no queue for its reply"
+TOO_LARGE = "The reply is larger than the queue can carry."
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.fifo)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyQueue:
+    """A queue that a request names; ``virtual`` is the part of it that its sender listens to."""
+
+    url: str
+    virtual: str = ""
+
+
+def named_queue(attributes: Mapping[str, Attribute]) -> ReplyQueue | None:
+    """Return the queue that a request names for its reply.
+
+    Either as Amazon's JMS library does, with name and URL, or as its temporary-queue client does.
+    """
+    if value(attributes, REPLY_NAME) and value(attributes, REPLY_URL):
+        return ReplyQueue(value(attributes, REPLY_URL))
+    host, _, virtual = value(attributes, RESPONSE_QUEUE).partition("#")
+    return ReplyQueue(host, virtual) if host else None
+
+
+class AllowedQueues:
+    """The queues that replies may be sent to.
+
+    ``patterns`` are URLs, or names of queues beside this one (same account and region); ``*`` at
+    the end stands for any. The reply queues of our own clients are always among them.
+    """
+
+    def __init__(self, queue_url: str, patterns: Sequence[str]) -> None:
+        self._place = queue_url.rpartition("/")[0] + "/"
+        self._patterns = (f"{OWN_REPLIES}*", *patterns)
+
+    def __contains__(self, url: str) -> bool:
+        place, _, name = url.rpartition("/")
+        if not _NAME.fullmatch(name):
+            return False
+        return any(self._matches(one, f"{place}/", name) for one in self._patterns)
+
+    def _matches(self, pattern: str, place: str, name: str) -> bool:
+        head, slash, wanted = pattern.rpartition("/")
+        if place != (head + slash if slash else self._place):
+            return False
+        stem = wanted.removesuffix("*")
+        return name.startswith(stem) if wanted.endswith("*") else name == wanted
+
+
+class Answering:
+    """The ledger of a request that is answered by a message: SQS itself remembers nothing."""
+
+    remembers = False
+
+    def __init__(
+        self,
+        client: SqsClient,
+        queue: ReplyQueue | None,
+        received: Received,
+        own: Tag,
+        *,
+        is_refused: bool = False,
+    ) -> None:
+        """``is_refused`` says that the request names a queue, and that it is not allowed."""
+        self._client = client
+        self._queue = queue
+        self._is_refused = is_refused
+        self._as_bytes = value(received.attributes, TYPE) == "byte"
+        is_foreign = own.id == received.id
+        id = f"ID:{own.id}" if is_foreign else own.id
+        # SOAP/JMS 1.0, section 2.6: the request's correlation id, or else its message id.
+        self._correlation = value(received.attributes, CORRELATION) or id
+
+    async def look(self, name: Name) -> Register | None:
+        return None
+
+    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
+        return ""
+
+    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
+        return ""
+
+    async def settle(
+        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
+    ) -> None:
+        """Send the reply. A crash before the request is removed sends it twice."""
+        if reply is None:
+            return
+        if self._queue is None:
+            why = "its reply queue is not allowed" if self._is_refused else NO_QUEUE
+            log.info("%s is answered, and %s", name[1], why)
+            return
+        reply = replace(reply, correlation_id=self._correlation)
+        try:
+            await self._send(name, reply)
+        except NoSqs:
+            raise
+        except QueueMissing:
+            log.warning("%s has a reply, and its queue is gone: nobody waits any more", name[1])
+        except (Refused, TooLarge) as error:
+            log.error(
+                "%s has a reply that SQS does not take (the reply has %d bytes), and a fault is "
+                "sent in its place: %s",
+                name[1],
+                len(reply.body),
+                error,
+            )
+            await self._send_fault(name, reply, error)
+        except (NotAllowed, Rejected) as error:
+            raise _untold(name, error) from error
+
+    async def _send_fault(self, name: Name, reply: Message, refusal: Exception) -> None:
+        """Send what fits in the place of a reply that does not, once: what then fails is final.
+
+        Anybody can name a queue that takes nothing. It must not hold up the requests of others.
+        """
+        error = BackendFailed(TOO_LARGE, reason=str(refusal))
+        try:
+            await self._send(name, fault(error, replace(reply, id=name[1])))
+        except NoSqs:
+            raise
+        except (QueueMissing, NotAllowed, Refused, Rejected) as error:
+            raise _untold(name, error) from error
+
+    async def _send(self, name: Name, reply: Message) -> None:
+        """Send a reply. Raises Refused, Rejected, NotAllowed, QueueMissing, QueueUnavailable."""
+        assert self._queue is not None
+        await send_to(self._client, self._queue.url, self._checked(name, reply))
+
+    def _checked(self, name: Name, reply: Message) -> Outgoing:
+        outgoing = to_sqs(reply, as_bytes=self._as_bytes, is_reply=True)
+        assert self._queue is not None
+        if self._queue.virtual:
+            to_it = {VIRTUAL: Attribute("String", self._queue.virtual)}
+            outgoing = replace(outgoing, attributes={**outgoing.attributes, **to_it})
+        check(outgoing)
+        if self._queue.url.endswith(".fifo"):
+            outgoing = replace(outgoing, group=name[0], deduplication=name[1])
+        return outgoing
+
+
+def _untold(name: Name, error: Exception) -> Untold:
+    log.error("%s is answered, and its reply is dropped: %s", name[1], error)
+    return Untold(f"Server: it was answered, and its reply queue took no reply: {error}")
+
+
+async def send_to(client: SqsClient, url: str, outgoing: Outgoing) -> str:
+    """Send a message to any queue; return its MessageId. Raises QueueMissing, QueueUnavailable."""
+    (outcome,) = await client.send_batch(url, [outgoing])
+    if isinstance(outcome, QueueError):
+        raise outcome
+    return outcome
+
+
+class DeadLetters:
+    """Keeps what is put aside in the dead-letter queue of a queue, with the reason beside it."""
+
+    def __init__(self, client: SqsClient, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._url: str | None = None
+
+    async def keep(
+        self, received: Received, name: Name, message: Message | Unreadable | None, reason: str
+    ) -> bool:
+        """Send a copy there; where there is no such queue, the log alone keeps the reason.
+
+        A pointer stays one, in the copy too.
+        """
+        url = await self.url()
+        if not url:
+            log.error("%s is dropped, for the queue has no dead-letter queue: %s", name[1], reason)
+            return False
+        for outgoing in copies(received, name, reason):
+            if url.endswith(".fifo"):
+                # A group of its own: while one is looked at, SQS hands out no other of its group.
+                outgoing = replace(outgoing, group=received.id, deduplication=received.id)
+            try:
+                await send_to(self._client, url, outgoing)
+            except TooLarge as error:
+                refusal = error
+            else:
+                if REASON not in outgoing.attributes:
+                    log.error("%s is kept, with no room for why: %s", name[1], reason)
+                return False
+        raise refusal
+
+    async def url(self) -> str:
+        """Return the URL of the dead-letter queue; empty where there is none.
+
+        Raises QueueUnavailable.
+        """
+        if self._url is None:
+            self._url = await self._find()
+        return self._url
+
+    async def _find(self) -> str:
+        policy = (await self._client.attributes(self._queue_url)).get("RedrivePolicy")
+        if not policy:
+            return ""
+        try:
+            target = json.loads(policy)["deadLetterTargetArn"]
+            return await self._client.queue_url(target.rpartition(":")[2])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise QueueUnavailable("the queue's RedrivePolicy cannot be read") from error

@@ -1,0 +1,196 @@
+"""Bodies too large for SQS: kept in the bucket of replies, with a pointer in the message.
+
+The pointer is that of Amazon's extended client library, so that its users and we read each other's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gateway.errors import IdTaken, QueueUnavailable, Unsure
+from gateway.queues.aws.http import ATTEMPTS, pause
+from gateway.queues.aws.sqs import Attribute, Outgoing
+from gateway.queues.bucket.layout import Keys, Name, written
+from gateway.queues.bucket.store import (
+    Forbidden,
+    IfAbsent,
+    Occupied,
+    S3Store,
+)
+from gateway.queues.foreign_text import is_key
+from gateway.queues.sqs.attributes import check, value
+
+log = logging.getLogger(__name__)
+
+CLASS = "software.amazon.payloadoffloading.PayloadS3Pointer"
+CLASSES = (CLASS, "com.amazon.sqs.javamessaging.MessageS3Pointer")
+MARK = "ExtendedPayloadSize"
+MARKS = (MARK, "SQSLargePayloadSize")
+TEXT = "text/plain; charset=utf-8"
+THRESHOLD = 262_144
+"""Bytes of body and attributes above which a body is kept in the bucket: Amazon's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Where the body of a message is kept."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A body that was kept in the bucket."""
+
+    text: str
+    written: float | None
+    """When, as the store says; None where it does not."""
+
+
+FOREIGN_BUCKET = "it points to another bucket than that of the replies"
+FOREIGN_FOLDER = "it points out of the folder of its client's payloads (payloads/CLIENT/)"
+OVER = "it is larger than what is accepted"
+
+
+class BadPointer(ValueError):
+    """A pointer cannot be read, or is not to be followed."""
+
+
+class PayloadGone(ValueError):
+    """What a pointer points to is not there."""
+
+
+def is_pointer(attributes: Mapping[str, Attribute]) -> bool:
+    """Tell whether the body of a message is a pointer to its body."""
+    return any(mark in attributes for mark in MARKS)
+
+
+def write_pointer(pointer: Pointer) -> str:
+    """Return a pointer as a message body, as Java's Jackson writes it."""
+    place = {"s3BucketName": pointer.bucket, "s3Key": pointer.key}
+    return json.dumps([CLASS, place], separators=(",", ":"))
+
+
+def read_pointer(body: str) -> Pointer:
+    """Read a pointer, of either generation of the library. Raises BadPointer."""
+    try:
+        kind, place = json.loads(body)
+        pointer = Pointer(place["s3BucketName"], place["s3Key"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadPointer("its body should be a pointer to S3, and is none") from error
+    if kind not in CLASSES or not is_key(pointer.bucket) or not is_key(pointer.key):
+        raise BadPointer("its body should be a pointer to S3, and is of another kind")
+    return pointer
+
+
+def declared_size(attributes: Mapping[str, Attribute]) -> int:
+    """Return how large the body is, by its mark; 0 where the mark does not say. Never raises."""
+    said = next(filter(None, (value(attributes, mark) for mark in MARKS)), "")
+    return int(said) if said.isdecimal() and len(said) < 20 else 0
+
+
+class Payloads:
+    """The bodies in the bucket of replies. ``limit`` is the largest one that is read, in bytes."""
+
+    def __init__(self, store: S3Store, keys: Keys, limit: int, threshold: int = THRESHOLD) -> None:
+        self._store = store
+        self._keys = keys
+        # Of a byte message, the object is the base64 text.
+        self._limit = 4 * (limit + 3) // 3
+        self._threshold = threshold
+
+    async def offload(self, name: Name, outgoing: Outgoing) -> Outgoing:
+        """Return a message that SQS takes: where it is too large, its body is in the bucket.
+
+        Raises Refused, QueueUnavailable.
+        """
+        if outgoing.body and outgoing.size <= self._threshold:
+            check(outgoing)
+            return outgoing
+        body = outgoing.body.encode()
+        pointer = Pointer(self._store.bucket, self._keys.payload(name))
+        mark = Attribute("Number", str(len(body)))
+        small = replace(
+            outgoing,
+            body=write_pointer(pointer),
+            attributes={**outgoing.attributes, MARK: mark},
+        )
+        check(small)
+        await self._put(pointer.key, body)
+        return small
+
+    async def _put(self, key: str, body: bytes) -> None:
+        """Write a body once: a message that waits may have it already. Raises IdTaken."""
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._store.put(key, body, only=IfAbsent(), content_type=TEXT)
+            except Occupied:
+                return await self._check_same(key, body)
+            except Unsure:
+                await pause(attempt)
+            else:
+                return None
+        raise QueueUnavailable("the store did not say whether it took the message")
+
+    async def _check_same(self, key: str, body: bytes) -> None:
+        try:
+            held = await self._store.get(key, len(body))
+        except Forbidden:
+            return  # it is found out when the reply is collected
+        if held is not None and (held.is_cut or held.body != body):
+            raise IdTaken
+
+    def followed(self, body: str, attributes: Mapping[str, Attribute], client: str) -> str:
+        """Return the key of the object that a pointer names, if it may be followed.
+
+        ``client`` is who the queue says sent the message: only its own payloads are read, since
+        what is read is carried out in its name, shown to it, and removed. The bucket and the key
+        are the sender's words, and not repeated. Raises BadPointer.
+        """
+        pointer = read_pointer(body)
+        if pointer.bucket != self._store.bucket:
+            raise BadPointer(FOREIGN_BUCKET)
+        own = self._keys.payload((client, ""))
+        parts = pointer.key.removeprefix(own).split("/")
+        if not client or not pointer.key.startswith(own) or {"", ".", ".."} & set(parts):
+            raise BadPointer(FOREIGN_FOLDER)
+        if declared_size(attributes) > self._limit:
+            raise BadPointer(OVER)
+        return pointer.key
+
+    async def read(self, key: str) -> Payload:
+        """Return a body, of which no more is read than is accepted.
+
+        Raises PayloadGone, BadPointer, QueueUnavailable.
+        """
+        try:
+            stored = await self._store.get(key, self._limit)
+        except QueueUnavailable as error:
+            raise self._unnamed(error, key) from error
+        if stored is None:
+            raise PayloadGone("the object that it points to is gone")
+        if stored.is_cut:
+            raise BadPointer(OVER)
+        try:
+            return Payload(stored.body.decode("utf-8"), written(stored))
+        except UnicodeDecodeError as error:
+            raise BadPointer("the object that it points to is not UTF-8 text") from error
+
+    async def remove(self, id: str, key: str) -> None:
+        """Remove the body of a request, after its message.
+
+        What fails is left to the rule that sweeps them.
+        """
+        try:
+            await self._store.delete(key)
+        except QueueUnavailable as error:
+            log.warning("%s: %s; a rule removes it later", id, self._unnamed(error, key))
+
+    def _unnamed(self, error: QueueUnavailable, key: str) -> QueueUnavailable:
+        """Return an error of the store without the key, which is a sender's own word."""
+        place = f"s3://{self._store.bucket}/{key}"
+        return type(error)(str(error).replace(place, "the body that it points to"))

@@ -1,0 +1,4 @@
+"""Secrets: references to those of others, and the credentials of our clients.
+
+It knows errors alone.
+"""

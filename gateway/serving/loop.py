@@ -1,0 +1,297 @@
+"""The gateway: takes requests from a queue, has them answered, and settles each one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.endpoint import Endpoint, admitted
+from gateway.errors import (
+    FaultCode,
+    GatewayError,
+    LeaseLost,
+    QueueBroken,
+    QueueUnavailable,
+)
+from gateway.message import Message, Unreadable
+from gateway.observe.audit.record import (
+    Outcome,
+    Record,
+    Write,
+    nowhere,
+)
+from gateway.queue import Delivery, Queue, reason_code
+from gateway.serving.quotas import Shares
+from gateway.serving.renewals import Renewals, Work
+from gateway.serving.verdict import (
+    Answer,
+    Judge,
+    Quarantine,
+    Retry,
+    Verdict,
+)
+
+log = logging.getLogger(__name__)
+
+RECEIVE_WAIT = 20.0
+TELLING = 10.0
+"""Seconds for which a verdict that the queue does not take holds a place of ``concurrency``."""
+KEPT = 1000
+"""Verdicts that wait beside these places, at most, until the queue takes them."""
+KEPT_BYTES = 64 << 20
+"""Bytes of them and their requests together."""
+KEPT_FOR = 24 * 3600.0
+"""Seconds until a verdict is let go that no queue took."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 30.0
+OVER_SHARE = Retry(2.0, counts=False)
+"""What becomes of a request that a queue hands out although its client has all of its share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """How a gateway works; times in seconds."""
+
+    concurrency: int = 64
+    lease: float = 30.0
+    grace: float = 20.0
+    attempts: int = 5
+    """Deliveries of a request, at most, of those that reached a backend or ended in a crash."""
+
+
+class Gateway:
+    """Drains a queue into an endpoint."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        endpoint: Endpoint,
+        settings: GatewaySettings,
+        *,
+        audit: Write = nowhere,
+        shares: Shares | None = None,
+    ) -> None:
+        """``audit`` writes down what becomes of each request, before it is settled."""
+        self._audit = audit
+        self._judge = Judge(endpoint, settings.attempts)
+        self._settings = settings
+        self._shares = shares or Shares({})
+        self._intake = _Intake(queue, self._shares)
+        self._working: set[Work] = set()
+        self._kept: set[Work] = set()
+        self._freed = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then finish what was begun, within the grace time.
+
+        What is not finished by then comes back from the queue. Raises QueueBroken.
+        """
+        async with asyncio.TaskGroup() as group:
+            renewals = Renewals(self._settings.lease, lambda: self._working | self._kept)
+            renewing = group.create_task(renewals.run(group))
+            taking = group.create_task(self._take(group))
+            await stop.wait()
+            taking.cancel()
+            await asyncio.wait([taking])
+            await self._drain()
+            renewing.cancel()
+
+    async def _take(self, group: asyncio.TaskGroup) -> None:
+        """Begin to work on what comes, no more at once than there is room for."""
+        while True:
+            for delivery in await self._next():
+                work = Work(delivery, is_over=not self._shares.begin(delivery.message.sender))
+                self._working.add(work)
+                work.task = group.create_task(self._process(work))
+
+    async def _next(self) -> Sequence[Delivery]:
+        while (room := self._settings.concurrency - len(self._working)) == 0:
+            self._freed.clear()
+            await self._freed.wait()
+        return await self._intake.receive(room)
+
+    async def _drain(self) -> None:
+        works = self._working | self._kept
+        tasks = [work.task for work in works if work.task is not None]
+        if not tasks:
+            return
+        grace = self._settings.grace
+        what = "1 request is" if len(tasks) == 1 else f"{len(tasks)} requests are"
+        log.info("stopping: %s under way, for %g s at most", what, grace)
+        _, late = await asyncio.wait(tasks, timeout=grace)
+        for task in late:
+            task.cancel()
+        if late:
+            what = "1 request goes" if len(late) == 1 else f"{len(late)} requests go"
+            log.warning("stopping: %s back to the queue, not finished in %g s", what, grace)
+
+    async def _process(self, work: Work) -> None:
+        delivery = work.delivery
+        record = Record(self._audit, delivery.message, delivery.attempt)
+        admitted.set(record.admitted)
+
+        async def begin() -> None:
+            await delivery.extend(self._settings.lease)
+
+        try:
+            if work.is_over:
+                verdict: Verdict = OVER_SHARE
+            else:
+                verdict = await self._judge.judge(delivery, begin, lambda: record.service)
+            await self._settle(work, verdict, record)
+        except LeaseLost:
+            log.warning("%s lease lost: another gateway has it", delivery.message.id)
+            with contextlib.suppress(QueueUnavailable):  # the other one's line tells as well
+                record.lost()
+        except asyncio.CancelledError:
+            if not work.lease_lost:
+                raise
+            log.warning("%s lease lost at work: stopped", delivery.message.id)
+        except QueueBroken:
+            raise
+        except Exception:  # a bug: this request comes again, and the loop goes on with others
+            log.exception(
+                "%s failed in the gateway, not settled: it comes again", delivery.message.id
+            )
+        finally:
+            self._leave(work)
+            self._kept.discard(work)
+
+    async def _settle(self, work: Work, verdict: Verdict, record: Record) -> None:
+        """Tell the queue; while it cannot take the verdict, keep that and try again.
+
+        First the record: a crash in between leaves a line too many, and never an answer without
+        one. After a while others have the place; the lease is renewed all the same.
+        """
+        began, id, delays = time.monotonic(), work.delivery.message.id, _delays(work)
+        while (error := await _told(work.delivery, verdict, record)) is not None:
+            waited, delay = time.monotonic() - began, next(delays)
+            if delay == FIRST_PAUSE:
+                log.warning("%s %s; the verdict waits", id, error)
+            if waited >= (KEPT_FOR if work.kept else TELLING) and not self._keep(work, verdict):
+                log.error("%s its verdict is let go: the request comes back, as begun", id)
+                return
+            await asyncio.sleep(delay)
+        if work.kept:
+            log.warning("%s is settled, after %.0f s", id, time.monotonic() - began)
+
+    def _keep(self, work: Work, verdict: Verdict) -> bool:
+        """Have a verdict wait beside the places; tell whether there is room, and time left."""
+        size = _size(work.delivery.message) + _size(getattr(verdict, "reply", None))
+        total = sum(one.kept for one in self._kept) + size
+        if work.kept or len(self._kept) >= KEPT or total > KEPT_BYTES:
+            return False
+        work.kept = size
+        self._kept.add(work)
+        self._leave(work)
+        return True
+
+    def _leave(self, work: Work) -> None:
+        """Let others have the place of a request, and its part of its client's share."""
+        if work in self._working:
+            self._working.discard(work)
+            if not work.is_over:
+                self._shares.end(work.delivery.message.sender)
+            self._freed.set()
+
+
+class _Intake:
+    """Receives from a queue; what is wrong with it is told once, and once that it is well again."""
+
+    def __init__(self, queue: Queue, shares: Shares) -> None:
+        self._queue = queue
+        self._shares = shares
+        self._trouble = ""
+
+    async def receive(self, room: int) -> Sequence[Delivery]:
+        shares = self._shares.left()
+        # A wait that ends with nothing may have had no answer; a look at once always has one.
+        wait = 0.0 if self._trouble else RECEIVE_WAIT
+        try:
+            if self._trouble or all(shares.values()):
+                found = await self._queue.receive(room, wait, shares)
+            else:
+                found = await _receive_until_freed(self._queue, room, self._shares)
+        except QueueUnavailable as error:
+            if str(error) != self._trouble:
+                log.warning("%s; trying again", error)
+            self._trouble = str(error)
+            await asyncio.sleep(1.0)
+            return ()
+        except GatewayError:
+            raise
+        except Exception as error:  # a bug: what it met may be gone the next time
+            if type(error).__name__ != self._trouble:
+                log.exception("receiving failed in the gateway; trying again")
+            self._trouble = type(error).__name__
+            await asyncio.sleep(1.0)
+            return ()
+        if self._trouble:
+            log.warning("the queue gives requests again")
+            self._trouble = ""
+        return found
+
+
+async def _receive_until_freed(queue: Queue, room: int, shares: Shares) -> Sequence[Delivery]:
+    """Receive while somebody has all of its share, until it has some of it again."""
+    shares.freed.clear()
+    wait = min(RECEIVE_WAIT, shares.soonest())
+    receiving = asyncio.ensure_future(queue.receive(room, wait, shares.left()))
+    freed = asyncio.ensure_future(shares.freed.wait())
+    try:
+        await asyncio.wait({receiving, freed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        freed.cancel()
+        receiving.cancel()
+    await asyncio.wait({receiving})
+    return () if receiving.cancelled() else receiving.result()
+
+
+async def _told(delivery: Delivery, verdict: Verdict, record: Record) -> QueueUnavailable | None:
+    """Tell the queue a verdict; return why it does not take it now."""
+    try:
+        _note(verdict, record)
+        await _tell(delivery, verdict)
+    except QueueUnavailable as error:
+        return error
+    return None
+
+
+def _delays(work: Work) -> Iterator[float]:
+    """Yield how long to wait before each further try: longer, where nobody waits for the place."""
+    delay = FIRST_PAUSE
+    while True:
+        yield delay
+        delay = min(2 * delay, LONGEST_PAUSE if work.kept else TELLING / 2)
+
+
+def _size(message: Message | Unreadable | None) -> int:
+    return 1 + (len(message.body) if isinstance(message, Message) else 0)
+
+
+def _note(verdict: Verdict, record: Record) -> None:
+    """Write down what becomes of a request; one that is given back is not settled yet."""
+    match verdict:
+        case Answer(None):
+            record.settle(Outcome.DONE)
+        case Answer(Message(is_fault=is_fault)):
+            record.settle(Outcome.FAULT if is_fault else Outcome.REPLY)
+        case Quarantine(reason, _):
+            code = reason_code(reason)
+            is_late = code == FaultCode.EXPIRED
+            record.settle(Outcome.EXPIRED if is_late else Outcome.QUARANTINED, code)
+
+
+async def _tell(delivery: Delivery, verdict: Verdict) -> None:
+    match verdict:
+        case Answer(reply):
+            await delivery.answer(reply)
+        case Retry(delay, counts):
+            await delivery.retry(delay, counts=counts)
+        case Quarantine(reason, reply):
+            log.warning("%s quarantined: %s", delivery.message.id, reason)
+            await delivery.quarantine(reason, reply)

@@ -1,0 +1,186 @@
+"""What a stub's table says, resolved: records with their classes, operations with their faults."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from gateway.stubs.table import (
+    ANY,
+    GROUP,
+    TEXT,
+    FieldLayout,
+    GroupLayout,
+    Table,
+    content,
+    plain,
+    read_field,
+    sort_out,
+)
+from gateway.stubs.values import (
+    Simple,
+    builtin,
+    enumeration,
+    list_of,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordLayout:
+    """What a record looks like in XML, what it has from its bases included."""
+
+    name: str
+    xml_name: str
+    """That of its type; empty where it has none."""
+    kind: type | None
+    """Its class; None for what only holds parameters or results."""
+    content: GroupLayout
+    attributes: Sequence[FieldLayout]
+    text: FieldLayout | None
+    by_tag: Mapping[str, FieldLayout] | None
+    """The elements by name; None where a name alone does not tell which field it is."""
+    blank: Mapping[str, object]
+    """What a field is that was not there: those that are optional for the class are left out."""
+
+    def fields(self) -> Iterator[FieldLayout]:
+        """Yield its fields; one that stands in two branches comes twice."""
+        if self.text is not None:
+            yield self.text
+        yield from self.content.fields()
+        yield from self.attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationLayout:
+    """What an operation takes and gives."""
+
+    name: str
+    action: str
+    one_way: bool
+    request: tuple[str, str]
+    """The element around the content, empty for none, and the name of the content's record."""
+    reply: tuple[str, str] | None
+    headers: Sequence[FieldLayout]
+    faults: Mapping[str, tuple[type, FieldLayout]]
+    """The class of each declared fault, and its detail, by the name of the detail's element."""
+
+
+class Layout:
+    """The table of one stub. Each part of it is read when it is first needed."""
+
+    def __init__(self, names: Mapping[str, Any], text: str) -> None:
+        """``names`` are those of the stub's module: its classes are found there by name."""
+        self._names = names
+        self._text = text
+        self._records: dict[str, RecordLayout] = {}
+        self._operations: dict[str, OperationLayout] = {}
+        self._simple: dict[str, Simple | None] = {}
+
+    @functools.cached_property
+    def table(self) -> Table:
+        """The table, its headings read."""
+        return sort_out(self._text)
+
+    def record(self, name: str) -> RecordLayout:
+        """Return the layout of a record, by the name of its class."""
+        if name not in self._records:
+            self._records[name] = _record(name, self.table, self._names)
+        return self._records[name]
+
+    def record_of(self, value: object) -> RecordLayout | None:
+        """Return the layout of a value's class, or of the next one above it that has one."""
+        names = (one.__name__ for one in type(value).__mro__)
+        return next((self.record(name) for name in names if name in self.table.blocks), None)
+
+    def typed(self, xml_name: str) -> RecordLayout | None:
+        """Return the record of a type, by its name in Clark notation, as xsi:type has it."""
+        name = self.table.types.get(xml_name)
+        return None if name is None else self.record(name)
+
+    def operation(self, name: str) -> OperationLayout:
+        """Return the layout of an operation, by its name in the contract."""
+        if name not in self._operations:
+            self._operations[name] = _operation(name, self.table, self._names)
+        return self._operations[name]
+
+    def simple(self, token: str) -> Simple | None:
+        """Return how values of a type are read and written; None for a record."""
+        if token not in self._simple:
+            self._simple[token] = self._resolved(token)
+        return self._simple[token]
+
+    def _resolved(self, token: str) -> Simple | None:
+        if token.startswith("["):
+            item = self.simple(token[1:-1])
+            assert item is not None  # a list has simple items
+            return list_of(item)
+        if token.startswith("xs:"):
+            return builtin(token[3:])
+        kind = self._names.get(token)
+        return enumeration(kind) if isinstance(kind, type) and issubclass(kind, Enum) else None
+
+
+def _record(name: str, table: Table, names: Mapping[str, Any]) -> RecordLayout:
+    particles: list[FieldLayout | GroupLayout] = []
+    others: list[FieldLayout] = []
+    for one in reversed(list(_lineage(name, table))):
+        group, beside = content(table.blocks[one], table)
+        particles += group.particles
+        others += beside
+    kind = names.get(name)
+    group = GroupLayout(kind="sequence", particles=particles)
+    blank = _blank((*group.fields(), *others), is_whole=kind is None)
+    return RecordLayout(
+        name=name,
+        xml_name=next((one for one, record in table.types.items() if record == name), ""),
+        kind=kind,
+        content=group,
+        attributes=[one for one in others if one.is_attribute],
+        text=next((one for one in others if one.tag == TEXT), None),
+        by_tag=_by_tag(group),
+        blank=blank,
+    )
+
+
+def _blank(fields: Iterable[FieldLayout], *, is_whole: bool) -> Mapping[str, object]:
+    wanted = (one for one in fields if is_whole or not one.optional)
+    return {one.name: None for one in wanted if not one.is_list}
+
+
+def _lineage(name: str, table: Table) -> Iterator[str]:
+    while name:
+        yield name
+        name = table.bases.get(name, "")
+
+
+def _by_tag(group: GroupLayout) -> Mapping[str, FieldLayout] | None:
+    fields = list(group.fields())
+    tags = {one.tag: one for one in fields}
+    return None if len(tags) < len(fields) or {GROUP, ANY} & tags.keys() else tags
+
+
+def _operation(name: str, table: Table, names: Mapping[str, Any]) -> OperationLayout:
+    said: dict[str, list[str]] = defaultdict(list)
+    for line in table.blocks[f"operation {name}"]:
+        word, _, rest = line.strip().partition(" ")
+        said[word].append(rest)
+    faults = (one.partition(" ") for one in said["fault"])
+    details = [(kind, read_field(f"detail {rest}", table)) for kind, _, rest in faults]
+    return OperationLayout(
+        name=name,
+        action=plain("".join(said["action"])),
+        one_way="one-way" in said,
+        request=_message(said["request"][0], table),
+        reply=_message(said["reply"][0], table) if "reply" in said else None,
+        headers=[read_field(one, table) for one in said["header"]],
+        faults={detail.tag: (names[kind], detail) for kind, detail in details},
+    )
+
+
+def _message(line: str, table: Table) -> tuple[str, str]:
+    element, record = line.split()
+    return ("" if element == "-" else table.clark(element)), record

@@ -1,0 +1,260 @@
+"""A service: admission, then the backend; and what may be carried out twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from gateway.admission import Gate, Limits
+from gateway.endpoint import admitted, before_effect
+from gateway.errors import (
+    BackendFailed,
+    Declined,
+    Expired,
+    FaultCode,
+    FaultError,
+    LeaseLost,
+    OutcomeUnknown,
+    Refused,
+    Unanswered,
+    Unreached,
+)
+from gateway.message import Message
+from gateway.serving.quotas import Quota, Quotas
+from gateway.serving.service import Policy, Service
+
+REPLY = Message(body=b"<reply/>", content_type="text/xml")
+NOW = 1000.0
+
+
+class Recorder:
+    """A backend that keeps the calls it gets, and then does what it was made for."""
+
+    def __init__(self, outcome=REPLY):
+        self.calls = []
+        self.outcome = outcome
+
+    async def invoke(self, call):
+        self.calls.append(call)
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        if isinstance(self.outcome, float):
+            await asyncio.sleep(self.outcome)
+            return REPLY
+        return self.outcome
+
+    async def aclose(self):
+        pass
+
+
+@pytest.fixture
+def service(warehouse):
+    def build(backend, *repeatable, timeout=60.0, limit=1 << 20):
+        policy = Policy(repeatable=frozenset(repeatable), timeout=timeout)
+        return Service(Gate(warehouse, Limits(request=limit)), backend, policy, lambda: NOW)
+
+    return build
+
+
+async def test_an_admitted_request_is_answered_and_names_what_it_answers(service, sample):
+    backend = Recorder()
+    request = sample("get_order_11")
+    reply = await service(backend)(request)
+    assert (reply.body, reply.correlation_id) == (b"<reply/>", request.id)
+    assert reply.target_service == "warehouse"
+    (call,) = backend.calls
+    assert call.operation.name == "GetOrder"
+    assert call.message.body == request.body
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [("get_order_11", "GetOrder"), ("place_order_invalid_11", "PlaceOrder"), ("nonsense", "")],
+)
+async def test_the_record_of_a_request_has_its_operation_although_it_was_refused(
+    service, sample, name, operation
+):
+    told = []
+    admitted.set(lambda *what: told.append(what))
+    message = sample("get_order_11", body=b"<a/>") if name == "nonsense" else sample(name)
+    with contextlib.suppress(Refused):
+        await service(Recorder())(message)
+    assert told == [("warehouse", operation)]
+
+
+async def test_the_correlation_of_a_request_comes_back(service, sample):
+    reply = await service(Recorder())(sample("get_order_11", correlation_id="mine"))
+    assert reply.correlation_id == "mine"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"body": b"<not soap/>"},
+        {"content_type": "text/plain"},
+        {"content_type": "text/xml\r\nX-Evil: 1"},
+        {"soap_action": "urn:example:warehouse/PlaceOrder"},
+        {"soap_action": 'x"\r\nX-Evil: 1'},
+    ],
+)
+async def test_what_admission_refuses_never_reaches_the_backend(service, sample, fields):
+    backend = Recorder()
+    with pytest.raises(Refused):
+        await service(backend)(sample("get_order_11", **fields))
+    assert backend.calls == []
+
+
+async def test_a_request_that_breaks_the_schema_never_reaches_the_backend(service, sample):
+    backend = Recorder()
+    with pytest.raises(Refused):
+        await service(backend)(sample("place_order_invalid_11"))
+    assert backend.calls == []
+
+
+async def test_a_request_over_the_limit_is_refused(service, sample):
+    request = sample("get_order_11")
+    await service(Recorder(), limit=len(request.body))(request)
+    with pytest.raises(Refused, match="larger"):
+        await service(Recorder(), limit=len(request.body) - 1)(request)
+
+
+async def test_two_elements_in_the_body_are_refused(service, sample):
+    request = sample("get_order_11")
+    twice = request.body.replace(b"</soapenv:Body>", b"<another/></soapenv:Body>")
+    assert twice != request.body
+    with pytest.raises(Refused, match="one element"):
+        await service(Recorder())(sample("get_order_11", body=twice))
+
+
+async def test_a_large_request_is_admitted_as_well(service, sample):
+    request = sample("get_order_11")
+    padded = request.body.replace(
+        b"</soapenv:Body>", b"<!--" + b"x" * 100_000 + b"--></soapenv:Body>"
+    )
+    assert len(padded) > 100_000
+    assert await service(Recorder())(sample("get_order_11", body=padded)) is not None
+
+
+async def test_an_interrupted_operation_is_not_repeated_by_default(service, sample):
+    backend = Recorder()
+    with pytest.raises(OutcomeUnknown):
+        await service(backend)(sample("place_order_11", interrupted=True))
+    assert backend.calls == []
+
+
+async def test_an_interrupted_repeatable_operation_is_repeated(service, sample):
+    backend = Recorder()
+    await service(backend, "GetOrder")(sample("get_order_11", interrupted=True))
+    assert len(backend.calls) == 1
+
+
+async def test_every_operation_is_repeatable_where_the_policy_says_so(warehouse, sample):
+    backend = Recorder()
+    everything = Service(Gate(warehouse, Limits()), backend, Policy(repeatable=None), lambda: NOW)
+    await everything(sample("place_order_11", interrupted=True))
+    assert len(backend.calls) == 1
+
+
+async def test_the_lease_is_made_durable_before_an_at_most_once_operation_only(service, sample):
+    backend = Recorder()
+    begun = []
+
+    async def begin():
+        begun.append(len(backend.calls))
+
+    before_effect.set(begin)
+    await service(backend, "GetOrder")(sample("get_order_11"))
+    assert begun == []
+    await service(backend, "GetOrder")(sample("place_order_11"))
+    assert begun == [1]  # the second call had not gone to the backend yet
+
+
+async def test_a_lost_lease_keeps_the_request_from_the_backend(service, sample):
+    backend = Recorder()
+
+    async def begin():
+        raise LeaseLost("gone")
+
+    before_effect.set(begin)
+    with pytest.raises(LeaseLost):
+        await service(backend)(sample("place_order_11"))
+    assert backend.calls == []
+
+
+async def test_a_lost_answer_is_transient_for_a_repeatable_operation_only(service, sample):
+    backend = Recorder(Unanswered("cut"))
+    with pytest.raises(Unanswered):
+        await service(backend, "GetOrder")(sample("get_order_11"))
+    with pytest.raises(OutcomeUnknown):
+        await service(backend, "GetOrder")(sample("place_order_11"))
+
+
+async def test_a_backend_that_was_not_reached_is_transient_for_every_operation(service, sample):
+    with pytest.raises(Unreached):
+        await service(Recorder(Unreached("down")))(sample("place_order_11"))
+
+
+async def test_a_backend_that_declines_is_busy_to_who_may_not_repeat(service, sample):
+    with pytest.raises(FaultError) as caught:
+        await service(Recorder(Declined("503")))(sample("place_order_11"))
+    assert caught.value.code is FaultCode.BUSY
+
+
+async def test_an_answer_that_takes_too_long_is_no_answer(service, sample):
+    slow = Recorder(5.0)
+    with pytest.raises(Unanswered):
+        await service(slow, "GetOrder", timeout=0.05)(sample("get_order_11"))
+    with pytest.raises(OutcomeUnknown):
+        await service(slow, timeout=0.05)(sample("place_order_11"))
+
+
+async def test_an_expired_request_never_reaches_the_backend(service, sample):
+    backend = Recorder()
+    with pytest.raises(Expired):
+        await service(backend)(sample("get_order_11", expires=NOW - 1))
+    assert backend.calls == []
+
+
+async def test_a_deadline_ends_a_call_that_is_under_way(warehouse, sample):
+    moments = iter([NOW, NOW, NOW, NOW + 0.1])
+    gate = Gate(warehouse, Limits())
+    service = Service(gate, Recorder(5.0), Policy(repeatable=None), lambda: next(moments))
+    with pytest.raises(Expired):
+        await service(sample("get_order_11", expires=NOW + 0.05))
+
+
+async def test_a_deadline_that_ends_a_call_at_most_once_leaves_its_outcome_unknown(
+    warehouse, sample
+):
+    backend, moments = Recorder(5.0), iter([NOW, NOW, NOW, NOW + 0.1])
+    service = Service(Gate(warehouse, Limits()), backend, Policy(), lambda: next(moments))
+    with pytest.raises(OutcomeUnknown):
+        await service(sample("place_order_11", expires=NOW + 0.05))
+    assert len(backend.calls) == 1
+
+
+async def test_what_was_begun_and_expired_then_is_of_unknown_outcome(service, sample):
+    backend = Recorder()
+    with pytest.raises(OutcomeUnknown):
+        await service(backend)(sample("place_order_11", expires=NOW - 1, interrupted=True))
+    with pytest.raises(Expired):
+        await service(backend)(sample("place_order_11", expires=NOW - 1))
+    assert backend.calls == []
+
+
+async def test_a_used_up_quota_says_nothing_of_what_was_begun(warehouse, sample):
+    quotas = Quotas({"alice": Quota(requests=0)}, lambda: NOW)
+    service = Service(Gate(warehouse, Limits()), Recorder(), Policy(), lambda: NOW, quotas)
+    with pytest.raises(OutcomeUnknown):
+        await service(sample("place_order_11", interrupted=True))
+
+
+async def test_a_one_way_operation_has_no_reply_whatever_the_backend_says(service, sample):
+    assert await service(Recorder())(sample("notify_shipment_11")) is None
+
+
+async def test_no_reply_to_a_request_that_needs_one_is_a_failure(service, sample):
+    with pytest.raises(BackendFailed):
+        await service(Recorder(None))(sample("get_order_11"))
