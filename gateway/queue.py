@@ -105,6 +105,28 @@ class Delivery(Protocol):
         ...
 
 
+@runtime_checkable
+class Forgettable(Protocol):
+    """A delivery whose queue must be told that nobody holds it any more, though it is not settled.
+
+    Every delivery is, but for one whose lease runs out by itself.
+    """
+
+    def let_go(self) -> None:
+        """Forget the request, where it was not settled: it comes back as after a crash.
+
+        Touches memory only, so it works while the queue takes nothing. Does nothing to what is
+        settled, given back or lost.
+        """
+        ...
+
+
+def let_go(delivery: Delivery) -> None:
+    """Have a queue forget that a request is held here: else it stays so while this process runs."""
+    if isinstance(delivery, Forgettable):
+        delivery.let_go()
+
+
 class Queue(Protocol):
     """A queue of requests with a store of their replies."""
 

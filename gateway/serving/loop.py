@@ -24,7 +24,7 @@ from gateway.observe.audit.record import (
     Write,
     nowhere,
 )
-from gateway.queue import Delivery, Queue, reason_code
+from gateway.queue import Delivery, Queue, let_go, reason_code
 from gateway.serving.quotas import Shares
 from gateway.serving.renewals import Renewals, Work
 from gateway.serving.verdict import (
@@ -157,6 +157,7 @@ class Gateway:
             log.exception(
                 "%s failed in the gateway, not settled: it comes again", delivery.message.id
             )
+            let_go(delivery)
         finally:
             self._leave(work)
             self._kept.discard(work)
@@ -174,6 +175,7 @@ class Gateway:
                 log.warning("%s %s; the verdict waits", id, error)
             if waited >= (KEPT_FOR if work.kept else TELLING) and not self._keep(work, verdict):
                 log.error("%s its verdict is let go: the request comes back, as begun", id)
+                let_go(work.delivery)
                 return
             await asyncio.sleep(delay)
         if work.kept:

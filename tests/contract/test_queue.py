@@ -313,6 +313,47 @@ async def test_a_receive_that_is_cancelled_loses_nothing(queue):
         await deliveries[0].answer(None)
 
 
+@pytest.fixture(params=[*LOCAL, *kinds.KINDS])
+async def short_lease(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Queue]:
+    """A queue whose leases, where they run out, do so soon."""
+    kind = request.param
+    address = LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
+    opened = await open_queue(address, tmp_path, QueueOptions(lease=2.0))
+    yield opened
+    await opened.aclose()
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+async def test_what_was_let_go_comes_back_as_after_a_crash(short_lease, has_begun):
+    queue = short_lease
+    await queue.send(sent := request())
+    first = await take(queue)
+    if has_begun:
+        await first.extend(2.0)
+    first.let_go()
+    (again,) = await queue.receive(1, 240)
+    assert (again.message.id, again.attempt) == (sent.id, 2)
+    assert again.message.interrupted or not has_begun
+    for settling in (first.answer(reply(b"zombie")), first.retry(0)):
+        with pytest.raises(LeaseLost):
+            await settling
+    first.let_go()  # nothing happens: another has it
+    await again.answer(reply(b"right"))
+    assert (await queue.collect("alice", sent.id, SOON)).reply.body == b"right"
+
+
+async def test_what_was_settled_cannot_be_let_go(short_lease):
+    queue = short_lease
+    await queue.send(sent := request())
+    delivery = await take(queue)
+    await delivery.answer(reply())
+    delivery.let_go()
+    assert list(await queue.receive(1, 3.0)) == []
+    assert (await queue.collect("alice", sent.id, SOON)).state is State.REPLY
+
+
 async def test_many_senders_and_takers_at_once_get_each_reply_right(queue):
     async def work() -> None:
         while True:

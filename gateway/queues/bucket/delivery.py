@@ -198,6 +198,11 @@ class S3Delivery:
             )
             hold.claim, hold.written = claim, now
 
+    def let_go(self) -> None:
+        # Its claim stands in the register, and is taken over as that of a dead gateway is.
+        self._hold.is_over = True
+        self._end(Ending(delay=self._hold.claim.lease))
+
     async def _settle(self, reply: Message | None, quarantined: str) -> None:
         async with self._sole():
             hold = _held(self._hold)
@@ -231,8 +236,10 @@ class S3Delivery:
             raise
 
     def _end(self, ending: Ending) -> None:
-        self._hold.is_ended = True
-        self._settled(ending)
+        """Tell how it ended, once: by the second time another delivery may have the request."""
+        if not self._hold.is_ended:
+            self._hold.is_ended = True
+            self._settled(ending)
 
 
 def _held(hold: Hold) -> Hold:
@@ -272,6 +279,9 @@ class ForeignDelivery:
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
         self._settled(Ending(delay=delay))
+
+    def let_go(self) -> None:
+        self._settled(Ending(delay=FOREIGN_REST))
 
     async def extend(self, lease: float) -> None:
         """Hold nothing: others may find it too, and putting aside twice is once."""

@@ -159,7 +159,7 @@ class LeasedDelivery:
         except QueueUnavailable as error:
             log.warning("%s is answered, and not put aside yet: %s", self.message.id, error)
         finally:
-            self._end()
+            self.let_go()
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
         async with self._sole():
@@ -213,6 +213,12 @@ class LeasedDelivery:
             standing.etag = await self._guarded(write)
             standing.claim, standing.is_begun = claim, True
 
+    def let_go(self) -> None:
+        # Where it is not settled, its message comes again, and its claim is taken over as a dead's.
+        if not self.standing.is_ended:
+            self.standing.is_over = self.standing.is_ended = True
+            self._desk.ended(self)
+
     async def _settle(self, reply: Message | None, quarantined: str) -> None:
         async with self._sole():
             _check(self.standing)
@@ -234,8 +240,7 @@ class LeasedDelivery:
         try:
             return await doing
         except LeaseLost:
-            self.standing.is_over = True
-            self._end()
+            self.let_go()
             raise
 
     @contextlib.asynccontextmanager
@@ -250,13 +255,8 @@ class LeasedDelivery:
         except (QueueError, Untold):
             raise
         except Exception:
-            self.standing.is_over = True
-            self._end()
+            self.let_go()
             raise
-
-    def _end(self) -> None:
-        self.standing.is_ended = True
-        self._desk.ended(self)
 
 
 def _is_contested(entry: Entry, standing: Standing) -> bool:

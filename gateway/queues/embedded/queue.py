@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -95,7 +95,8 @@ class SqliteQueue:
             claims, due = await self._claim(limit, shares or {})
             left = until - time.monotonic()
             if claims or left <= 0:
-                return [SqliteDelivery(self._file, self.clock, claim) for claim in claims]
+                let_go = self._tidying.let_go
+                return [SqliteDelivery(self._file, self.clock, one, let_go) for one in claims]
             pause = LOOK if due is None else min(LOOK, max(due - self._file.steady(), 0.001))
             await self._bell.wait(min(left, pause))
 
@@ -164,12 +165,19 @@ class SqliteDelivery:
 
     is_contested = False
 
-    def __init__(self, file: QueueFile, clock: Clock, claim: store.Claim) -> None:
+    def __init__(
+        self,
+        file: QueueFile,
+        clock: Clock,
+        claim: store.Claim,
+        let_go: Callable[[store.Claim], None],
+    ) -> None:
         self.message: Message | Unreadable = claim.message
         self.attempt = claim.attempt
         self._file = file
         self._clock = clock
         self._claim = claim
+        self._let_go = let_go
         self._started = False
 
     async def answer(self, reply: Message | None) -> None:
@@ -205,6 +213,9 @@ class SqliteDelivery:
             self._started = True
         elif not await self._file.read(partial(store.is_held, owner=owner, claim=claim)):
             raise LeaseLost("another gateway holds the request")
+
+    def let_go(self) -> None:
+        self._let_go(self._claim)
 
 
 def _giving_back(owner: str, claim: store.Claim, due: float, *, counts: bool) -> Job[None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -269,6 +269,18 @@ def release(connection: sqlite3.Connection, owner: str) -> int:
         " WHERE owner=?",
         (owner,),
     ).rowcount
+
+
+def let_go(connection: sqlite3.Connection, owner: str, held: Iterable[tuple[int, int]]) -> None:
+    """Let others have what its living owner forgot, as ``release`` does with a dead one's.
+
+    ``held`` has the ``seq`` and ``epoch`` of each: what is held by another claim is left alone.
+    """
+    connection.executemany(
+        "UPDATE requests SET owner=NULL, interrupted=max(interrupted, started), started=0"
+        " WHERE owner=? AND seq=? AND epoch=?",
+        [(owner, *one) for one in held],
+    )
 
 
 def is_held(connection: sqlite3.Connection, owner: str, claim: Claim) -> bool:

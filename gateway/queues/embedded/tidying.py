@@ -6,6 +6,7 @@ import logging
 import time
 from functools import partial
 
+from gateway.errors import QueueUnavailable
 from gateway.message import ID_WINDOW, REPLY_RETENTION, Clock
 from gateway.queues.embedded import replies, store
 from gateway.queues.embedded.file import REQUESTS, QueueFile
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Tidying:
-    """Frees what dead processes held, sweeps what is old, tells of a clock that jumps."""
+    """Frees what nobody holds any more, sweeps what is old, tells of a clock that jumps."""
 
     def __init__(self, file: QueueFile, clock: Clock, quarantine: SqliteQuarantine) -> None:
         self._file = file
@@ -32,6 +33,12 @@ class Tidying:
         self._quarantine = quarantine
         self._ahead = clock() - file.steady()
         self.looked = self.swept = float("-inf")
+        self._forgotten: set[tuple[int, int]] = set()
+        """The ``seq`` and ``epoch`` of what this process held: no body is kept for that."""
+
+    def let_go(self, claim: store.Claim) -> None:
+        """Free what this process held and forgot, as soon as the file takes that."""
+        self._forgotten.add((claim.seq, claim.epoch))
 
     async def tidy(self) -> None:
         """Do what is to be done by now.
@@ -43,6 +50,7 @@ class Tidying:
             return
         self.looked = now
         self._watch_clock()
+        await self._free_forgotten()
         for owner in await self._file.read(store.owners):
             if not self._file.is_alive(owner):
                 await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
@@ -50,6 +58,19 @@ class Tidying:
             await self._quarantine.sweep()
             # As many as allowed: there may be more, and the next look goes on.
             self.swept = now if await self._sweep() < SWEEP_ROWS else self.swept
+
+    async def _free_forgotten(self) -> None:
+        if not self._forgotten:
+            return
+        held = frozenset(self._forgotten)
+        try:
+            job = partial(store.let_go, owner=self._file.owner, held=held)
+            await self._file.write(job, ring=REQUESTS)
+        except QueueUnavailable as error:
+            # What took no verdict takes this as little; others go on, and the next look tries.
+            log.debug("what was let go is not free yet: %s", error)
+            return
+        self._forgotten -= held
 
     def _watch_clock(self) -> None:
         """Have it told where the machine's clock jumps: no wait depends on it, but deadlines do."""

@@ -265,6 +265,11 @@ class MemoryDelivery:
         self._request.started = True
         self._request.leased_until = self._store.monotonic() + lease
 
+    def let_go(self) -> None:
+        with contextlib.suppress(LeaseLost):
+            self._check()
+            self._request.leased_until = self._store.monotonic()  # it has run out
+
     def _check(self) -> None:
         """Raise LeaseLost unless this delivery is the one that holds the request."""
         request = self._request

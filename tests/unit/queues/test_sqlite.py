@@ -28,6 +28,7 @@ from gateway.errors import (
 )
 from gateway.message import REPLY_RETENTION, Message
 from gateway.queue import State
+from gateway.queues.embedded import store
 from gateway.queues.embedded.group_commit import transaction
 from gateway.queues.embedded.lock_holder import described_holder
 from gateway.queues.embedded.queue import SqliteQueue
@@ -113,6 +114,30 @@ async def test_a_request_is_interrupted_only_where_its_work_had_begun(path, how,
             await asyncio.to_thread(process.stdout.readline)
         (delivery,) = await queue.receive(1, 240)
         assert delivery.message.interrupted is interrupted
+
+
+async def test_what_was_let_go_is_free_once_the_file_takes_writes_and_holds_nobody_up(
+    path, monkeypatch
+):
+    async with opened(path) as queue:
+        await queue.send(sent := request())
+        (delivery,) = await queue.receive(1, 240)
+        await delivery.extend(30)
+        well = store.let_go
+
+        def no_room(*about: object, **more: object) -> None:
+            raise QueueUnavailable("no room")
+
+        monkeypatch.setattr(store, "let_go", no_room)
+        delivery.let_go()
+        assert list(await queue.receive(1, 1.2)) == []
+        assert (await queue.collect("alice", sent.id, 0)).state is State.WORKING
+        await queue.send(other := request())
+        (received,) = await queue.receive(1, 240)
+        assert received.message.id == other.id
+        monkeypatch.setattr(store, "let_go", well)
+        (again,) = await queue.receive(1, 240)
+        assert (again.message.id, again.attempt, again.message.interrupted) == (sent.id, 2, True)
 
 
 async def test_an_interruption_is_not_forgotten_when_the_request_is_given_back_later(path):
