@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 
 from gateway.errors import LeaseLost, QueueUnavailable
-from gateway.queue import Delivery
+from gateway.queue import Delivery, let_go
 from gateway.queues.bucket.backlog import Backlog, Candidate, client_of
 from gateway.queues.bucket.claim_records import Registers
 from gateway.queues.bucket.fleet import Fleet
@@ -163,9 +163,10 @@ class _Work:
         self.reap()
         while self.ready:
             _, delivery = self.ready.popitem()
-            # Where that fails, it is taken over when its lease has ended.
-            with contextlib.suppress(LeaseLost, QueueUnavailable):
+            try:
                 await delivery.retry(0.0, counts=False)
+            except (LeaseLost, QueueUnavailable):
+                let_go(delivery)  # it is taken over, perhaps from here, when its lease has ended
 
     def raise_failure(self) -> None:
         """Raise what a task raised, once."""

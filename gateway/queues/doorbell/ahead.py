@@ -8,7 +8,6 @@ and be claimed there as on plain S3: in turns with those that the queue hands ou
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from bisect import bisect_left
@@ -17,7 +16,7 @@ from collections.abc import Container, Mapping, Sequence
 
 from gateway.errors import QueueError
 from gateway.message import id_time, new_id
-from gateway.queue import Delivery
+from gateway.queue import Delivery, let_go
 from gateway.queues.bucket.backlog import Candidate, client_of
 from gateway.queues.bucket.claim_records import Registers
 from gateway.queues.bucket.layout import Keys
@@ -226,9 +225,11 @@ class _Taking:
     async def return_ready(self) -> None:
         """Let others have what was not handed out."""
         while self._ready:
-            # Where that fails, it is taken over when its lease has ended.
-            with contextlib.suppress(QueueError):
-                await self._ready.popleft().retry(0.0, counts=False)
+            delivery = self._ready.popleft()
+            try:
+                await delivery.retry(0.0, counts=False)
+            except QueueError:
+                let_go(delivery)  # it is taken over, perhaps from here, when its lease has ended
 
     async def _take(self, candidate: Candidate) -> None:
         try:

@@ -8,13 +8,14 @@ import json
 import math
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import clouds
 import pytest
 import servers
 from faults import FaultProxy, delayed, kind
 
-from gateway.errors import LeaseLost
+from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
 from gateway.queues.aws.address import parse_bucket
@@ -25,6 +26,7 @@ from gateway.queues.doorbell import ahead as doorbell_ahead
 from gateway.queues.doorbell import crowd as doorbell_crowd
 from gateway.queues.doorbell import entry as doorbell_entry
 from gateway.queues.doorbell import sweep as doorbell_sweep
+from gateway.queues.doorbell.ahead import _Taking
 from gateway.queues.doorbell.messages import (
     Ring,
     Stray,
@@ -728,3 +730,23 @@ async def test_requests_that_sqs_delivers_twice_are_answered_once(place):
             found = await one.collect("alice", message.id, 0)
             assert found.reply.body == b"re:" + message.body
         assert place.objects("requests") == []
+
+
+async def test_what_was_taken_ahead_for_nobody_and_cannot_be_given_back_is_let_go():
+    let_go: list[str] = []
+
+    class Refusing(SimpleNamespace):
+        async def retry(self, delay: float, *, counts: bool = True) -> None:
+            raise QueueUnavailable("not now")
+
+        def let_go(self) -> None:
+            let_go.append(self.message)
+
+    async def take(candidate: str) -> Refusing:
+        return Refusing(message=candidate)
+
+    taking = _Taking(SimpleNamespace(take=take))
+    taking.begin(SimpleNamespace(key="a.web"))
+    await asyncio.gather(*taking._tasks)
+    await taking.return_ready()
+    assert [one.key for one in let_go] == ["a.web"]

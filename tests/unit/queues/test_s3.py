@@ -276,6 +276,31 @@ async def test_a_stranger_s_object_that_may_not_be_put_aside_is_left_and_the_loo
     assert (await store.get("orders/requests/notes.txt")).body == b"hello"
 
 
+async def test_what_was_claimed_for_nobody_and_cannot_be_given_back_comes_again(store, address):
+    async with FaultProxy(address_of(store)) as proxy:
+        queue = await S3Queue.open(behind(proxy, address), QueueOptions(lease=LEASE))
+        await queue.receive(1, 0)
+        await queue.send(sent := request())
+        reading = proxy.inject(delayed(0.5), kind("GET", sent.id), times=math.inf)
+        receiving = asyncio.create_task(queue.receive(1, SOON))
+        async with asyncio.timeout(240):
+            while not reading.hits:
+                await asyncio.sleep(0.01)
+        receiving.cancel()
+        await asyncio.gather(receiving, return_exceptions=True)
+        proxy.heal()
+        giving_back = proxy.inject(denied, kind("PUT", sent.id), times=math.inf)
+        async with asyncio.timeout(240):
+            while not giving_back.hits or queue._intake._work.ready:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # the refusal is on its way
+        proxy.heal()
+        (again,) = await queue.receive(1, 240)
+        assert again.message.id == sent.id
+        await again.answer(reply())
+        await queue.aclose()
+
+
 async def test_metadata_that_is_no_text_makes_one_unreadable_request(gateways, store, address):
     name = ("alice", new_id())
     metadata = {"soapjms-soapaction": "%FF%FE"}
