@@ -84,9 +84,13 @@ class Intake:
         asked, shelf.shares = False, shares
         while True:
             shelf.begin_due(limit)
-            shelf.reap()
+            failure = shelf.reap()
             if taken := shelf.hand_out(limit):
+                if failure is not None:  # it concerns one message, and the others go on
+                    log.warning("%s; trying again", failure)
                 return taken
+            if failure is not None:
+                raise failure
             # What is ready now is over the shares.
             while shelf.ready:
                 one = shelf.ready.pop(0)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from gateway.errors import LeaseLost, QueueError
+from gateway.errors import LeaseLost, QueueBroken, QueueError
 from gateway.queues.aws.sqs import Received
 from gateway.queues.bucket.layout import Name
 from gateway.queues.claims.delivery import Entry, LeasedDelivery
@@ -55,22 +55,28 @@ class Shelf:
         self.taking[task] = received
         task.add_done_callback(lambda _: self.changed.set())
 
-    def reap(self) -> None:
-        """Forget the tasks that ended. Raises QueueUnavailable and QueueBroken of one of them.
+    def reap(self) -> QueueError | None:
+        """Forget all tasks that ended; return the first QueueUnavailable of one.
+
+        Raises QueueBroken of one of them.
 
         What failed in a way that nobody foresaw comes again when SQS no longer hides it, until
         ``maxReceiveCount`` ends that.
         """
+        failure: QueueError | None = None
         for task in [one for one in self.taking if one.done()]:
             received = self.taking.pop(task)
             try:
                 task.result()
             except LeaseLost as error:
                 log.debug("a request was taken by another: %s", error)
-            except QueueError:
+            except QueueBroken:
                 raise
+            except QueueError as error:
+                failure = failure or error
             except Exception:  # a bug, met by one message: the others go on
                 log.exception("message %s failed in the gateway: it comes again", received.id)
+        return failure
 
     def begin_due(self, limit: int) -> None:
         """Resume what was put off until now, no more than is asked for."""

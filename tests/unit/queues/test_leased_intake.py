@@ -171,6 +171,24 @@ async def test_what_is_wrong_with_the_queue_is_raised(error):
         await taking.receive(1, 240, {})
 
 
+async def test_what_the_store_did_not_give_costs_the_others_nothing(caplog):
+    pump = Pump(4)
+    left = iter([QueueUnavailable("not this one"), QueueUnavailable("nor this one")])
+
+    async def fails_twice() -> None:
+        for error in left:
+            raise error
+
+    taking = intake(pump, fails_twice)
+    await taking._fetch(4, 0)
+    await until(lambda: all(task.done() for task in taking._shelf.taking))
+    taken = await taking.receive(4, 240, {})
+    assert [one.message.id for one in taken] == ["m2", "m3"]
+    assert caplog.text.count("not this one; trying again") == 1
+    assert not taking._shelf.taking  # none is left to be raised by a later receive
+    await taking.give_back()
+
+
 class Unsettled:
     """A ledger, and a way out of the queue, that fail as nobody foresaw."""
 
