@@ -40,6 +40,12 @@ class Candidate:
     due: float = 0.0
     """Not to be tried before: the claim of another has not run out, or a delay has not ended."""
     is_tried: bool = False
+    failures: int = 0
+    """How often in a row the store did not give it, or did not let it be put aside."""
+    trouble: str = ""
+    """Why, as long as nobody knows that it is this request alone."""
+    read_by_then: int = 0
+    """How many requests the store had given by then."""
     lapses: float = 0.0
     """When the claim of another that it was seen with has stood still for long enough."""
 
@@ -66,6 +72,8 @@ class Backlog:
     """How many requests of a client may be taken now, at most."""
     held: set[str] = field(default_factory=set)
     """Requests that this process has, by their keys."""
+    read: int = 0
+    """How many requests the store has given."""
     _finished: dict[str, float] = field(default_factory=dict)
 
     def note(
@@ -148,6 +156,7 @@ class Backlog:
 
         The claim of another is looked at now and then meanwhile: it may be given back.
         """
+        candidate.trouble = ""
         now = self.monotonic()
         lapses = candidate.lapses if is_claim and candidate.etag == seen.etag else now + delay
         candidate.etag, candidate.attempt = seen.etag, seen.attempt
@@ -155,6 +164,25 @@ class Backlog:
         candidate.lapses = lapses
         candidate.due = min(lapses, now + LOOK_AGAIN) if is_claim else lapses
         candidate.is_tried = True
+
+    def note_read(self, candidate: Candidate) -> None:
+        """Note that the store gave a request."""
+        self.read += 1
+        candidate.failures, candidate.trouble = 0, ""
+
+    def put_off(self, candidate: Candidate, trouble: str, delay: float) -> bool:
+        """Leave a request that the store did not give; tell whether it is known to fail alone.
+
+        What a store refuses may be all (a permission) or one object (a foreign key, an archive), so
+        nothing is put aside for that. But where others were read since it failed before, it does.
+        """
+        is_alone = candidate.failures > 0 and candidate.read_by_then < self.read
+        candidate.failures += 1
+        if not is_alone:
+            candidate.trouble, candidate.read_by_then = trouble, self.read
+        candidate.etag, candidate.is_tried, candidate.interrupted = None, True, False
+        candidate.due = self.monotonic() + delay
+        return is_alone
 
     def _is_due(self, candidate: Candidate, now: float) -> bool:
         due = self._due(candidate)

@@ -81,8 +81,16 @@ class S3Intake:
                 must_look = False
             left = until - time.monotonic()
             if left <= 0 and not work.is_under_way:
+                self._raise_trouble()
                 return []
             await work.change(self._rest(left, room))
+
+    def _raise_trouble(self) -> None:
+        """Raise QueueUnavailable where the store gave nothing since it failed, and work waits."""
+        backlog = self._backlog
+        for one in backlog.candidates.values():
+            if one.trouble and one.read_by_then == backlog.read:
+                raise QueueUnavailable(one.trouble)
 
     def _is_worth_a_look(self) -> bool:
         """Tell whether it is time to list, or something may be free that a listing must confirm."""

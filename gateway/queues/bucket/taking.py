@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from gateway.errors import LeaseLost, QueueError, QueueUnavailable
+from gateway.errors import LeaseLost, QueueAway, QueueError, QueueUnavailable
 from gateway.message import Message, Unreadable
 from gateway.queue import Delivery
 from gateway.queues.bucket.backlog import Backlog, Candidate, Seen
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 MARGIN = 1.0
 """Seconds longer than its lease that the claim of another must have stood still."""
+AWAY = 5.0
+"""Seconds for which a request is left, at most, that a store in trouble does not give."""
 
 
 class Taker:
@@ -65,8 +67,10 @@ class Taker:
     async def take(self, candidate: Candidate) -> Delivery | None:
         """Claim a request if it is free; None where it is not. Raises QueueUnavailable.
 
-        What fails in a way that nobody foresaw is left for a lease. The backlog holds a request
-        for as long as this takes: nobody else here tries it meanwhile.
+        Where the store gives others, and not this one, that is raised once: it is left for a while,
+        again and again, and holds up nobody. What fails in a way that nobody foresaw is left for a
+        lease. The backlog holds a request for as long as this takes: nobody else here tries it
+        meanwhile.
         """
         name = self._keys.name(candidate.key)
         if name is None:
@@ -77,6 +81,11 @@ class Taker:
         except LeaseLost:
             # Somebody was faster: what stands there now is looked at next time.
             candidate.etag, candidate.is_tried, candidate.interrupted = None, True, False
+        except QueueUnavailable as error:
+            rest = _rest(error, candidate, self._lease)
+            if not self._backlog.put_off(candidate, str(error), rest):
+                raise
+            log.debug("%s is left for a while: %s", candidate.key, error)
         except QueueError:
             raise
         except Exception:  # a bug, met by one request: the others go on
@@ -160,6 +169,7 @@ class Taker:
             log.warning("%s is gone", candidate.key)
             self._backlog.finish(candidate.key)
             return None
+        self._backlog.note_read(candidate)
         message = from_object(stored, name, interrupted=hold.claim.interrupted)
         hold.claim = replace(hold.claim, digest=request_digest(message))
         settled = partial(self._over, candidate)
@@ -184,6 +194,13 @@ class Taker:
     async def give_back(self) -> None:
         """Give back what was taken and not settled: others have it at once."""
         await asyncio.gather(*map(_abandon, list(self._deliveries.values())))
+
+
+def _rest(error: QueueUnavailable, candidate: Candidate, lease: float) -> float:
+    """Return for how many seconds to leave a request that the store did not give."""
+    if not isinstance(error, QueueAway):
+        return lease  # it is refused until somebody mends that
+    return min(lease, AWAY, 2.0 ** min(candidate.failures, 10))
 
 
 async def _abandon(delivery: S3Delivery) -> None:

@@ -12,9 +12,9 @@ import clouds
 import pytest
 import servers
 from aiohttp import web
-from faults import Call, FaultProxy, Forward, delayed, denied, kind
+from faults import Call, FaultProxy, Forward, delayed, denied, failed_before, kind
 
-from gateway.errors import IdTaken, LeaseLost, QueueBroken
+from gateway.errors import IdTaken, LeaseLost, QueueBroken, QueueUnavailable
 from gateway.message import Message, Unreadable, new_id
 from gateway.queue import State
 from gateway.queues.aws.address import BucketAddress, parse_bucket
@@ -298,6 +298,84 @@ async def test_what_was_claimed_for_nobody_and_cannot_be_given_back_comes_again(
         (again,) = await queue.receive(1, 240)
         assert again.message.id == sent.id
         await again.answer(reply())
+        await queue.aclose()
+
+
+async def outcomes(queue: S3Queue, seconds: float) -> list[str]:
+    """Receive for so long, as a gateway does; return ids, and what was raised, in their order."""
+    found: list[str] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            for delivery in await queue.receive(10, 0.2):
+                found.append(delivery.message.id)
+                await delivery.answer(reply())
+        except QueueUnavailable as error:
+            found.append(f"raised {error}")
+    return found
+
+
+@pytest.mark.parametrize("fault", [denied, failed_before])
+async def test_a_request_that_the_store_refuses_alone_is_told_once_and_holds_up_no_other(
+    store, address, fault
+):
+    async with FaultProxy(address_of(store)) as proxy:
+        queue = await S3Queue.open(behind(proxy, address), QueueOptions(lease=LEASE))
+        await queue.send(bad := request())
+        refused = proxy.inject(fault, kind("GET", f"requests/{bad.id}"), times=math.inf)
+        assert [one for one in await outcomes(queue, 1.0) if bad.id not in one] == []
+        await queue.send(first := request())
+        assert first.id in await outcomes(queue, 3 * LEASE)
+        before = refused.hits
+        await queue.send(good := request())
+        found = await outcomes(queue, 4 * LEASE)
+        assert found == [good.id]  # nothing is raised of the other
+        assert refused.hits > before  # which is tried all the same
+        proxy.heal()
+        (healed,) = await queue.receive(1, 240)
+        assert (healed.message.id, healed.attempt) == (bad.id, 1)
+        assert (await queue.status()).quarantined == 0
+        await queue.aclose()
+
+
+async def test_what_the_store_refuses_of_all_is_told_for_as_long_and_nothing_is_put_aside(
+    store, address
+):
+    async with FaultProxy(address_of(store)) as proxy:
+        queue = await S3Queue.open(behind(proxy, address), QueueOptions(lease=LEASE))
+        sent = [request() for _ in range(3)]
+        for one in sent:
+            await queue.send(one)
+        proxy.inject(denied, kind("GET", "requests/"), times=math.inf)
+        found = await outcomes(queue, 2 * LEASE)
+        assert found
+        assert all("allow s3:GetObject" in one for one in found)
+        proxy.heal()
+        received: set[str] = set()
+        async with asyncio.timeout(240):
+            while not received.issuperset(one.id for one in sent):
+                received |= set(await outcomes(queue, 0.5))
+        assert (await queue.status()).quarantined == 0
+        await queue.aclose()
+
+
+async def test_a_request_that_cannot_be_put_aside_holds_up_no_other(store, address):
+    async with FaultProxy(address_of(store)) as proxy:
+        queue = await S3Queue.open(behind(proxy, address), QueueOptions(lease=LEASE))
+        await queue.send(bad := request())
+        copying = proxy.inject(denied, kind("PUT", "quarantine/"), times=math.inf)
+        await (await take(queue)).quarantine("refused", reply(is_fault=True))
+        await queue.send(first := request())
+        assert first.id in await outcomes(queue, 3 * LEASE)
+        await queue.send(good := request())
+        before = copying.hits
+        assert await outcomes(queue, 4 * LEASE) == [good.id]
+        assert copying.hits > before
+        proxy.heal()
+        async with asyncio.timeout(240):
+            while (await queue.status()).quarantined != 1:
+                assert await outcomes(queue, 0.5) == []
+        assert (await queue.collect("alice", bad.id, 0)).reply.is_fault
         await queue.aclose()
 
 
