@@ -221,7 +221,7 @@ class S3Delivery:
                 yield
         except QueueError:
             raise
-        except Exception:
+        except Exception:  # a bug: whoever settles meets it, and this request is not held for ever
             self._hold.is_over = True
             self._end(Ending(delay=self._hold.claim.lease))
             raise

@@ -254,7 +254,7 @@ class LeasedDelivery:
                 yield
         except (QueueError, Untold):
             raise
-        except Exception:
+        except Exception:  # a bug: whoever settles meets it, and this request is not held for ever
             self.let_go()
             raise
 
