@@ -72,7 +72,7 @@ class Fleet:
     async def _beat(self) -> None:
         try:
             await self._store.put(self._own, secrets.token_hex(8).encode())
-            silent = self._silent(await self._store.list(self._prefix))
+            silent = self._silent((await self._store.list(self._prefix)).found)
             self._members = tuple(sorted({self._own, *_within(silent, MISSED)}))
             for key in silent.keys() - _within(silent, REMOVED):
                 await self._store.delete(key)

@@ -230,9 +230,9 @@ class _Lister:
         for _ in range(PAGES):
             after = found[-1].key if found else begins
             page = await self._store.list(self._keys.requests, after=after, limit=PAGE)
-            found += page
-            places += [self._fleet.place(one.key) for one in page]
-            is_whole = len(page) < PAGE
+            found += page.found
+            places += [self._fleet.place(one.key) for one in page.found]
+            is_whole = not page.is_cut
             self._backlog.note(found, places, began, after=begins, is_whole=is_whole)
             if is_whole:
                 self._after, self._whole = "", began

@@ -56,8 +56,8 @@ async def list_all(store: S3Store, prefix: str) -> Sequence[Listed]:
     found: list[Listed] = []
     while True:
         page = await store.list(prefix, after=found[-1].key if found else "", limit=PAGE)
-        found += page
-        if len(page) < PAGE:
+        found += page.found
+        if not page.is_cut:
             return found
 
 

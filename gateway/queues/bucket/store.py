@@ -33,6 +33,7 @@ _KEY = re.compile(rb"<Key>(.*?)</Key>", re.S)
 _ETAG = re.compile(rb"<ETag>(.*?)</ETag>", re.S)
 _MODIFIED = re.compile(rb"<LastModified>\s*([0-9TZ:.+-]+)\s*</LastModified>")
 _TRUNCATED = re.compile(rb"<IsTruncated>\s*true\s*</IsTruncated>")
+_GOES_ON = re.compile(rb"<NextContinuationToken>(.*?)</NextContinuationToken>", re.S)
 
 
 class Occupied(Exception):
@@ -104,6 +105,15 @@ class Listed:
             return None
         moment = datetime.fromisoformat(self.modified)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing."""
+
+    found: Sequence[Listed]
+    is_cut: bool
+    """There may be more behind it: however little is in it, a store may have stopped there."""
 
 
 class S3Store:
@@ -207,18 +217,25 @@ class S3Store:
         if answer.status not in (200, 204) and answer.code != "NoSuchKey":
             raise _error(self.bucket, answer, "DELETE", key)
 
-    async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[Listed]:
+    async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page:
         """Return the objects below a prefix in the order of their keys, a thousand at most.
 
-        Those after ``after`` only. Raises Forbidden, QueueUnavailable.
+        Those after ``after`` only. What is cut is not empty. Raises Forbidden, QueueUnavailable.
         """
         query = f"?list-type=2&max-keys={limit}&prefix={quote(prefix, safe='')}"
-        if after:
-            query += f"&start-after={quote(after, safe='')}"
-        answer = await self._http.insist(Request("GET", self._root + query))
-        if answer.status != 200:
-            raise _error(self.bucket, answer, "LIST", prefix)
-        return [_listed(item) for item in _ITEM.findall(answer.body)]
+        start = f"&start-after={quote(after, safe='')}" if after else ""
+        while True:
+            answer = await self._http.insist(Request("GET", self._root + query + start))
+            if answer.status != 200:
+                raise _error(self.bucket, answer, "LIST", prefix)
+            found = [_listed(item) for item in _ITEM.findall(answer.body)]
+            is_cut = _TRUNCATED.search(answer.body) is not None
+            token = _GOES_ON.search(answer.body) if is_cut and not found else None
+            if token is None:
+                return Page(found, is_cut and bool(found))
+            # It stopped before it had found any, so no key says where to go on.
+            said = html.unescape(token[1].decode("utf-8", "replace"))
+            start = f"&continuation-token={quote(said, safe='')}"
 
 
 async def _once(http: SignedHttp, request: Request) -> Answer:

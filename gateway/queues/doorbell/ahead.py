@@ -170,10 +170,10 @@ class Waiting:
         del self._order[self._place(after) :]
         for _ in range(PAGES):
             page = await self._store.list(self._keys.requests, after=after, limit=PAGE)
-            self._order += page
-            if len(page) < PAGE:
+            self._order += page.found
+            if not page.is_cut:
                 break
-            after = page[-1].key
+            after = page.found[-1].key
         frontier = crowd.frontier()
         return [one for one in self._order if self._is_behind(one.key, noisy, frontier)]
 

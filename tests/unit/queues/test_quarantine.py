@@ -245,7 +245,7 @@ async def test_a_note_is_no_entry(bucket, store, place):
     await aside(bucket)
     (entry,) = [one async for one in bucket.quarantine.entries()]
     await bucket.quarantine.send_again(entry)
-    assert len(await store.list(f"{place.prefix}/quarantine/")) == 1
+    assert len((await store.list(f"{place.prefix}/quarantine/")).found) == 1
     assert await ids(bucket) == []
     assert (await bucket.status()).quarantined == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import time
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from gateway.queues.bucket.claim_records import Claim, Registers, new_token
 from gateway.queues.bucket.layout import Keys
 from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.queue import S3Queue
+from gateway.queues.bucket.status import list_all
 from gateway.queues.bucket.store import (
     Forbidden,
     S3Store,
@@ -162,6 +164,73 @@ async def test_a_client_with_pages_of_requests_hides_no_other(gateways, monkeypa
     await first.send(request(sender="bob", id=new_id(lambda: time.time() + 60)))
     taken = await first.receive(4, SOON)
     assert [one.message.sender for one in taken].count("bob") == 1
+
+
+async def two_of_a_page(call: Call, forward: Forward) -> web.Response:
+    """A page may have fewer keys than were asked for, and yet not be the last."""
+    answer = await forward()
+    items = re.findall(rb"<Contents>.*?</Contents>", answer.body, re.S)
+    body = answer.body
+    for item in items[2:]:
+        body = body.replace(item, b"")
+    if items[2:]:
+        body = re.sub(rb"<IsTruncated>.*?<", b"<IsTruncated>true<", body)
+    return web.Response(body=body, content_type="application/xml")
+
+
+async def test_a_page_that_is_shorter_than_was_asked_for_is_not_the_end(store, address):
+    for n in range(5):
+        await store.put(f"orders/requests/{n}", b"")
+    async with FaultProxy(address_of(store)) as proxy:
+        through = await S3Store.open(behind(proxy, address), 4)
+        proxy.inject(two_of_a_page, kind("LIST"), times=math.inf)
+        listed = await list_all(through, "orders/requests/")
+        assert [one.key[-1] for one in listed] == ["0", "1", "2", "3", "4"]
+        page = await through.list("orders/requests/", after="orders/requests/2")
+        assert (len(page.found), page.is_cut) == (2, False)
+        await through.aclose()
+
+
+async def test_what_is_behind_a_short_page_is_taken_by_a_gateway(store, address):
+    async with FaultProxy(address_of(store)) as proxy:
+        queue = await S3Queue.open(behind(proxy, address), QueueOptions())
+        proxy.inject(two_of_a_page, kind("LIST", "requests"), times=math.inf)
+        sent = [request() for _ in range(5)]
+        for one in sent:
+            await queue.send(one)
+        received: list[str] = []
+        async with asyncio.timeout(240):
+            while len(received) < len(sent):
+                # None of them is removed: those behind the first page are found beside them.
+                received += [one.message.id for one in await queue.receive(5, SOON)]
+        assert sorted(received) == sorted(one.id for one in sent)
+        await queue.aclose()
+
+
+async def test_a_page_without_any_key_is_not_the_end_where_it_says_so(store, address):
+    await store.put("orders/requests/a", b"")
+
+    async def empty(call: Call, forward: Forward) -> web.Response:
+        body = (
+            b"<ListBucketResult><IsTruncated>true</IsTruncated>"
+            b"<NextContinuationToken>a&amp;b</NextContinuationToken></ListBucketResult>"
+        )
+        return web.Response(body=body, content_type="application/xml")
+
+    async def behind_it(call: Call, forward: Forward) -> web.Response:
+        body = (
+            b"<ListBucketResult><IsTruncated>false</IsTruncated>"
+            b"<Contents><Key>orders/requests/a</Key></Contents></ListBucketResult>"
+        )
+        return web.Response(body=body, content_type="application/xml")
+
+    async with FaultProxy(address_of(store)) as proxy:
+        through = await S3Store.open(behind(proxy, address), 4)
+        proxy.inject(behind_it, kind("LIST", "continuation-token=a%26b"))
+        proxy.inject(empty, kind("LIST"))
+        page = await through.list("orders/requests/")
+        assert ([one.key for one in page.found], page.is_cut) == (["orders/requests/a"], False)
+        await through.aclose()
 
 
 @pytest.mark.parametrize("share", [0, 100])
@@ -415,7 +484,7 @@ async def test_another_message_under_an_answered_id_is_put_aside_and_its_caller_
     await stranger.send(replace(sent, body=b"second"))
     assert list(await first.receive(1, 0.7)) == []
     # Beside the entry that the first one would have, by a mark.
-    (aside,) = await store.list(f"{Keys(address).quarantine(f'{sent.id}.alice')}~")
+    (aside,) = (await store.list(f"{Keys(address).quarantine(f'{sent.id}.alice')}~")).found
     assert (await store.get(aside.key)).body == b"second"
     with pytest.raises(IdTaken):
         await stranger.collect("alice", sent.id, 0)
@@ -531,7 +600,7 @@ async def test_a_gateway_that_was_killed_is_no_member_for_a_newcomer_and_its_sig
     fleet = s3_fleet.Fleet(store, keys)
     await fleet.join()
     assert {fleet.place(f"orders/requests/{new_id()}.alice") for _ in range(50)} == {0}
-    assert killed not in [one.key for one in await store.list(keys.gateways)]
+    assert killed not in [one.key for one in (await store.list(keys.gateways)).found]
     await fleet.leave()
 
 
