@@ -25,8 +25,8 @@ LINGER = 2.0
 """Seconds in which what is left of a refused request is read and thrown away, so that its sender
 sees the answer."""
 BUFFERED = 32 << 10
-"""Bytes of an answer that a connection takes at once, where its reader is not behind: the loop lets
-twice as many wait (uvloop, ``set_write_buffer_limits``)."""
+"""Bytes of an answer that a connection takes at once, where nothing waits for its reader: the loop
+lets twice as many wait (uvloop, ``set_write_buffer_limits``)."""
 BROKEN = "The request cannot be read: it is malformed, or has a line that is too long.\n"
 
 
@@ -108,7 +108,7 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; who does not read it in time does not get the rest."""
-        if not self._paused and isinstance(resp, web.Response) and _is_short(resp.body):
+        if self._is_read() and isinstance(resp, web.Response) and _is_short(resp.body):
             return await super().finish_response(request, resp, start_time)
         try:
             async with asyncio.timeout(self._limits.reply):
@@ -119,6 +119,11 @@ class Connection(RequestHandler):
             if self.transport is not None:
                 self.transport.abort()  # closing would wait until the rest is read
             return resp, True
+
+    def _is_read(self) -> bool:
+        """Tell whether nothing waits here for the reader."""
+        transport = self.transport
+        return transport is None or transport.get_write_buffer_size() == 0
 
     def handle_error(
         self,
@@ -139,7 +144,7 @@ class Connection(RequestHandler):
 
 
 def _is_short(body: object) -> bool:
-    """Tell whether a body fits the connection's buffer, so that nobody waits until it is read."""
+    """Tell whether a body fits a buffer that is empty, so that nobody waits until it is read."""
     return body is None or (isinstance(body, bytes | bytearray) and len(body) <= BUFFERED)
 
 

@@ -558,6 +558,23 @@ async def test_an_answer_that_is_not_read_in_time_is_given_up(tmp_path: Path, ca
             assert (await front.post()).status == 200
 
 
+async def test_short_answers_that_are_not_read_are_given_up_too(tmp_path: Path, caplog):
+    """Of calls that are sent without a look at the answers: each of these fits the buffer."""
+    async with fronted(tmp_path, reply_timeout=0.5) as front:
+        front.reply = Message(body=b"<a>" + b"x" * (30 << 10) + b"</a>", content_type="text/xml")
+        stream = socket.create_connection(("127.0.0.1", front.port))
+        stream.setblocking(False)
+        calls = (HEAD + LENGTH + b"\r\n" + GET_ORDER) * 1000
+        sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(stream, calls))
+        async with asyncio.timeout(240):
+            while "was not read" not in caplog.text:
+                await asyncio.sleep(0.05)
+        sending.cancel()
+        await asyncio.wait([sending])
+        stream.close()
+        assert 3 <= len(front.taken) < 1000
+
+
 async def test_connections_over_the_limit_are_ended_and_others_go_on(tmp_path: Path, caplog):
     """Where a request is under way by each of those that there are, they are all left alone."""
     async with fronted(tmp_path, answering=False, connections=3) as front:
