@@ -57,6 +57,7 @@ from gateway.soap.multipart import media_type
 log = logging.getLogger(__name__)
 
 STOPPING = "the listener stops, and the queue had not said that it has it"
+NOT_SENT = "The listener stops, and has not sent the request: send it again in a moment."
 HURRY = 0.8
 """The part of the grace time after which whoever still waits is told to come back."""
 WAITING = (State.PENDING, State.WORKING)
@@ -185,8 +186,7 @@ class Listener:
         except QueueError as error:
             log.error("%s not accepted: %s", message.id, error)
             self._note(error)
-            busy = FaultError("The queue cannot take requests now: try later.", code=FaultCode.BUSY)
-            busy.retry_after = 5.0
+            busy = _later("The queue cannot take requests now: try later.")
             response = fault_response(busy, message, status=503)
         took = 1000 * (time.monotonic() - began)
         who = f"{message.sender} " if message.sender else ""
@@ -216,6 +216,8 @@ class Listener:
             return refused_response(Refused(str(error.text), check=check), message, error.status)
         call = await admit(listed.gate, message)
         request[OPERATION] = call.operation.name
+        if self._waits.have_ended:  # nobody could be told in time whether the queue has it
+            return refused_response(_later(NOT_SENT), message, 503)
         began = time.monotonic()
         with self._front.quotas.spent(message.sender, len(message.body)):
             is_sure = await self._is_sent(message)
@@ -299,6 +301,13 @@ class Listener:
         """Let the listener end where the queue cannot be trusted any more."""
         if isinstance(error, QueueBroken) and not self._broken.done():
             self._broken.set_result(error)
+
+
+def _later(text: str) -> FaultError:
+    """Return the fault for a request that is certainly not in the queue, and may be soon."""
+    busy = FaultError(text, code=FaultCode.BUSY)
+    busy.retry_after = 5.0
+    return busy
 
 
 async def _body(request: web.Request, settings: ListenerSettings) -> bytes:

@@ -14,9 +14,9 @@ class _Endable:
 
     __slots__ = ("_limit", "_limits")
 
-    def __init__(self, limits: set[asyncio.Timeout]) -> None:
+    def __init__(self, limits: set[asyncio.Timeout], longest: float | None) -> None:
         self._limits = limits
-        self._limit = asyncio.timeout(None)
+        self._limit = asyncio.timeout(longest)
 
     async def __aenter__(self) -> None:
         await self._limit.__aenter__()
@@ -37,16 +37,21 @@ class Waits:
 
     def __init__(self) -> None:
         self._limits: set[asyncio.Timeout] = set()
+        self.have_ended = False
 
     def __len__(self) -> int:
         return len(self._limits)
 
     def endable(self) -> _Endable:
-        """Return a context that raises TimeoutError inside its block when ``end`` is called."""
-        return _Endable(self._limits)
+        """Return a context that raises TimeoutError inside its block when ``end`` is called.
+
+        Afterwards at once: what does not have to wait is done all the same.
+        """
+        return _Endable(self._limits, 0.0 if self.have_ended else None)
 
     def end(self) -> None:
-        """End all waits: whoever waits is told where the reply can be collected."""
+        """End all waits, and those that begin later: callers are told where the reply will be."""
+        self.have_ended = True
         for limit in self._limits:
             limit.reschedule(asyncio.get_running_loop().time())
 

@@ -24,10 +24,12 @@ from hypothesis import strategies as st
 
 from gateway.contract import Contract
 from gateway.errors import QueueBroken, QueueFull, QueueUnavailable
+from gateway.listening import application
 from gateway.listening.authentication import Recogniser, Unrecognised
 from gateway.listening.connections import BROKEN
 from gateway.listening.door import is_own
 from gateway.listening.room import neighbourhood
+from gateway.listening.waits import Waits
 from gateway.message import Message, new_id
 from gateway.observe.audit.tally import LINES
 from gateway.queue import Collected
@@ -351,6 +353,33 @@ async def test_a_stop_while_the_queue_does_not_answer_is_logged_with_its_reason(
     assert (await call).status == 504
     (line,) = [text for text in caplog.messages if "may be in the queue, or not" in text]
     assert "the listener stops" in line
+
+
+async def test_a_request_that_comes_when_all_waits_have_ended_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    reading, ended = asyncio.Event(), asyncio.Event()
+    read, end = application._body, Waits.end
+
+    async def late(*asked) -> bytes:
+        reading.set()
+        await ended.wait()
+        return await read(*asked)
+
+    def noted(waits: Waits) -> None:
+        end(waits)
+        ended.set()
+
+    monkeypatch.setattr(application, "_body", late)
+    monkeypatch.setattr(application, "HURRY", 0.0)
+    monkeypatch.setattr(Waits, "end", noted)
+    async with fronted(tmp_path, {"shop": {"allow": ["*"], "daily": 1}}) as front:
+        call = asyncio.create_task(front.post(Authorization=bearer(front.secrets["shop"])))
+        await reading.wait()
+    answer = await call
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert b"has not sent the request" in answer.body
+    assert (await front.queue.status()).waiting == 0
 
 
 async def test_a_full_disk_is_a_reason_of_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
