@@ -35,6 +35,9 @@ READING = frozenset(
 )
 """Those of the protocols, which are read with and written with, but for faults."""
 
+HEEDED = frozenset({"polymorphic", "validator", "validation_schema", "message"})
+"""The attributes of a protocol that nothing is to be told of: admission is the validator."""
+
 
 def application_of(service: type, namespace: str, name: str) -> Application:
     """Return an application of one class."""
@@ -70,6 +73,34 @@ def unheard(application: Application) -> list[str]:
         "method_call, method_return_object or method_exception_object"
         for name in sorted(names)
     ]
+
+
+def unused(application: Application) -> list[str]:
+    """Return a note for each option of its protocols that was set, and has no effect here."""
+    return [
+        f"{name}={getattr(value, '__name__', repr(value))} of its {side} is not used: what is read "
+        f"and written is as with {type(getattr(application, side)).__name__}() alone"
+        for side in ("in_protocol", "out_protocol")
+        for name, value in _changed(getattr(application, side))
+    ]
+
+
+def _changed(protocol: Any) -> list[tuple[str, Any]]:
+    own, usual = _options(protocol), _options(type(protocol)())
+    changed = {name: value for name, value in own.items() if usual.get(name) != value}
+    return sorted((name, value) for name, value in changed.items() if name not in HEEDED)
+
+
+def _options(protocol: Any) -> dict[str, Any]:
+    """Return the options of a protocol, and those of its parser."""
+    plain = (bool, str, type)  # the others are what it works with
+    own = {
+        name: value
+        for name, value in vars(protocol).items()
+        if isinstance(value, plain) and not name.startswith("_")
+    }
+    encoding = protocol.encoding.lower().replace("utf-8", "utf8")
+    return {**protocol.parser_kwargs, **own, "encoding": encoding}
 
 
 def _unknown(managers: Iterable[EventManager], known: frozenset[str]) -> set[str]:

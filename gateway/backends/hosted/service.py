@@ -14,7 +14,7 @@ from types import ModuleType
 from weakref import WeakKeyDictionary
 
 from gateway.backend import Call
-from gateway.backends.hosted.application import application_of, check, unheard
+from gateway.backends.hosted.application import application_of, check, unheard, unused
 from gateway.backends.hosted.contract import is_served, spyne_service
 from gateway.backends.hosted.dispatch import answer, bind
 from gateway.backends.hosted.pool import Threads
@@ -130,7 +130,7 @@ class HostedBackend:
             application = _made(service, namespace, name)
         for one in application.services:
             _belong(one, application.tns)
-        self.notes = tuple(unheard(application))
+        self.notes = (*unheard(application), *unused(application))
         self._bindings = {version: bind(application, version) for version in SoapVersion}
         self._threads: Threads[Message | None] = Threads(threads, f"hosted-{application.name}")
 

@@ -178,6 +178,25 @@ def test_a_listener_that_is_never_called_is_told():
     ]
 
 
+def test_an_option_of_its_protocols_that_has_no_effect_is_told():
+    desk = application()
+    desk.in_protocol = Soap11(validator="lxml", huge_tree=True, binary_encoding="hex")
+    desk.out_protocol = Soap12(pretty_print=True, encoding="latin-1", polymorphic=True)
+    assert [one.partition(" is not used")[0] for one in HostedBackend(desk).notes] == [
+        "binary_encoding='hex' of its in_protocol",
+        "huge_tree=True of its in_protocol",
+        "encoding='latin-1' of its out_protocol",
+        "pretty_print=True of its out_protocol",
+    ]
+
+
+def test_an_option_that_says_what_is_so_anyway_is_not_told():
+    desk = application()
+    desk.in_protocol = Soap12(encoding="utf-8", huge_tree=False)
+    desk.out_protocol = Soap11(encoding="UTF8", xml_declaration=True)
+    assert HostedBackend(desk).notes == ()
+
+
 @pytest.mark.parametrize("kind", [JsonDocument, type("Own", (Soap11,), {})])
 def test_an_application_with_another_protocol_is_refused_with_the_cure(kind):
     with pytest.raises(ConfigurationError, match=rf"{kind.__name__}.*Soap11\(\) or Soap12\(\)"):
