@@ -79,7 +79,11 @@ def say_stopping(number: int) -> None:
 
 
 def end_by(number: int) -> NoReturn:
-    """End as a process does that a signal has killed: whoever started it is to see that."""
+    """End so that whoever started the process sees which signal ended it.
+
+    By SIGINT with the status of a shell's, 130, which the command line makes of KeyboardInterrupt;
+    by others as a process does that they have killed.
+    """
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     _die_of(number)
