@@ -50,9 +50,19 @@ def show_tracebacks() -> None:
     _WANTED.append(Unforeseen)
 
 
+def has_traceback(error: Exception) -> bool:
+    """Tell whether an error is to be told with its traceback."""
+    return isinstance(error, tuple(_WANTED))
+
+
+def shows_tracebacks() -> bool:
+    """Tell whether tracebacks are wanted: a process that is started later is to know it, too."""
+    return bool(_WANTED)
+
+
 def _told(error: GatewayError) -> int:
     _tell(str(error))
-    if isinstance(error, tuple(_WANTED)):
+    if has_traceback(error):
         typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     return USAGE if isinstance(error, ConfigurationError) else FAILED
 

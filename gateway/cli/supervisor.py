@@ -15,6 +15,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
 from gateway import assembly
+from gateway.cli import outcome
 from gateway.cli.running import LogLevel, log_to_stderr, run_until_stopped
 from gateway.cli.signals import (
     AT_ONCE,
@@ -39,8 +40,9 @@ def supervise(settings: Settings, level: LogLevel, count: int) -> None:
     """Keep ``count`` processes serving until SIGTERM or SIGINT; exits with 2 where none can."""
     log_to_stderr(level)
     assembly.say_posture(settings, assembly.Role(serves=True))  # once for all of them
-    children = [_start(settings, level) for _ in range(count)]
-    told = _Told.listen(children)
+    children: list[SpawnProcess] = []
+    told = _Told.listen(children)  # first: a signal may come while they are started
+    children += [_start(settings, level) for _ in range(count)]
     while not told.stopping and not _is_hopeless(children):
         wait([child.sentinel for child in children], LOOK)
         told.note_hang_up()
@@ -120,7 +122,8 @@ def _end_at_once(children: Sequence[SpawnProcess]) -> None:
 def _start(settings: Settings, level: LogLevel) -> SpawnProcess:
     # Spawned, not forked: locks and threads of this process must not live on in another.
     context = multiprocessing.get_context("spawn")
-    child = context.Process(target=_serve, args=(settings, level), name="gateway-serve")
+    given = (settings, level, outcome.shows_tracebacks())
+    child = context.Process(target=_serve, args=given, name="gateway-serve")
     child.start()
     return child
 
@@ -135,17 +138,19 @@ def _kept_alive(
     return _start(settings, level)
 
 
-def _serve(settings: Settings, level: LogLevel) -> None:
+def _serve(settings: Settings, level: LogLevel, tracebacks: bool) -> None:
     """Serve in a child: until the supervisor says stop, or is gone itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor passes it on
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded
     signals = Signals((signal.SIGTERM,), is_supervised=True)
     log_to_stderr(level)
+    if tracebacks:
+        outcome.show_tracebacks()
     parent = multiprocessing.parent_process()
     sentinel = parent.sentinel if parent is not None else None
     try:
         loaded = assembly.load_contracts(settings)
         run_until_stopped(partial(assembly.serve, settings, loaded), signals, sentinel)
     except GatewayError as error:
-        log.error("%s", error)
+        log.error("%s", error, exc_info=error if outcome.has_traceback(error) else None)
         sys.exit(MISCONFIGURED if isinstance(error, ConfigurationError) else 1)
