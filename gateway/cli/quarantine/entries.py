@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.errors import ConfigurationError, EntryGone, Refused
+from gateway.errors import ConfigurationError, EntryGone, QueueUnavailable, Refused
 from gateway.message import Message, to_properties
 from gateway.queue import Quarantine, Quarantined
+from gateway.serving.intake import unpacked
 from gateway.soap.envelope import parse
+from gateway.soap.jms import GZIP_RATIO, is_packed
 
 _AGE = re.compile(r"(\d{1,9})(s|min|h|d)")
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -22,7 +24,7 @@ NONE = "nothing is in quarantine"
 EXPIRES = "gateway-expires"
 """The property of a message that is a time, in seconds since the epoch."""
 LOOKED_INTO = 256 << 10
-"""Bytes of an entry that is still read to tell its operation."""
+"""Bytes of an entry that is still read to tell its operation; of a packed one, unpacked too."""
 AT_ONCE = 20
 
 
@@ -102,13 +104,15 @@ async def _operation(quarantine: Quarantine, entry: Quarantined) -> str:
         return ""
     try:
         return operation_of(await quarantine.read(entry))
-    except (Refused, EntryGone):
+    except (Refused, EntryGone, QueueUnavailable):  # of one body: the entries are known already
         return ""
 
 
 def operation_of(message: Message) -> str:
     """Return the local name of the element in the Body of a request; empty where there is none."""
     try:
+        if is_packed(message.content_encoding):
+            message = unpacked(message, LOOKED_INTO, GZIP_RATIO)
         payload = parse(message).payload
     except Refused:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import os
@@ -21,10 +22,12 @@ from gateway.cli.quarantine.acts import Deed, do_each
 from gateway.cli.quarantine.entries import (
     Filter,
     Shown,
+    operation_of,
+    operations,
     plain,
     seconds,
 )
-from gateway.errors import ConfigurationError, Refused
+from gateway.errors import ConfigurationError, QueueUnavailable, Refused
 from gateway.message import Message
 from gateway.observe.audit.operator import operator
 from gateway.observe.audit.verify import verify
@@ -439,3 +442,33 @@ def test_who_had_logged_in_is_told_where_it_is_another_one(tmp_path, kept, login
     assert (own.uid, own.name) == (os.getuid(), pwd.getpwuid(os.getuid()).pw_name)
     assert own.login == (None if login == own.name else login)
     assert operator(tmp_path / "none").login is None
+
+
+@pytest.mark.parametrize(
+    ("body", "operation"), [(gzip.compress(SOAP), "GetOrder"), (b"no gzip at all", "")]
+)
+def test_a_packed_request_shows_its_operation_too(body, operation):
+    packed = Message(body=body, content_type="text/xml", content_encoding="gzip")
+    assert operation_of(packed) == operation
+
+
+async def test_a_body_that_cannot_be_read_now_leaves_the_list_of_the_others():
+    queue, ids = MemoryQueue(), []
+    for _ in range(2):
+        sent = Message(body=SOAP, content_type="text/xml", sender="shop")
+        ids.append(sent.id)
+        await queue.send(sent)
+        (delivery,) = await queue.receive(1, 240)
+        await delivery.quarantine("Client: No.", None)
+
+    class Torn:
+        """A quarantine with a body that its store does not give now."""
+
+        async def read(self, entry: Quarantined) -> Message:
+            if entry.id == ids[0]:
+                raise QueueUnavailable("the store says 503")
+            return await kept.read(entry)
+
+    kept = queue.quarantine
+    entries = sorted([one async for one in kept.entries()], key=lambda one: ids.index(one.id))
+    assert await operations(Torn(), entries) == ["", "GetOrder"]
