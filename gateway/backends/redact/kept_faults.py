@@ -64,7 +64,7 @@ def kept_nowhere(original: Original) -> bool:
 
 
 class KeptFaults:
-    """A folder of originals, readable for its user alone; the oldest go first."""
+    """A folder of originals, in files that their user alone can read; the oldest go first."""
 
     def __init__(self, folder: Path, age: float, clock: Clock = time.time) -> None:
         """``age`` is in seconds: what is older is removed."""
@@ -76,7 +76,11 @@ class KeptFaults:
         self._is_failing = False
 
     def keep(self, original: Original) -> bool:
-        """Keep an original; tell whether it is kept. What hinders that is logged once."""
+        """Keep an original; tell whether it is kept. What hinders that is logged once.
+
+        Blocks while a file of some LONGEST bytes is written, without a sync: the fault that its
+        caller gets says whether it is there.
+        """
         if not _is_name(original.id, original.client):
             return False
         try:
