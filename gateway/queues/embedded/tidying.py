@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from functools import partial
 
@@ -51,9 +52,8 @@ class Tidying:
         self.looked = now
         self._watch_clock()
         await self._free_forgotten()
-        for owner in await self._file.read(store.owners):
-            if not self._file.is_alive(owner):
-                await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
+        for owner in await self._file.read(self._dead):
+            await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
         if now - self.swept > SWEEP:
             await self._quarantine.sweep()
             # As many as allowed: there may be more, and the next look goes on.
@@ -71,6 +71,10 @@ class Tidying:
             log.debug("what was let go is not free yet: %s", error)
             return
         self._forgotten -= held
+
+    def _dead(self, connection: sqlite3.Connection) -> list[str]:
+        """Return the owners that have died. In the reader's thread: it looks at a file of each."""
+        return [one for one in store.owners(connection) if not self._file.is_alive(one)]
 
     def _watch_clock(self) -> None:
         """Have it told where the machine's clock jumps: no wait depends on it, but deadlines do."""

@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from gateway.queue import State
 from gateway.queues.embedded import store
 from gateway.queues.embedded.group_commit import transaction
 from gateway.queues.embedded.lock_holder import described_holder
+from gateway.queues.embedded.owners import is_alive
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.embedded.steady import Uptime
 
@@ -255,6 +257,24 @@ async def test_a_large_reply_leaves_the_file_when_it_is_swept(path, monkeypatch)
         assert (await queue.collect("alice", old.id, 0)).state is State.UNKNOWN
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM reply_bodies").fetchone() == (0,)
+
+
+async def test_who_is_alive_is_looked_up_beside_the_loop(path, monkeypatch):
+    asked = []
+
+    def noted(folder, name):
+        asked.append(threading.current_thread())
+        return is_alive(folder, name)
+
+    monkeypatch.setattr("gateway.queues.embedded.file.is_alive", noted)
+    async with opened(path) as queue, opened(path) as other:
+        await queue.send(request())
+        (held,) = await other.receive(1, 240)
+        queue._tidying.looked = float("-inf")
+        assert await queue.receive(1, 0) == []
+        assert asked
+        assert threading.main_thread() not in asked
+        await held.answer(REPLY)
 
 
 async def test_many_jobs_share_a_commit(path, monkeypatch):
