@@ -128,7 +128,8 @@ class SqsQuarantine:
     ) -> str:
         """Send, then delete. What ends in between leaves the entry, and the next call sends twice:
 
-        under the same id, by which a FIFO queue drops the second within five minutes.
+        under the same id, by which a FIFO queue drops the second within five minutes; under another
+        one where a mark of SAME lies in between.
         """
         check_sendable(entry, envelope)
         kept, now = await self.read(entry), self._clock()
