@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.message import Clock
+from gateway.message import Clock, is_id
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,10 @@ TIDYING = 3600.0
 """Seconds between two looks for what is too old, at most."""
 TORN = 600.0
 """Seconds after which a file that was begun has nobody who ends it."""
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CLIENT = re.compile(r"[A-Za-z0-9_-]{0,64}")
+_UNSEEN = re.compile(r"\.[0-9a-f]{16}")
+_BEGIN = b'{"id": "'
+"""How each file begins: what has another beginning is none of ours, whatever its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ class KeptFaults:
 
     def find(self, id: str) -> list[Original]:
         """Return the originals under an id: clients may have the same one. Raises OSError."""
-        if not _NAME.fullmatch(id):
+        if not is_id(id):
             return []
         try:
             names = sorted(one for one in os.listdir(self.folder) if one.startswith(f"{id}."))
@@ -130,19 +133,48 @@ class KeptFaults:
                     await self._must_tidy.wait()
 
     def tidy(self) -> None:
-        """Remove what is too old, and the oldest of what is too much."""
+        """Remove what is too old, and the oldest of what is too much; only what is of this class.
+
+        The folder may be one in which others keep what is theirs.
+        """
         now = self._clock()
-        with contextlib.suppress(OSError):  # as where there is no folder yet
-            found = sorted((one.stat().st_mtime, one) for one in self.folder.iterdir())
-            for n, (written, path) in enumerate(reversed(found)):
-                age = TORN if path.name.startswith(".") else self._age
-                if n >= MOST or now - written > age:
-                    path.unlink(missing_ok=True)
+        for n, (written, path) in enumerate(sorted(_written(self.folder), reverse=True)):
+            age = TORN if _UNSEEN.fullmatch(path.name) else self._age
+            if n >= MOST or now - written > age:
+                with contextlib.suppress(OSError):  # it went, or may not go: the others do
+                    _remove(path)
+
+
+def _written(folder: Path) -> list[tuple[float, Path]]:
+    """Return when each file was written that has a name of ours."""
+    found: list[tuple[float, Path]] = []
+    try:
+        ours = [one for one in folder.iterdir() if _is_ours(one.name)]
+    except OSError:  # as where there is no folder yet
+        return []
+    for path in ours:
+        with contextlib.suppress(OSError):  # another process removes them too
+            found.append((path.lstat().st_mtime, path))
+    return found
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, where it begins as ours do. Raises OSError."""
+    with path.open("rb") as file:
+        begin = file.read(len(_BEGIN))
+    if _BEGIN.startswith(begin):  # one that was torn may have less of it
+        path.unlink()
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a file may be one of ours, by its name."""
+    id, dot, client = name.partition(".")
+    return _UNSEEN.fullmatch(name) is not None or (bool(dot) and _is_name(id, client))
 
 
 def _is_name(id: str, client: str) -> bool:
     """Tell whether an id and a client can be the name of a file; a client may be unknown."""
-    return _NAME.fullmatch(id) is not None and _NAME.fullmatch(client or "_") is not None
+    return is_id(id) and _CLIENT.fullmatch(client) is not None
 
 
 def _values(original: Original) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -105,12 +106,54 @@ def test_what_is_too_old_is_neither_found_nor_left(kept):
 
 def test_what_a_crash_left_half_written_goes(kept):
     kept.keep(original())
-    (kept.folder / ".torn").write_text("{")
-    os.utime(kept.folder / ".torn", (NOW - 3600,) * 2)
-    for one in files(kept)[1:]:
-        os.utime(kept.folder / one, (NOW, NOW))
+    torn = [kept.folder / f".0123456789abcde{n}" for n in "ab"]
+    for path, text in zip(torn, ["", '{"id": "01M'], strict=True):
+        path.write_text(text)
+        os.utime(path, (NOW - 3600,) * 2)
+    os.utime(kept.folder / f"{original().id}.shop", (NOW, NOW))
     kept.tidy()
     assert files(kept) == [f"{original().id}.shop"]
+
+
+OTHERS = (
+    "gateway.toml",
+    "credentials.txt",
+    "queue.db",
+    "backup-of-last-friday.db",
+    f"{original().id}.shop.old",
+    original().id,
+    ".hidden",
+    ".fedcba9876543210",
+)
+
+
+@pytest.mark.parametrize("most", [0, 1000])
+def test_files_that_are_none_of_its_own_stay_in_a_folder_that_others_use(kept, monkeypatch, most):
+    monkeypatch.setattr(kept_faults, "MOST", most)
+    kept.keep(original())
+    for name in OTHERS:
+        (kept.folder / name).write_text("[queue]")
+    (kept.folder / "01M84FZB4J9DBN4MEPEYEP9990.folder").mkdir()
+    for path in kept.folder.iterdir():
+        os.utime(path, (NOW - 31 * DAY,) * 2)
+    kept.tidy()
+    assert files(kept) == sorted([*OTHERS, "01M84FZB4J9DBN4MEPEYEP9990.folder"])
+
+
+def test_one_file_that_cannot_be_removed_keeps_no_other(kept, monkeypatch):
+    for n in range(3):
+        kept.keep(original(id=f"01M84FZB4J9DBN4M-{n}"))
+        os.utime(kept.folder / f"01M84FZB4J9DBN4M-{n}.shop", (NOW - 31 * DAY,) * 2)
+    unlink = Path.unlink
+
+    def fail(path, *args, **kwargs):
+        if path.name.startswith("01M84FZB4J9DBN4M-1"):
+            raise PermissionError
+        unlink(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    kept.tidy()
+    assert files(kept) == ["01M84FZB4J9DBN4M-1.shop"]
 
 
 async def test_after_many_it_tidies_up_without_being_asked(kept, monkeypatch):
