@@ -20,8 +20,7 @@ LARGEST = 1_000_000
 LARGEST_UNION = 10_000
 """Types that a union stands for, at most: zeep takes half a second for them."""
 _GROUPS = (xs("group"), xs("attributeGroup"))
-_SIMPLE = xs("simpleType")
-_DEEPEST = 100
+_SIMPLE, _UNION, _RESTRICTION = xs("simpleType"), xs("union"), xs("restriction")
 
 
 @dataclass(slots=True)
@@ -72,40 +71,58 @@ def _check_unions(documents: Mapping[str, Document]) -> None:
 
 
 def union_sizes(roots: Mapping[str, Element]) -> dict[Element, int]:
-    """Return how many types each union stands for.
+    """Return how many types each union stands for; what is over LARGEST_UNION is not counted on.
 
-    Types are known by their local names alone: two of one name count together.
+    What restricts a union is one of the same types: libxml2 puts them all in, and so does this.
     """
-    named: dict[str, list[Element]] = {}
-    for root in roots.values():
+    unions = _Unions()
+    every = list(roots.values())
+    for root in every:
+        unions.add(root)
+    return {node: unions.size(node) for root in every for node in root.iter(_UNION)}
+
+
+@dataclass(slots=True)
+class _Unions:
+    """The simple types of a contract, and how many each stands for of those asked for."""
+
+    named: dict[str, list[Element]] = field(default_factory=dict)
+    """By name in Clark notation; and by local name, for what is lent the namespace of others."""
+    sizes: dict[Element, int] = field(default_factory=dict)
+
+    def add(self, root: Element) -> None:
         for node in root.iter(_SIMPLE):
-            named.setdefault(node.get("name", ""), []).append(node)
-    sizes: dict[str, int] = {}
-    every = [node for root in roots.values() for node in root.iter(xs("union"))]
-    return {node: _union_size(node, named, sizes) for node in every}
+            name = node.get("name", "")
+            schema = next(node.iterancestors(xs("schema")), node)
+            for one in (f"{{{schema.get('targetNamespace', '')}}}{name}", name):
+                self.named.setdefault(one, []).append(node)
 
+    def size(self, top: Element) -> int:
+        """Work out the size of a type and of all that it is made of, without recursion."""
+        pending = [top]
+        while pending:
+            node = pending[-1]
+            parts = self._parts(node)
+            unknown = [one for twins in parts for one in twins if one not in self.sizes]
+            if node not in self.sizes and unknown:
+                self.sizes[node] = 1  # a circle ends here; the schema compiler tells of it
+                pending += unknown
+                continue
+            pending.pop()
+            # Of two that have one name, as in a redefinition, the larger.
+            total = sum(max((self.sizes[one] for one in twins), default=1) for twins in parts)
+            self.sizes[node] = min(max(1, total), LARGEST_UNION + 1)
+        return self.sizes[top]
 
-def _union_size(
-    union: Element, named: Mapping[str, list[Element]], sizes: dict[str, int], depth: int = 0
-) -> int:
-    """Count the types that are named, and those that are written inside."""
-    if depth > _DEEPEST:
-        return LARGEST_UNION + 1
-    total = 0
-    for member in union.get("memberTypes", "").split():
-        name = member.rpartition(":")[2]
-        if name not in sizes:
-            sizes[name] = 1  # a circle ends here
-            sizes[name] = sum(_type_size(one, named, sizes, depth) for one in named.get(name, ()))
-        total += max(1, sizes[name])
-    return total + sum(_type_size(one, named, sizes, depth) for one in union.iterchildren(_SIMPLE))
+    def _parts(self, node: Element) -> list[list[Element]]:
+        """Return what a type is made of: for each member, what is declared under its name."""
+        inside = [[one] for one in node.iterchildren(_SIMPLE, _UNION, _RESTRICTION)]
+        names = (node.get("memberTypes", "") + " " + node.get("base", "")).split()
+        return inside + [self._behind(clark(node, one)) for one in names]
 
-
-def _type_size(
-    kind: Element, named: Mapping[str, list[Element]], sizes: dict[str, int], depth: int
-) -> int:
-    unions = kind.iterfind(xs("union"))
-    return max(1, sum(_union_size(one, named, sizes, depth + 1) for one in unions))
+    def _behind(self, name: str) -> list[Element]:
+        local = name.rpartition("}")[2]
+        return [*self.named.get(name, ()), *self.named.get(f"{{}}{local}", ())]
 
 
 def _declared(root: Element, location: str) -> Iterator[tuple[Key, _Group]]:

@@ -14,9 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from gateway.admission import Gate, Limits
+from gateway.contract.names import XS
 from gateway.contract.schemas import checking
+from gateway.contract.schemas.expansion import union_sizes
 from gateway.errors import ContractError, Refused
 from gateway.message import Message
 from gateway.reasons import Check
@@ -219,6 +222,60 @@ def test_unions_that_stand_for_millions_of_types_are_refused_at_once(contract, w
         ContractError, match=r"orders\.wsdl:5: this union stands for more than 10000"
     ):
         contract(wsdl(get, types=orders('<xs:element name="a" type="o:u22"/>', unions)))
+
+
+def restricted_unions(depth, inline=False):
+    """Return unions, each of two types that restrict the union before it."""
+    types = '<xs:simpleType name="u0"><xs:union memberTypes="xs:int xs:string"/></xs:simpleType>'
+    for n in range(depth):
+        if inline:
+            one = f'<xs:simpleType><xs:union memberTypes="o:u{n}"/></xs:simpleType>'
+            restriction = f"<xs:restriction>{one}</xs:restriction>"
+        else:
+            restriction = f'<xs:restriction base="o:u{n}"/>'
+        for name in "ab":
+            types += f'<xs:simpleType name="{name}{n}">{restriction}</xs:simpleType>'
+        members = f'memberTypes="o:a{n} o:b{n}"'
+        types += f'<xs:simpleType name="u{n + 1}"><xs:union {members}/></xs:simpleType>'
+    return types
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_restricts_a_union_stands_for_all_types_of_it(contract, wsdl, get, inline):
+    types = restricted_unions(25, inline)
+    with pytest.raises(
+        ContractError, match=r"orders\.wsdl:5: this union stands for more than 10000"
+    ):
+        contract(wsdl(get, types=orders('<xs:element name="a" type="o:u25"/>', types)))
+    loaded = contract(wsdl(get, types=orders("", restricted_unions(6, inline))))
+    assert "more than 64 types in a union of u6" in str(loaded.doubts[0])
+    assert not contract(wsdl(get, types=orders("", restricted_unions(5, inline)))).doubts
+
+
+def test_a_long_chain_of_restrictions_is_one_type(contract, wsdl, get):
+    types = '<xs:simpleType name="t0"><xs:restriction base="xs:string"/></xs:simpleType>'
+    for n in range(1, 2000):
+        base = f'<xs:restriction base="o:t{n - 1}"/>'
+        types += f'<xs:simpleType name="t{n}">{base}</xs:simpleType>'
+    union = '<xs:simpleType name="U"><xs:union memberTypes="o:t1999 xs:int"/></xs:simpleType>'
+    root = etree.fromstring(
+        f'<a xmlns:xs="{XS}" xmlns:o="urn:orders">{orders("", types + union)}</a>',
+        etree.XMLParser(huge_tree=True),
+    )
+    (size,) = union_sizes({"a": root}).values()
+    assert size == 2
+
+
+def test_a_type_counts_in_its_own_namespace_alone():
+    """Each restricts its namesake in the version before, as the schemas of some standards do."""
+    versions = "".join(
+        f'<xs:schema targetNamespace="urn:v{n}" xmlns:last="urn:v{n - 1}">'
+        f'<xs:simpleType name="Code"><xs:union memberTypes="xs:int{" last:Code" * (n > 0)}"/>'
+        "</xs:simpleType></xs:schema>"
+        for n in range(20)
+    )
+    root = etree.fromstring(f'<a xmlns:xs="{XS}">{versions}</a>')
+    assert list(union_sizes({"a": root}).values()) == list(range(1, 21))
 
 
 def listed(count):
