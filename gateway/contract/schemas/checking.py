@@ -33,7 +33,10 @@ CHECK_SECONDS = 2.0
 WORKERS = 4
 """How many checks a process works on at once."""
 _STANDSTILL = 60.0
-"""Seconds after which a worker that neither works nor ends is taken for stopped."""
+"""Seconds after which a worker that neither works nor ends is taken for stopped, at least."""
+_PATIENCE = 10
+"""So many times as long as a check may work it is waited for: others work on the machine too."""
+_STOOD_STILL = -1
 _TRIES = 2
 _TOO_LONG = (
     "The Body takes too long to check against the contract: "
@@ -84,6 +87,8 @@ class ApartSchemas:
     def _verdict(self, request: bytes, seconds: float) -> dict[str, object]:
         """Have a worker check; a second one, where the first ended for no reason of its own."""
         limit = f"over limits.schema_time, {seconds:g} s"
+        wait = max(_STANDSTILL, _PATIENCE * seconds)
+        ended: dict[str, object] | int = 0
         for _ in range(_TRIES):
             with self._starting:
                 if self._process.is_gone:
@@ -91,13 +96,15 @@ class ApartSchemas:
                     self._process = _Process(self._task)
                 process = self._process
             try:
-                ended = process.ask(request)
+                ended = process.ask(request, wait)
             except (EOFError, OSError):
                 continue  # the whole process is gone
             if isinstance(ended, dict):
                 return {"reason": "over its memory"} if "memory" in ended else ended
             if ended in (signal.SIGPROF, signal.SIGXCPU):
                 return {"reason": limit}
+        if ended == _STOOD_STILL:
+            return {"reason": f"its check stood still for {wait:g} s, twice"}
         return {"reason": "its check ended before it was done, twice"}
 
 
@@ -142,9 +149,10 @@ class _Process:
             self.end()
             raise NotCompiled(answer["error"])
 
-    def ask(self, request: bytes) -> dict[str, object] | int:
+    def ask(self, request: bytes, wait: float) -> dict[str, object] | int:
         """Have a worker check; return its verdict, or the signal that it ended by.
 
+        One that says nothing for ``wait`` seconds is ended, and it is _STOOD_STILL.
         Raises EOFError and OSError where the process itself is gone.
         """
         try:
@@ -152,17 +160,18 @@ class _Process:
         except IndexError:
             worker = self._forked()
         try:
+            worker.socket.settimeout(wait)
             send(worker.socket, request)
             verdict: dict[str, object] = json.loads(receive(worker.socket))
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
             worker.socket.close()
-            return int(self._ordered(b"%d" % worker.pid))
+            ended = self._ordered(b"%d" % worker.pid)
+            return _STOOD_STILL if isinstance(error, TimeoutError) else ended
         self._idle.append(worker)
         return verdict
 
     def _forked(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        ours.settimeout(_STANDSTILL)
         with theirs:
             try:
                 return _Worker(self._ordered(b"fork", theirs), ours)

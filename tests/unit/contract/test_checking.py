@@ -154,6 +154,27 @@ def test_a_check_whose_worker_or_process_was_killed_from_outside_is_made_again(a
     assert of_this(apart) is not process
 
 
+def test_a_check_is_waited_for_as_long_as_it_may_work_and_longer(apart, monkeypatch):
+    monkeypatch.setattr(checking, "_STANDSTILL", 0.01)
+    gate = Gate(apart, Limits(schema_time=1))
+    with pytest.raises(Refused) as caught:
+        gate.admit(sent(COSTLY))
+    assert caught.value.reason == "over limits.schema_time, 1 s"
+
+
+def test_workers_that_stand_still_are_ended_and_that_is_told(apart, monkeypatch):
+    monkeypatch.setattr(checking, "_STANDSTILL", 0.1)
+    process = of_this(apart)
+    process._idle.extend([process._forked(), process._forked()])
+    for worker in process._idle:
+        os.kill(worker.pid, signal.SIGSTOP)
+    with pytest.raises(Refused) as caught:
+        Gate(apart, Limits(schema_time=0.01)).admit(sent("a@b.c"))
+    assert caught.value.reason == "its check stood still for 0.1 s, twice"
+    Gate(apart, Limits()).admit(sent("a@b.c"))
+    assert of_this(apart) is process
+
+
 PROGRAM = """
 import os, sys, time
 from gateway.admission import Gate, Limits
