@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterable
 
 from gateway.contract.operations import Operation
 from gateway.contract.schemas.check import Schemas
 from gateway.contract.schemas.checking import CHECK_SECONDS, ApartSchemas
-from gateway.contract.schemas.schema_set import SchemaSet
+from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
 from gateway.contract.schemas.weights import LONG
 from gateway.errors import ContractError, Refused
 from gateway.reasons import Check
 from gateway.soap.envelope import Envelope
 
+log = logging.getLogger(__name__)
+
+PAUSE = 60.0
+"""Seconds until a process is started again that did not get as far as to compile."""
 TOO_LARGE = "The message is too large to check against this contract: send smaller ones."
 
 
@@ -31,6 +37,7 @@ class WeighedSchemas:
         self._parts = documents, frozenset(headers)
         self._weight = weight
         self._apart: ApartSchemas | ContractError | None = None
+        self._tried = 0.0
         self._starting = threading.Lock()
 
     def is_slow(self, size: int) -> bool:
@@ -63,9 +70,24 @@ class WeighedSchemas:
     def _started(self) -> ApartSchemas | ContractError:
         """Return what checks in the other process, or why the schemas do not compile there."""
         with self._starting:
-            if self._apart is None:
-                try:
-                    self._apart = ApartSchemas(*self._parts)
-                except ContractError as error:
-                    self._apart = error
-            return self._apart
+            apart = self._apart
+            if apart is None or self._may_be_over(apart):
+                self._apart = apart = self._start(is_first=apart is None)
+            return apart
+
+    def _may_be_over(self, apart: ApartSchemas | ContractError) -> bool:
+        """Tell whether something hindered the start that is not in the schemas, and a while ago."""
+        if isinstance(apart, NotCompiled) or not isinstance(apart, ContractError):
+            return False
+        return time.monotonic() - self._tried >= PAUSE
+
+    def _start(self, is_first: bool) -> ApartSchemas | ContractError:
+        try:
+            return ApartSchemas(*self._parts)
+        except NotCompiled as error:
+            return error
+        except ContractError as error:
+            self._tried = time.monotonic()
+            if is_first:
+                log.error("large messages are refused, since %s; tried again each minute", error)
+            return error

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.admission import Gate, Limits
 from gateway.contract.schemas import weighed
+from gateway.contract.schemas.schema_set import NotCompiled
 from gateway.errors import ContractError, Refused
 from gateway.message import Message
 from gateway.serving.service import admit
@@ -180,3 +181,45 @@ def test_where_the_process_cannot_compile_a_large_message_is_refused_and_small_o
         assert caught.value.text.startswith("The message is too large to check")
         assert "cannot be compiled within" in caught.value.reason
     heavy.admit(sent("c0001"))
+
+
+@pytest.mark.parametrize(("pause", "starts"), [(0.0, 2), (3600.0, 1)])
+def test_a_process_that_could_not_start_is_started_again_and_not_at_once(
+    gate, monkeypatch, caplog, pause, starts
+):
+    monkeypatch.setattr(weighed, "PAUSE", pause)
+    tried = []
+
+    def fail(*_):
+        tried.append(1)
+        raise ContractError("the schemas cannot be compiled within 60 s")
+
+    heavy, large = gate("o:Code", listed(50)), sent("c0001 " * 3000)
+    with monkeypatch.context() as killed:
+        killed.setattr(weighed, "ApartSchemas", fail)
+        for _ in "12":
+            with pytest.raises(Refused):
+                heavy.admit(large)
+    assert len(tried) == starts
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == [
+        "large messages are refused, since the schemas cannot be compiled within 60 s; "
+        "tried again each minute"
+    ]
+    if not pause:
+        heavy.admit(large)
+
+
+def test_schemas_that_do_not_compile_in_the_process_are_not_compiled_again(gate, monkeypatch):
+    monkeypatch.setattr(weighed, "PAUSE", 0.0)
+    tried = []
+
+    def fail(*_):
+        tried.append(1)
+        raise NotCompiled("wrong")
+
+    monkeypatch.setattr(weighed, "ApartSchemas", fail)
+    heavy = gate("o:Code", listed(50))
+    for _ in "12":
+        with pytest.raises(Refused):
+            heavy.admit(sent("c0001 " * 3000))
+    assert len(tried) == 1
