@@ -241,7 +241,7 @@ class BackendFailed(FaultError):
 
 
 class TransientError(GatewayError):
-    """The backend did not answer this time.
+    """The backend did not answer this time, or was not asked.
 
     ``retry_after`` is how long to leave it alone, in seconds; None where it did not say.
     """
@@ -268,6 +268,13 @@ class Unanswered(TransientError):
 
 class Declined(TransientError):
     """The backend said that it did not take the request: it is busy, or down for a while."""
+
+
+class Unchecked(TransientError):
+    """The gateway itself cannot check the request now, for want of memory, say: nothing was begun.
+
+    Nothing is known of the backend, or of the request.
+    """
 
 
 class StoppedEarly(GatewayError):

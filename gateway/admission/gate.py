@@ -57,7 +57,7 @@ class Gate:
         self._understands = contract.headers | understands
 
     def admit(self, message: Message) -> Call:
-        """Return a request with all that was learned about it. Raises Refused.
+        """Return a request with all that was learned about it. Raises Refused, Unchecked.
 
         A Security header that was verified is no longer in it. Blocks for long where ``is_slow``
         says so; ``read`` and ``validate`` are its halves.
@@ -87,7 +87,7 @@ class Gate:
             raise
 
     def validate(self, call: Call) -> None:
-        """Check Body and Header against the contract's schemas. Raises Refused."""
+        """Check Body and Header against the contract's schemas. Raises Refused, Unchecked."""
         size, seconds = len(call.message.body), self._limits.schema_time
         try:
             self._contract.validate(call.operation, call.envelope, seconds, size)

@@ -87,8 +87,9 @@ class Contract:
         seconds: float = CHECK_SECONDS,
         size: int = 0,
     ) -> None:
-        """Check Body and Header of a request against the contract's schemas. Raises Refused.
+        """Check Body and Header of a request against the contract's schemas.
 
+        Raises Refused; and Unchecked, where nobody can check it now.
         Where that may take long for its ``size`` in bytes, it takes no more than ``seconds`` of
         work. Without a size it is checked here, where the contract has no doubts.
 

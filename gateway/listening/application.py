@@ -23,6 +23,7 @@ from gateway.errors import (
     QueueBroken,
     QueueError,
     Refused,
+    Unchecked,
     Unsure,
 )
 from gateway.listening.answers import (
@@ -60,6 +61,8 @@ STOPPING = "the listener stops, and the queue had not said that it has it"
 NOT_SENT = "The listener stops, and has not sent the request: send it again in a moment."
 HURRY = 0.8
 """The part of the grace time after which whoever still waits is told to come back."""
+UNTAKEN = "The queue cannot take requests now: try later."
+UNCHECKED = "The gateway cannot check the message now: try later."
 WAITING = (State.PENDING, State.WORKING)
 STILL_THERE = (
     "No reply came in time. The request waits in the queue, or is under way: collect its reply "
@@ -183,11 +186,13 @@ class Listener:
             response = await self._call(request, message)
         except FaultError as error:
             response = refused_response(error, message)
+        except Unchecked as error:
+            log.error("%s not accepted: %s", message.id, error)
+            response = _busy_response(UNCHECKED, message)
         except QueueError as error:
             log.error("%s not accepted: %s", message.id, error)
             self._note(error)
-            busy = _later("The queue cannot take requests now: try later.")
-            response = fault_response(busy, message, status=503)
+            response = _busy_response(UNTAKEN, message)
         took = 1000 * (time.monotonic() - began)
         who = f"{message.sender} " if message.sender else ""
         what = f"{who}{message.target_service}"
@@ -217,7 +222,7 @@ class Listener:
         call = await admit(listed.gate, message)
         request[OPERATION] = call.operation.name
         if self._waits.have_ended:  # nobody could be told in time whether the queue has it
-            return refused_response(_later(NOT_SENT), message, 503)
+            return _busy_response(NOT_SENT, message)
         began = time.monotonic()
         with self._front.quotas.spent(message.sender, len(message.body)):
             is_sure = await self._is_sent(message)
@@ -303,11 +308,11 @@ class Listener:
             self._broken.set_result(error)
 
 
-def _later(text: str) -> FaultError:
-    """Return the fault for a request that is certainly not in the queue, and may be soon."""
+def _busy_response(text: str, message: Message) -> web.Response:
+    """Return the fault for a call that nothing is wrong with, and that is to be sent again."""
     busy = FaultError(text, code=FaultCode.BUSY)
     busy.retry_after = 5.0
-    return busy
+    return fault_response(busy, message, status=503)
 
 
 async def _body(request: web.Request, settings: ListenerSettings) -> bytes:

@@ -163,7 +163,7 @@ class Service:
 
 
 async def admit(gate: Gate, message: Message) -> Call:
-    """Admit a request, without holding up others where it takes long. Raises Refused."""
+    """Admit a request, without holding up others where it takes long. Raises Refused, Unchecked."""
     is_slow = gate.is_slow(message)
     first = gate.read if is_slow else gate.admit
     if len(message.body) <= INLINE:

@@ -19,6 +19,7 @@ from gateway.errors import (
     QueueUnavailable,
     Refused,
     TransientError,
+    Unchecked,
     Unreached,
     told,
 )
@@ -116,8 +117,8 @@ class Judge:
         return reply
 
     def _again(self, error: TransientError, attempt: int, message: Message) -> Verdict:
-        """Decide on a request whose backend did not answer."""
-        if isinstance(error, Unreached | Declined):
+        """Decide on a request whose backend did not answer, or was not asked."""
+        if isinstance(error, Unreached | Declined | Unchecked):
             # Nothing was taken, so nothing counts: the request waits until it expires.
             return Retry(_jittered(max(1.0, error.retry_after or 0.0)), counts=False)
         if attempt < self._attempts:

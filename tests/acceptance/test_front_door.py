@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from gateway.admission import Gate
 from gateway.contract import Contract
-from gateway.errors import QueueBroken, QueueFull, QueueUnavailable
+from gateway.errors import QueueBroken, QueueFull, QueueUnavailable, Unchecked
 from gateway.listening import application
 from gateway.listening.authentication import Recogniser, Unrecognised
 from gateway.listening.connections import BROKEN
@@ -314,6 +315,25 @@ async def test_what_the_queue_did_not_take_is_of_no_quota(
             assert (await front.post(Authorization=said)).status == 503
         assert (await front.post(Authorization=said)).status == 200
         assert (await front.post(Authorization=said)).status == 429
+
+
+async def test_a_message_that_cannot_be_checked_now_is_to_be_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def fail(*_: object) -> None:
+        raise Unchecked("its check cannot be made now: Too many open files")
+
+    async with fronted(tmp_path) as front:
+        with monkeypatch.context() as patched:
+            patched.setattr(Gate, "validate", fail)
+            answer = await front.post()
+        assert answer.status == 503
+        assert b"cannot check the message now: try later" in answer.body
+        assert b"Too many" not in answer.body
+        assert answer.headers["retry-after"]
+        assert not any(one.exc_info for one in caplog.records)
+        assert any("Too many open files" in one.getMessage() for one in caplog.records)
+        assert (await front.post()).status == 200
 
 
 # A queue that fails once it has taken a request

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from gateway.contract.schemas.check import is_standard
 from gateway.contract.schemas.checker import Request, Task
 from gateway.contract.schemas.framing import receive, send
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
-from gateway.errors import ContractError, Refused
+from gateway.errors import ContractError, Refused, Unchecked
 from gateway.reasons import Check
 from gateway.soap.envelope import Envelope
 
@@ -32,6 +33,8 @@ CHECK_SECONDS = 2.0
 """How many seconds of work one check may take, unless another limit is given."""
 WORKERS = 4
 """How many checks a process works on at once."""
+RESTART = 10.0
+"""Seconds until a process is started again that could not be: each start compiles for seconds."""
 _STANDSTILL = 60.0
 """Seconds after which a worker that neither works nor ends is taken for stopped, at least."""
 _PATIENCE = 10
@@ -64,13 +67,15 @@ class ApartSchemas:
         self._room = threading.BoundedSemaphore(WORKERS)
         self._starting = threading.Lock()
         self._process = _Process(self._task)
+        self._failed = float("-inf")
+        """When it could not be started again, by the monotonic clock."""
 
     def validate(
         self, operation: Operation, envelope: Envelope, seconds: float = CHECK_SECONDS
     ) -> None:
         """Check Body and Header as ``Schemas`` does. Blocks, for ``seconds`` of work at most.
 
-        Raises Refused.
+        Raises Refused, and Unchecked: nobody can check it now.
         """
         request = Request(operation, etree.tostring(envelope.root, encoding="utf-8"), seconds)
         with self._room:
@@ -85,27 +90,53 @@ class ApartSchemas:
         return sorted(one for one in headers if one not in self.elements and not is_standard(one))
 
     def _verdict(self, request: bytes, seconds: float) -> dict[str, object]:
-        """Have a worker check; a second one, where the first ended for no reason of its own."""
+        """Have a worker check; a second one, where the first ended for no reason of its own.
+
+        Raises Unchecked.
+        """
         limit = f"over limits.schema_time, {seconds:g} s"
         wait = max(_STANDSTILL, _PATIENCE * seconds)
         ended: dict[str, object] | int = 0
+        trouble: Exception | None = None
         for _ in range(_TRIES):
-            with self._starting:
-                if self._process.is_gone:
-                    self._process.end()
-                    self._process = _Process(self._task)
-                process = self._process
+            process = self._running()
             try:
                 ended = process.ask(request, wait)
-            except (EOFError, OSError):
-                continue  # the whole process is gone
+            except (EOFError, OSError) as error:  # the whole process is gone, or nothing is sent
+                trouble = error
+                continue
             if isinstance(ended, dict):
                 return {"reason": "over its memory"} if "memory" in ended else ended
             if ended in (signal.SIGPROF, signal.SIGXCPU):
                 return {"reason": limit}
+        if trouble is not None:
+            raise unchecked(trouble) from trouble
         if ended == _STOOD_STILL:
             return {"reason": f"its check stood still for {wait:g} s, twice"}
         return {"reason": "its check ended before it was done, twice"}
+
+    def _running(self) -> _Process:
+        """Return the process; where it is gone, a new one. Raises Unchecked."""
+        with self._starting:
+            if self._process.is_gone:
+                self._process.end()
+                self._process = self._restarted()
+            return self._process
+
+    def _restarted(self) -> _Process:
+        if time.monotonic() - self._failed < RESTART:
+            raise Unchecked("its check cannot be made now: the process for it did not start")
+        try:
+            return _Process(self._task)
+        except (ContractError, OSError) as error:
+            self._failed = time.monotonic()
+            raise unchecked(error) from error
+
+
+def unchecked(error: Exception) -> Unchecked:
+    """Return the error for a request that nobody can check now."""
+    why = getattr(error, "strerror", None) or str(error) or "the process for it ended"
+    return Unchecked(f"its check cannot be made now: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +151,17 @@ class _Process:
     """The other process, once it has compiled; and its workers that are idle."""
 
     def __init__(self, task: Task) -> None:
-        """Raises ContractError."""
+        """Raises ContractError, and OSError where nothing can be started."""
         self.is_gone = False
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-P", "-c", _STARTED, *sys.path]
-            nowhere = subprocess.DEVNULL
-            running = subprocess.Popen(  # noqa: S603  # ourselves
-                command, stdin=theirs.fileno(), stdout=nowhere, stderr=nowhere
-            )
-        self._control = ours
+        self._control, theirs = socket.socketpair()
+        try:
+            running = _run(theirs)
+        except BaseException:
+            self._control.close()
+            raise
         self._idle: deque[_Worker] = deque()
         self._asking = threading.Lock()
-        self.end = weakref.finalize(self, _end, running, ours, self._idle)
+        self.end = weakref.finalize(self, _end, running, self._control, self._idle)
         self._compile(task)
 
     def _compile(self, task: Task) -> None:
@@ -153,7 +182,7 @@ class _Process:
         """Have a worker check; return its verdict, or the signal that it ended by.
 
         One that says nothing for ``wait`` seconds is ended, and it is _STOOD_STILL.
-        Raises EOFError and OSError where the process itself is gone.
+        Raises EOFError and OSError where the process itself is gone, or there can be no worker.
         """
         try:
             worker = self._idle.pop()
@@ -187,6 +216,15 @@ class _Process:
         except (EOFError, OSError):
             self.is_gone = True
             raise
+
+
+def _run(control: socket.socket) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-c", _STARTED, *sys.path]
+    nowhere = subprocess.DEVNULL
+    with control:
+        return subprocess.Popen(  # noqa: S603  # ourselves
+            command, stdin=control.fileno(), stdout=nowhere, stderr=nowhere
+        )
 
 
 def _end(running: subprocess.Popen[bytes], control: socket.socket, idle: deque[_Worker]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from gateway.contract.operations import Operation
 from gateway.contract.schemas.check import Schemas
-from gateway.contract.schemas.checking import CHECK_SECONDS, ApartSchemas
+from gateway.contract.schemas.checking import CHECK_SECONDS, ApartSchemas, unchecked
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
 from gateway.contract.schemas.weights import LONG
 from gateway.errors import ContractError, Refused
@@ -53,7 +53,7 @@ class WeighedSchemas:
     ) -> None:
         """Check Body and Header of a message of this size, as ``Schemas`` does.
 
-        Where that may take long: for ``seconds`` of work at most. Raises Refused.
+        Where that may take long: for ``seconds`` of work at most. Raises Refused, Unchecked.
         """
         if not self.is_slow(size):
             self._here.validate(operation, envelope)
@@ -68,7 +68,10 @@ class WeighedSchemas:
         return self._here.unknown(headers)
 
     def _started(self) -> ApartSchemas | ContractError:
-        """Return what checks in the other process, or why the schemas do not compile there."""
+        """Return what checks in the other process, or why the schemas do not compile there.
+
+        Raises Unchecked.
+        """
         with self._starting:
             apart = self._apart
             if apart is None or self._may_be_over(apart):
@@ -86,6 +89,8 @@ class WeighedSchemas:
             return ApartSchemas(*self._parts)
         except NotCompiled as error:
             return error
+        except OSError as error:
+            raise unchecked(error) from error
         except ContractError as error:
             self._tried = time.monotonic()
             if is_first:

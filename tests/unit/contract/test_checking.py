@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -20,7 +21,7 @@ from gateway.admission import Gate, Limits
 from gateway.contract.names import XS
 from gateway.contract.schemas import checking
 from gateway.contract.schemas.expansion import union_sizes
-from gateway.errors import ContractError, Refused
+from gateway.errors import ContractError, Refused, Unchecked
 from gateway.message import Message
 from gateway.reasons import Check
 from gateway.serving.service import admit
@@ -173,6 +174,56 @@ def test_workers_that_stand_still_are_ended_and_that_is_told(apart, monkeypatch)
     assert caught.value.reason == "its check stood still for 0.1 s, twice"
     Gate(apart, Limits()).admit(sent("a@b.c"))
     assert of_this(apart) is process
+
+
+def killed(loaded):
+    """Kill the process of a contract from outside, and have that noticed."""
+    process = of_this(loaded)
+    process._control.close()
+    process.is_gone = True
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, "Too many open files"), ContractError("out of memory")]
+)
+def test_a_process_that_cannot_be_started_again_now_is_no_fault_of_the_message(
+    apart, monkeypatch, error
+):
+    def fail(*_):
+        tried.append(1)
+        raise error
+
+    tried, gate = [], Gate(apart, Limits())
+    killed(apart)
+    with monkeypatch.context() as ill:
+        ill.setattr(checking, "_Process", fail)
+        for _ in "12":
+            with pytest.raises(Unchecked) as caught:
+                gate.admit(sent("a@b.c"))
+        assert len(tried) == 1
+        assert "cannot be made now" in str(caught.value)
+    monkeypatch.setattr(checking, "RESTART", 0.0)
+    gate.admit(sent("a@b.c"))
+
+
+def test_a_lack_of_sockets_is_no_fault_of_the_message(apart, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as ill:
+        ill.setattr(checking.socket, "socketpair", fail)
+        with pytest.raises(Unchecked, match="Too many open files"):
+            Gate(apart, Limits()).admit(sent("a@b.c"))
+    Gate(apart, Limits()).admit(sent("a@b.c"))
+
+
+def test_a_process_that_is_gone_again_and_again_is_no_fault_of_the_message(apart, monkeypatch):
+    def fail(self, request, wait):
+        raise EOFError
+
+    monkeypatch.setattr(checking._Process, "ask", fail)
+    with pytest.raises(Unchecked):
+        Gate(apart, Limits()).admit(sent("a@b.c"))
 
 
 PROGRAM = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from gateway.admission import Gate, Limits
 from gateway.contract.schemas import weighed
 from gateway.contract.schemas.schema_set import NotCompiled
-from gateway.errors import ContractError, Refused
+from gateway.errors import ContractError, Refused, Unchecked
 from gateway.message import Message
 from gateway.serving.service import admit
 
@@ -207,6 +208,18 @@ def test_a_process_that_could_not_start_is_started_again_and_not_at_once(
     ]
     if not pause:
         heavy.admit(large)
+
+
+def test_a_process_that_cannot_be_started_now_is_no_fault_of_the_message(gate, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    heavy, large = gate("o:Code", listed(50)), sent("c0001 " * 3000)
+    with monkeypatch.context() as ill:
+        ill.setattr(weighed, "ApartSchemas", fail)
+        with pytest.raises(Unchecked, match="Too many open files"):
+            heavy.admit(large)
+    heavy.admit(large)
 
 
 def test_schemas_that_do_not_compile_in_the_process_are_not_compiled_again(gate, monkeypatch):

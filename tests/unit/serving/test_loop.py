@@ -18,6 +18,7 @@ from gateway.errors import (
     QueueUnavailable,
     Refused,
     Unanswered,
+    Unchecked,
     Unreached,
 )
 from gateway.message import Message
@@ -130,7 +131,8 @@ async def test_what_is_transient_passes(monkeypatch, error):
         assert (await call(queue, request())).reply == REPLY
 
 
-async def test_a_backend_that_is_away_is_waited_for_however_often(monkeypatch):
+@pytest.mark.parametrize("error", [Unreached("down"), Unchecked("no memory")])
+async def test_what_reached_no_backend_is_tried_however_often(monkeypatch, error):
     monkeypatch.setattr("gateway.serving.verdict.LONGEST_DELAY", 0.001)
     queue = MemoryQueue()
     away = iter(range(20))
@@ -138,7 +140,7 @@ async def test_a_backend_that_is_away_is_waited_for_however_often(monkeypatch):
     async def endpoint(message):
         if next(away, None) is None:
             return REPLY
-        raise Unreached("down")
+        raise error
 
     async with running(queue, endpoint):
         assert (await call(queue, request())).reply == REPLY
