@@ -74,9 +74,15 @@ def _envelope(reply: Message) -> tuple[int, int]:
 
 
 def _changed_utf_16(data: bytes, order: str, places: re.Pattern[str]) -> bytes:
-    """Do it in UTF-8, for which the declaration would be wrong: it is left aside."""
+    """Do it in UTF-8, for which the declaration would be wrong: it is left aside.
+
+    Raises BackendFailed.
+    """
     head_only = codecs.getincrementaldecoder(order)()
-    text = head_only.decode(data[2 : 2 + 2 * _SEEN])  # whole characters of it
+    try:
+        text = head_only.decode(data[2 : 2 + 2 * _SEEN])  # whole characters of it
+    except UnicodeDecodeError as error:  # behind what the glimpse has seen
+        raise BackendFailed(NOT_SOAP, reason="half of a character of UTF-16 is in it") from error
     rest = data[2 + len(text.encode(order)) :]
     declaration = _DECLARATION.match(text)
     head = declaration[0] if declaration else ""

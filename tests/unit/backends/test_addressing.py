@@ -124,6 +124,14 @@ def test_thousands_of_addresses_are_replaced_each():
     assert passed(envelope(block * 1000)) == envelope(said * 1000).encode()
 
 
+@pytest.mark.parametrize("surrogate", [b"\x00\xd8", b"\x00\xdc"])
+def test_half_of_a_character_in_utf_16_is_no_soap(surrogate):
+    text = envelope(f"<a:To>http://{HOST}/</a:To><x>|</x>").encode("utf-16-le")
+    before, _, after = text.partition("|".encode("utf-16-le"))
+    with pytest.raises(BackendFailed, match="did not answer with a SOAP"):
+        passed(b"\xff\xfe" + before + surrogate + after)
+
+
 @pytest.mark.parametrize("last", ["x", "\U0001f600"])
 def test_of_a_large_message_in_utf_16_only_the_beginning_is_read(last):
     text = envelope(f"<a:To>http://{HOST}/</a:To>").replace('<?xml version="1.0"?>', "")
