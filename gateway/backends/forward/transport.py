@@ -214,12 +214,22 @@ class _Answers(ResponseHandler):
             if self._reading_paused:
                 self._held = held[at:]
                 return
-            piece = held[at : at + _PIECE]
-            self._came += len(piece)
-            super().data_received(piece)
-            self._bound()
+            self._parse(held[at : at + _PIECE])
             if self.transport is None:
                 return
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Have what is held parsed first: as with TLS, the end may come while nobody takes it."""
+        held, self._held = self._held, b""
+        for at in range(0, len(held), _PIECE):
+            if self.transport is not None:
+                self._parse(held[at : at + _PIECE])
+        super().connection_lost(exc)
+
+    def _parse(self, piece: bytes) -> None:
+        self._came += len(piece)
+        super().data_received(piece)
+        self._bound()
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         self._interim += 100 <= data[0].code < 200

@@ -18,6 +18,7 @@ from gateway.backends.forward.transport import (
     BackendTransport,
     ForwardBackend,
     ForwardSettings,
+    _Answers,
 )
 from gateway.backends.forward.transport import STRAY as STRAY_WARNING
 from gateway.backends.redact.telltale import Telltales
@@ -666,6 +667,41 @@ async def test_an_answer_in_whatever_usual_framing_comes_whole(call, head, size,
     async with raw_backend(handle, LARGE) as backend, asyncio.timeout(240):
         reply = await backend.invoke(call())
     assert reply.body == padded(size)
+
+
+class Reading(asyncio.Transport):
+    """What reads a connection, and can be told not to."""
+
+    is_paused = False
+
+    def pause_reading(self):
+        self.is_paused = True
+
+    def resume_reading(self):
+        self.is_paused = False
+
+
+@pytest.mark.parametrize("stated", [True, False], ids=["with its length", "until the end"])
+@pytest.mark.parametrize("at_once", [1 << 20, 1 << 16])
+async def test_what_came_before_a_connection_ended_is_all_given(stated, at_once):
+    """It ends, as with TLS it may, while nobody takes what came: that is held, and not parsed.
+
+    Where the library tells in another way that nobody takes it, nothing is held here.
+    """
+    answers, reading = _Answers(asyncio.get_running_loop()), Reading()
+    answers.connection_made(reading)
+    answers.set_response_params(read_until_eof=True, auto_decompress=False)
+    size = 600_000
+    length = b"Content-Length: %d\r\n" % size if stated else b""
+    data = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + b"x" * size
+    for at in range(0, len(data), at_once):
+        answers.data_received(data[at : at + at_once])
+    assert reading.is_paused
+    assert answers._held
+    answers.eof_received()
+    answers.connection_lost(None)
+    _, body = await answers.read()
+    assert len(await body.read()) == size
 
 
 async def test_zeeps_own_session_has_no_way_out():
