@@ -50,6 +50,8 @@ class _Commands(Mapping[str, Any]):
         except KeyboardInterrupt:
             # The library would say that it was aborted.
             raise SystemExit(outcome.INTERRUPTED) from None
+        except KeyError as error:  # a mapping would take it for a name that is not there
+            raise ImportError(f"gateway {name} cannot be loaded: KeyError {error}") from error
         if isinstance(found, typer.Typer):
             built: Any = typer.main.get_group(found)
             built.name = name

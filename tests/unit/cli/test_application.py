@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -44,3 +45,14 @@ def test_every_command_is_there_in_its_order():
     for name, command in group.commands.items():
         assert command.name == name
         assert command.help
+
+
+def test_a_key_that_a_module_lacks_is_no_command_that_is_not_there(monkeypatch):
+    def fail(name):
+        raise KeyError("HOME")
+
+    group = typer.main.get_command(app)
+    monkeypatch.setattr(importlib, "import_module", fail)
+    with pytest.raises(ImportError, match="gateway status cannot be loaded: KeyError 'HOME'"):
+        group.get_command(None, "status")
+    assert group.get_command(None, "stauts") is None
