@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from gateway.errors import ConfigurationError
@@ -41,16 +42,30 @@ def _split(word: str) -> tuple[list[str], Any]:
 
 def _place(root: dict[str, Any], path: list[str], value: Any, word: str) -> None:
     place = root
-    for part in path[:-1]:
+    for part, inner in pairwise(path):
         inside = place.setdefault(part, {})
-        # amount=12.50 and amount.currency=EUR: a text, and an attribute beside it.
-        place[part] = place = inside if isinstance(inside, dict) else {TEXT: inside}
+        if not isinstance(inside, dict):
+            # amount=12.50 and amount.currency=EUR: a text, and an attribute beside it.
+            if not _is_text(inside) or inner.isdigit():
+                raise _given_before(word)
+            place[part] = inside = {TEXT: inside}
+        place = inside
     last = path[-1]
-    if isinstance(place.get(last), dict):
-        place, last = place[last], TEXT
+    inside = place.get(last)
+    if isinstance(inside, dict) and _is_text(value) and not any(map(str.isdigit, inside)):
+        place, last = inside, TEXT
     if last in place:
-        raise ConfigurationError(f"argument {word!r}: was given before; for a list: {HOW}.")
+        raise _given_before(word)
     place[last] = value
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether a value can be the text of an element: no list, no parts, not nothing."""
+    return isinstance(value, str | int | float | bool)
+
+
+def _given_before(word: str) -> ConfigurationError:
+    return ConfigurationError(f"argument {word!r}: was given before; for a list: {HOW}.")
 
 
 def _with_lists(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -124,6 +125,23 @@ def test_a_text_and_its_attribute_are_written_one_beside_the_other(prices):
         written = prices.create_message(prices.service, "Book", **given)
         (amount,) = written.iter("{urn:p}amount")
         assert (amount.text, amount.get("currency")) == ("12.50", "EUR")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("items:=[1,2]", "items.2=3"),
+        ("items.2=3", "items:=[1,2]"),
+        ("a:=null", "a.b=1"),
+        ("a.b=1", "a:=null"),
+        ("a.b=1", 'a:={"c":2}'),
+        ("a.0=x", "a=y"),
+        ("a=y", "a.0=x"),
+    ],
+)
+def test_a_value_and_what_cannot_be_beside_it_are_not_both_taken(words):
+    with pytest.raises(ConfigurationError, match=f"argument '{re.escape(words[1])}': was given"):
+        parse_arguments(words)
 
 
 def test_a_text_where_only_parts_may_be_is_a_mistake(prices):
