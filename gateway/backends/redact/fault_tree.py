@@ -53,8 +53,18 @@ def _weight(event: str, node: Any) -> int:
 
 
 def namespaces(node: Element) -> set[str]:
-    """Return the namespaces that are declared inside a node, each looked at where it is."""
-    return {str(uri) for _, (_, uri) in etree.iterwalk(node, events=("start-ns",))}
+    """Return the namespaces that are declared inside a node, each looked at where it is; and used.
+
+    What is used may be declared around it.
+    """
+    declared = {str(uri) for _, (_, uri) in etree.iterwalk(node, events=("start-ns",))}
+    return declared.union(*map(own_namespaces, node.iter("{*}*")))
+
+
+def own_namespaces(node: Element) -> set[str]:
+    """Return the namespaces of the names of an element, and of its attributes."""
+    names = (str(node.tag), *map(str, node.attrib))
+    return {etree.QName(name).namespace or "" for name in names}
 
 
 def whole(node: Element) -> Iterator[Element]:
@@ -66,9 +76,13 @@ def whole(node: Element) -> Iterator[Element]:
 
 
 def values(node: Element) -> str:
-    """Return all that a node says, in texts and in attributes."""
-    attributes = (str(value) for one in node.iter("{*}*") for value in one.attrib.values())
-    return " ".join([*map(str, node.itertext("{*}*")), *attributes])
+    """Return all that a node says, in texts, in attributes, and in the names of both."""
+    attributes = [pair for one in node.iter("{*}*") for pair in one.attrib.items()]
+    names = {str(one.tag) for one in node.iter("{*}*")}.union(str(name) for name, _ in attributes)
+    local = sorted({etree.QName(name).localname for name in names})
+    return " ".join(
+        [*map(str, node.itertext("{*}*")), *(str(one) for _, one in attributes), *local]
+    )
 
 
 def texts(node: Element) -> str:

@@ -20,6 +20,7 @@ from gateway.backends.redact.fault_tree import (
     TooMuch,
     drop,
     namespaces,
+    own_namespaces,
     parsed,
     set_text,
     texts,
@@ -51,6 +52,7 @@ MOST_ENTRIES = 1000
 """Entries of a detail that the contract does not declare; more of them are a dump."""
 MOST_SUBCODES = 16
 """Codes inside each other; a fault that has more is made to be long."""
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _NEXT_11 = "http://schemas.xmlsoap.org/soap/actor/next"
 _ROLES_12 = f"{SoapVersion.V12.namespace}/role/"
 _SECURITY = (
@@ -68,12 +70,26 @@ class _Names:
     actors: tuple[str, ...]
     detail: str
     codes: tuple[str, str]
+    elements: frozenset[tuple[str, str]]
+    """All that SOAP has in a fault beside its details: what it is in, and its own name."""
 
 
-_E12 = f"{{{SoapVersion.V12.namespace}}}"
+_E11, _E12 = (f"{{{version.namespace}}}" for version in (SoapVersion.V11, SoapVersion.V12))
+_ELEMENTS_12 = {
+    "Fault": "Code Reason Node Role",
+    "Code": "Value Subcode",
+    "Subcode": "Value Subcode",
+    "Reason": "Text",
+}
 _NAMES = {
     SoapVersion.V11: _Names(
-        "faultstring", "faultcode", "", ("faultactor",), "detail", ("Client", "Server")
+        "faultstring",
+        "faultcode",
+        "",
+        ("faultactor",),
+        "detail",
+        ("Client", "Server"),
+        frozenset((f"{_E11}Fault", one) for one in ("faultcode", "faultstring", "faultactor")),
     ),
     SoapVersion.V12: _Names(
         f"{_E12}Reason/{_E12}Text",
@@ -82,6 +98,11 @@ _NAMES = {
         (f"{_E12}Node", f"{_E12}Role"),
         f"{_E12}Detail",
         ("Sender", "Receiver"),
+        frozenset(
+            (f"{_E12}{around}", f"{_E12}{one}")
+            for around, all in _ELEMENTS_12.items()
+            for one in all.split()
+        ),
     ),
 }
 
@@ -165,6 +186,8 @@ def _rewrite(
         "code": _rewrite_code(fault, names, version, telltales) or subcode,
         "actor": _drop_actors(fault, names, telltales),
         "detail": _rewrite_details(fault.findall(names.detail), declared, telltales),
+        "others": _drop_others(fault, names, telltales),
+        "attributes": _clear_attributes(fault, names, telltales),
         "surroundings": _has_telling_surroundings(fault, telltales),
     }
     return [name for name, changed in edits.items() if changed]
@@ -193,6 +216,40 @@ def _drop_actors(fault: Element, names: _Names, telltales: Telltales) -> bool:
     ]
     drop(telling)
     return bool(telling)
+
+
+def _drop_others(fault: Element, names: _Names, telltales: Telltales) -> bool:
+    """Drop what is none of SOAP's elements, in the fault or in its parts, where it tells."""
+    others = [one for one in _outside_details(fault, names) if _place(one) not in names.elements]
+    said = " ".join(map(values, others))
+    tells = telltales.in_text(said) or bool(telltales.among(set().union(*map(namespaces, others))))
+    if tells:
+        drop(others)
+    return tells
+
+
+def _clear_attributes(fault: Element, names: _Names, telltales: Telltales) -> bool:
+    """Remove the attributes of SOAP's own elements, where they tell something."""
+    carriers = [fault, *fault.iterancestors(), *_outside_details(fault, names)]
+    given = [pair for one in carriers for pair in one.attrib.items()]
+    said = [part for name, value in given for part in (etree.QName(name).localname, str(value))]
+    found = set().union(*map(own_namespaces, carriers))
+    tells = telltales.in_text(" ".join(said)) or bool(telltales.among(found))
+    for one in carriers if tells else ():
+        for name in [name for name in one.attrib if name != _LANGUAGE]:
+            del one.attrib[name]
+    return tells
+
+
+def _place(node: Element) -> tuple[str, str]:
+    around = node.getparent()
+    return "" if around is None else str(around.tag), str(node.tag)
+
+
+def _outside_details(fault: Element, names: _Names) -> list[Element]:
+    """Return the elements in a fault that are not in its details."""
+    parts = [one for one in fault.iterchildren("{*}*") if one.tag != names.detail]
+    return [one for part in parts for one in part.iter("{*}*")]
 
 
 def _has_telling_surroundings(fault: Element, telltales: Telltales) -> bool:
@@ -259,17 +316,16 @@ def _telling_entries(entries: Sequence[Element], telltales: Telltales) -> Sequen
     if sum(map(len, said)) > LONGEST:
         return entries
     inside = list(map(namespaces, entries))
-    own = [etree.QName(entry).namespace or "" for entry in entries]
     around = _around(entries)
     everywhere = {str(uri) for uri in entries[0].getroottree().getroot().nsmap.values()}
-    strange = around.union(*inside) - everywhere
-    telling = telltales.among(strange.union(own))
+    every = around.union(*inside)
+    telling = telltales.among(every - everywhere) | telltales.among(every & everywhere)
     if telling & around - everywhere:
         return entries
     return [
         entry
-        for entry, text, name, names in zip(entries, said, own, inside, strict=True)
-        if name in telling or not strange.isdisjoint(names & telling) or telltales.in_text(text)
+        for entry, text, names in zip(entries, said, inside, strict=True)
+        if not telling.isdisjoint(names) or telltales.in_text(text)
     ]
 
 

@@ -319,6 +319,57 @@ def test_what_tells_in_many_names_or_deep_inside_is_found(passed, caplog, body, 
     assert len(reply.body) < 1000
 
 
+AXIS_ON_ROOT = 'xmlns:ax="http://xml.apache.org/axis/"'
+
+
+@pytest.mark.parametrize(
+    ("body", "gone"),
+    [
+        (fault().replace("<faultstring>", f'<faultstring by="{HOST}">'), "attributes"),
+        (fault_12().replace("<s:Fault>", f'<s:Fault at="http://{HOST}/x">'), "attributes"),
+        (fault().replace("<s:Body>", '<s:Body made="on app01">'), "attributes"),
+        (fault().replace("</s:Fault>", f"<server>{HOST}</server></s:Fault>"), "others"),
+        (fault().replace("</s:Fault>", "<app01/></s:Fault>"), "others"),
+        (fault_12().replace("</s:Fault>", "<s:Text>app01</s:Text></s:Fault>"), "others"),
+        (fault("No <b>such</b> <i on='app01'/>order."), "others"),
+        (fault_12().replace("</s:Reason>", "<app01/></s:Reason>"), "others"),
+        (
+            fault(declare=AXIS_ON_ROOT).replace("</s:Fault>", "<ax:x/></s:Fault>"),
+            "others, surroundings",
+        ),
+        (fault(detail="<app01/>"), "detail"),
+        (fault(detail="<e><app01/></e>"), "detail"),
+        (fault(detail="<e app01='1'/>"), "detail"),
+        (fault(declare=AXIS_ON_ROOT, detail="<e><ax:x/></e>"), "detail, surroundings"),
+        (fault(declare=AXIS_ON_ROOT, detail="<e ax:x='1'/>"), "detail, surroundings"),
+    ],
+)
+def test_what_tells_in_odd_places_is_found(passed, caplog, body, gone):
+    with caplog.at_level("INFO"):
+        reply = passed(body)
+    assert f"its fault was rewritten: {gone}" in caplog.text
+    assert b"app01" not in reply.body
+    assert b"apache" not in reply.body
+    root = etree.fromstring(reply.body)
+    said = [*root.iter("faultstring"), *root.iter("{*}Text")]
+    assert "".join(said[0].itertext()).startswith("No ")
+    assert said[0].get("{http://www.w3.org/XML/1998/namespace}lang", "en") == "en"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        fault().replace("</s:Fault>", "<hint>closed</hint></s:Fault>"),
+        fault("No <b>such</b> order."),
+        fault().replace("<faultstring>", '<faultstring xml:lang="en" kind="e:Closed">'),
+        fault().replace("<s:Body>", '<s:Body Id="body-1">'),
+        fault(detail="<orders.error><Application/></orders.error>"),
+    ],
+)
+def test_what_is_odd_and_tells_nothing_stays(passed, body):
+    assert passed(body).body == body.encode()
+
+
 def test_details_of_another_operation_are_not_declared(warehouse, sample, telltales):
     call = Gate(warehouse, Limits()).admit(sample("list_orders_11"))
     reply = Message(body=fault(detail=DECLARED).encode(), content_type="text/xml", is_fault=True)
