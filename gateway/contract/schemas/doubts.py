@@ -19,13 +19,15 @@ from gateway.contract.names import (
     xs,
 )
 from gateway.contract.schemas.expansion import union_sizes
-from gateway.contract.schemas.patterns import is_linear
+from gateway.contract.schemas.patterns import judged
 from gateway.soap.envelope import Element
 
 ENUMERATION = 1000
 """Values of one type: each takes 40 ns, for each text that is compared with them."""
 UNION = 64
 """Types of a union: each takes 0.5 us, for each text."""
+JUDGING = 500_000
+"""Steps in which all patterns of a contract are judged, at most: a few seconds of work."""
 PARTICLES = 300
 """Elements of one type: 300 optional ones are compiled in 0.1 s, 1000 in 4 s, 2000 in 33 s."""
 SHOWN = 20
@@ -79,6 +81,9 @@ class _Index:
     substitutes: Counter[str] = field(init=False)
     sizes: dict[Element, int] = field(init=False, default_factory=dict)
     attribute_counts: dict[Element, int] = field(init=False, default_factory=dict)
+    patterns: dict[str, str] = field(init=False, default_factory=dict)
+    """What is wrong with each pattern that was judged."""
+    steps: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.named, self.substitutes = {}, Counter()
@@ -93,6 +98,16 @@ class _Index:
 
     def behind(self, kind: str, name: str) -> list[Element]:
         return self.named.get((kind, _local(name)), [])
+
+    def pattern(self, value: str) -> str:
+        """Return what a pattern may take long for; after JUDGING steps nobody judges any more."""
+        if value not in self.patterns:
+            if self.steps >= JUDGING:
+                return "more patterns than are judged"
+            is_linear, steps = judged(value)
+            self.steps += steps
+            self.patterns[value] = "a pattern with many ways to read a value" * (not is_linear)
+        return self.patterns[value]
 
     def size(self, top: Element) -> int:
         """Return how many particles a content model has, with groups and bases put in."""
@@ -157,8 +172,7 @@ def _in_document(place: str, root: Element, index: _Index) -> Iterator[Doubt]:
 
 
 def _pattern(node: Element, index: _Index) -> Said:
-    slow = not is_linear(node.get("value", ""))
-    return "a pattern with many ways to read a value" * slow, _PATTERN
+    return index.pattern(node.get("value", "")), _PATTERN
 
 
 def _listed(node: Element, index: _Index) -> Said:

@@ -40,6 +40,8 @@ class Positions:
 
     def __init__(self, exact: bool) -> None:
         self.exact = exact
+        self.steps = 0
+        """How much work it was to judge them."""
         self.takes: list[int] = []
         self.follow: list[Ways] = []
 
@@ -126,7 +128,7 @@ def has_few_ways(whole: Part, ways: Positions) -> bool:
     """Tell whether no value can be read in more than WAYS ways, up to any of its characters."""
     letters = _kinds(ways.takes)
     start = tuple(sorted(whole.first.items()))
-    pending, seen, steps = [start], {start}, 0
+    pending, seen = [start], {start}
     while pending:
         reachable = pending.pop()
         for letter in letters:
@@ -135,8 +137,8 @@ def has_few_ways(whole: Part, ways: Positions) -> bool:
             for position, many in now.items():
                 after = ways.follow[position]
                 following = _sum(following, {p: many * each for p, each in after.items()})
-                steps += 1 + len(after)
-            if sum(now.values()) > WAYS or steps > _STEPS:
+                ways.steps += 1 + len(after)
+            if sum(now.values()) > WAYS or ways.steps > _STEPS:
                 return False
             key = tuple(sorted(following.items()))
             if key not in seen:

@@ -20,7 +20,9 @@ from lxml import etree
 from gateway.admission import Gate, Limits
 from gateway.contract.names import XS
 from gateway.contract.schemas import checking
+from gateway.contract.schemas import doubts as doubting
 from gateway.contract.schemas.expansion import union_sizes
+from gateway.contract.schemas.patterns import judged
 from gateway.errors import ContractError, Refused, Unchecked
 from gateway.message import Message
 from gateway.reasons import Check
@@ -70,6 +72,26 @@ def test_a_pattern_that_can_explode_is_told_with_its_line_and_the_cure(apart):
 def test_a_contract_whose_patterns_are_linear_is_checked_in_this_process(contract, wsdl, get):
     loaded = contract(wsdl(get, types=mail("[\\w.]+@[a-z.]+")))
     assert not loaded.doubts
+
+
+def test_where_there_is_more_to_judge_than_takes_a_while_the_rest_is_checked_apart(
+    contract, wsdl, get, monkeypatch
+):
+    def restricted(count):
+        return "".join(
+            f'<xs:simpleType name="T{n}"><xs:restriction base="xs:string">'
+            f'<xs:pattern value="[a-c{n}]{{1,20}}x{{2,9}}"/></xs:restriction></xs:simpleType>'
+            for n in range(count)
+        )
+
+    _, steps = judged("[a-c0]{1,20}x{2,9}")
+    monkeypatch.setattr(doubting, "JUDGING", 5 * steps)
+    assert not contract(wsdl(get, types=orders("", restricted(5)))).doubts
+    assert not contract(wsdl(get, types=orders("", 2 * restricted(5)))).doubts
+    loaded = contract(wsdl(get, types=orders("", restricted(8))))
+    assert [str(one).partition(": ")[2].partition(";")[0] for one in loaded.doubts] == [
+        f"more patterns than are judged of T{n}" for n in (5, 6, 7)
+    ]
 
 
 def test_names_in_any_script_are_checked_there_too(apart):
