@@ -88,9 +88,13 @@ def drop(connection: sqlite3.Connection, entry: Quarantined) -> None:
 def exchange(
     connection: sqlite3.Connection, entry: Quarantined, new: Message, clock: Clock, steady: Clock
 ) -> None:
-    """Put a new request in the place of an entry, in one transaction. Raises EntryGone."""
-    drop(connection, entry)
+    """Put a new request in the place of an entry. Raises EntryGone, and what ``store.add`` does."""
+    there = "SELECT 1 FROM requests WHERE sender=? AND id=? AND quarantined IS NOT NULL"
+    if connection.execute(there, (entry.sender, entry.id)).fetchone() is None:
+        raise gone(entry)
+    # It raises before it changes anything: so the entry goes after it.
     store.add(connection, new, clock, steady)
+    drop(connection, entry)
 
 
 def old(connection: sqlite3.Connection, reply: int, size: int) -> list[int]:

@@ -13,7 +13,7 @@ import clouds
 import pytest
 import servers
 
-from gateway.errors import ConfigurationError, ContractError, Refused
+from gateway.errors import ConfigurationError, ContractError, IdForgotten, Refused
 from gateway.message import Message, new_id
 from gateway.queues.aws.address import parse_bucket, parse_sqs
 from gateway.queues.bucket.layout import Keys
@@ -117,6 +117,21 @@ async def test_a_queue_file_of_before_gets_the_index_of_the_quarantine(tmp_path)
     with contextlib.closing(sqlite3.connect(path)) as file:
         names = [name for (name,) in file.execute("SELECT name FROM sqlite_master")]
     assert "aside" in names
+
+
+async def test_an_entry_stays_where_its_new_request_is_refused(tmp_path):
+    path = tmp_path / "queue.db"
+    queue = await SqliteQueue.open(path)
+    kept = await aside(queue)
+    (entry,) = [entry async for entry in queue.quarantine.entries()]
+    with contextlib.closing(sqlite3.connect(path)) as file:  # as a clock that was ahead leaves it
+        spans = {new_id(lambda ahead=ahead: time.time() + ahead)[:5] for ahead in (0, SOON)}
+        file.executemany("INSERT INTO swept VALUES (?, ?)", [(one, one + "ZZZZZ") for one in spans])
+        file.commit()
+    with pytest.raises(IdForgotten):
+        await queue.quarantine.send_again(entry)
+    assert await ids(queue) == [kept]
+    await queue.aclose()
 
 
 @pytest.fixture
