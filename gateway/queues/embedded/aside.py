@@ -16,6 +16,12 @@ _SIZE = (
     "coalesce(length(requests.body), (SELECT sum(length(data)) FROM request_bodies WHERE part"
     f" BETWEEN requests.seq*{bodies.MOST_PARTS} AND (requests.seq+1)*{bodies.MOST_PARTS}-1))"
 )
+# CROSS JOIN: SQLite would go through all replies, so as to need no sorting.
+OLD = (
+    f"SELECT requests.seq, replies.seq, {_SIZE} FROM requests CROSS JOIN replies"
+    " ON replies.sender=requests.sender AND replies.id=requests.id"
+    " WHERE quarantined IS NOT NULL ORDER BY replies.seq DESC"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +109,7 @@ def old(connection: sqlite3.Connection, reply: int, size: int) -> list[int]:
     Each was put aside when its reply was stored, and replies are in the order of their sequences.
     """
     found, kept = [], 0
-    for seq, replied, bytes_ in connection.execute(
-        f"SELECT requests.seq, replies.seq, {_SIZE} FROM requests JOIN replies"
-        " ON replies.sender=requests.sender AND replies.id=requests.id"
-        " WHERE quarantined IS NOT NULL ORDER BY replies.seq DESC"
-    ):
+    for seq, replied, bytes_ in connection.execute(OLD):
         kept += bytes_
         if replied <= reply or kept > size:
             found.append(seq)

@@ -20,6 +20,7 @@ from gateway.queues.bucket.layout import Keys
 from gateway.queues.bucket.published import published
 from gateway.queues.bucket.queue import S3Queue
 from gateway.queues.bucket.store import S3Store
+from gateway.queues.embedded.aside import old
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.memory.queue import MemoryQueue
 from gateway.queues.options import Bounds, QueueOptions
@@ -117,6 +118,22 @@ async def test_a_queue_file_of_before_gets_the_index_of_the_quarantine(tmp_path)
     with contextlib.closing(sqlite3.connect(path)) as file:
         names = [name for (name,) in file.execute("SELECT name FROM sqlite_master")]
     assert "aside" in names
+
+
+async def test_replies_cost_a_sweep_of_an_empty_quarantine_nothing(tmp_path):
+    path = tmp_path / "queue.db"
+    queue = await SqliteQueue.open(path)
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.executemany(
+            "INSERT INTO replies(sender, id, digest, answered) VALUES ('alice', ?, x'', 0)",
+            [(str(number),) for number in range(2000)],
+        )
+        file.commit()
+        steps = []
+        file.set_progress_handler(lambda: steps.append(1), 10)
+        assert old(file, 0, 1) == []
+    assert len(steps) < 20
+    await queue.aclose()
 
 
 async def test_an_entry_stays_where_its_new_request_is_refused(tmp_path):
