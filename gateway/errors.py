@@ -290,7 +290,10 @@ class LeaseLost(QueueError):
 
 
 class QueueUnavailable(QueueError):
-    """The queue cannot take or give anything right now; it may again later. Nothing was changed."""
+    """The queue cannot take or give anything right now; it may again later.
+
+    Nothing was changed, unless it is Unsure.
+    """
 
 
 class QueueAway(QueueUnavailable):
@@ -310,7 +313,10 @@ class Unsure(QueueAway):
 
 
 class QueueBroken(QueueError):
-    """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end."""
+    """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end.
+
+    What was asked for just then may have been done, or not.
+    """
 
 
 class EntryGone(QueueError):

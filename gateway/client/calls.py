@@ -95,7 +95,7 @@ class Calls:
             remote = Remote(await self._queue(max(settings.wait, ACCEPTING)), settings)
             message = replace(message_of(body, headers, self._service), id=remote.new_id())
             if one_way:
-                await remote.send(message)
+                await remote.post(message)
                 return response_of(None)
             return response_of(await remote(message))
         except NoReplyYet as error:

@@ -65,10 +65,7 @@ class Remote:
         QueueUnavailable.
         """
         until = time.monotonic() + self._settings.wait
-        try:
-            await self.send(message)
-        except Unsure as error:
-            raise NoReplyYet(f"the request may be in the queue: {error}", id=message.id) from error
+        await self.post(message)
         try:
             left = max(0.0, until - time.monotonic())
             collected = await self.collect(message.id, left, message.sender)
@@ -85,13 +82,20 @@ class Remote:
             id=message.id,
         )
 
+    async def post(self, message: Message) -> None:
+        """Do what ``send`` does. Raises NoReplyYet where the queue may have it, or not."""
+        try:
+            await self.send(message)
+        except (Unsure, QueueBroken) as error:
+            raise NoReplyYet(f"the request may be in the queue: {error}", id=message.id) from error
+
     async def send(self, message: Message) -> None:
         """Send a request, without waiting for more than that the queue has it.
 
         It is sent in the name of its ``sender``, where whoever calls has found out who that is.
         Its id is one of ``new_id``: where the queue refuses it for its time, a clock was set, and
-        nothing is wrong with the request. Raises QueueUnavailable then, and Unsure where the queue
-        does not say in time whether it has it.
+        nothing is wrong with the request. Raises QueueUnavailable then; Unsure, or QueueBroken,
+        where nobody knows whether the queue has it.
         """
         expires = message.expires or self._queue.clock() + self._settings.lifetime
         sender = message.sender or self._settings.sender

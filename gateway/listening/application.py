@@ -241,8 +241,9 @@ class Listener:
         except TimeoutError:
             log.error("%s may be in the queue, or not: %s", message.id, STOPPING)
             return False
-        except Unsure as error:
+        except (Unsure, QueueBroken) as error:
             log.error("%s may be in the queue, or not: %s", message.id, error)
+            self._note(error)
             return False
         return True
 

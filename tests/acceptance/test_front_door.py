@@ -356,6 +356,20 @@ async def test_what_a_broken_queue_took_is_not_told_to_be_in_it(
     assert b"removed" not in answer.body
 
 
+async def test_a_request_that_broke_the_queue_may_be_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def breaking(message: Message) -> None:
+        raise QueueBroken("an fsync failed")
+
+    with contextlib.suppress(QueueBroken):  # with which the listener ends
+        async with fronted(tmp_path) as front:
+            monkeypatch.setattr(front.queue, "send", breaking)
+            answer = await front.post()
+    assert answer.status == 504
+    assert b"It is not certain" in answer.body
+
+
 async def test_a_stop_while_the_queue_does_not_answer_is_logged_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

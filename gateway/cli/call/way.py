@@ -18,7 +18,6 @@ from gateway.errors import (
     GatewayError,
     NoReplyYet,
     QueueAway,
-    Unsure,
 )
 from gateway.message import Message
 from gateway.queue import Queue
@@ -50,9 +49,6 @@ class Way:
             return run(self._exchange(message, one_way))
         except NoReplyYet as error:
             raise GatewayError(self._pending(str(error))) from error
-        except Unsure as error:
-            told = f"the request may be in the queue: {error}"
-            raise GatewayError(self._pending(told)) from error
         except (KeyboardInterrupt, SystemExit):
             if self.id:
                 _tell(self._pending("ended before the queue had an answer"))
@@ -65,7 +61,7 @@ class Way:
             sent = replace(message, id=self.id)
             if not one_way:
                 return await remote(sent)
-            await remote.send(sent)
+            await remote.post(sent)
             return None
 
     @contextlib.asynccontextmanager

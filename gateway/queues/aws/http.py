@@ -16,7 +16,7 @@ import re
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import aiohttp
@@ -87,6 +87,8 @@ class Answer:
     body: bytes
     is_cut: bool = False
     """The body is longer than was to be read, and none of it is here."""
+    may_be_second: bool = False
+    """An earlier try got no answer, or that of a server that failed: it may have been done then."""
 
     @property
     def code(self) -> str:
@@ -108,6 +110,11 @@ class Answer:
     def is_throttled(self) -> bool:
         return self.status == 429 or self.code in THROTTLED
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the request may have been carried out, although this says that it was not."""
+        return self.may_be_second or (self.status >= 500 and not self.is_throttled)
+
 
 class SignedHttp:
     """Sends requests to one service (``s3`` or ``sqs``), signed by the server's own clock."""
@@ -121,6 +128,7 @@ class SignedHttp:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=account.tls()),
             auto_decompress=False,
+            middlewares=(_once,),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -154,21 +162,29 @@ class SignedHttp:
     async def insist(self, request: Request) -> Answer:
         """Send a request that may be carried out twice, until it gets an answer that counts.
 
-        Raises QueueUnavailable after a few attempts, or when WHOLE has passed.
+        Raises Unsure after a few attempts, or when WHOLE has passed; QueueUnavailable where it was
+        certainly not carried out.
         """
         async with self.limits.within():
             return await self._insist(request)
 
     async def _insist(self, request: Request) -> Answer:
+        in_doubt = False
         for attempt in range(ATTEMPTS):
             try:
-                answer = await self._send(request)
+                answer = replace(await self._send(request), may_be_second=in_doubt)
             except Unsure:
                 if attempt == ATTEMPTS - 1:
                     raise
+                in_doubt = True
+            except QueueUnavailable as error:
+                if in_doubt:
+                    raise Unsure(str(error)) from error
+                raise
             else:
                 if answer.status < 500 and not answer.is_throttled:
                     return answer
+                in_doubt = answer.is_in_doubt
             await pause(attempt)
         return answer
 
@@ -225,6 +241,24 @@ class SignedHttp:
             request.method, request.url, signed, credentials
         )
         return signed
+
+
+class _Lost(aiohttp.ClientError):
+    """The connection ended before there was an answer to a write."""
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a write once: aiohttp would do it again, and not tell that it may be the second time."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method == "PUT":
+            raise _Lost(str(error)) from error
+        raise
 
 
 @lru_cache(maxsize=64)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.errors import QueueError, QueueUnavailable
+from gateway.errors import QueueError, QueueUnavailable, Unsure
 from gateway.queues.aws.account import Account
 from gateway.queues.aws.address import AwsAccess
 from gateway.queues.aws.clock import ServerClock
 from gateway.queues.aws.http import (
     IDLE,
     TIMEOUT,
+    Answer,
     Request,
     SignedHttp,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Throttled",
 ]
 
+SEND = "SendMessageBatch"
 BATCH = 10
 """Entries of a batch, at most (SQS developer guide, "Message quotas")."""
 BATCH_BYTES = 1 << 20
@@ -165,8 +167,11 @@ class SqsClient:
         ]
 
     async def send_batch(self, url: str, messages: Sequence[Outgoing]) -> list[Outcome]:
-        """Send up to ten messages, 1 MiB in all; return an id or an error for each."""
-        return await _batch(self, "SendMessageBatch", url, [_entry(one) for one in messages])
+        """Send up to ten messages, 1 MiB in all; return an id or an error for each.
+
+        The error is Unsure where the message may be in the queue all the same.
+        """
+        return await _batch(self, SEND, url, [_entry(one) for one in messages])
 
     async def delete_batch(self, url: str, handles: Sequence[str]) -> list[Outcome]:
         """Delete up to ten messages; return an error for each that was not."""
@@ -191,6 +196,13 @@ class SqsClient:
 
         Raises QueueMissing, NotAllowed, Throttled, QueueUnavailable.
         """
+        return _object(action, await self.post(action, wait=wait, **fields))
+
+    async def post(self, action: str, *, wait: float = 0.0, **fields: Any) -> Answer:
+        """Do what ``call`` does; return the answer as it came.
+
+        Raises Unsure, too, where messages were to be sent and may be in the queue.
+        """
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": f"AmazonSQS.{action}",
@@ -203,29 +215,42 @@ class SqsClient:
         send = self._http.send if action == "ReceiveMessage" else self._http.insist
         answer = await send(request)
         if answer.status == 200:
-            return _object(action, answer.body)
-        raise answer_error(action, str(fields.get("QueueUrl") or fields.get("QueueName")), answer)
+            return answer
+        queue = str(fields.get("QueueUrl") or fields.get("QueueName"))
+        error = answer_error(action, queue, answer)
+        raise Unsure(str(error)) if _is_in_doubt(action, answer) else error
 
 
 async def _batch(
     client: SqsClient, action: str, url: str, entries: Sequence[Mapping[str, Any]]
 ) -> list[Outcome]:
     numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
-    answer = await client.call(action, QueueUrl=url, Entries=numbered)
-    outcomes: dict[str, Outcome] = {}
-    for one in _dicts(answer.get("Successful")):
+    answer = await client.post(action, QueueUrl=url, Entries=numbered)
+    said, outcomes = _object(action, answer), dict[str, Outcome]()
+    for one in _dicts(said.get("Successful")):
         outcomes[str(one.get("Id"))] = str(one.get("MessageId", ""))
-    for one in _dicts(answer.get("Failed")):
-        outcomes[str(one.get("Id"))] = entry_error(action, url, one)
-    silent = QueueUnavailable(f"SQS did not say what became of an entry of {action}")
+    for one in _dicts(said.get("Failed")):
+        failed = entry_error(action, url, one)
+        outcomes[str(one.get("Id"))] = (
+            Unsure(str(failed)) if _is_in_doubt(action, answer) else failed
+        )
+    silent = (Unsure if action == SEND else QueueUnavailable)(
+        f"SQS did not say what became of an entry of {action}"
+    )
     return [outcomes.get(entry["Id"], silent) for entry in numbered]
 
 
-def _object(action: str, body: bytes) -> dict[str, Any]:
+def _is_in_doubt(action: str, answer: Answer) -> bool:
+    """Tell whether messages may be in the queue that were not sent, by the answer."""
+    return action == SEND and answer.is_in_doubt
+
+
+def _object(action: str, answer: Answer) -> dict[str, Any]:
     try:
-        said = json.loads(body or b"{}")
+        said = json.loads(answer.body or b"{}")
     except ValueError as error:
-        raise QueueUnavailable(f"what answered {action} is no SQS: set its endpoint") from error
+        text = f"what answered {action} is no SQS: set its endpoint"
+        raise (Unsure if _is_in_doubt(action, answer) else QueueUnavailable)(text) from error
     return said if isinstance(said, dict) else {}
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from gateway.errors import QueueError, QueueUnavailable
+from gateway.errors import QueueError, QueueUnavailable, Unsure
 from gateway.queues.aws.sqs import BATCH, BATCH_BYTES, Outcome
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Batches(Generic[T]):
             outcomes = [error] * len(batch)
         except Exception:  # a bug: who waits is told, and the next batch may do
             log.exception("a batch for SQS failed in the gateway")
-            outcomes = [QueueUnavailable("the gateway could not ask SQS")] * len(batch)
+            outcomes = [Unsure("what SQS answered could not be read")] * len(batch)
         except BaseException:
             for _, done in batch:
                 done.cancel()

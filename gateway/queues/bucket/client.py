@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gateway.errors import IdTaken, Unsure
+from gateway.errors import IdTaken, QueueUnavailable, Unsure
 from gateway.message import (
     Message,
     check_identity,
@@ -90,13 +90,13 @@ class BucketClient:
     async def _put(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
         """Write the request; tell whether it was not there yet, as far as can be known.
 
-        Raises Unsure, QueueUnavailable.
+        Raises Unsure, QueueUnavailable (not written).
         """
         async with self._store.limits.within():
             return await self._put_surely(name, message, metadata)
 
     async def _put_surely(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
-        unsure = False
+        lost: Unsure | None = None
         for attempt in range(ATTEMPTS):
             try:
                 await self._store.put(
@@ -107,10 +107,14 @@ class BucketClient:
                     content_type=object_type(message.content_type),
                 )
             except Occupied:
-                return unsure
-            except Unsure:
-                unsure = True
+                return lost is not None
+            except Unsure as error:
+                lost = error
                 await pause(attempt)
+            except QueueUnavailable as error:
+                if lost is None:
+                    raise
+                raise Unsure(f"{lost}; and then {error}") from error
             else:
                 return True
         raise Unsure("the store did not say whether it took the request")

@@ -83,6 +83,18 @@ async def test_a_request_that_a_broken_queue_took_is_told_as_one_that_may_be_los
     assert told.value.id == REQUEST.id
 
 
+async def test_a_request_that_broke_the_queue_is_told_as_one_that_it_may_have():
+    class Breaking(MemoryQueue):
+        async def send(self, message: Message) -> None:
+            raise QueueBroken("an fsync failed")
+
+    calls = Remote(Breaking(), RemoteSettings(wait=0.1))
+    for call in (calls, calls.post):
+        with pytest.raises(NoReplyYet, match="may be in the queue: an fsync failed") as told:
+            await call(REQUEST)
+        assert told.value.id == REQUEST.id
+
+
 async def test_time_spent_on_sending_is_part_of_the_wait():
     waited: list[float] = []
 

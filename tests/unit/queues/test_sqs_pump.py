@@ -44,13 +44,13 @@ async def client(cloud):
 @pytest.fixture
 def asked(client, monkeypatch):
     """The actions that SQS was asked for, with how often."""
-    counted, call = Counter(), client.call
+    counted, post = Counter(), client.post
 
     async def count(action, **fields):
         counted[action] += 1
-        return await call(action, **fields)
+        return await post(action, **fields)
 
-    monkeypatch.setattr(client, "call", count)
+    monkeypatch.setattr(client, "post", count)
     return counted
 
 
