@@ -90,6 +90,8 @@ class FaultError(GatewayError):
     check: Check | None = None
     operation = ""
     """The operation that the request is for, once the gate knew."""
+    is_repeatable = False
+    """Whether that operation is known to be one that may be carried out twice."""
     retry_after: float | None = None
     """In how many seconds it is worth to try again, where that is known."""
 

@@ -30,6 +30,7 @@ from gateway.message import (
 from gateway.queues.lifespan import check_known, check_once
 from gateway.serving.fair_pool import FairPool
 from gateway.serving.quotas import NO_QUOTAS, Quotas
+from gateway.serving.verdict import INTERRUPTED, UNKNOWN
 from gateway.soap.multipart import parameter
 
 # Parsing this many bytes holds the event loop for about a millisecond; more than that goes to a
@@ -41,11 +42,6 @@ _ADMISSION = ThreadPoolExecutor(1, thread_name_prefix="admission")
 
 _CHECKS = FairPool(WORKERS, "schema-check")
 """Where it is waited for checks that may take long: one at a time for each client."""
-
-UNKNOWN = (
-    "The operation may have been carried out, or not: its answer was lost, and it is not repeated"
-    " by itself. Find out before you send it again."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +96,7 @@ class Service:
             call = await admit(self._gate, message)
         except Refused as error:
             note(message.target_service, error.operation)
+            error.is_repeatable = self._policy.is_repeatable(error.operation)
             raise
         note(message.target_service, call.operation.name)
         return call
@@ -114,7 +111,7 @@ class Service:
             return
         check_once(call.message)
         if call.message.interrupted:
-            raise OutcomeUnknown(UNKNOWN, reason="its gateway ended while it was under way")
+            raise OutcomeUnknown(UNKNOWN, reason=INTERRUPTED)
 
     async def _carry_out(self, call: Call) -> Message | None:
         if self._policy.is_repeatable(call.operation.name):
@@ -130,6 +127,9 @@ class Service:
     async def _repeatable(self, call: Call) -> Message | None:
         try:
             return await self._invoke(call)
+        except Refused as error:
+            error.is_repeatable = True
+            raise
         except Unanswered:
             self._check_deadline(call.message)
             raise

@@ -16,6 +16,7 @@ from gateway.errors import (
     GatewayError,
     LeaseLost,
     LeftAlone,
+    OutcomeUnknown,
     QueueUnavailable,
     Refused,
     TransientError,
@@ -34,6 +35,11 @@ LONGEST_DELAY = 30.0
 
 EXHAUSTED = "The service behind the gateway did not answer, however often it was asked."
 TOO_OFTEN = "The request was delivered too often without an answer."
+UNKNOWN = (
+    "The operation may have been carried out, or not: its answer was lost, and it is not repeated"
+    " by itself. Find out before you send it again."
+)
+INTERRUPTED = "its gateway ended while it was under way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class Judge:
             _log_failure(message, service(), error)
             return self._again(error, delivery.attempt, message)
         except FaultError as error:
-            return _refusal(error, message)
+            return _refusal(_doubted(error, message), message)
         except QueueUnavailable as error:
             log.warning("%s %s; given back", message.id, error)
             return Retry(1.0, counts=False)
@@ -147,9 +153,19 @@ def _jittered(delay: float) -> float:
     return min(delay, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
 
+def _doubted(error: FaultError, message: Message) -> FaultError:
+    """Return what a request ends with: that it is refused now does not prove that it was before."""
+    if not (message.interrupted and isinstance(error, Refused)) or error.is_repeatable:
+        return error
+    return OutcomeUnknown(UNKNOWN, reason=f"{INTERRUPTED}; now {_told(error)}")
+
+
 def _refusal(error: FaultError, message: Message) -> Quarantine:
     """Return the end of a request with a fault; of a one-way call, too: whoever asks is told."""
+    return Quarantine(_told(error), fault(error, message))
+
+
+def _told(error: FaultError) -> str:
     # Of causes, only our own speak: a library's may quote the message, or name a host.
     cause = error.__cause__ if isinstance(error.__cause__, GatewayError) else ""
-    reason = error.reason or str(cause)
-    return Quarantine(told(error, reason), fault(error, message))
+    return told(error, error.reason or str(cause))

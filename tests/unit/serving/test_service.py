@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 
 from gateway.admission import Gate, Limits
-from gateway.endpoint import admitted, before_effect
+from gateway.endpoint import Router, admitted, before_effect
 from gateway.errors import (
     BackendFailed,
     Declined,
@@ -21,9 +22,11 @@ from gateway.errors import (
     Unanswered,
     Unreached,
 )
-from gateway.message import Message
+from gateway.message import Message, new_id
+from gateway.queues.memory.queue import MemoryQueue
 from gateway.serving.quotas import Quota, Quotas
 from gateway.serving.service import Policy, Service
+from gateway.serving.verdict import Judge, Quarantine
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 NOW = 1000.0
@@ -249,6 +252,42 @@ async def test_a_used_up_quota_says_nothing_of_what_was_begun(warehouse, sample)
     service = Service(Gate(warehouse, Limits()), Recorder(), Policy(), lambda: NOW, quotas)
     with pytest.raises(OutcomeUnknown):
         await service(sample("place_order_11", interrupted=True))
+
+
+@pytest.mark.parametrize("service_name", ["warehouse", "unknown"])
+async def test_a_refusal_says_nothing_of_what_was_begun(service, sample, service_name):
+    verdict = await judged(service(Recorder(), limit=10), sample, service_name, interrupted=True)
+    assert verdict.reason.startswith("Server.OutcomeUnknown: ")
+    assert "; now Client." in verdict.reason
+    assert b"OutcomeUnknown" in verdict.reply.body
+    verdict = await judged(service(Recorder(), limit=10), sample, service_name)
+    assert verdict.reason.startswith("Client.")
+
+
+async def test_a_refusal_of_what_may_be_repeated_proves_what_it_did(warehouse, sample):
+    policy = Policy(repeatable=None)
+    for gate, backend in (
+        (Gate(warehouse, Limits(request=10)), Recorder()),
+        (Gate(warehouse, Limits()), Recorder(Refused("a duration is too long"))),
+    ):
+        endpoint = Service(gate, backend, policy, lambda: NOW)
+        verdict = await judged(endpoint, sample, "warehouse", interrupted=True)
+        assert verdict.reason.startswith("Client")
+
+
+async def judged(endpoint, sample, target: str, **fields: object) -> Quarantine:
+    queue = MemoryQueue()
+    message = sample("place_order_11", target_service=target, sender="alice", id=new_id(), **fields)
+    await queue.send(replace(message, interrupted=False))
+    (delivery,) = await queue.receive(1, 0)
+    delivery.message = message
+    verdict = await Judge(Router({"warehouse": endpoint}), 5).judge(delivery, nothing, str)
+    assert isinstance(verdict, Quarantine)
+    return verdict
+
+
+async def nothing() -> None:
+    pass
 
 
 async def test_a_one_way_operation_has_no_reply_whatever_the_backend_says(service, sample):
