@@ -16,6 +16,7 @@ from gateway.errors import (
     LeaseLost,
     QueueBroken,
     QueueUnavailable,
+    Unsure,
 )
 from gateway.message import Message, Unreadable
 from gateway.observe.audit.record import (
@@ -151,6 +152,9 @@ class Gateway:
             if not work.lease_lost:
                 raise
             log.warning("%s lease lost at work: stopped", delivery.message.id)
+            if not work.may_be_settled:  # or it was this very verdict that ended the lease
+                with contextlib.suppress(QueueUnavailable):
+                    record.lost()
         except QueueBroken:
             raise
         except Exception:  # a bug: this request comes again, and the loop goes on with others
@@ -169,6 +173,7 @@ class Gateway:
         one. After a while others have the place; the lease is renewed all the same.
         """
         began, id, delays = time.monotonic(), work.delivery.message.id, _delays(work)
+        in_doubt, work.may_be_settled = False, True
         while (error := await _told(work.delivery, verdict, record)) is not None:
             waited, delay = time.monotonic() - began, next(delays)
             if delay == FIRST_PAUSE:
@@ -177,7 +182,9 @@ class Gateway:
                 log.error("%s its verdict is let go: the request comes back, as begun", id)
                 let_go(work.delivery)
                 return
+            in_doubt = work.may_be_settled = in_doubt or isinstance(error, Unsure)
             await asyncio.sleep(delay)
+            work.may_be_settled = True
         if work.kept:
             log.warning("%s is settled, after %.0f s", id, time.monotonic() - began)
 
@@ -295,5 +302,5 @@ async def _tell(delivery: Delivery, verdict: Verdict) -> None:
         case Retry(delay, counts):
             await delivery.retry(delay, counts=counts)
         case Quarantine(reason, reply):
-            log.warning("%s quarantined: %s", delivery.message.id, reason)
             await delivery.quarantine(reason, reply)
+            log.warning("%s quarantined: %s", delivery.message.id, reason)

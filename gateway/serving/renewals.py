@@ -22,6 +22,10 @@ class Work:
     """Its client has all of its share already: it goes back."""
     task: asyncio.Task[None] | None = None
     lease_lost: bool = False
+    is_told: bool = False
+    """Whether it was said that its lease could not be renewed."""
+    may_be_settled: bool = False
+    """Whether the queue may have its verdict by now."""
     renewing: asyncio.Task[None] | None = None
     kept: int = 0
     """Bytes of its verdict and request, once these wait beside the places."""
@@ -60,7 +64,9 @@ class Renewals:
                 work.lease_lost = True
                 work.task.cancel()
         except QueueUnavailable as error:
-            log.warning("%s %s; lease not renewed", work.delivery.message.id, error)
+            level = logging.DEBUG if work.is_told else logging.WARNING
+            log.log(level, "%s %s; lease not renewed", work.delivery.message.id, error)
+            work.is_told = True
         except QueueBroken:
             raise
         except Exception:  # a bug: the leases of others are renewed all the same

@@ -23,7 +23,7 @@ from gateway.errors import (
 )
 from gateway.message import Message
 from gateway.queue import State
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
 from gateway.serving import loop as daemon
 from gateway.serving.loop import Gateway, GatewaySettings, _Intake
 from gateway.serving.quotas import Share, Shares
@@ -305,6 +305,39 @@ async def test_a_receive_that_fails_is_tried_again_and_told_once(caplog):
         assert (await call(queue, request())).reply == REPLY
     assert caplog.text.count("receiving failed in the gateway") == 1
     assert caplog.text.count("gives requests again") == 1
+
+
+async def test_a_renewal_that_goes_on_failing_is_told_once(caplog):
+    queue = FailingExtend(QueueUnavailable("not now"), 5)
+
+    async def endpoint(message):
+        async with asyncio.timeout(240):
+            while queue.left:
+                await asyncio.sleep(0.01)
+        return REPLY
+
+    async with running(queue, endpoint, replace(QUICK, lease=0.1)):
+        assert (await call(queue, request())).reply == REPLY
+    assert caplog.text.count("not now; lease not renewed") == 1
+
+
+async def test_a_request_is_told_as_quarantined_once_the_queue_has_put_it_aside(
+    caplog, monkeypatch
+):
+    failures = iter([QueueUnavailable("not now")] * 2)
+    quarantine = MemoryDelivery.quarantine
+
+    async def later(self, reason, reply):
+        assert "quarantined: " not in caplog.text
+        for failure in failures:
+            raise failure
+        await quarantine(self, reason, reply)
+
+    monkeypatch.setattr(MemoryDelivery, "quarantine", later)
+    queue = MemoryQueue()
+    async with running(queue, does(Refused("no"))):
+        assert (await call(queue, request())).reply.is_fault
+    assert caplog.text.count("quarantined: ") == 1
 
 
 async def test_a_renewal_that_fails_ends_nothing(caplog):

@@ -19,6 +19,7 @@ from gateway.errors import (
     Refused,
     Unanswered,
     Unreached,
+    Unsure,
 )
 from gateway.message import Message, Unreadable
 from gateway.queue import State
@@ -190,6 +191,35 @@ async def test_an_answer_that_was_not_stored_is_taken_back(monkeypatch):
     monkeypatch.setattr(MemoryDelivery, "answer", lose_once)
     verdicts = [line["verdict"] for line in await written(does(REPLY), request())]
     assert verdicts == ["reply", "lost", "reply"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "between"),
+    [(QueueUnavailable("full"), ["lost"]), (Unsure("no answer"), []), (None, [])],
+    ids=["not stored", "perhaps stored", "under way"],
+)
+async def test_an_answer_whose_lease_ends_while_it_waits_is_taken_back_where_it_is_not_stored(
+    monkeypatch, failure, between
+):
+    answer, extend = MemoryDelivery.answer, MemoryDelivery.extend
+
+    async def waiting(self, reply):
+        if self.attempt > 1:
+            await answer(self, reply)
+        elif failure is not None:
+            raise failure
+        else:
+            await asyncio.Event().wait()
+
+    async def lost(self, lease):
+        if self.attempt == 1:
+            raise LeaseLost("another has it")
+        await extend(self, lease)
+
+    monkeypatch.setattr(MemoryDelivery, "answer", waiting)
+    monkeypatch.setattr(MemoryDelivery, "extend", lost)
+    verdicts = [line["verdict"] for line in await written(does(REPLY), request())]
+    assert verdicts == ["reply", *between, "reply"]
 
 
 @pytest.mark.parametrize(
