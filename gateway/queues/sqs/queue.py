@@ -16,6 +16,7 @@ from gateway.errors import (
     IdTaken,
     QueueAway,
     QueueUnavailable,
+    Refused,
     Unsure,
 )
 from gateway.message import (
@@ -173,6 +174,9 @@ class SqsQueue:
             except (Unsure, asyncio.CancelledError):
                 # It may be in the queue, or come there yet: who collects is not told otherwise.
                 self._replies.sent(prepared, "")
+                raise
+            except (Refused, QueueUnavailable):
+                self._replies.sent(prepared, None)
                 raise
             self._replies.sent(prepared, message_id)
 

@@ -81,8 +81,11 @@ class Replies(Protocol):
         """
         ...
 
-    def sent(self, message: Message, message_id: str) -> None:
-        """Take note of a request that was sent, under which MessageId; empty for none told."""
+    def sent(self, message: Message, message_id: str | None) -> None:
+        """Take note of a request that was sent, under which MessageId; empty for none told.
+
+        None: it was certainly not sent.
+        """
         ...
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
@@ -111,8 +114,9 @@ class BucketReplies:
         _check_digest(register, own)
         return None if register is not None and register.is_final else message
 
-    def sent(self, message: Message, message_id: str) -> None:
-        _remember(self._sent, (message.sender, message.id), digest(message).hex(), REMEMBERED)
+    def sent(self, message: Message, message_id: str | None) -> None:
+        if message_id is not None:
+            _remember(self._sent, (message.sender, message.id), digest(message).hex(), REMEMBERED)
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return the state of a request; SQS does not tell whether one waits that others sent."""
@@ -195,8 +199,12 @@ class ReplyBox:
             raise Refused(CORRELATION_TAKEN)
         return replace(message, correlation_id=correlation, reply_to=url)
 
-    def sent(self, message: Message, message_id: str) -> None:
+    def sent(self, message: Message, message_id: str | None) -> None:
         name = (message.sender, message.id)
+        if message_id is None:
+            if name not in self._sent and self._waiting.get(message.correlation_id) == name:
+                _forget(self._waiting, (message.correlation_id,))
+            return
         # Java servers name the MessageId where they find no correlation id.
         keys = (message.correlation_id, *([f"ID:{message_id}"] if message_id else ()))
         if name not in self._kept:

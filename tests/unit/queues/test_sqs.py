@@ -23,6 +23,7 @@ from gateway.errors import (
     IdTaken,
     LeaseLost,
     OutcomeUnknown,
+    QueueUnavailable,
     Refused,
     Unsure,
 )
@@ -793,6 +794,22 @@ async def test_a_correlation_id_in_use_is_refused(on, opened):
     await client.send(request(correlation_id="c-1"))
     with pytest.raises(Refused, match="correlation id"):
         await client.send(request(correlation_id="c-1"))
+
+
+@pytest.mark.parametrize("error", [QueueUnavailable("not now"), Refused("no")])
+async def test_a_correlation_id_is_free_where_its_request_was_not_sent(
+    on, opened, monkeypatch, error
+):
+    client = await opened(on("ministack", fifo=True, bucket=False))
+
+    async def failing(pump: SqsPump, outgoing: Outgoing) -> str:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqsPump, "send", failing)
+        with pytest.raises(type(error)):
+            await client.send(request(correlation_id="c-1"))
+    await client.send(request(correlation_id="c-1"))
 
 
 async def test_what_sqs_cannot_carry_is_refused_without_a_bucket(on, opened):
