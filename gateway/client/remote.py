@@ -97,7 +97,9 @@ class Remote:
         nothing is wrong with the request. Raises QueueUnavailable then; Unsure, or QueueBroken,
         where nobody knows whether the queue has it.
         """
-        expires = message.expires or self._queue.clock() + self._settings.lifetime
+        expires = message.expires
+        if expires is None:
+            expires = self._queue.clock() + self._settings.lifetime
         sender = message.sender or self._settings.sender
         longest = max(self._settings.wait, ACCEPTING)
         limit = asyncio.timeout(longest)

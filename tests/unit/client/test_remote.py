@@ -147,6 +147,13 @@ def test_the_promise_names_both_limits():
     assert "`listener.wait`, or 10 seconds where that is less, and two more seconds" in text
 
 
+async def test_a_deadline_of_long_ago_stays_one():
+    queue = MemoryQueue()
+    await Remote(queue, RemoteSettings()).send(replace(REQUEST, expires=0.0))
+    (delivery,) = await queue.receive(1, 0)
+    assert delivery.message.expires == 0.0
+
+
 async def test_an_id_has_the_time_of_its_queue():
     calls = Remote(MemoryQueue(clock=lambda: 1_700_000_000.0), RemoteSettings())
     assert id_time(calls.new_id()) == 1_700_000_000.0
