@@ -15,6 +15,7 @@ from gateway.errors import (
     GatewayError,
     LeaseLost,
     QueueBroken,
+    QueueError,
     QueueUnavailable,
     Unsure,
 )
@@ -253,11 +254,25 @@ async def _receive_until_freed(queue: Queue, room: int, shares: Shares) -> Seque
     freed = asyncio.ensure_future(shares.freed.wait())
     try:
         await asyncio.wait({receiving, freed}, return_when=asyncio.FIRST_COMPLETED)
+        receiving.cancel()
+        await asyncio.wait({receiving})
+    except asyncio.CancelledError:
+        receiving.cancel()
+        await asyncio.wait({receiving})
+        await _give_back(receiving)
+        raise
     finally:
         freed.cancel()
-        receiving.cancel()
-    await asyncio.wait({receiving})
     return () if receiving.cancelled() else receiving.result()
+
+
+async def _give_back(received: asyncio.Future[Sequence[Delivery]]) -> None:
+    """Let others have what nobody here waits for any more."""
+    if received.cancelled() or received.exception() is not None:
+        return
+    for delivery in received.result():
+        with contextlib.suppress(QueueError):  # then it comes back by itself
+            await delivery.retry(0.0, counts=False)
 
 
 async def _told(delivery: Delivery, verdict: Verdict, record: Record) -> QueueUnavailable | None:

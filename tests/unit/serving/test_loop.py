@@ -307,6 +307,23 @@ async def test_a_receive_that_fails_is_tried_again_and_told_once(caplog):
     assert caplog.text.count("gives requests again") == 1
 
 
+async def test_what_is_received_just_when_the_gateway_stops_goes_back(monkeypatch):
+    class Late(MemoryQueue):
+        async def receive(self, limit, wait, shares=None):
+            taken = await super().receive(limit, wait, shares)
+            receiver.cancel()
+            return taken
+
+    queue, shares = Late(), Shares({"bob": Share(in_flight=1)})
+    shares.begin("bob")
+    await queue.send(sent := request())
+    receiver = asyncio.ensure_future(daemon._receive_until_freed(queue, 1, shares))
+    await asyncio.wait({receiver})
+    assert receiver.cancelled()
+    (delivery,) = await MemoryQueue.receive(queue, 1, 0)
+    assert (delivery.message.id, delivery.attempt) == (sent.id, 1)
+
+
 async def test_a_renewal_that_goes_on_failing_is_told_once(caplog):
     queue = FailingExtend(QueueUnavailable("not now"), 5)
 
