@@ -58,7 +58,7 @@ class QueueFile:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
         forget_dead(live / "owners")
         self._owner = Owner(live / "owners")
-        self.owner = self._owner.name
+        self._room = _Room(live)
         wal, shm = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
         self._files = Files(path, wal, [shm, live / "turn", live / "owners" / self.owner])
         self._writer = Writer(self._files, lock)
@@ -77,6 +77,11 @@ class QueueFile:
             raise ConfigurationError(
                 f"queue: {path} cannot be opened as a queue ({error}): name another file."
             ) from error
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process holds requests."""
+        return self._owner.name
 
     async def read(self, job: Job[T]) -> T:
         """Do a job that only reads. Raises QueueUnavailable, QueueBroken."""
@@ -98,14 +103,22 @@ class QueueFile:
 
     async def check(self) -> None:
         """Look whether there is a turn to write, and room. Raises QueueUnavailable, QueueBroken."""
+        until = asyncio.get_running_loop().time() + PROBE
         try:
-            async with asyncio.timeout(PROBE):
+            async with asyncio.timeout_at(until):
                 await self.write(_nothing)
-                self._files.check_all()
-                await asyncio.to_thread(_check_room, self._live)
         except TimeoutError as error:
             holder = self._writer.described_holder()
             raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error
+        self._files.check_all()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._room.check()
+        except TimeoutError as error:
+            text = (
+                f"the disk of {self._live} does not answer in {PROBE:g} s: see whether it is well"
+            )
+            raise QueueHeld(text) from error
 
     def bell(self, kind: str) -> Bell:
         """Return a new bell of this process, of one kind. Raises QueueUnavailable, QueueBroken."""
@@ -128,6 +141,22 @@ class QueueFile:
         self._reader.shutdown()
         self._connection.close()
         self._owner.close()
+
+
+class _Room:
+    """The room on a disk: one look at a time, since a disk that stands still keeps its thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._looking: asyncio.Future[None] | None = None
+
+    async def check(self) -> None:
+        """Raise QueueFull where there is none. A look that is under way serves all who ask."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(asyncio.to_thread(_check_room, self._folder))
+            # Who asked may have gone away.
+            self._looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._looking)
 
 
 def _check_room(folder: Path) -> None:

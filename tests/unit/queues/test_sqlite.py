@@ -482,6 +482,25 @@ async def test_the_health_of_a_queue_is_that_of_its_turns(path, monkeypatch):
         await queue.check()
 
 
+async def test_a_disk_that_stands_still_is_told_and_looked_at_once_at_a_time(path, monkeypatch):
+    looks, ends = [], threading.Event()
+
+    def hang(folder: Path) -> None:
+        looks.append(folder)
+        ends.wait(240)
+
+    monkeypatch.setattr("gateway.queues.embedded.file.PROBE", 0.5)
+    monkeypatch.setattr("gateway.queues.embedded.file._check_room", hang)
+    async with opened(path) as queue:
+        try:
+            for _ in range(2):
+                with pytest.raises(QueueHeld, match=r"the disk of .* does not answer"):
+                    await queue.check()
+        finally:
+            ends.set()
+    assert len(looks) == 1
+
+
 async def test_a_holder_of_whom_nothing_is_known_is_another_process(path, tmp_path):
     with (tmp_path / "lock").open("w") as file:
         assert described_holder(file.fileno()) == "another process holds the queue file"
