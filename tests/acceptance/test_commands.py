@@ -349,6 +349,7 @@ def test_the_demo_makes_its_calls_and_ends_where_nobody_can_end_it(options):
     assert "Ctrl-C" not in done.stdout
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_the_demo_at_a_terminal_says_how_to_end_it_and_stays_until_then():
     mine, terminal = os.openpty()
     command = [sys.executable, "-P", "-m", "gateway", "demo", "--port", "0"]

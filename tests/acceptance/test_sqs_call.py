@@ -17,6 +17,8 @@ import pytest
 import servers
 from deployment import ROOT
 
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
+
 LONG = 240.0
 SETTINGS = """\
 queue = "sqs://{queue}"

@@ -30,7 +30,7 @@ from gateway.serving.loop import Gateway, GatewaySettings
 
 CALLS = 8
 LEASE = 6.0
-SHORT = 2.0
+SHORT = 5.0
 """Seconds; a gateway that stands still for longer, on a busy machine too, loses its calls."""
 SENDER = "alice"
 ONCE = "once"
@@ -220,9 +220,9 @@ async def test_a_store_that_fails_one_request_of_five_gets_every_call_answered(
 )
 async def test_a_write_that_hangs_does_not_let_the_leases_of_others_lapse(bench, hangs, takes):
     lasting, hanging = messages()[:2]
-    bench.backend.slow |= {lasting.body: 8.0, hanging.body: takes}
+    bench.backend.slow |= {lasting.body: 16.0, hanging.body: takes}
     rule = bench.proxy.inject(
-        faults.delayed(8.0), lambda call: hangs(call) and hanging.id in call.target
+        faults.delayed(16.0), lambda call: hangs(call) and hanging.id in call.target
     )
     async with gateway(bench.address, bench.folder, bench.backend, SHORT):
         calling = asyncio.create_task(bench.calls([hanging, lasting]))
