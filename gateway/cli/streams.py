@@ -78,6 +78,13 @@ def _settle_errors() -> None:
         discard(sys.stderr, 2)
 
 
+def plain(text: str) -> str:
+    """Return a text of strangers as a terminal may show it: control characters are written out."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def discard(stream: TextIO, number: int) -> None:
     """Throw away what a stream still has for its file: that takes no more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

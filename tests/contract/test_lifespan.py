@@ -127,7 +127,7 @@ others_write = pytest.mark.parametrize("opened", kinds.KINDS, indirect=True)
 @pytest.fixture
 def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send as programs do that are not of this package: whatever they like."""
-    for client in ("bucket_client", "sqs"):
+    for client in ("bucket.client", "sqs.queue"):
         monkeypatch.setattr(f"gateway.queues.{client}.check_identity", lambda message, now: None)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.quarantine.entries import plain
+from gateway.cli.streams import plain
 from gateway.errors import ConfigurationError
 from gateway.observe.audit.verify import Finding, Verification
 from gateway.observe.audit.verify import verify as verified

@@ -13,8 +13,9 @@ import typer
 from gateway import assembly
 from gateway.backends.redact.kept_faults import KeptFaults, Original
 from gateway.cli import streams
-from gateway.cli.quarantine.entries import moment, plain
+from gateway.cli.quarantine.entries import moment
 from gateway.cli.running import ConfigOption
+from gateway.cli.streams import plain
 from gateway.errors import ConfigurationError
 from gateway.message import is_id
 from gateway.settings import read

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import typer
 
 from gateway import assembly
-from gateway.cli.quarantine.entries import plain
+from gateway.cli.streams import plain
 from gateway.errors import EntryGone, QueueUnavailable, Refused
 from gateway.message import Message
 from gateway.observe.audit.operator import FAILED, Act, operator

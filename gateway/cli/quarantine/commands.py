@@ -23,10 +23,10 @@ from gateway.cli.quarantine.entries import (
     Shown,
     chosen,
     operations,
-    plain,
     seconds,
 )
 from gateway.cli.running import ConfigOption, run
+from gateway.cli.streams import plain
 from gateway.errors import ConfigurationError
 from gateway.queue import Quarantine, Quarantined
 from gateway.settings import Settings, read

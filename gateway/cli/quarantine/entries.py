@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.cli.streams import plain
 from gateway.errors import ConfigurationError, EntryGone, QueueUnavailable, Refused
 from gateway.message import Message, to_properties
 from gateway.queue import Quarantine, Quarantined
@@ -205,11 +206,4 @@ def _cells(entry: Quarantined, operation: str) -> tuple[str, ...]:
         plain(operation) or "-",
         str(entry.size),
         plain(entry.reason),
-    )
-
-
-def plain(text: str) -> str:
-    """Return a text of strangers as a terminal may show it: control characters are written out."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
     )
