@@ -222,8 +222,7 @@ class S3Delivery:
         except QueueError:
             raise
         except Exception:  # a bug: whoever settles meets it, and this request is not held for ever
-            self._hold.is_over = True
-            self._end(Ending(delay=self._hold.claim.lease))
+            self.let_go()
             raise
 
     async def _guarded(self, write: object) -> str:
