@@ -1,1 +1,1 @@
-"""The queues, one module for each kind of store; ``gateway.queue`` says what all of them do."""
+"""The queues, one folder for each kind of store; ``gateway.queue`` says what all of them do."""

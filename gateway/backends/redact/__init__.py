@@ -1,4 +1,4 @@
 """What gives a service's machine away is taken out of its answers: faults, addresses, headers.
 
-Replies come in, discreet ones go out. It knows SOAP alone.
+Calls and replies come in, discreet replies go out. It knows SOAP, and the places of a backend.
 """
