@@ -1,1 +1,71 @@
-"""Carry SOAP over a queue: a service is called without ever being reachable."""
+"""Carry SOAP over a queue: a service is called without ever being reachable.
+
+What programs may use, and what stays as it is from one version to the next:
+
+- here: a gateway or a listener inside of a program (``serve``, ``listen``, ``up``), their
+  settings (``read_settings``, ``settings_of``), zeep's transports (``QueueTransport``,
+  ``AsyncQueueTransport``), and ``__version__``;
+- ``gateway.errors``: every error, grouped by what is done about it;
+- ``gateway.stubs``: what generated clients and services run on;
+- ``gateway.queue``, ``gateway.message``, ``gateway.queues.kind``, ``gateway.queues.options``: what
+  a kind of queue is made of, and ``gateway.testing.queue_contract``: what it has to do.
+
+All else may change with any version. ``docs/reference/python.md`` has each name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway.client import AsyncQueueTransport, QueueTransport, ReplyPending
+    from gateway.embedding import Running, listen, serve, up
+    from gateway.settings import Settings
+    from gateway.settings import from_values as settings_of
+    from gateway.settings import read as read_settings
+
+    __version__: str
+
+__all__ = [
+    "AsyncQueueTransport",
+    "QueueTransport",
+    "ReplyPending",
+    "Running",
+    "Settings",
+    "__version__",
+    "listen",
+    "read_settings",
+    "serve",
+    "settings_of",
+    "up",
+]
+
+# Imported when they are asked for: a client needs no listener, and a command half of neither.
+_HOMES = {
+    "AsyncQueueTransport": "gateway.client:AsyncQueueTransport",
+    "QueueTransport": "gateway.client:QueueTransport",
+    "ReplyPending": "gateway.client:ReplyPending",
+    "Running": "gateway.embedding:Running",
+    "Settings": "gateway.settings:Settings",
+    "listen": "gateway.embedding:listen",
+    "read_settings": "gateway.settings:read",
+    "serve": "gateway.embedding:serve",
+    "settings_of": "gateway.settings:from_values",
+    "up": "gateway.embedding:up",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("soap-queue-gateway")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES, "__version__"]

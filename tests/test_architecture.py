@@ -104,6 +104,7 @@ LAYERS = [
     # What people write and type.
     {"gateway.settings"},
     {"gateway.assembly"},
+    {"gateway.embedding"},
     {
         "gateway.cli.discretion",
         "gateway.cli.notes",

@@ -19,7 +19,7 @@ from envelopes import CONTENT_TYPE, NAMESPACE, is_reply, request
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.message import Message
 from gateway.queue import Queue
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

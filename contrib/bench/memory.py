@@ -20,7 +20,7 @@ from processes import Process
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.message import Message
 from gateway.queue import State
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 HOLDING = 3.0
 """Seconds that a gateway looks at a long queue while its backend holds every answer back."""

@@ -21,8 +21,8 @@ from report import table
 from gateway.endpoint import Endpoint
 from gateway.message import Message
 from gateway.queue import Queue, State
-from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway, GatewaySettings
 
 BUSY = 3.0

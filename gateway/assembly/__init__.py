@@ -12,10 +12,10 @@ from gateway.assembly.parts import (
     opened_audit,
     opened_queue,
     policy,
+    queue_abilities,
     queue_options,
     remote,
 )
-from gateway.assembly.posture import Role, say_posture, slow_checks
 from gateway.assembly.programs import (
     Asked,
     listen,
@@ -24,6 +24,7 @@ from gateway.assembly.programs import (
 )
 from gateway.assembly.repeats import Repeats
 from gateway.assembly.secrets import Secrets
+from gateway.assembly.summary import Role, say_summary, slow_checks
 
 __all__ = [
     "PORTS",
@@ -48,10 +49,11 @@ __all__ = [
     "opened_audit",
     "opened_queue",
     "policy",
+    "queue_abilities",
     "queue_options",
     "remote",
     "rights",
-    "say_posture",
+    "say_summary",
     "serve",
     "slow_checks",
     "up",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from gateway.contract import (
     load,
 )
 from gateway.errors import ConfigurationError, OfAnotherHost
-from gateway.queues.address import keepsakes
+from gateway.queues.registry import abilities_of
 from gateway.settings import Settings, is_http
 
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ def _from_wsdl(settings: Settings, name: str, wsdl: str) -> Contract:
     folder, copies, location = settings.folder, None, wsdl
     if is_http(wsdl):
         hosts.add(urlsplit(wsdl).netloc)
-        kept = keepsakes(settings.queue, folder)
+        kept = files_beside(settings)
         copies = Copies(kept, name) if kept else None
     else:
         path = (folder / wsdl).resolve()
@@ -130,3 +132,13 @@ def _from_wsdl(settings: Settings, name: str, wsdl: str) -> Contract:
 def load_contracts(settings: Settings) -> dict[str, Loaded]:
     """Load every service. Raises ConfigurationError for the first that cannot be used."""
     return {name: load_service_contract(settings, name) for name in settings.services}
+
+
+def files_beside(settings: Settings) -> Path | None:
+    """Return where files may be kept beside the queue; None where it has no such place.
+
+    A wrong address is told where the queue is opened.
+    """
+    with contextlib.suppress(ConfigurationError):
+        return abilities_of(settings.queue, settings.folder).files
+    return None

@@ -9,8 +9,8 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from gateway.assembly.contracts import files_beside
 from gateway.backends.redact.kept_faults import Keep, KeptFaults, kept_nowhere
-from gateway.queues.address import keepsakes
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def kept_faults(settings: Settings) -> KeptFaults | None:
     table = settings.quarantine
     if table.faults is False:
         return None
-    beside = keepsakes(settings.queue, settings.folder)
+    beside = files_beside(settings)
     usual = settings.folder / "gateway-faults" if beside is None else beside / "faults"
     folder = settings.folder / table.faults if isinstance(table.faults, str) else usual
     return KeptFaults(folder, DAY * table.days)

@@ -29,13 +29,14 @@ from gateway.listening.pages import Listed
 from gateway.observe.audit import AuditLog, Write
 from gateway.observe.audit.record import Aside, nowhere
 from gateway.queue import AdministeredQueue, Queue
-from gateway.queues.address import open_queue
+from gateway.queues.kind import Abilities
 from gateway.queues.options import (
     Bounds,
     PutAside,
     QueueOptions,
     untold,
 )
+from gateway.queues.registry import abilities_of, open_queue
 from gateway.serving.breaker import Attendance
 from gateway.serving.intake import (
     by_operation,
@@ -204,6 +205,11 @@ def queue_options(settings: Settings, put_aside: PutAside = untold) -> QueueOpti
         put_aside=put_aside,
         quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
     )
+
+
+def queue_abilities(settings: Settings) -> Abilities:
+    """Return what the queue of the settings can do. Raises ConfigurationError."""
+    return abilities_of(settings.queue, settings.folder, queue_options(settings))
 
 
 @contextlib.asynccontextmanager

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.originals import keeping_faults
 from gateway.assembly.parts import gateway, listener, opened_places
-from gateway.assembly.posture import SHOWN, say_checks, slow_checks
-from gateway.errors import StoppedEarly
+from gateway.assembly.summary import SHOWN, say_checks, slow_checks
+from gateway.errors import QueueBroken, StoppedEarly
 from gateway.listening.tls import keep_fresh
 from gateway.settings import Settings
 
@@ -29,6 +29,8 @@ class Asked:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     reread: asyncio.Event = field(default_factory=asyncio.Event)
     """Read again what can be read again."""
+    ready: Callable[[str], None] = lambda url: None
+    """Is told once it runs, with the listener's address; empty where there is none."""
 
 
 async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
@@ -45,7 +47,9 @@ async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) 
         _say_ready(settings, loaded)
         keeping = asyncio.ensure_future(keep_fresh((), asked.reread))
         stack.callback(keeping.cancel)
-        await daemon.run(asked.stop)
+        asked.ready("")
+        with _broken_alone():
+            await daemon.run(asked.stop)
 
 
 async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
@@ -55,7 +59,7 @@ async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked)
         opening = stack.enter_async_context(opened_places(settings))
         queue, audit = await _unless_stopped(asked.stop, opening)
         front = listener(settings, loaded, queue, audit, asked.reread)
-        await front.run(asked.stop)
+        await front.run(asked.stop, asked.ready)
 
 
 async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
@@ -74,14 +78,34 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
         front = listener(settings, loaded, queue, audit, asked.reread)
         _say_ready(settings, loaded)
         draining = asyncio.create_task(daemon.run(drained))
-        listening = asyncio.create_task(front.run(asked.stop))
+        listening = asyncio.create_task(front.run(asked.stop, asked.ready))
         await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
         asked.stop.set()
         try:
             await listening
         finally:
             drained.set()
-            await draining
+            with _broken_alone():
+                await draining
+
+
+@contextlib.contextmanager
+def _broken_alone() -> Iterator[None]:
+    """Raise the QueueBroken of a group of errors in the place of the group."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        if (broken := group.subgroup(QueueBroken)) is None:
+            raise
+        raise next(_leaves(broken)) from group
+
+
+def _leaves(group: BaseException) -> Iterator[BaseException]:
+    if not isinstance(group, BaseExceptionGroup):
+        yield group
+        return
+    for one in group.exceptions:
+        yield from _leaves(one)
 
 
 async def _unless_stopped(stop: asyncio.Event, beginning: Coroutine[object, object, T]) -> T:

@@ -22,7 +22,7 @@ from uvloop import new_event_loop
 from gateway.assembly import Asked
 from gateway.cli.discretion import plain_text, plain_traceback
 from gateway.cli.signals import STOPPING, Signals, end_by
-from gateway.errors import QueueBroken, StoppedEarly
+from gateway.errors import StoppedEarly
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def run_until_stopped(
     was asked to stop before it was ready has not done what it was started for: it ends by the
     signal itself.
 
-    Raises what the daemon raises; of a group of errors, the QueueBroken in it.
+    Raises what the daemon raises.
     """
     signals = signals or Signals(STOPPING)
 
@@ -78,18 +78,6 @@ def run_until_stopped(
     except StoppedEarly as early:
         log.warning("%s", early)
         end_by(signals.stopped_by or signal.SIGTERM)
-    except ExceptionGroup as group:
-        broken = group.subgroup(QueueBroken)
-        if broken is None:
-            raise
-        error = next(iter(_leaves(broken)))
-        raise error from group
-
-
-def _leaves(group: BaseException) -> list[BaseException]:
-    if isinstance(group, BaseExceptionGroup):
-        return [leaf for one in group.exceptions for leaf in _leaves(one)]
-    return [group]
 
 
 def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int, stop: asyncio.Event) -> None:

@@ -39,7 +39,7 @@ MISCONFIGURED = 2
 def supervise(settings: Settings, level: LogLevel, count: int) -> None:
     """Keep ``count`` processes serving until SIGTERM or SIGINT; exits with 2 where none can."""
     log_to_stderr(level)
-    assembly.say_posture(settings, assembly.Role(serves=True))  # once for all of them
+    assembly.say_summary(settings, assembly.Role(serves=True))  # once for all of them
     children: list[SpawnProcess] = []
     told = _Told.listen(children)  # first: a signal may come while they are started
     children += [_start(settings, level) for _ in range(count)]

@@ -22,7 +22,7 @@ from gateway.errors import (
 )
 from gateway.message import Message
 from gateway.queue import Queue
-from gateway.queues.address import keeps_replies, open_queue
+from gateway.queues.registry import abilities_of, open_queue
 
 CURE = (
     "see whether its store is well, and whether something on the way holds the traffic up. "
@@ -108,7 +108,7 @@ class Calls:
     def _pending(self, error: NoReplyYet) -> str:
         """Return what to do about a request that nobody waits for any more."""
         told = f"{error}: do not send it again. Its id is {error.id}"
-        if keeps_replies(self._address):
+        if abilities_of(self._address, self._folder).keeps_replies:
             return f"{told}: collect its reply by that, within two days"
         return f"{told}, and its reply is lost: it goes to a queue of the program that waits"
 

@@ -7,7 +7,7 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -119,10 +119,13 @@ class Listener:
         self._waits = Waits()
         self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(
+        self, stop: asyncio.Event, ready: Callable[[str], None] = lambda url: None
+    ) -> None:
         """Listen until ``stop`` is set; then let those who wait have their replies.
 
-        Raises ConfigurationError where the address cannot be listened on, QueueBroken.
+        ``ready`` is told the address where it listens. Raises ConfigurationError where the address
+        cannot be listened on, QueueBroken.
         """
         settings = self._settings
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=settings.grace)
@@ -134,6 +137,7 @@ class Listener:
         try:
             await site.start()
             log.info("listening on %s", site.name)
+            ready(site.name)
             stopping = asyncio.ensure_future(stop.wait())
             ends: set[asyncio.Future[Any]] = {stopping, self._broken}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -8,8 +8,8 @@ from gateway.errors import ConfigurationError
 from gateway.queues.aws.address import (
     AwsAccess,
     BucketAddress,
-    parse_bucket,
-    parse_sqs,
+    SqsAddress,
+    place_of,
 )
 
 DOORBELL_RECEIVES = 1000
@@ -71,13 +71,14 @@ class Desired:
 
 def desire(address: str, settings: ProvisionSettings) -> Desired:
     """Return what an address needs. Raises ConfigurationError where it is none of AWS."""
-    if address.startswith("s3:"):
-        return _of_bucket(parse_bucket(address), settings)
-    if address.startswith("sqs:"):
-        return _of_sqs(address, settings)
-    raise ConfigurationError(
-        f"queue: {address!r} is not on S3 or SQS: there is nothing to do here for it."
-    )
+    place = place_of(address)
+    if place is None:
+        raise ConfigurationError(
+            f"queue: {address!r} is not on S3 or SQS: there is nothing to do here for it."
+        )
+    if isinstance(place, SqsAddress):
+        return _of_sqs(place, settings)
+    return _of_bucket(place, settings)
 
 
 def _of_bucket(bucket: BucketAddress, settings: ProvisionSettings) -> Desired:
@@ -97,8 +98,7 @@ def _of_bucket(bucket: BucketAddress, settings: ProvisionSettings) -> Desired:
     return Desired(bucket=bucket, mode="doorbell", queue=queue, settings=settings)
 
 
-def _of_sqs(address: str, settings: ProvisionSettings) -> Desired:
-    sqs = parse_sqs(address)
+def _of_sqs(sqs: SqsAddress, settings: ProvisionSettings) -> Desired:
     queue = DesiredQueue(
         place=sqs.queue,
         access=sqs.access,

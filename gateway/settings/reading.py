@@ -43,8 +43,13 @@ def read(path: Path) -> Settings:
     return from_values(values, path.resolve().parent, str(path))
 
 
-def from_values(values: Mapping[str, Any], folder: Path, source: str) -> Settings:
-    """Check values as ``gateway.toml`` has them. Raises ConfigurationError, naming the source."""
+def from_values(
+    values: Mapping[str, Any], folder: Path = Path(), source: str = "settings"
+) -> Settings:
+    """Check values as ``gateway.toml`` has them; relative paths are taken from ``folder``.
+
+    Raises ConfigurationError with one line for each mistake, which begins with ``source``.
+    """
     if "folder" in values:
         raise ConfigurationError(f"{source}: folder: is not a key of this file: remove it.")
     try:

@@ -37,7 +37,7 @@ from gateway.client.remote import Remote, RemoteSettings
 from gateway.errors import QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Collected, State
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 CONCURRENCY = 16
 SENDER = "local"

@@ -21,7 +21,7 @@ from test_other_languages import CLIENTS, LANGUAGES, go_without, is_installed
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.errors import FaultCode
 from gateway.message import Message
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 GOLDEN = ROOT / "tests" / "golden" / "envelopes"
 SETTINGS = """\

@@ -13,7 +13,7 @@ from lxml import etree
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.message import Message
 from gateway.queue import State
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 CALLS = 200
 KILLS = 3

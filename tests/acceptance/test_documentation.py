@@ -40,6 +40,7 @@ ALONE = (
     README,
     DOCS / "tutorial" / "host-a-service.md",
     DOCS / "tutorial" / "from-a-wsdl.md",
+    DOCS / "tutorial" / "inside-a-program.md",
     DOCS / "how-to" / "be-a-service.md",
     DOCS / "how-to" / "wrap-a-public-contract.md",
     DOCS / "how-to" / "s3-on-premises.md",

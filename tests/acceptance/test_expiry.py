@@ -16,7 +16,7 @@ from deployment import Deployment, await_health, end, free_port, legacy_service,
 from gateway.errors import IdTaken
 from gateway.message import Message
 from gateway.queue import State
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 ROOT = Path(__file__).parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"

@@ -29,7 +29,7 @@ from deployment import await_health, end, free_port, log_of
 
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.message import Message
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.77"

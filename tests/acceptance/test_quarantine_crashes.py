@@ -21,7 +21,7 @@ from servers import Cloud
 
 from gateway.message import Message
 from gateway.queue import Queue
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 
 COMMAND = [sys.executable, "-P", "-m", "gateway", "quarantine"]
 SOAP = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'

@@ -24,8 +24,8 @@ from gateway.endpoint import before_effect
 from gateway.errors import OutcomeUnknown, QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Collected, State
-from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway, GatewaySettings
 
 CALLS = 8

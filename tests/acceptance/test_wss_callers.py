@@ -33,8 +33,8 @@ from zeep.wsse.username import UsernameToken
 from zeep.wsse.utils import get_security_header
 
 from gateway.client import QueueTransport, ReplyPending
-from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 
 WSS4J = ROOT / "contrib" / "clients" / "wss4j"
 JARS = WSS4J / "build" / "lib"

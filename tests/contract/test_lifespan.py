@@ -17,11 +17,11 @@ from gateway.contract import Contract, load
 from gateway.errors import Unanswered
 from gateway.message import Clock, Message, new_id
 from gateway.queue import AdministeredQueue, Collected, State
-from gateway.queues.address import open_queue
 from gateway.queues.aws.address import parse_bucket, parse_sqs
 from gateway.queues.bucket.layout import Keys
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 from gateway.serving.intake import checked
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.serving.service import Policy, Service

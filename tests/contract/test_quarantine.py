@@ -16,8 +16,8 @@ import servers
 from gateway.errors import EntryGone, Refused
 from gateway.message import Message
 from gateway.queue import Quarantined, Queue, State
-from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 
 SOON = 60.0
 SOAP = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'

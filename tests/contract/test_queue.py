@@ -14,8 +14,8 @@ import pytest
 from gateway.errors import IdTaken, LeaseLost, Refused
 from gateway.message import Message, new_id
 from gateway.queue import Delivery, Queue, State
-from gateway.queues.address import open_queue
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 
 SOON = 60.0
 ENVELOPE = b"<Envelope/>"

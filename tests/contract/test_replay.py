@@ -18,10 +18,10 @@ from gateway.errors import FaultCode, IdTaken
 from gateway.message import Message, digest, new_id
 from gateway.observe.audit.record import Aside, Values
 from gateway.queue import AdministeredQueue, State
-from gateway.queues.address import open_queue
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.options import PutAside, QueueOptions, untold
 from gateway.queues.quarantine import ID_TAKEN
+from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.serving.service import Policy, Service
 

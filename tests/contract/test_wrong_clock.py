@@ -28,8 +28,8 @@ from gateway.generate.contract.reading import read
 from gateway.generate.python.client import ClientOptions, render
 from gateway.message import Message, id_time, new_id
 from gateway.observe.audit.record import nowhere
-from gateway.queues.address import open_queue
 from gateway.queues.aws.clock import ServerClock
+from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.settings import from_values
 

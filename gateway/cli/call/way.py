@@ -21,7 +21,6 @@ from gateway.errors import (
 )
 from gateway.message import Message
 from gateway.queue import Queue
-from gateway.queues.address import keeps_replies
 from gateway.settings import Settings
 
 WHO = (
@@ -82,7 +81,7 @@ class Way:
 
     def _pending(self, told: str) -> str:
         """Return what to do about a request that nobody waits for any more."""
-        if not keeps_replies(self.settings.queue):
+        if not assembly.queue_abilities(self.settings).keeps_replies:
             return (
                 f"{told}: do not send it again. Its id is {self.id}. It is still carried out, and "
                 "its reply is lost: on this queue replies go to a queue of the program that waits, "

@@ -91,7 +91,7 @@ async def _queue_findings(settings: Settings) -> AsyncIterator[Finding]:
     """Tell what is wrong with the queue; that it opens, only where nothing is wrong with it."""
     queue = await _queue(settings)
     found: list[Finding] = []
-    if not queue.cure and settings.queue.startswith(("s3:", "sqs:")):
+    if not queue.cure and assembly.queue_abilities(settings).is_provisioned:
         found = await asyncio.to_thread(_permissions, settings)
     if not any(one.cure for one in found):
         yield queue

@@ -42,7 +42,7 @@ def serve(
     if processes > 1:
         supervise(settings, log_level, processes)
     else:
-        assembly.say_posture(settings, assembly.Role(serves=True))
+        assembly.say_summary(settings, assembly.Role(serves=True))
         loaded = assembly.load_contracts(settings)
         run_until_stopped(partial(assembly.serve, settings, loaded))
 
@@ -55,7 +55,7 @@ def listen(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO)
     settings = read(config)
     log_to_stderr(log_level)
     _warn_of_writers(config)
-    assembly.say_posture(settings, assembly.Role(listens=True))
+    assembly.say_summary(settings, assembly.Role(listens=True))
     loaded = assembly.load_contracts(settings)
     run_until_stopped(partial(assembly.listen, settings, loaded))
 
@@ -65,7 +65,7 @@ def up(config: ConfigOption = DEFAULT, log_level: LogOption = LogLevel.INFO) -> 
     settings = read(config)
     log_to_stderr(log_level)
     _warn_of_writers(config)
-    assembly.say_posture(settings, assembly.Role(serves=True, listens=True))
+    assembly.say_summary(settings, assembly.Role(serves=True, listens=True))
     loaded = assembly.load_contracts(settings)
     run_until_stopped(partial(assembly.up, settings, loaded))
 

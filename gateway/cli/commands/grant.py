@@ -19,7 +19,7 @@ from gateway.errors import ConfigurationError
 from gateway.message import Message
 from gateway.provision.grants import Grant
 from gateway.provision.grants import grant as sign
-from gateway.queues.aws.address import BucketAddress, parse_bucket
+from gateway.queues.aws.address import BucketAddress, place_of
 from gateway.settings import Settings, read
 from gateway.settings.wording import meant
 from gateway.soap.envelope import SoapVersion
@@ -65,11 +65,12 @@ def _check_rights(settings: Settings, client: str, service: str, operation: str)
 
 
 def _bucket(settings: Settings) -> BucketAddress:
-    if not settings.queue.startswith("s3:"):
+    place = place_of(settings.queue)
+    if not isinstance(place, BucketAddress):
         raise ConfigurationError(
             f"queue: {settings.queue!r} takes no requests over a bucket: grants need s3://."
         )
-    return parse_bucket(settings.queue)
+    return place
 
 
 def _service(settings: Settings, name: str) -> str:

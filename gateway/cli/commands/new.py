@@ -20,7 +20,7 @@ from gateway.contract import Contract, fetch, from_documents
 from gateway.contract.unforeseen import doing
 from gateway.errors import ContractError, OutOfBounds
 from gateway.generate.contract.reading import read as read_model
-from gateway.queues.address import check_kind
+from gateway.queues.registry import abilities_of
 from gateway.settings import is_http, read
 
 QUEUE = "sqlite:///queue.db"
@@ -56,7 +56,7 @@ def new(
     target = Path.cwd() / name
     new_folder.check_name(name, target.parent)
     new_folder.check_wsdl(wanted.wsdl)
-    check_kind(wanted.queue)
+    abilities_of(wanted.queue)
     with _progress() as say:
         hosts = wanted.contract_host or ()
         documents = _fetch(wanted.wsdl, name, wanted.contract_folder, hosts, say)

@@ -19,14 +19,13 @@ from gateway import assembly
 from gateway.cli import streams
 from gateway.cli.running import ConfigOption, run
 from gateway.queue import QueueStatus
-from gateway.queues.address import open_queue
+from gateway.queues.registry import open_queue
 from gateway.settings import Settings, read
 
 PAUSE = 2.0
 """Seconds between two looks."""
 PAID_PAUSE = 5.0
 """The same where each look costs money."""
-PAID = ("s3:", "sqs:")
 UNITS = ((2 * 86400.0, 86400.0, "days"), (3600.0, 3600.0, "h"), (60.0, 60.0, "min"))
 """From how many seconds on an age is told in a unit, and the unit's length."""
 
@@ -48,7 +47,7 @@ def status(
 ) -> None:
     """Show how many requests wait, are in flight, and are in quarantine."""
     settings = read(config)
-    pause = PAID_PAUSE if settings.queue.startswith(PAID) else PAUSE
+    pause = PAID_PAUSE if assembly.queue_abilities(settings).is_paid else PAUSE
     is_ended_by_hand = contextlib.suppress(KeyboardInterrupt) if watch else contextlib.nullcontext()
     with is_ended_by_hand, _display(settings.queue, watch, as_json) as show:
         run(_look(settings, show, pause if watch else None))

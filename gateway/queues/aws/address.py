@@ -109,6 +109,25 @@ def parse_sqs(address: str) -> SqsAddress:
     )
 
 
+def place_of(address: str) -> BucketAddress | SqsAddress | None:
+    """Return what an address on AWS names; None of any other. Raises ConfigurationError."""
+    match address.partition(":")[0]:
+        case "s3":
+            return parse_bucket(address)
+        case "sqs":
+            return parse_sqs(address)
+    return None
+
+
+def bucket_of(address: str) -> BucketAddress | None:
+    """Return the bucket of a queue, of its replies at least; None where it has none.
+
+    Raises ConfigurationError.
+    """
+    place = place_of(address)
+    return place.replies if isinstance(place, SqsAddress) else place
+
+
 def _split(address: str, scheme: str, known: tuple[str, ...]) -> tuple[str, dict[str, str]]:
     """Return what stands before the question mark, and the options behind it."""
     rest = address.removeprefix(f"{scheme}:")

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.errors import ConfigurationError, ContractError
 from gateway.queues.aws.account import boto_client
-from gateway.queues.aws.address import BucketAddress, parse_bucket, parse_sqs
+from gateway.queues.aws.address import bucket_of
 
 ENTRY = "service.wsdl"
 """The document of a contract that names all others."""
@@ -24,6 +24,10 @@ def published(address: str, service: str) -> Callable[[str], bytes]:
     returned raises ContractError where there is no such document, or none that may be read.
     """
     bucket = bucket_of(address)
+    if bucket is None:
+        raise ConfigurationError(
+            f"queue: {address!r} has no bucket that contracts could be read from: name a WSDL."
+        )
     s3 = boto_client(bucket.access, "s3")
 
     def read(name: str) -> bytes:
@@ -41,17 +45,3 @@ def published(address: str, service: str) -> Callable[[str], bytes]:
         return document
 
     return read
-
-
-def bucket_of(address: str) -> BucketAddress:
-    """Return the bucket of a queue. Raises ConfigurationError where it has none."""
-    bucket = None
-    if address.startswith("s3:"):
-        bucket = parse_bucket(address)
-    elif address.startswith("sqs:"):
-        bucket = parse_sqs(address).replies
-    if bucket is None:
-        raise ConfigurationError(
-            f"queue: {address!r} has no bucket that contracts could be read from: name a WSDL."
-        )
-    return bucket

@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler
 from gateway import assembly
 from gateway.assembly import parts
 from gateway.assembly.caller_security import caller_security
-from gateway.assembly.posture import Role, checks, posture
+from gateway.assembly.summary import Role, checks, summary
 from gateway.cli.commands.check_backend import secret_findings
 from gateway.errors import ConfigurationError, NotSecured
 from gateway.message import Message, new_id
@@ -160,13 +160,13 @@ def test_a_certificate_that_is_no_longer_valid_is_noted(folder):
     assert notes == ["a certificate in old-whole.pem is not valid now"]
 
 
-def test_the_posture_says_who_asks_and_what_is_not_safe(folder):
+def test_the_summary_says_who_asks_and_what_is_not_safe(folder):
     role = Role(serves=True)
-    lines = "\n".join(posture(configured(folder, orders={**BOTH, "unsafe_sha1": True}), role))
+    lines = "\n".join(summary(configured(folder, orders={**BOTH, "unsafe_sha1": True}), role))
     assert checks(configured(folder, orders=BOTH), {}).endswith("schema; WS-Security of orders")
     assert "callers' WS-Security" not in lines
-    assert "UNSAFE, as the settings say: services.orders.wss.unsafe_sha1" in lines
-    lines = "\n".join(posture(configured(folder, orders=None), role))
+    assert "UNSAFE settings: services.orders.wss.unsafe_sha1" in lines
+    lines = "\n".join(summary(configured(folder, orders=None), role))
     assert "callers' WS-Security" in lines.partition("off: ")[2]
 
 

@@ -16,11 +16,11 @@ import servers
 
 from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue
-from gateway.queues.address import open_queue
 from gateway.queues.bucket import delivery as s3_delivery
 from gateway.queues.bucket import taking as s3_taking
 from gateway.queues.doorbell import sweep as doorbell_sweep
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 from gateway.queues.sqs import offload
 from gateway.serving.loop import Gateway, GatewaySettings
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.assembly.posture import (
+from gateway.assembly.summary import (
     CHECKS,
     MOST,
     Role,
     checks,
-    posture,
     size,
     slow_checks,
+    summary,
 )
 from gateway.contract import from_documents, load
 from gateway.settings import Settings, from_values
@@ -27,47 +27,51 @@ def settings(queue: str = "sqlite:///queue.db", **values: object) -> Settings:
 
 
 def said(role: Role = BOTH, **values: object) -> str:
-    return "\n".join(posture(settings(**values), role))
+    return "\n".join(summary(settings(**values), role))
 
 
 @pytest.mark.parametrize("role", [Role(serves=True), Role(listens=True), BOTH])
-@pytest.mark.parametrize("queue", ["sqlite:///q.db", "s3://b/p", "sqs://q?replies=s3://b/p"])
+@pytest.mark.parametrize(
+    "queue", ["sqlite:///q.db", "s3://bucket/p", "sqs://q?replies=s3://bucket/p"]
+)
 def test_it_takes_ten_lines_at_most_each_of_one_screen(role, queue):
     services = {
         f"service{n}": {"wsdl": "a.wsdl", "repeatable": [f"Get{m}" for m in range(50)]}
         for n in range(50)
     }
     senders = {f"AROA{n}": f"client{n}" for n in range(200)}
-    lines = posture(settings(queue, services=services, sqs={"senders": senders}), role)
+    lines = summary(settings(queue, services=services, sqs={"senders": senders}), role)
     assert 3 <= len(lines) <= MOST
     assert max(map(len, lines)) <= 160
 
 
 def test_a_listener_for_other_machines_is_told_in_large_letters():
-    assert "this machine alone, at 127.0.0.1:8800, unasked, as client local" in said()
-    assert "ANY MACHINE that reaches it, at 0.0.0.0:80" in said(listener={"bind": "0.0.0.0:80"})
+    assert "this machine only, no authentication, at 127.0.0.1:8800, as client local" in said()
+    assert "ANY MACHINE that can reach it, no authentication, at 0.0.0.0:80" in said(
+        listener={"bind": "0.0.0.0:80"}
+    )
 
 
 @pytest.mark.parametrize(
     ("queue", "who"),
     [
         ("sqlite:///queue.db", "whoever may write the queue file"),
-        ("memory:", "this process alone"),
-        ("s3://b/p", "whoever may write requests/ID.CLIENT into the bucket, as that CLIENT"),
-        ("sqs://q?replies=s3://b/p", "ALL who may send to it, as whom they say"),
+        ("memory:", "this process only"),
+        ("s3://bucket/p", "whoever may write requests/ID.CLIENT into the bucket, as that CLIENT"),
+        ("sqs://q?replies=s3://bucket/p", "ANYONE who may send to it, under any client's name"),
     ],
 )
 def test_who_may_call_from_the_queue_is_what_the_queue_knows(queue, who):
-    assert f"from the queue may call: {who}" in said(queue=queue)
+    assert f"queue callers: {who}" in said(queue=queue)
 
 
 def test_senders_of_sqs_are_named_by_their_clients():
     sqs = {"senders": {"AROA1": "shop", "AROA2": "billing"}}
-    lines = said(queue="sqs://q?replies=s3://b/p", sqs=sqs)
-    assert "may call: billing, shop, by their credentials" in lines
+    lines = said(queue="sqs://q?replies=s3://bucket/p", sqs=sqs)
+    assert "callers: billing, shop, by their credentials" in lines
     sqs["senders"]["AROA3"] = "*"
-    lines = said(queue="sqs://q?replies=s3://b/p", sqs=sqs)
-    assert "may call: listeners as any client, billing, shop, by their credentials" in lines
+    lines = said(queue="sqs://q?replies=s3://bucket/p", sqs=sqs)
+    assert "callers: listeners as any client, billing, shop, by their credentials" in lines
 
 
 def test_what_may_be_carried_out_twice_is_named():
@@ -87,7 +91,7 @@ def test_limits_bounds_and_audit_are_those_of_the_settings():
         audit={"file": "audit.jsonl"},
     )
     assert "limits: request 2 KiB, reply 5000 bytes, 7 at a time" in lines
-    assert "quarantine is kept: 9 days and 3 MiB" in lines
+    assert "quarantine keeps requests: 9 days and 3 MiB" in lines
     assert "audit log: audit.jsonl" in lines
     assert "audit log: off" in said()
 
@@ -95,24 +99,24 @@ def test_limits_bounds_and_audit_are_those_of_the_settings():
 @pytest.mark.parametrize(
     ("queue", "kept"),
     [
-        ("s3://b/p", "30 days, by the rule of the bucket"),
-        ("sqs://q?replies=s3://b/p", "30 days, by the rule of the bucket"),
+        ("s3://bucket/p", "30 days, by the rule of the bucket"),
+        ("sqs://q?replies=s3://bucket/p", "30 days, by the rule of the bucket"),
         ("sqs://q.fifo", "for as long as SQS keeps it, in the dead-letter queue"),
     ],
 )
 def test_the_bounds_of_a_quarantine_are_those_that_its_queue_keeps_to(queue, kept):
-    assert f"quarantine is kept: {kept}" in said(queue=queue)
+    assert f"quarantine keeps requests: {kept}" in said(queue=queue)
 
 
 def test_a_listener_tells_nothing_of_what_it_does_not_do():
     lines = said(Role(listens=True))
     assert "quarantine" not in lines
-    assert "from the queue" not in lines
+    assert "queue callers" not in lines
     assert "at a time" not in lines
 
 
 def test_the_address_of_a_queue_with_its_options_is_in_no_line():
-    assert "secret" not in said(queue="s3://b/p?profile=secret")
+    assert "secret" not in said(queue="s3://bucket/p?profile=secret")
 
 
 def test_clients_are_named_and_how_they_are_known():
@@ -120,7 +124,7 @@ def test_clients_are_named_and_how_they_are_known():
         clients={"shop": {"allow": ["*"]}, "bank": {}},
         listener={"bind": "0.0.0.0:443", "tls": {"certificate": "a.pem"}},
     )
-    assert "may call: bank, shop, by secret, at 0.0.0.0:443, over TLS" in lines
+    assert "callers: bank, shop, by secret, at 0.0.0.0:443, over TLS" in lines
     clients = settings(clients={"shop": {"allow": ["*"]}})
     assert "addresses, whether its client may call it, schema" in checks(clients, {})
     assert "whether its client" not in checks(settings(), {})
@@ -148,7 +152,7 @@ def test_what_is_unsafe_is_told_by_the_name_of_its_setting():
         listener={"unsafe_no_tls": True},
     )
     told = "listener.unsafe_no_tls, services.orders.backend.unsafe_faults, unsafe_duplicates of"
-    assert f"UNSAFE, as the settings say: {told} the queue" in lines
+    assert f"UNSAFE settings: {told} the queue" in lines
     assert "UNSAFE" not in said()
 
 
@@ -176,9 +180,9 @@ def test_what_is_not_checked_against_a_schema_is_an_exception_in_one_statement(w
     legacy = from_documents({"legacy.wsdl": wsdl.encode()}, "legacy.wsdl")
     assert "do not compile" in legacy.notes[0]
     whole = checks(settings(), {"warehouse": warehouse})
-    assert whole == f"checked of every request: {CHECKS}, schema"
+    assert whole == f"checks on every request: {CHECKS}, schema"
     said = checks(settings(), {"old": legacy, "warehouse": warehouse})
-    assert said == f"checked of every request: {CHECKS}, schema (not of old)"
+    assert said == f"checks on every request: {CHECKS}, schema (not of old)"
 
 
 def test_operations_that_no_schema_describes_are_counted():

@@ -1,4 +1,4 @@
-"""What a program tells of itself as it starts: who may call, what is checked, what is off.
+"""The start-up summary: who may call, what is checked, what is off.
 
 Each part is a function that returns its lines; ten in all, at most, or nobody reads them.
 """
@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gateway.assembly.parts import queue_abilities
 from gateway.contract import Contract
 from gateway.contract.places import is_loopback
 from gateway.settings import Settings, Table
@@ -17,8 +18,6 @@ log = logging.getLogger(__name__)
 
 MOST = 10
 CHECKS = "size, XML, envelope, headers, operation, SOAP action, addresses"
-ANY_CLIENT = "*"
-"""What ``sqs.senders`` calls a listener."""
 SHOWN = 4
 """Names in a line, at most."""
 _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
@@ -47,7 +46,7 @@ def checks(settings: Settings, contracts: Mapping[str, Contract]) -> str:
     schema = f"schema (not of {_some(gaps)})" if gaps else "schema"
     asking = [name for name, one in settings.services.items() if one.wss is not None]
     security = f"; WS-Security of {_some(asking)}" if asking else ""
-    return f"checked of every request: {CHECKS}, {rights}{schema}{security}"
+    return f"checks on every request: {CHECKS}, {rights}{schema}{security}"
 
 
 def unchecked(name: str, contract: Contract) -> str:
@@ -68,53 +67,37 @@ def slow_checks(settings: Settings, contract: Contract) -> list[str]:
     ]
 
 
-def say_posture(settings: Settings, role: Role) -> None:
-    """Log the posture, a line for each."""
-    for line in posture(settings, role):
+def say_summary(settings: Settings, role: Role) -> None:
+    """Log the summary, line by line."""
+    for line in summary(settings, role):
         log.info("%s", line)
 
 
-def posture(settings: Settings, role: Role) -> list[str]:
+def summary(settings: Settings, role: Role) -> list[str]:
     """Return the lines, in the order in which a person asks: who, what, how much, what is kept."""
     return [line for part in PARTS for line in part(settings, role)]
 
 
 def _callers(settings: Settings, role: Role) -> list[str]:
+    callers = queue_abilities(settings).callers
     return [
-        *([_listener_callers(settings)] if role.listens else []),
-        *([f"from the queue may call: {_queue_callers(settings)}"] if role.serves else []),
+        *([_http_callers(settings)] if role.listens else []),
+        *([f"queue callers: {callers}"] if role.serves else []),
     ]
 
 
-def _listener_callers(settings: Settings) -> str:
+def _http_callers(settings: Settings) -> str:
     table = settings.listener
     tls = "" if table.tls.certificate is None else ", over TLS"
     if settings.clients:
         by = "by secret" if table.tls.client_ca is None else "by secret or certificate"
         who = _some(sorted(settings.clients))
-        return f"by HTTP may call: {who}, {by}, at {table.bind}{tls}"
-    where = "this machine alone" if is_loopback(table.host) else "ANY MACHINE that reaches it"
-    return f"by HTTP may call: {where}, at {table.bind}{tls}, unasked, as client {settings.client}"
-
-
-def _queue_callers(settings: Settings) -> str:
-    scheme = settings.queue.partition(":")[0]
-    if scheme == "s3":
-        return "whoever may write requests/ID.CLIENT into the bucket, as that CLIENT"
-    if scheme == "sqs" and settings.sqs.senders:
-        return f"{_some(_senders(settings))}, by their credentials"
-    if scheme == "sqs":
-        return "ALL who may send to it, as whom they say (sqs.senders is empty)"
-    if scheme == "memory":
-        return "this process alone"
-    return "whoever may write the queue file"
-
-
-def _senders(settings: Settings) -> list[str]:
-    """Return the clients that principals are; a listener speaks for all of its own."""
-    names = set(settings.sqs.senders.values())
-    listeners = ["listeners as any client"] if ANY_CLIENT in names else []
-    return [*listeners, *sorted(names - {ANY_CLIENT})]
+        return f"HTTP callers: {who}, {by}, at {table.bind}{tls}"
+    where = "this machine only" if is_loopback(table.host) else "ANY MACHINE that can reach it"
+    return (
+        f"HTTP callers: {where}, no authentication, at {table.bind}{tls}, "
+        f"as client {settings.client}"
+    )
 
 
 def _off(settings: Settings, role: Role) -> list[str]:
@@ -124,7 +107,7 @@ def _off(settings: Settings, role: Role) -> list[str]:
         f"the schemas of {_some(unchecked)}": bool(unchecked),
         "TLS at the listener": role.listens and settings.listener.tls.certificate is None,
         "strict SOAP/JMS": settings.gateway.soapjms != "strict"
-        and settings.queue.startswith("sqs"),
+        and queue_abilities(settings).has_soapjms,
         "callers' WS-Security": all(one.wss is None for one in settings.services.values()),
     }
     return [f"off: {', '.join(name for name, is_off in off.items() if is_off)}"]
@@ -141,10 +124,8 @@ def _unsafe(settings: Settings, role: Role) -> list[str]:
         for name, value in table
         if name.startswith("unsafe_") and value
     ]
-    found += (
-        ["unsafe_duplicates of the queue"] if "unsafe_duplicates=true" in settings.queue else []
-    )
-    return [f"UNSAFE, as the settings say: {_some(found)}"] if found else []
+    found += queue_abilities(settings).unsafe
+    return [f"UNSAFE settings: {_some(found)}"] if found else []
 
 
 def _of_services(settings: Settings) -> dict[str, Table]:
@@ -165,9 +146,7 @@ def _repeatable(settings: Settings, role: Role) -> list[str]:
         for name, table in settings.services.items()
         for operation in _listed(table.repeatable)
     ]
-    return [
-        f"carried out again after a failure: {_some(names) or 'nothing'}; all else at most once"
-    ]
+    return [f"repeatable after a failure: {_some(names) or 'nothing'}; all else at most once"]
 
 
 def _listed(repeatable: bool | tuple[str, ...]) -> tuple[str, ...]:
@@ -187,13 +166,8 @@ def _quarantine(settings: Settings, role: Role) -> list[str]:
     if not role.serves:
         return []
     table = settings.quarantine
-    if settings.queue.startswith("s3:") or "replies=" in settings.queue:
-        kept = f"{table.days} days, by the rule of the bucket (gateway check looks for it)"
-    elif settings.queue.startswith("sqs:"):
-        kept = "for as long as SQS keeps it, in the dead-letter queue"
-    else:
-        kept = f"{table.days} days and {size(table.bytes)}"
-    return [f"quarantine is kept: {kept}"]
+    kept = queue_abilities(settings).quarantine or f"{table.days} days and {size(table.bytes)}"
+    return [f"quarantine keeps requests: {kept}"]
 
 
 def _audit(settings: Settings, role: Role) -> list[str]:

@@ -1,0 +1,94 @@
+"""A gateway, a listener, or both inside of somebody else's asyncio program.
+
+They do what the commands of the same names do, but for what belongs to a process: signals, the
+event loop, and where the log goes are the program's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway import assembly
+from gateway.assembly import Asked, Loaded, Role
+from gateway.errors import StoppedEarly
+from gateway.settings import Settings
+
+Program = Callable[[Settings, Mapping[str, Loaded], Asked], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs until its ``async with`` block ends."""
+
+    url: str
+    """Where the listener is reached, without a ``/`` at its end; empty where there is none."""
+    _asked: Asked = field(repr=False)
+
+    def reread(self) -> None:
+        """Have certificates and secrets read again, as SIGHUP does with the commands."""
+        self._asked.reread.set()
+
+
+def serve(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
+    """Drain the queue while the block runs, as ``gateway serve`` does.
+
+    Enters once the queue is open. At the end of the block nothing new is taken, and what was begun
+    is finished, within ``gateway.grace``. A gateway that cannot go on cancels the block, and its
+    error leaves the ``async with``. Raises ConfigurationError, QueueUnavailable, QueueBroken.
+    """
+    return _running(assembly.serve, settings, Role(serves=True))
+
+
+def listen(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
+    """Listen for HTTP while the block runs, as ``gateway listen`` does; else as ``serve``."""
+    return _running(assembly.listen, settings, Role(listens=True))
+
+
+def up(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
+    """Do both while the block runs, as ``gateway up`` does; else as ``serve``."""
+    return _running(assembly.up, settings, Role(serves=True, listens=True))
+
+
+@contextlib.asynccontextmanager
+async def _running(program: Program, settings: Settings, role: Role) -> AsyncIterator[Running]:
+    assembly.say_summary(settings, role)
+    loaded = await asyncio.to_thread(assembly.load_contracts, settings)
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    asked = Asked(ready=ready.set_result)
+    work = asyncio.ensure_future(program(settings, loaded, asked))
+    try:
+        ends: set[asyncio.Future[Any]] = {work, ready}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            with _cancelled_with(work):
+                yield Running(ready.result(), asked)
+    finally:
+        asked.stop.set()
+        with contextlib.suppress(StoppedEarly):  # then the block was cancelled before it began
+            await work
+
+
+@contextlib.contextmanager
+def _cancelled_with(work: asyncio.Future[None]) -> Iterator[None]:
+    """Cancel the block when the work ends before it, and end that cancellation with the block."""
+    block = asyncio.current_task()
+    assert block is not None
+    is_over, was_cut = False, False
+
+    def cut(_: asyncio.Future[None]) -> None:
+        nonlocal was_cut
+        if not is_over:
+            was_cut = block.cancel()
+
+    work.add_done_callback(cut)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not was_cut or block.uncancel() > 0:
+            raise  # it was somebody else
+    finally:
+        is_over = True

@@ -1,0 +1,71 @@
+"""From the address of a queue, as settings and programs write it, to what is known of its kind.
+
+Nothing else looks at the scheme of an address.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from gateway.errors import ConfigurationError
+from gateway.queue import AdministeredQueue
+from gateway.queues.builtin import BUILTIN
+from gateway.queues.kind import Abilities, Kind
+from gateway.queues.options import QueueOptions
+
+GROUP = "gateway.queues"
+"""The entry points by which packages bring kinds of their own."""
+USUAL = QueueOptions()
+
+
+async def open_queue(
+    address: str, folder: Path, options: QueueOptions = USUAL
+) -> AdministeredQueue:
+    """Open the queue at an address; relative paths are taken from ``folder``.
+
+    Raises ConfigurationError with the cure.
+    """
+    return await kind_of(address).open(address, folder, options)
+
+
+def abilities_of(address: str, folder: Path = Path(), options: QueueOptions = USUAL) -> Abilities:
+    """Return what the queue at an address can do; nothing is opened.
+
+    Raises ConfigurationError with the cure.
+    """
+    return kind_of(address).abilities(address, folder, options)
+
+
+def kind_of(address: str) -> Kind:
+    """Return the kind of queue that has such addresses. Raises ConfigurationError."""
+    scheme, colon, _ = address.partition(":")
+    if colon and scheme in BUILTIN:
+        return BUILTIN[scheme]
+    others = {one.name: one for one in entry_points(group=GROUP)}
+    if colon and scheme in others:
+        return _brought_by(others[scheme])
+    forms = [one.form for one in BUILTIN.values()]
+    installed = f"; installed beside it: {', '.join(sorted(others))}" if others else ""
+    raise ConfigurationError(
+        f"queue: {address!r} is no queue this program knows: use {', '.join(forms[:-1])}, or "
+        f"{forms[-1]}{installed}."
+    )
+
+
+def _brought_by(point: EntryPoint) -> Kind:
+    """Return the kind that another package has. Raises ConfigurationError."""
+    package = point.dist.name if point.dist else point.value
+    try:
+        kind = point.load()
+    except Exception as error:  # code of others, which may do anything as it is imported
+        raise ConfigurationError(
+            f"queue: the package {package} brings {point.name}: queues, and cannot be loaded "
+            f"({type(error).__name__}: {error}): repair it, or install another version."
+        ) from error
+    if not isinstance(kind, Kind):
+        raise ConfigurationError(
+            f"queue: the package {package} brings {point.name}: queues, but {point.value} is no "
+            "gateway.queues.kind.Kind: install another version of it."
+        )
+    return kind
