@@ -12,6 +12,8 @@ KINDS = {
     "doorbell of ministack": "s3://{bucket}/orders?doorbell={queue}&endpoint_url={s3}",
     "sqs of ministack": "sqs://{queue}?replies=s3://{bucket}/orders&endpoint_url={s3}",
 }
+BARE = {"bare sqs of ministack": "sqs://{queue}?unsafe_duplicates=true&endpoint_url={s3}"}
+"""Without a bucket: replies go to the queues of those who ask, and nothing remembers a request."""
 
 
 def address(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -22,4 +24,4 @@ def address(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     places = {"s3": cloud.s3, "bucket": servers.fresh_bucket(cloud)}
     if cloud.sqs:
         places["queue"] = servers.fresh_queue(cloud).rpartition("/")[2]
-    return KINDS[kind].format(**places)
+    return (KINDS | BARE)[kind].format(**places)

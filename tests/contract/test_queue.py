@@ -31,9 +31,14 @@ def reply(body: bytes = b"<Reply/>", **fields: object) -> Message:
 
 
 LOCAL = {"memory": "memory:", "sqlite": "sqlite:///queue.db"}
+KINDS = [*LOCAL, *kinds.KINDS, *kinds.BARE]
+with_a_store = pytest.mark.parametrize("queue", [*LOCAL, *kinds.KINDS], indirect=True)
+"""SQS alone has none: it carries no body that is empty or over 1 MiB, and names its own reply
+queue; it tells neither that a request is at work nor that a one-way one is done; and replies to two
+requests of one id could not be told apart in a reply queue."""
 
 
-@pytest.fixture(params=[*LOCAL, *kinds.KINDS])
+@pytest.fixture(params=KINDS)
 async def queue(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Queue]:
@@ -49,6 +54,7 @@ async def take(queue: Queue) -> object:
     return delivery
 
 
+@with_a_store
 async def test_a_request_arrives_as_it_was_sent(queue):
     sent = request(
         soap_action="urn:a",
@@ -77,6 +83,7 @@ async def test_the_queue_tells_when_it_took_a_request_however_often_it_hands_it_
     assert second.message.arrived == first.message.arrived
 
 
+@with_a_store
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_500_000])
 async def test_bodies_of_every_size_arrive_unchanged(queue, size):
     body = bytes(range(256)) * (size // 256 + 1)
@@ -156,6 +163,7 @@ async def test_a_reply_arrives_as_it_was_stored_and_can_be_collected_again(queue
         assert collected.reply == expected
 
 
+@with_a_store
 async def test_the_state_of_a_request_is_told_at_every_step(queue):
     sent = request()
     assert (await queue.collect("alice", sent.id, 0)).state is State.UNKNOWN
@@ -179,6 +187,7 @@ async def test_a_reply_is_shown_to_its_own_client_only(queue):
     assert (await queue.collect("mallory", sent.id, 0)).state is State.UNKNOWN
 
 
+@with_a_store
 async def test_two_clients_may_use_the_same_id(queue):
     mine = request(b"mine", sender="alice")
     theirs = request(b"theirs", sender="bob", id=mine.id)
@@ -214,10 +223,35 @@ async def test_an_id_cannot_be_used_for_other_bytes(queue, answered):
         await queue.send(replace(sent, body=b"second"))
 
 
-@pytest.mark.parametrize("hours", [-25, 25])
-async def test_an_id_from_another_day_is_refused(queue, hours):
+@pytest.mark.parametrize("hours", [-24.1, 12.1])
+async def test_an_id_out_of_its_window_is_refused(queue, hours):
     with pytest.raises(Refused, match="24 hours"):
         await queue.send(request(id=new_id(lambda: time.time() + hours * 3600)))
+
+
+@pytest.mark.parametrize("hours", [-23.9, 11.9])
+async def test_an_id_within_its_window_is_answered_once(queue, hours):
+    await queue.send(sent := request(id=new_id(lambda: time.time() + hours * 3600)))
+    delivery = await take(queue)
+    await delivery.extend(30)
+    await delivery.answer(reply())
+    await queue.send(sent)
+    assert list(await queue.receive(1, 0)) == []
+    assert (await queue.collect("alice", sent.id, SOON)).reply.body == b"<Reply/>"
+
+
+@pytest.mark.parametrize(
+    "large",
+    [{"soap_action": "urn:" + "a" * 3000}, {"body": b"x" * (2 << 20)}],
+    ids=["properties", "body"],
+)
+async def test_a_reply_that_cannot_be_stored_becomes_a_fault_that_says_so(queue, large):
+    await queue.send(sent := request())
+    await (await take(queue)).answer(whole := reply(**large))
+    found = (await queue.collect("alice", sent.id, SOON)).reply
+    is_whole = (found.body, found.soap_action) == (whole.body, whole.soap_action)
+    assert is_whole or (found.is_fault and b"than the queue can carry" in found.body)
+    assert list(await queue.receive(1, 0)) == []
 
 
 @pytest.mark.parametrize(
@@ -265,6 +299,7 @@ async def test_a_quarantined_request_is_answered_and_never_received_again(queue)
     assert (await queue.collect("alice", sent.id, 0)).reply.is_fault
 
 
+@with_a_store
 async def test_a_quarantined_one_way_request_is_done(queue):
     await queue.send(sent := request())
     await (await take(queue)).quarantine("failed", None)
@@ -313,7 +348,7 @@ async def test_a_receive_that_is_cancelled_loses_nothing(queue):
         await deliveries[0].answer(None)
 
 
-@pytest.fixture(params=[*LOCAL, *kinds.KINDS])
+@pytest.fixture(params=KINDS)
 async def short_lease(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Queue]:
@@ -421,7 +456,7 @@ async def test_the_status_counts_what_is_in_quarantine_apart(queue):
     assert found.quarantined in ((1,) if found.is_exact else (1, None))
 
 
-@pytest.fixture(params=["sqlite", *kinds.KINDS])
+@pytest.fixture(params=["sqlite", *kinds.KINDS, *kinds.BARE])
 async def pair(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Queue, Queue]]:
