@@ -154,7 +154,6 @@ HOMES = {
     "pydantic_core": {"gateway.settings"},
     "requests": {
         "gateway.contract.documents.fetching",
-        "gateway.backends.answers",
         "gateway.backends.forward.transport",
         "gateway.client",
         "gateway.stubs.exchange",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import re
 import time
-
-import requests
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from gateway.backend import Call
 from gateway.backends.login import refused_login
 from gateway.errors import BackendFailed, Declined, Unanswered
 from gateway.message import Message
 from gateway.soap.multipart import (
+    SEEN,
     is_multipart,
     is_readable,
     media_type,
@@ -30,16 +33,30 @@ _PARAMETERS = ("charset", "action")
 NOT_SOAP = "The service behind the gateway did not answer with a SOAP message."
 
 
-def reply(call: Call, response: requests.Response) -> Message | None:
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer by HTTP that was read to its end, with what zeep's bindings read of a response."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    """By their names in any case; of one that is there more than once, the first."""
+    content: bytes
+    challenges: Sequence[str] = ()
+    """Each WWW-Authenticate header."""
+    encoding: ClassVar[None] = None
+    """What the content type says of it is the reader's to find."""
+
+
+def reply(call: Call, answer: HttpAnswer) -> Message | None:
     """Return the reply, as it came; None where the operation is one-way and was taken.
 
     Raises Declined, Unanswered, BackendFailed: none says a word of the service's.
     """
-    kind = _kind(response)
-    if kind is None or response.status_code in (*DECLINED, *NO_ANSWER):
-        _check_status(response)
+    kind = _kind(answer)
+    if kind is None or answer.status_code in (*DECLINED, *NO_ANSWER):
+        _check_status(answer)
     if not call.operation.one_way:
-        return _reply(call, response, kind)
+        return _reply(call, answer, kind)
     _check_taken(kind)
     return None
 
@@ -50,14 +67,19 @@ def _check_taken(kind: Glimpse | None) -> None:
         raise BackendFailed("The service refused the one-way message.")
 
 
-def _reply(call: Call, response: requests.Response, kind: Glimpse | None) -> Message:
+def _reply(call: Call, answer: HttpAnswer, kind: Glimpse | None) -> Message:
     """Return the reply; a fault may be in another version of SOAP, a VersionMismatch must be."""
     if kind is None or not (kind.is_fault or kind.version is call.envelope.version):
-        raise BackendFailed(NOT_SOAP, reason=_described(response))
-    content_type = _content_type(response.headers["Content-Type"])
-    return Message(body=response.content, content_type=content_type, is_fault=kind.is_fault)
+        raise BackendFailed(NOT_SOAP, reason=_described(answer))
+    return Message(
+        body=answer.content,
+        content_type=_content_type(answer.headers.get("Content-Type", "")),
+        is_fault=kind.is_fault,
+        id=call.message.id,
+    )
 
 
+@functools.lru_cache(SEEN)
 def _content_type(stated: str) -> str:
     """Return a content type without parameters that are not SOAP's: they could say anything.
 
@@ -70,42 +92,41 @@ def _content_type(stated: str) -> str:
     return "; ".join([media_type(stated), *kept])
 
 
-def _kind(response: requests.Response) -> Glimpse | None:
-    content_type = response.headers.get("Content-Type", "")
-    if 300 <= response.status_code < 400:
+def _kind(answer: HttpAnswer) -> Glimpse | None:
+    content_type = answer.headers.get("Content-Type", "")
+    if 300 <= answer.status_code < 400:
         return None  # a redirect, whatever is in it
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
         return None  # never asked for: nobody further on would know how to read it
     if not (_HEADER_VALUE.fullmatch(content_type) and is_readable(content_type)):
         return None
-    return glimpse(response.content, content_type)
+    return glimpse(answer.content, content_type)
 
 
-def _check_status(response: requests.Response) -> None:
+def _check_status(answer: HttpAnswer) -> None:
     """Raise unless a response that is no SOAP message means that all is well (one-way)."""
-    status = response.status_code
+    status = answer.status_code
     if status in DECLINED:
-        raise Declined(f"the backend answered {status}", retry_after=_retry_after(response))
+        raise Declined(f"the backend answered {status}", retry_after=_retry_after(answer))
     if status in NO_ANSWER:
-        raise Unanswered(f"the backend answered {status}", retry_after=_retry_after(response))
+        raise Unanswered(f"the backend answered {status}", retry_after=_retry_after(answer))
     if not 200 <= status < 300:
-        raise BackendFailed(NOT_SOAP, reason=_described(response))
+        raise BackendFailed(NOT_SOAP, reason=_described(answer))
 
 
-def _described(response: requests.Response) -> str:
+def _described(answer: HttpAnswer) -> str:
     """Return what an operator needs to find the mistake, for the log; in no word of the service."""
-    kind = media_type(response.headers.get("Content-Type", ""))
+    kind = media_type(answer.headers.get("Content-Type", ""))
     known = kind if kind in (*MEDIA_TYPES, "text/html", "text/plain") else "some other type"
-    login = refused_login(
-        response.status_code, response.headers.get("WWW-Authenticate", "").split(",")
-    )
-    what = f"status {response.status_code}, {known if kind else 'no content type'}"
+    challenges = [one for header in answer.challenges for one in header.split(",")]
+    login = refused_login(answer.status_code, challenges)
+    what = f"status {answer.status_code}, {known if kind else 'no content type'}"
     return ": ".join(one for one in (what, login) if one)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(answer: HttpAnswer) -> float | None:
     """Return the seconds that Retry-After asks for: a number or a date (RFC 9110, 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
+    value = answer.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
     try:

@@ -26,7 +26,7 @@ from aiohttp.client_proto import ResponseHandler
 from zeep.transports import Transport
 
 from gateway.backend import Call
-from gateway.backends import answers
+from gateway.backends.answers import HttpAnswer, reply
 from gateway.backends.forward.tls import Tls
 from gateway.backends.login import Login, nobody
 from gateway.backends.redact.addresses import without_addresses
@@ -97,10 +97,8 @@ class BackendTransport(Transport):
         self._tls = tls
         self._client: aiohttp.ClientSession | None = None
 
-    async def post(
-        self, address: str, message: bytes, headers: Mapping[str, str]
-    ) -> requests.Response:
-        """Post a message; return the response, whatever its status.
+    async def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """Post a message; return the answer, whatever its status.
 
         Raises Unreached, Unanswered, BackendFailed (the reply is over the limit).
         """
@@ -115,7 +113,12 @@ class BackendTransport(Transport):
                 ssl=context,
                 server_hostname=self._tls.name if self._tls else None,
             ) as response:
-                return _response(response, await self._read(response))
+                return HttpAnswer(
+                    status_code=response.status,
+                    headers=response.headers,
+                    content=await self._read(response),
+                    challenges=response.headers.getall("WWW-Authenticate", ()),
+                )
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ConnectionTimeoutError,
@@ -284,18 +287,6 @@ def _closed_session() -> requests.Session:
     return session
 
 
-def _response(response: aiohttp.ClientResponse, body: bytes) -> requests.Response:
-    answer = requests.Response()
-    answer.status_code = response.status
-    answer._content = body
-    for name in ("Content-Type", "Content-Encoding", "Retry-After"):
-        if name in response.headers:
-            answer.headers[name] = response.headers[name]
-    challenges = response.headers.getall("WWW-Authenticate", [])
-    answer.headers["WWW-Authenticate"] = ", ".join(challenges)
-    return answer
-
-
 class ForwardBackend:
     """Posts each call to ``address``, or, where that is empty, to the address in the contract."""
 
@@ -321,8 +312,8 @@ class ForwardBackend:
         address = self._address or call.operation.address
         body = await self._secured(call) if self._secured else call.message.body
         headers = {**_headers(call), **self._login()}
-        reply = answers.reply(call, await self._transport.post(address, body, headers))
-        return None if reply is None else self._discreet(reply, call)
+        answered = reply(call, await self._transport.post(address, body, headers))
+        return None if answered is None else self._discreet(answered, call)
 
     async def aclose(self) -> None:
         await self._transport.aclose()

@@ -8,8 +8,10 @@ import gzip
 import socket
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import zeep
 from aiohttp import web
 
 from gateway.admission import Gate, Limits
@@ -32,6 +34,7 @@ from gateway.errors import (
 
 LIMITS = ForwardSettings(connect=2.0, idle=0.5, reply=100_000, telltales=Telltales(places([])))
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+CALCULATOR = Path(__file__).parents[2] / "golden/stubs/calculator.wsdl"
 REPLY = f'<s:Envelope xmlns:s="{SOAP}">\r\n<s:Body><a b = "1"/></s:Body></s:Envelope>\n'.encode()
 FAULT = (
     f'<s:Envelope xmlns:s="{SOAP}"><s:Body><s:Fault><faultcode>s:Client</faultcode>'
@@ -709,3 +712,17 @@ async def test_zeeps_own_session_has_no_way_out():
     with pytest.raises(Exception, match="No connection adapters"):
         transport.load("http://127.0.0.1:1/")
     await transport.aclose()
+
+
+@pytest.mark.parametrize("kind", ["text/xml", "multipart/related; type=text/xml; boundary=cut"])
+async def test_a_zeep_client_that_is_given_the_transport_reads_the_answer(kind):
+    reply = (
+        f'<s:Envelope xmlns:s="{SOAP}" xmlns:c="urn:example:calculator:calls"><s:Body>'
+        "<c:AddResponse><sum>3</sum></c:AddResponse></s:Body></s:Envelope>"
+    ).encode()
+    part = b"--cut\r\nContent-Type: text/xml\r\n\r\n" + reply + b"\r\n--cut--\r\n"
+    contract = zeep.wsdl.Document(str(CALCULATOR), zeep.Transport())
+    async with backend_at(says(part if "cut" in kind else reply, content_type=kind)) as backend:
+        client = zeep.AsyncClient(contract, transport=backend._transport)
+        client.service._binding_options["address"] = backend._address
+        assert await client.service.Add(left=1, right={"factor": [2]}) == 3
