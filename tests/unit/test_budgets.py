@@ -32,7 +32,7 @@ def judged(tmp_path, monkeypatch, capsys):
     ("modules", "told"),
     [
         (
-            {"one": "import made.two", "two": "def f() -> None:\n    import made.one"},
+            {"one": '"""1"""\nimport made.two', "two": '"""2"""\nfrom made import one'},
             "import cycle",
         ),
         ({"one": "x = 1"}, "made.one: no docstring"),
