@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,8 +185,13 @@ MODULES = {
 }
 
 
-def imports(name: str) -> Iterator[str]:
-    """Yield what a module imports, wherever in it; of ours, modules and not names in them."""
+@functools.cache
+def imports(name: str) -> frozenset[str]:
+    """Return what a module imports, wherever in it; of ours, modules and not names in them."""
+    return frozenset(_imports(name))
+
+
+def _imports(name: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -33,6 +33,10 @@ class Instances:
         schemas = list(schemas_of(contract))
         self.sampler = Sampler(schemas, random, full=True, mixed=mixed)
         self._roots = [linked(one, bare=True) for one in documents.values() if not one.is_schema]
+        # Looked up once for each message: a contract may have thousands of operations.
+        self._ports = dict(_ports(self._roots))
+        self._named = dict(_declared(self._roots))
+        self._operations: dict[Element, dict[str, list[Element]]] = {}
         # The gateway compiles the wrappers of rpc requests; here those of the replies count too.
         self._schema = schema_set(documents, self._wrappers()).compile()
 
@@ -78,7 +82,7 @@ class Instances:
         abstract = self._abstract(operation)
         given = abstract.find(wsdl(direction))
         assert given is not None
-        message = self._named("message", _qname(given, "message"))
+        message = self._named["message", _qname(given, "message")]
         parts = {part.get("name", ""): part for part in message.iterfind(wsdl("part"))}
         bound = self._bound(operation).find(wsdl(direction))
         for node in [] if bound is None else bound.iter("{*}header"):
@@ -109,40 +113,45 @@ class Instances:
     def _abstract(self, operation: Operation) -> Element:
         binding = self._bound(operation).getparent()
         assert binding is not None
-        port_type = self._named("portType", _qname(binding, "type"))
-        return _child(port_type, "operation", operation.name)
+        port_type = self._named["portType", _qname(binding, "type")]
+        return self._operation(port_type, operation.name)
 
     def _bound(self, operation: Operation) -> Element:
-        port = next(
-            port
-            for root in self._roots
-            for service in root.iterfind(wsdl("service"))
-            for port in service.iterfind(wsdl("port"))
-            if (service.get("name"), port.get("name")) == (operation.service, operation.port)
-        )
-        binding = self._named("binding", _qname(port, "binding"))
-        return _child(binding, "operation", operation.name)
+        port = self._ports[operation.service, operation.port]
+        binding = self._named["binding", _qname(port, "binding")]
+        return self._operation(binding, operation.name)
 
-    def _named(self, what: str, name: str) -> Element:
-        for root in self._roots:
-            namespace = root.get("targetNamespace")
+    def _operation(self, parent: Element, name: str) -> Element:
+        if parent not in self._operations:
+            by_name = self._operations[parent] = {}
+            for one in parent.iterfind(wsdl("operation")):
+                by_name.setdefault(one.get("name", ""), []).append(one)
+        found = self._operations[parent].get(name, [])
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} declarations of {name}")
+        return found[0]
+
+
+def _ports(roots: list[Element]) -> Iterator[tuple[tuple[str, str], Element]]:
+    """Yield the ports under the names of their services and their own."""
+    for root in roots:
+        for service in root.iterfind(wsdl("service")):
+            for port in service.iterfind(wsdl("port")):
+                yield (service.get("name", ""), port.get("name", "")), port
+
+
+def _declared(roots: list[Element]) -> Iterator[tuple[tuple[str, str], Element]]:
+    """Yield messages, port types and bindings, each under what it is and its name."""
+    for root in roots:
+        for what in ("message", "portType", "binding"):
             for node in root.iterfind(wsdl(what)):
-                if f"{{{namespace}}}{node.get('name')}" == name:
-                    return node
-        raise LookupError(f"no {what} {name}")
+                yield (what, f"{{{root.get('targetNamespace')}}}{node.get('name')}"), node
 
 
 def _qname(node: Element, attribute: str) -> str:
     """Return what an attribute names; without a prefix or a default, the document's own."""
     own = node.getroottree().getroot().get("targetNamespace")
     return clark(node, node.get(attribute, ""), own)
-
-
-def _child(parent: Element, what: str, name: str) -> Element:
-    found = [one for one in parent.iterfind(wsdl(what)) if one.get("name") == name]
-    if len(found) != 1:
-        raise LookupError(f"{len(found)} declarations of {name}")
-    return found[0]
 
 
 def schemas_of(contract: Contract) -> Iterator[Element]:

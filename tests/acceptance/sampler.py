@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -152,10 +153,17 @@ class Sampler:
     def _begun(self, name: str) -> tuple[_Growth, Element]:
         if not self._full:
             return _Growth(self._declared, self._random, None, False), etree.Element(name)
-        spaces = sorted({etree.QName(one).namespace or "" for _, one in self._declared} - {"", XML})
-        prefixes = {f"s{at}": uri for at, uri in enumerate(spaces)}
-        root = etree.Element(name, nsmap={"xsi": XSI, "xsd": XS, **prefixes})
-        return _Growth(self._declared, self._random, Kin(self._declared), self._mixed), root
+        root = etree.Element(name, nsmap={"xsi": XSI, "xsd": XS, **self._prefixes})
+        return _Growth(self._declared, self._random, self._kin, self._mixed), root
+
+    @functools.cached_property
+    def _prefixes(self) -> Mapping[str, str]:
+        spaces = {etree.QName(one).namespace or "" for _, one in self._declared} - {"", XML}
+        return {f"s{at}": uri for at, uri in enumerate(sorted(spaces))}
+
+    @functools.cached_property
+    def _kin(self) -> Kin:
+        return Kin(self._declared)
 
 
 class Kin:

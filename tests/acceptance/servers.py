@@ -189,8 +189,7 @@ def client(cloud: Cloud, service: str) -> Any:
 def fresh_bucket(cloud: Cloud) -> str:
     """Create an empty bucket; return its name."""
     name = f"bucket-{uuid.uuid4().hex}"
-    with contextlib.closing(client(cloud, "s3")) as s3:
-        s3.create_bucket(Bucket=name)
+    _kept(cloud, "s3").create_bucket(Bucket=name)
     return name
 
 
@@ -198,9 +197,8 @@ def fresh_queue(cloud: Cloud, fifo: bool = False) -> str:
     """Create an empty queue; return its URL."""
     name = f"queue-{uuid.uuid4().hex}" + (".fifo" if fifo else "")
     attributes = {"FifoQueue": "true"} if fifo else {}
-    with contextlib.closing(client(cloud, "sqs")) as sqs:
-        url: str = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-    return url
+    created = _kept(cloud, "sqs").create_queue(QueueName=name, Attributes=attributes)
+    return str(created["QueueUrl"])
 
 
 def environment(cloud: Cloud) -> dict[str, str]:
@@ -216,6 +214,12 @@ def environment(cloud: Cloud) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+
+
+@functools.cache
+def _kept(cloud: Cloud, service: str) -> Any:
+    """A client that makes buckets or queues for all tests: to make one takes longer than these."""
+    return client(cloud, service)
 
 
 @functools.cache

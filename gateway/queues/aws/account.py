@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import ssl
 import time
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import Loader, create_loader
 
 from gateway.errors import ConfigurationError, QueueUnavailable
 from gateway.queues.aws.address import AwsAccess
@@ -132,10 +135,17 @@ class Account:
         Raises ConfigurationError where it cannot be read.
         """
         bundle = self._session._session.get_config_variable("ca_bundle")
+        place = bundle or ssl.get_default_verify_paths().cafile
         try:
-            return ssl.create_default_context(cafile=bundle)
+            return _certificates(bundle, os.stat(place).st_mtime_ns if place else 0)
         except OSError as error:
             raise ConfigurationError(f"queue: the CA bundle {bundle!r}: {error}") from error
+
+
+@functools.lru_cache(maxsize=4)
+def _certificates(bundle: str | None, _written: int) -> ssl.SSLContext:
+    """Return what a bundle trusts: reading it takes as long as all else of opening a queue."""
+    return ssl.create_default_context(cafile=bundle)
 
 
 def boto_client(access: AwsAccess, service: str) -> Any:
@@ -158,11 +168,20 @@ def session_of(access: AwsAccess) -> boto3.session.Session:
     """
     own = botocore.session.get_session()
     own.set_default_client_config(PATIENCE)
-    return boto3.session.Session(
+    session = boto3.session.Session(
         profile_name=access.profile or None,
         region_name=access.region or None,
         botocore_session=own,
     )
+    # Only now: the session of boto3 adds a folder to the loader that it finds.
+    own.register_component("data_loader", _loader(own.get_config_variable("data_path")))
+    return session
+
+
+@functools.cache
+def _loader(folders: str | None) -> Loader:
+    """Return what reads the descriptions of the services: that takes most of a client's time."""
+    return create_loader(folders)
 
 
 def _seen(renewing: asyncio.Future[ReadOnlyCredentials]) -> None:
