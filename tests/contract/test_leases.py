@@ -14,9 +14,9 @@ import pytest
 from gateway.errors import IdTaken, LeaseLost
 from gateway.message import Message, new_id
 from gateway.queue import Delivery, Queue
-from gateway.queues.address import open_queue
 from gateway.queues.memory.queue import MemoryQueue
 from gateway.queues.options import QueueOptions
+from gateway.queues.registry import open_queue
 
 SOON = 240.0
 LEASE = 2.0
