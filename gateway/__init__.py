@@ -7,8 +7,9 @@ What programs may use, and what stays as it is from one version to the next:
   ``AsyncQueueTransport``), and ``__version__``;
 - ``gateway.errors``: every error, grouped by what is done about it;
 - ``gateway.stubs``: what generated clients and services run on;
-- ``gateway.queue``, ``gateway.message``, ``gateway.queues.kind``, ``gateway.queues.options``: what
-  a kind of queue is made of, and ``gateway.testing.queue_contract``: what it has to do.
+- ``gateway.queue``, ``gateway.message``, and ``kind``, ``options`` and ``quarantine`` of
+  ``gateway.queues``: what a kind of queue is made of; ``gateway.testing.queue_contract``: what it
+  has to do.
 
 All else may change with any version. ``docs/reference/python.md`` has each name.
 """

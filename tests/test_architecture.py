@@ -97,6 +97,7 @@ LAYERS = [
         "gateway.listening.share",
     },
     {"gateway.listening"},
+    {"gateway.testing"},
     # Beside the walk: stubs and what writes them, and what AWS must hold.
     {"gateway.stubs", "gateway.provision"},
     {"gateway.generate.model", "gateway.generate.naming"},
@@ -153,6 +154,7 @@ HOMES = {
     },
     "pydantic": {"gateway.settings"},
     "pydantic_core": {"gateway.settings"},
+    "pytest": {"gateway.testing"},
     "requests": {
         "gateway.contract.documents.fetching",
         "gateway.backends.forward.transport",

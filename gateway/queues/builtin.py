@@ -27,7 +27,7 @@ def _of_memory(address: str, folder: Path, options: QueueOptions) -> Abilities:
 
 async def _open_memory(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     _of_memory(address, folder, options)
-    return MemoryQueue(bounds=options.quarantine)
+    return MemoryQueue(lease=options.lease, bounds=options.quarantine)
 
 
 def _of_file(address: str, folder: Path, options: QueueOptions) -> Abilities:
@@ -35,6 +35,7 @@ def _of_file(address: str, folder: Path, options: QueueOptions) -> Abilities:
     return Abilities(
         reach=Reach.MACHINE,
         callers="whoever may write the queue file",
+        leases_run_out=False,
         files=live_folder(path) / "kept" if path.parent.is_dir() else None,
     )
 

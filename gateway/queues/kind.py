@@ -37,6 +37,8 @@ class Abilities:
     """Whether an accepted request outlives every program that has the queue open."""
     is_fair: bool = True
     """Whether it has an order of its own, in which clients take turns."""
+    leases_run_out: bool = True
+    """Whether a request that its holder does not extend goes to another while the holder lives."""
     counts_exactly: bool = True
     """Whether ``status`` counts, rather than estimates."""
     keeps_replies: bool = True
