@@ -8,8 +8,8 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from gateway.errors import IdOfAnotherTime, JmsSubcode, Refused
 from gateway.reasons import Check
@@ -103,9 +103,14 @@ class Unreadable:
     reason: str
 
 
-def taken(message: Message | Unreadable, at: float | None) -> Message | Unreadable:
-    """Return what a queue took at that time, by its own clock."""
-    return replace(message, arrived=at) if isinstance(message, Message) else message
+class Known(TypedDict):
+    """What a queue itself knows of a message: fields that no property sets."""
+
+    id: str
+    sender: str
+    interrupted: NotRequired[bool]
+    arrived: NotRequired[float | None]
+    forgotten: NotRequired[float | None]
 
 
 def echoed(request: Message) -> dict[str, Any]:
@@ -210,24 +215,24 @@ def from_properties(
     properties: Mapping[str, str],
     body: bytes,
     *,
-    id: str,
-    sender: str,
-    interrupted: bool = False,
     strict: bool = False,
-    kind: str = "byte",
+    kind: str | None = "byte",
+    **known: Unpack[Known],
 ) -> Message | Unreadable:
     """Return the message, or why it cannot be read. Never raises on what the properties hold.
 
     ``strict`` asks for every rule of SOAP/JMS; without it, what other makers really send passes:
     a bare envelope has a content type by its namespace. A rule that is broken is in ``violation``.
-    ``kind`` is the kind of JMS message that it came in, "byte" or "text", or one that is neither.
+    ``kind`` is the kind of JMS message that it came in, "byte" or "text", or one that is neither;
+    None for a reply, for which there are no rules.
     """
     try:
         expires = (
             _finite(properties["gateway-expires"]) if "gateway-expires" in properties else None
         )
     except ValueError:
-        return Unreadable(id=id, sender=sender, reason="gateway-expires is not a finite number")
+        reason = "gateway-expires is not a finite number"
+        return Unreadable(id=known["id"], sender=known["sender"], reason=reason)
     return Message(
         body=body,
         # Found in the body in strict mode too: the fault is to be of the sender's version of SOAP.
@@ -237,11 +242,9 @@ def from_properties(
         target_service=properties.get("SOAPJMS_targetService", ""),
         request_uri=properties.get("SOAPJMS_requestURI", ""),
         is_fault=properties.get("SOAPJMS_isFault", "") in ("true", "1"),
-        id=id,
         correlation_id=properties.get("JMSCorrelationID", ""),
         reply_to=properties.get("JMSReplyTo", ""),
         expires=expires,
-        sender=sender,
-        interrupted=interrupted,
-        violation=violation(properties, body, strict=strict, kind=kind),
+        violation=None if kind is None else violation(properties, body, strict=strict, kind=kind),
+        **known,
     )

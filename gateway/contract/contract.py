@@ -96,7 +96,7 @@ class Contract:
         Operations that the notes call not checked pass, and so does what the Header holds that the
         contract does not declare.
         """
-        if operation in self._unchecked or self._schemas is None:
+        if self._schemas is None or (self._unchecked and operation in self._unchecked):
             return
         if isinstance(self._schemas, ApartSchemas):
             self._schemas.validate(operation, envelope, seconds)

@@ -10,7 +10,7 @@ import math
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 from urllib.parse import quote
@@ -71,13 +71,9 @@ class SoapVersion(Enum):
     V11 = SOAP_11
     V12 = SOAP_12
 
-    @property
-    def namespace(self) -> str:
-        return self.value[0]
-
-    @property
-    def media_type(self) -> str:
-        return self.value[1]
+    def __init__(self, namespace: str, media_type: str) -> None:
+        self.namespace = namespace
+        self.media_type = media_type
 
     @classmethod
     def of_content_type(cls, content_type: str) -> SoapVersion:
@@ -86,6 +82,10 @@ class SoapVersion(Enum):
         if kind == "multipart/related":
             kind = parameter(content_type, "type") + parameter(content_type, "start-info")
         return cls.V12 if "application/soap+xml" in kind.lower() else cls.V11
+
+
+VERSIONS = {f"{{{version.namespace}}}Envelope": version for version in SoapVersion}
+"""By the name of the root element."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +146,12 @@ def parse(message: Message, limits: XmlLimits = USUAL) -> Envelope:
         data, content_type = root_part.body, root_part.content_type
         _check_root_part(content_type)
     check_wellformed(data, parameter(content_type, "charset"), limits)
-    return replace(_envelope(_parse_xml(data), attachments), content_type=content_type)
+    return _envelope(_parse_xml(data), attachments, content_type)
 
 
 def checked_before(data: bytes) -> Envelope:
     """Parse an envelope that ``parse`` has let pass, and that was written out since."""
-    return _envelope(_parse_xml(data), {})
+    return _envelope(_parse_xml(data), {}, "")
 
 
 def _check_root_part(content_type: str) -> None:
@@ -172,20 +172,15 @@ def _parse_xml(data: bytes) -> Element:
         ) from error
 
 
-def _version(root: Element) -> SoapVersion:
-    for version in SoapVersion:
-        if root.tag == f"{{{version.namespace}}}Envelope":
-            return version
-    raise Refused(
-        "The root element must be the Envelope of SOAP 1.1 or SOAP 1.2.",
-        code=FaultCode.VERSION_MISMATCH,
-        check=Check.ENVELOPE,
-    )
-
-
-def _envelope(root: Element, attachments: Mapping[str, bytes]) -> Envelope:
-    version = _version(root)
-    header_tag, body_tag = (f"{{{version.namespace}}}{name}" for name in ("Header", "Body"))
+def _envelope(root: Element, attachments: Mapping[str, bytes], content_type: str) -> Envelope:
+    version = VERSIONS.get(root.tag)
+    if version is None:
+        raise Refused(
+            "The root element must be the Envelope of SOAP 1.1 or SOAP 1.2.",
+            code=FaultCode.VERSION_MISMATCH,
+            check=Check.ENVELOPE,
+        )
+    header_tag, body_tag = f"{{{version.namespace}}}Header", f"{{{version.namespace}}}Body"
     children = [child for child in root if isinstance(child.tag, str)]
     names = [child.tag for child in children]
     if names not in ([body_tag], [header_tag, body_tag]):
@@ -201,6 +196,7 @@ def _envelope(root: Element, attachments: Mapping[str, bytes]) -> Envelope:
         body=body,
         payload=_payload(body, version),
         attachments=attachments,
+        content_type=content_type,
     )
 
 

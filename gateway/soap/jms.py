@@ -29,7 +29,7 @@ BEGINNING = 16 << 10
 """Bytes in which the start tag of the Envelope must end, for a content type to be found in it."""
 
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_DECLARED = re.compile(r"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([\w.-]+)["']""", re.ASCII)
+_DECLARED = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml\s[^>]*?\sencoding\s*=\s*["']([\w.-]+)["']""")
 # Possessive: a thousand comments before another element must not be read a thousand ways.
 _ENVELOPE = re.compile(
     r"(?:\s++|<\?.*?\?>|<!--.*?-->)*+<(?:([\w.-]+):)?Envelope(?=[\s>])([^<]*)", re.DOTALL
@@ -172,7 +172,8 @@ def _beginning(body: bytes) -> str:
 
 def _declared_encoding(body: bytes) -> str:
     """Return what the XML declaration or the byte order mark says; empty where neither is there."""
-    declared = _DECLARED.match(_beginning(body))
+    is_utf_16 = body.startswith(_UTF_16_MARKS)
+    declared = _DECLARED.match(_beginning(body).encode() if is_utf_16 else body[:BEGINNING])
     if declared:
-        return declared[1]
-    return "utf-16" if body.startswith(_UTF_16_MARKS) else ""
+        return declared[1].decode("ascii")
+    return "utf-16" if is_utf_16 else ""

@@ -21,7 +21,7 @@ from gateway.errors import Refused
 from gateway.reasons import Check
 
 SEEN = 1024
-"""Content types whose parameters are remembered: callers send the same few over and over."""
+"""Content types that are remembered, taken apart: callers send the same few over and over."""
 PARTS = 1000
 HEAD = 8 << 10
 """How many parts a message may have, and how many bytes the headers of each."""
@@ -56,6 +56,7 @@ class _Section:
         return self.headers.get("content-id", "").strip("<>")
 
 
+@functools.lru_cache(SEEN)
 def media_type(content_type: str) -> str:
     """Return a content type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()

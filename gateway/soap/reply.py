@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from gateway.soap.envelope import Element, SoapVersion, parser
+from gateway.soap.envelope import VERSIONS, Element, SoapVersion, parser
 from gateway.soap.multipart import is_multipart, media_type, root_span
 
 SMALL = 64 << 10
@@ -76,12 +76,16 @@ def _kind(root: Element) -> Glimpse | None:
     """Return what kind of reply a tree is, be it only the beginning of one."""
     if root.getroottree().docinfo.internalDTD is not None:
         return None  # forbidden (SOAP 1.1 section 3), and a trap for whoever reads it next
-    version = next((v for v in SoapVersion if root.tag == _tag(v, "Envelope")), None)
-    body = None if version is None else root.find(_tag(version, "Body"))
+    version = VERSIONS.get(root.tag)
+    body = None if version is None else _child(root, version, "Body")
     if version is None or body is None:
         return None
-    fault = body.find(_tag(version, "Fault"))
+    fault = _child(body, version, "Fault")
     return Glimpse(version, is_fault=False) if fault is None else _fault(fault, version)
+
+
+def _child(parent: Element, version: SoapVersion, name: str) -> Element | None:
+    return next(parent.iterchildren(_tag(version, name)), None)
 
 
 def _fault(fault: Element, version: SoapVersion) -> Glimpse:

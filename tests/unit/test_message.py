@@ -59,6 +59,16 @@ def test_what_is_written_to_the_wire_is_read_back(message):
     assert replace(read, violation=None) == message
 
 
+def test_the_rules_for_requests_are_not_asked_of_replies():
+    properties = {"SOAPJMS_contentType": "text/plain", "SOAPJMS_bindingVersion": "2.0"}
+    request, reply = (
+        from_properties(properties, b"<a/>", kind=kind, id="i", sender="s")
+        for kind in ("byte", None)
+    )
+    assert request.violation is not None
+    assert reply.violation is None
+
+
 def test_a_soap_action_is_read_with_quotes_and_without():
     for written in ('"urn:a"', "urn:a"):
         properties = {"SOAPJMS_contentType": "text/xml", "SOAPJMS_soapAction": written}

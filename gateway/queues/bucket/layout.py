@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote
 
@@ -137,13 +137,14 @@ def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Mes
         return Unreadable(id=id, sender=sender, reason="its content type is not UTF-8")
     if stored.content_type not in _UNSAID:
         properties.setdefault("SOAPJMS_contentType", stored.content_type)
-    message = from_properties(
-        properties, stored.body, id=id, sender=sender, interrupted=interrupted
-    )
-    if isinstance(message, Unreadable):
-        return message
-    return replace(
-        message, arrived=written(stored), forgotten=forgotten(id, _last_modified(stored))
+    return from_properties(
+        properties,
+        stored.body,
+        id=id,
+        sender=sender,
+        interrupted=interrupted,
+        arrived=written(stored),
+        forgotten=forgotten(id, _last_modified(stored)),
     )
 
 

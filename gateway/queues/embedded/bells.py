@@ -69,17 +69,18 @@ def ring_all(folder: Path) -> None:
     for name in os.listdir(folder):
         if not name.startswith("."):
             with contextlib.suppress(OSError):  # one that cannot be rung must not silence others
-                _ring(folder / name)
+                _ring(f"{folder}/{name}")
 
 
-def _ring(path: Path) -> None:
+def _ring(path: str) -> None:
     try:
         pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     except OSError as error:
         if error.errno == errno.ENXIO:  # nobody has it open for reading
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
             return
         raise
     try:

@@ -54,6 +54,7 @@ class QueueFile:
 
     def __init__(self, path: Path, live: Path, clock: Clock, uptime: Uptime) -> None:
         self._live = live
+        self._bells = {kind: live / kind for kind in (REQUESTS, REPLIES)}
         self._connection, lock, self.steady = _prepared(path, live / "turn", clock, uptime)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
         forget_dead(live / "owners")
@@ -98,7 +99,7 @@ class QueueFile:
         self, job: Job[T], *, durable: bool = False, ring: str | None = None
     ) -> asyncio.Future[T]:
         """Do a job that writes; then ring bells of one kind. See ``Writer.submit``."""
-        folder = None if ring is None else self._live / ring
+        folder = None if ring is None else self._bells[ring]
         return self._writer.submit(job, durable=durable, ring=folder)
 
     async def check(self) -> None:
@@ -123,7 +124,7 @@ class QueueFile:
     def bell(self, kind: str) -> Bell:
         """Return a new bell of this process, of one kind. Raises QueueUnavailable, QueueBroken."""
         try:
-            return Bell(self._live / kind, self.owner)
+            return Bell(self._bells[kind], self.owner)
         except OSError as error:
             self._files.check_all()  # the folder may be gone
             raise QueueUnavailable(f"no bell can be hung in {self._live}: {error}") from error

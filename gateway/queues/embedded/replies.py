@@ -82,7 +82,7 @@ def _collected(
     if properties is None:
         return Collected(State.DONE)
     body = bodies.read(connection, bodies.REPLIES, seq, body)
-    reply = from_properties(json.loads(properties), body, id=id, sender=sender)
+    reply = from_properties(json.loads(properties), body, kind=None, id=id, sender=sender)
     assert isinstance(reply, Message)  # written by to_properties, in add
     return Collected(State.REPLY, reply)
 

@@ -25,7 +25,6 @@ from gateway.message import (
     Unreadable,
     digest,
     from_properties,
-    taken,
     to_properties,
 )
 from gateway.queues import forgetting
@@ -180,8 +179,9 @@ def _claim(
         id=id,
         sender=sender,
         interrupted=bool(interrupted),
+        arrived=when(known, ARRIVED),
     )
-    return Claim(seq, epoch, attempt, taken(message, when(known, ARRIVED)))
+    return Claim(seq, epoch, attempt, message)
 
 
 def when(properties: Mapping[str, str], name: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from gateway.queue import Collected, State
@@ -12,7 +12,8 @@ from gateway.queues.embedded import replies
 from gateway.queues.embedded.bells import Bell
 
 Name = tuple[str, str]
-Waiting = dict[Name, set[asyncio.Future[Collected]]]
+Waiter = asyncio.Future[Collected | None]
+"""Somebody who waits; None is what comes when the wait runs out."""
 Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
 MOST_EXPECTED = 10_000
@@ -27,7 +28,7 @@ class Waiters:
     def __init__(self, read: Read, bell: Bell) -> None:
         self._read = read
         self._bell = bell
-        self._waiting: Waiting = {}
+        self._waiting: dict[Name, set[Waiter]] = {}
         self._expected: dict[Name, bool] = {}  # whether it is certain that it was sent just now
         self._seen: int | None = None  # the last reply looked at; None while nobody waits
         self._since = 0  # where looking began, from when on no reply was passed over
@@ -56,21 +57,21 @@ class Waiters:
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         """Return what ``Queue.collect`` returns."""
-        name = (sender, id)
-        future: asyncio.Future[Collected] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(name, set()).add(future)
+        name, loop = (sender, id), asyncio.get_running_loop()
+        waiter: Waiter = loop.create_future()
+        self._waiting.setdefault(name, set()).add(waiter)
+        # Not asyncio.timeout: it takes four times as long, and nothing here is to be cancelled.
+        end = loop.call_later(max(0.0, wait), _end, waiter)
         try:
             # Waiting comes first, then the look: a reply in between is found by one of them.
             if wait <= 0 or not self._expected.get(name):
                 found = await self._look(name)
                 if wait <= 0 or found.state not in (State.PENDING, State.WORKING):
                     return found
-            async with asyncio.timeout(wait):
-                return await future
-        except TimeoutError:
-            return await self._look(name)
+            return await waiter or await self._look(name)
         finally:
-            self._forget(name, future)
+            end.cancel()
+            self._forget(name, waiter)
 
     async def aclose(self) -> None:
         self._watch.cancel()
@@ -97,10 +98,10 @@ class Waiters:
         self._seen = self._since = last
         self._bell.ring()  # a ring in between was not listened to
 
-    def _forget(self, name: Name, future: asyncio.Future[Collected]) -> None:
-        futures = self._waiting[name]
-        futures.discard(future)
-        if not futures:
+    def _forget(self, name: Name, waiter: Waiter) -> None:
+        waiters = self._waiting[name]
+        waiters.discard(waiter)
+        if not waiters:
             del self._waiting[name]
             self._expected.pop(name, None)
         if not self._waiting and not self._expected:
@@ -129,10 +130,15 @@ class Waiters:
             self._seen = max(self._seen, last)
         for name, collected in found.items():
             self._expected.pop(name, None)
-            for future in self._waiting.get(name, ()):
-                if not future.done():
-                    future.set_result(collected)
+            for waiter in self._waiting.get(name, ()):
+                if not waiter.done():
+                    waiter.set_result(collected)
 
 
-def _unserved(waiting: Waiting) -> list[asyncio.Future[Collected]]:
-    return [one for futures in waiting.values() for one in futures if not one.done()]
+def _end(waiter: Waiter) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _unserved(waiting: Mapping[Name, set[Waiter]]) -> list[Waiter]:
+    return [one for waiters in waiting.values() for one in waiters if not one.done()]
