@@ -41,12 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    schema = etree.XMLSchema(etree.fromstring(_contract("warehouse.xsd")))
-    record = no_ledger if options.ledger is None else ledger(options.ledger)
-    soap = service(open_warehouse(), schema, record, options.delay)
-    with _Server(options.host, options.port, soap) as server:
+    with listen(options.host, options.port, options.ledger, options.delay) as server:
         print(f"listening on {server.url}", flush=True)
         server.serve_forever()
+
+
+def listen(host: str, port: int, executions: Path | None, delay: float = 0.0) -> Server:
+    """Open the server: ``serve_forever`` answers. It is the caller's to close."""
+    schema = etree.XMLSchema(etree.fromstring(_contract("warehouse.xsd")))
+    record = no_ledger if executions is None else ledger(executions)
+    return Server(host, port, service(open_warehouse(), schema, record, delay))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -82,7 +86,7 @@ def _published(url: str) -> Mapping[str, bytes]:
     return {"wsdl": wsdl, "xsd=1": _contract("warehouse.xsd")}
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     """The service behind HTTP, one thread for each connection."""
 
     daemon_threads = True
@@ -110,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60.0
     server_version = "Warehouse"
     sys_version = ""
-    server: _Server
+    server: Server
 
     def do_GET(self) -> None:
         """Return the WSDL or the schema."""

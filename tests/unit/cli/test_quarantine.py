@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import forks
 import pytest
 import typer
 
@@ -72,10 +73,10 @@ class Place:
         await queue.aclose()
         return ids
 
-    def run(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "gateway", "quarantine", *map(str, arguments)]
-        values = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True} | options
-        done = subprocess.run(command, cwd=self.folder, timeout=PATIENCE, **values)
+    def run(
+        self, *arguments: object, environ: dict[str, str] | None = None, text: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        done = forks.run(["quarantine", *arguments], self.folder, environ=environ, text=text)
         assert "Traceback" not in str(done.stderr)
         return done
 
@@ -211,10 +212,7 @@ def again(tmp_path: Path):
     ) -> subprocess.CompletedProcess[str]:
         (tmp_path / "gateway.toml").write_text(settings)
         id = asyncio.run(put_aside(tmp_path, body, reason))
-        command = [sys.executable, "-P", "-m", "gateway", "quarantine", "send-again", id, *options]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
+        return forks.run(["quarantine", "send-again", id, *options], tmp_path)
 
     return run
 
@@ -381,7 +379,7 @@ def watched(place: Place) -> Place:
 def test_an_operators_acts_are_in_the_audit_log_before_and_after(watched, tmp_path):
     repaired = SOAP + b"\n"
     (tmp_path / "repaired.xml").write_bytes(repaired)
-    watched.run("send-again", watched.ids[0], "--envelope", "repaired.xml", env=FORGED)
+    watched.run("send-again", watched.ids[0], "--envelope", "repaired.xml", environ=FORGED)
     watched.run("drop", watched.ids[1], "--yes")
     start, sends, sent, stop, *_, drops, dropped, _ = audited(watched)
     assert (start["event"], stop["event"]) == ("start", "stop")

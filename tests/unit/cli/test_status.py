@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import forks
 import pytest
 
 from gateway.cli.commands import status
@@ -52,7 +53,7 @@ def settings(tmp_path: Path) -> Path:
 
 
 def test_a_person_is_shown_a_line_for_each_number(settings):
-    done = subprocess.run([*COMMAND, settings], capture_output=True, text=True, timeout=PATIENCE)
+    done = forks.run(["status", "-c", settings], settings.parent)
     assert (done.returncode, done.stderr) == (0, "")
     names = [line[:12].strip() for line in done.stdout.splitlines()]
     values = [line[12:] for line in done.stdout.splitlines()]
@@ -63,9 +64,7 @@ def test_a_person_is_shown_a_line_for_each_number(settings):
 
 
 def test_a_program_is_shown_an_object(settings):
-    done = subprocess.run(
-        [*COMMAND, settings, "--json"], capture_output=True, text=True, timeout=PATIENCE
-    )
+    done = forks.run(["status", "-c", settings, "--json"], settings.parent)
     shown = json.loads(done.stdout)
     assert 0 <= shown.pop("oldest") < PATIENCE
     assert time.strptime(shown.pop("time"), "%Y-%m-%dT%H:%M:%SZ")
@@ -130,7 +129,7 @@ def read_until(file: int, is_enough) -> bytes:
 
 def test_a_queue_that_cannot_be_opened_is_told_in_a_line(settings):
     settings.write_text(settings.read_text().replace("queue.db", "nowhere/queue.db"))
-    done = subprocess.run([*COMMAND, settings], capture_output=True, text=True, timeout=PATIENCE)
+    done = forks.run(["status", "-c", settings], settings.parent)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "there is no folder" in done.stderr

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
+import forks
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -21,8 +21,7 @@ FAR = """\
 
 
 def stubs(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "gateway", "stubs", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return forks.run(["stubs", *arguments], folder)
 
 
 def test_a_client_is_written_and_other_ports_are_told(tmp_path):

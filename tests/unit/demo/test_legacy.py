@@ -1,4 +1,4 @@
-"""The legacy server, started as a process and called over HTTP: by zeep, and with raw envelopes."""
+"""The legacy server, called over HTTP: by zeep, and with raw envelopes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import http.client
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ import requests
 import zeep
 from lxml import etree
 
+from gateway.demo import legacy
+
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "envelopes"
 TYPES = "{urn:example:warehouse:types}"
@@ -34,7 +37,6 @@ PRIVATE = b"warehouse.internal.example"
 
 @dataclass
 class Server:
-    process: subprocess.Popen[str]
     url: str
     ledger: Path
 
@@ -45,15 +47,20 @@ class Server:
         return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=240)
 
 
+@dataclass
+class Process(Server):
+    process: subprocess.Popen[str]
+
+
 @contextmanager
-def running(ledger: Path, *options: str) -> Iterator[Server]:
+def running(ledger: Path, *options: str) -> Iterator[Process]:
     command = [sys.executable, "-m", "gateway.demo.legacy", "--port", "0", "--ledger", str(ledger)]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         words = process.stdout.readline().split()
         assert words[:2] == ["listening", "on"]
-        yield Server(process, words[2], ledger)
+        yield Process(words[2], ledger, process)
     finally:
         process.kill()
         process.wait()
@@ -62,8 +69,14 @@ def running(ledger: Path, *options: str) -> Iterator[Server]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "ledger") as server:
-        yield server
+    """A server in a thread of this process: it starts at once."""
+    with legacy.listen("127.0.0.1", 0, tmp_path / "ledger") as server:
+        # Closing waits for the next look: the usual half a second is long for so many tests.
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield Server(server.url, tmp_path / "ledger")
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture(params=PORTS)

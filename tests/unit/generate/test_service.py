@@ -81,47 +81,6 @@ def test_ruff_has_nothing_to_say(folder):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def checked(folder) -> subprocess.CompletedProcess[str]:
-    """Run mypy over the files of a folder, as strict as it is; not over the gateway itself."""
-    pytest.importorskip("mypy")
-    options = ["--strict", "--follow-imports=silent", "--no-error-summary"]
-    names = [path.name for path in folder.glob("*.py")]
-    return subprocess.run(
-        [sys.executable, "-m", "mypy", *options, "--cache-dir", folder / "cache", *names],
-        cwd=folder,
-        env={**os.environ, "MYPYPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_mypy_strict_has_nothing_to_say(folder):
-    done = checked(folder)
-    assert done.returncode == 0, done.stdout
-
-
-def test_mypy_finds_a_method_that_does_not_do_what_the_contract_says(models, tmp_path):
-    model = models("warehouse")
-    names = ServiceNames.of(model, "orders_service")
-    (tmp_path / "orders_base.py").write_text(render_base(model, names, "orders.wsdl"))
-    (tmp_path / "orders_service.py").write_text(WRONG)
-    told = checked(tmp_path).stdout
-    assert 'Argument 1 of "get_order" is incompatible with supertype' in told
-    assert "Incompatible return value type" in told
-
-
-WRONG = """
-from orders_base import GetLabelResponse, Order, WarehouseService
-
-
-class Warehouse(WarehouseService):
-    def get_order(self, order_id: int, *, call_key: str | None = None) -> Order: ...
-
-    def get_label(self, order_id: str, *, call_key: str | None = None) -> GetLabelResponse:
-        return "a label"
-"""
-
-
 def test_the_same_contract_gives_the_same_bytes(models):
     model = models("everything")
     names = ServiceNames.of(model, "orders_service")
