@@ -96,11 +96,11 @@ class QueueFile:
         return await asyncio.get_running_loop().run_in_executor(self._reader, run)
 
     def write(
-        self, job: Job[T], *, durable: bool = False, ring: str | None = None
+        self, job: Job[T], *, durable: bool = False, ring: str | None = None, is_new: bool = False
     ) -> asyncio.Future[T]:
         """Do a job that writes; then ring bells of one kind. See ``Writer.submit``."""
         folder = None if ring is None else self._bells[ring]
-        return self._writer.submit(job, durable=durable, ring=folder)
+        return self._writer.submit(job, durable=durable, ring=folder, is_new=is_new)
 
     async def check(self) -> None:
         """Look whether there is a turn to write, and room. Raises QueueUnavailable, QueueBroken."""

@@ -98,18 +98,32 @@ class Writer:
         self._normal = connect(files.path, synchronous="NORMAL")
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._broken: QueueBroken | None = None
+        self._began = math.inf
+        """When the round that goes on now began, by ``time.monotonic``."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="queue-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job[T], *, durable: bool, ring: Path | None = None) -> asyncio.Future[T]:
+    def submit(
+        self, job: Job[T], *, durable: bool, ring: Path | None = None, is_new: bool = False
+    ) -> asyncio.Future[T]:
         """Have a job done; then ring the bells in a folder, once for a whole commit.
 
-        Cancelling the future does not undo the job. Raises, through the future, what the job
-        raises, QueueUnavailable or QueueBroken; then nothing was changed.
+        Cancelling the future does not undo the job. One that ``is_new`` is refused at once while
+        the disk stands still: what waits for it is held in memory, and others may send without end.
+        Raises, through the future, what the job raises, QueueUnavailable or QueueBroken; then
+        nothing was changed.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._entries.put(_Entry(job, durable, ring, future))
+        if is_new and (still := time.monotonic() - self._began) > BUSY:
+            future.set_exception(
+                QueueHeld(
+                    f"the queue file {self._files.path} has taken no write for {still:.0f} s: see "
+                    "whether its disk stands still"
+                )
+            )
+        else:
+            self._entries.put(_Entry(job, durable, ring, future))
         return future
 
     def described_holder(self) -> str:
@@ -126,7 +140,9 @@ class Writer:
 
     def _work(self) -> None:
         while (first := self._entries.get()) is not None:
+            self._began = time.monotonic()
             batch, outcomes = self._round(first)
+            self._began = math.inf
             for folder in {entry.ring for entry in batch if entry.ring is not None}:
                 _ring(folder)
             self._loop.call_soon_threadsafe(_resolve, batch, outcomes)

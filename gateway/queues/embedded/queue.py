@@ -79,7 +79,7 @@ class SqliteQueue:
         if self._waiters is not None:
             self._waiters.expect(name)
         try:
-            last = await self._file.write(job, durable=True, ring=REQUESTS)
+            last = await self._file.write(job, durable=True, ring=REQUESTS, is_new=True)
         finally:
             if self._waiters is not None:
                 self._waiters.was_sent(name, last)

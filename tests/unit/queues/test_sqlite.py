@@ -501,6 +501,30 @@ async def test_a_disk_that_stands_still_is_told_and_looked_at_once_at_a_time(pat
     assert len(looks) == 1
 
 
+async def test_while_the_disk_takes_no_write_new_requests_are_refused_and_held_ones_are_not(
+    path, monkeypatch
+):
+    """What waits for the disk is in memory, and others may send without end."""
+    monkeypatch.setattr("gateway.queues.embedded.group_commit.BUSY", 0.5)
+    ends = threading.Event()
+    async with opened(path) as queue:
+        await queue.send(held := request())
+        (delivery,) = await queue.receive(1, 240)
+        with monkeypatch.context() as patched:
+            files = "gateway.queues.embedded.identity.Files.check"
+            patched.setattr(files, lambda self: ends.wait(240))  # after the commit, in its place
+            early = asyncio.ensure_future(queue.send(request()))
+            await asyncio.sleep(0.7)
+            with pytest.raises(QueueHeld, match=r"has taken no write for \d+ s: see whether its"):
+                await queue.send(refused := request())
+            answering = asyncio.ensure_future(delivery.answer(REPLY))
+            ends.set()
+            await asyncio.gather(early, answering)
+        assert (await queue.collect("alice", held.id, 0)).state is State.REPLY
+        assert (await queue.collect("alice", refused.id, 0)).state is State.UNKNOWN
+        await queue.send(refused)
+
+
 async def test_a_holder_of_whom_nothing_is_known_is_another_process(path, tmp_path):
     with (tmp_path / "lock").open("w") as file:
         assert described_holder(file.fileno()) == "another process holds the queue file"
