@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+PLACES=$(cd .. && pwd)
 PACKAGES=(
     php-cli php-soap
     perl libsoap-lite-perl
@@ -14,9 +15,7 @@ PACKAGES=(
 )
 
 main() {
-    install_packages
-    install_node
-    install_java
+    together install_packages install_node install_java
 }
 
 install_packages() {
@@ -35,9 +34,9 @@ install_packages() {
         as_root=(sudo -n)
     fi
     export DEBIAN_FRONTEND=noninteractive
-    "${as_root[@]}" apt-get update -qq
+    alone clients "${as_root[@]}" apt-get update -qq
     # Not quiet enough with -qq alone: dpkg writes a line for each package.
-    quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}"
+    alone clients quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}"
 }
 
 is_installed() {
@@ -59,9 +58,34 @@ install_java() {
     fi
     # What CI may go without.
     for folder in java cxf wss4j; do
-        (cd $folder && quietly mvn -B -q dependency:copy-dependencies) ||
+        (cd $folder && alone servers quietly mvn -B -q dependency:copy-dependencies) ||
             echo "Maven failed: the client in $folder is not installed"
     done
+}
+
+# Runs a command while no other of its kind runs, of this script or of the one beside it: apt and
+# Maven's repository take one at a time. A folder is the lock.
+alone() {
+    local folder=$PLACES/$1
+    shift
+    if has flock; then
+        (flock 9 && "$@") 9<"$folder"
+    else
+        "$@"
+    fi
+}
+
+# Runs functions at once, which wait for the network most of their time; fails where one fails.
+together() {
+    local task status=0 started=()
+    for task in "$@"; do
+        "$task" &
+        started+=($!)
+    done
+    for task in "${started[@]}"; do
+        wait "$task" || status=1
+    done
+    return $status
 }
 
 has() {

@@ -5,21 +5,31 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+PLACES=$(cd .. && pwd)
 MINISTACK=1.5.33
 MOTO=5.2.5
 MINIO=v0.0.0-20250422221226-0d7408fc9969
 CEPH=(radosgw ceph-mon ceph-osd ceph-common curl)
 
 main() {
-    # Environments of their own: ministack pins botocore to one version.
-    install_python ministack "ministack==$MINISTACK"
-    install_python moto "moto[server,s3,sqs]==$MOTO"
-    install_elasticmq
-    install_minio
-    install_packages libfaketime strace openssl # clocks that are hours off; what is opened; certificates
+    together install_ministack install_moto install_elasticmq install_minio install_tools
     if [ "${1:-}" = --ceph ]; then
         install_packages "${CEPH[@]}"
     fi
+}
+
+# Environments of their own: ministack pins botocore to one version.
+install_ministack() {
+    install_python ministack "ministack==$MINISTACK"
+}
+
+install_moto() {
+    install_python moto "moto[server,s3,sqs]==$MOTO"
+}
+
+# Clocks that are hours off; what is opened; certificates.
+install_tools() {
+    install_packages libfaketime strace openssl
 }
 
 install_python() {
@@ -34,7 +44,7 @@ install_elasticmq() {
         echo "no Maven or no Java here: ElasticMQ is not installed"
         return
     fi
-    (cd elasticmq && quietly mvn -B -q dependency:copy-dependencies) ||
+    (cd elasticmq && alone servers quietly mvn -B -q dependency:copy-dependencies) ||
         echo "Maven failed: ElasticMQ is not installed"
 }
 
@@ -67,13 +77,38 @@ install_packages() {
         as_root=(sudo -n)
     fi
     export DEBIAN_FRONTEND=noninteractive
-    "${as_root[@]}" apt-get update -qq || true
-    quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}" ||
+    alone clients "${as_root[@]}" apt-get update -qq || true
+    alone clients quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}" ||
         echo "apt-get failed: $* is not installed"
 }
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Runs a command while no other of its kind runs, of this script or of the one beside it: apt and
+# Maven's repository take one at a time. A folder is the lock.
+alone() {
+    local folder=$PLACES/$1
+    shift
+    if has flock; then
+        (flock 9 && "$@") 9<"$folder"
+    else
+        "$@"
+    fi
+}
+
+# Runs functions at once, which wait for the network most of their time; fails where one fails.
+together() {
+    local task status=0 started=()
+    for task in "$@"; do
+        "$task" &
+        started+=($!)
+    done
+    for task in "${started[@]}"; do
+        wait "$task" || status=1
+    done
+    return $status
 }
 
 has() {
