@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 from gateway.reasons import JMS_CURES, Check
 
@@ -88,12 +89,6 @@ class FaultError(GatewayError):
 
     code = FaultCode.SERVER
     check: Check | None = None
-    operation = ""
-    """The operation that the request is for, once the gate knew."""
-    is_repeatable = False
-    """Whether that operation is known to be one that may be carried out twice."""
-    retry_after: float | None = None
-    """In how many seconds it is worth to try again, where that is known."""
 
     def __init__(
         self,
@@ -102,12 +97,15 @@ class FaultError(GatewayError):
         code: FaultCode | None = None,
         check: Check | None = None,
         reason: str = "",
+        retry_after: float | None = None,
     ) -> None:
+        """``retry_after`` is in how many seconds it is worth trying again, where that is known."""
         super().__init__(text)
         self.text = text
         self.code = code or type(self).code
         self.check = check or type(self).check
         self.reason = reason
+        self.retry_after = retry_after
 
     @property
     def reason_code(self) -> str:
@@ -222,8 +220,12 @@ class OverQuota(FaultError):
     check = Check.QUOTA
 
     def __init__(self, retry_after: float, *, reason: str, check: Check | None = None) -> None:
-        super().__init__("This client's quota is used up: try later.", check=check, reason=reason)
-        self.retry_after = retry_after
+        super().__init__(
+            "This client's quota is used up: try later.",
+            check=check,
+            reason=reason,
+            retry_after=retry_after,
+        )
 
 
 class Expired(FaultError):
@@ -251,6 +253,10 @@ class TransientError(GatewayError):
     def __init__(self, text: str, *, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+    def put_off(self, seconds: float) -> Self:
+        """The same error, of a request that is not to come back before so many seconds."""
+        return type(self)(str(self), retry_after=max(seconds, self.retry_after or 0.0))
 
 
 class Unreached(TransientError):

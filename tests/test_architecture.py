@@ -30,7 +30,7 @@ LAYERS = [
     {"gateway.soap.jms"},
     {"gateway.message"},
     {"gateway.soap"},
-    {"gateway.queue", "gateway.endpoint"},
+    {"gateway.queue"},
     # The contract of a service.
     {
         "gateway.contract.names",
@@ -47,6 +47,7 @@ LAYERS = [
     {"gateway.contract.schemas", "gateway.contract.zeep_model"},
     {"gateway.contract"},
     {"gateway.backend"},
+    {"gateway.endpoint"},
     # Queues: what all have in common, then AWS, then each kind on those below it.
     {
         "gateway.queues.foreign_text",
@@ -63,9 +64,20 @@ LAYERS = [
     {"gateway.queues.claims"},
     {"gateway.queues.sqs"},
     {"gateway.queues.doorbell"},
-    {"gateway.queues", "gateway.observe"},
+    {"gateway.queues", "gateway.observe.events", "gateway.observe.audit.chain"},
+    {"gateway.observe.lines", "gateway.observe.audit"},
+    {"gateway.observe"},
     # What a request meets on its way.
     {"gateway.admission.wss"},
+    {
+        "gateway.admission.addressing",
+        "gateway.admission.references",
+        "gateway.admission.rights",
+        "gateway.admission.structure",
+        "gateway.admission.wire",
+    },
+    {"gateway.admission.gate"},
+    {"gateway.admission.threads"},
     {"gateway.admission"},
     {"gateway.backends.login", "gateway.backends.served"},
     {"gateway.backends.answers"},
@@ -75,11 +87,13 @@ LAYERS = [
     {"gateway.client"},
     {
         "gateway.serving.breaker",
-        "gateway.serving.fair_pool",
         "gateway.serving.quotas",
         "gateway.serving.renewals",
         "gateway.serving.verdict",
     },
+    {"gateway.serving.intake", "gateway.serving.service"},
+    {"gateway.serving.walk"},
+    {"gateway.serving.loop"},
     {"gateway.serving"},
     {
         "gateway.listening.answers",
@@ -89,11 +103,11 @@ LAYERS = [
         "gateway.listening.waits",
     },
     {
-        "gateway.listening.audit",
         "gateway.listening.authentication",
         "gateway.listening.connections",
         "gateway.listening.door",
         "gateway.listening.pages",
+        "gateway.listening.refusals",
         "gateway.listening.share",
     },
     {"gateway.listening"},
@@ -252,6 +266,59 @@ def test_no_module_is_in_a_circle():
 
     for name in MODULES:
         reach(name, ())
+
+
+def nodes(name: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(MODULES[name].read_text("utf-8")))
+
+
+BESIDE = {"gateway.backends.served"}
+"""``current_request`` is promised to the methods of services, which get nothing but values."""
+
+
+def test_nothing_travels_beside_the_stages_of_a_request():
+    users = {name for name in MODULES if any("contextvars" in one for one in imports(name))}
+    # The pool runs each call in an empty context, so that no variable passes to code of others.
+    assert users == BESIDE | {"gateway.backends.hosted.pool"}
+
+
+ERRORS = {
+    node.name
+    for node in nodes("gateway.errors")
+    if isinstance(node, ast.ClassDef) and node.name[0].isupper()
+}
+
+
+def made_errors(function: ast.AST) -> Iterator[str]:
+    """Yield the names that errors have in a function: those that are caught, and those it makes."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
+        if isinstance(node, ast.arg) and ast.unparse(node.annotation or node).endswith("Error"):
+            yield node.arg
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).partition("(")[0] in ERRORS:
+            yield from (one.id for one in node.targets if isinstance(one, ast.Name))
+
+
+def changed(node: ast.AST) -> list[ast.expr]:
+    """Return what a statement assigns to."""
+    match node:
+        case ast.Assign(targets=targets):
+            return targets
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+            return [target]
+    return []
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_error_is_changed_on_its_way(name):
+    for function in nodes(name):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        errors = set(made_errors(function)) - {"self"}
+        for target in (one for node in ast.walk(function) for one in changed(node)):
+            is_of_error = isinstance(target, ast.Attribute) and ast.unparse(target.value) in errors
+            assert not is_of_error, f"{name}, line {target.lineno}: {ast.unparse(target)}"
 
 
 def test_every_dependency_has_a_home():

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from gateway.message import Message
-from gateway.observe.audit import AuditLog, Record
-from gateway.observe.audit.record import Outcome
+from gateway.observe.audit import AuditLog, recorded
+from gateway.observe.events import Events, Outcome, RequestSettled, Subject
 
 LINES = 20_000
 ROUNDS = 5
@@ -25,12 +25,13 @@ async def measured(folder: Path, size: int) -> float:
     )
     count = LINES if size < (1 << 16) else LINES // 20
     log = await AuditLog.open(folder / f"{size}.jsonl")
-    began = time.perf_counter()
-    for _ in range(count):
-        record = Record(log.write, message, 1)
-        record.admitted("orders", "PlaceOrder")
-        record.settle(Outcome.REPLY)
-    took = time.perf_counter() - began
+    events = Events()
+    async with recorded(events, log.write):
+        began = time.perf_counter()
+        for _ in range(count):
+            subject = Subject(message, 1, events.clock(), "orders", "PlaceOrder")
+            events.precede(RequestSettled(subject, Outcome.REPLY, "", events.clock()))
+        took = time.perf_counter() - began
     await log.aclose()
     return 1e6 * took / count
 

@@ -18,18 +18,32 @@ from borrowed import Cloud, servers
 from cloud import CONCURRENCY, KINDS, cloud, new_queue
 from report import table
 
-from gateway.endpoint import Endpoint
+from gateway.backend import Begin, Call, unmarked
+from gateway.contract.operations import Operation
 from gateway.message import Message
 from gateway.queue import Queue, State
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.soap.envelope import SoapVersion, parse
 
 BUSY = 3.0
 """Seconds that the gateway works for the one client before the other sends its request."""
 FILLING = 64
 """Requests that are sent at a time."""
 PATIENCE = 600.0
+ENVELOPE = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
+ANY = Operation(
+    name="Any",
+    service="",
+    port="",
+    version=SoapVersion.V11,
+    soap_action="",
+    body=None,
+    one_way=False,
+    encoded=False,
+    address="",
+)
 
 
 def main() -> None:
@@ -85,7 +99,7 @@ async def _measure(address: str, folder: Path, waiting: int, takes: float) -> tu
         stack.push_async_callback(queue.aclose)
         await _fill(client, waiting)
         stop, settings = asyncio.Event(), GatewaySettings(concurrency=CONCURRENCY, grace=1.0)
-        working = asyncio.create_task(Gateway(queue, _taking(takes), settings).run(stop))
+        working = asyncio.create_task(Gateway(queue, _Taking(takes), settings).run(stop))
         await asyncio.sleep(BUSY)
         began = time.monotonic()
         await client.send(request := _request("bob"))
@@ -99,7 +113,7 @@ async def _measure(address: str, folder: Path, waiting: int, takes: float) -> tu
 
 
 def _request(client: str) -> Message:
-    return Message(body=b"<Envelope/>", content_type="text/xml", sender=client)
+    return Message(body=ENVELOPE, content_type="text/xml", sender=client)
 
 
 async def _fill(queue: Queue, waiting: int) -> None:
@@ -107,12 +121,18 @@ async def _fill(queue: Queue, waiting: int) -> None:
         await asyncio.gather(*(queue.send(_request("alice")) for _ in range(FILLING)))
 
 
-def _taking(seconds: float) -> Endpoint:
-    async def answer(request: Message) -> Message:
-        await asyncio.sleep(seconds)
-        return Message(body=b"<Reply/>", content_type="text/xml")
+class _Taking:
+    """An endpoint that admits everything, and takes so many seconds to answer it."""
 
-    return answer
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def admit(self, message: Message, begin: Begin = unmarked) -> Call:
+        return Call(message=message, envelope=parse(message), operation=ANY, begin=begin)
+
+    async def answer(self, call: Call) -> Message:
+        await asyncio.sleep(self._seconds)
+        return Message(body=b"<Reply/>", content_type="text/xml")
 
 
 if __name__ == "__main__":

@@ -2,5 +2,6 @@
 
 from gateway.admission.gate import Gate, Limits
 from gateway.admission.rights import EVERYBODY, Rights
+from gateway.admission.threads import admit
 
-__all__ = ["EVERYBODY", "Gate", "Limits", "Rights"]
+__all__ = ["EVERYBODY", "Gate", "Limits", "Rights", "admit"]

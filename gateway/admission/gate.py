@@ -60,9 +60,9 @@ class Gate:
         """Return a request with all that was learned about it. Raises Refused, Unchecked.
 
         A Security header that was verified is no longer in it. Blocks for long where ``is_slow``
-        says so; ``read`` and ``validate`` are its halves.
+        says so; ``read``, ``check`` and ``validate`` are its parts, in this order.
         """
-        call = self.read(message)
+        call = self.check(self.read(message))
         self.validate(call)
         return call
 
@@ -71,7 +71,7 @@ class Gate:
         return self._contract.is_slow(len(message.body))
 
     def read(self, message: Message) -> Call:
-        """Check everything but the schema. Raises Refused."""
+        """Return which operation a request is for. Raises Refused."""
         check_size(message, self._limits.request)
         check_headers(message)
         envelope = parse(message, self._limits.xml)
@@ -79,24 +79,13 @@ class Gate:
         check_parts(envelope, self._limits.header_blocks)
         check_understood(envelope, self._understands)
         operation = self._contract.find(envelope, action(message, envelope))
-        call = Call(message=message, envelope=envelope, operation=operation)
-        try:
-            return self._checked(call)
-        except Refused as error:
-            error.operation = operation.name
-            raise
+        return Call(message=message, envelope=envelope, operation=operation)
 
-    def validate(self, call: Call) -> None:
-        """Check Body and Header against the contract's schemas. Raises Refused, Unchecked."""
-        size, seconds = len(call.message.body), self._limits.schema_time
-        try:
-            self._contract.validate(call.operation, call.envelope, seconds, size)
-        except Refused as error:
-            error.operation = call.operation.name
-            raise
+    def check(self, call: Call) -> Call:
+        """Check what depends on the operation, but the schema; return what goes on.
 
-    def _checked(self, call: Call) -> Call:
-        """Check what depends on the operation; return what goes on. Raises Refused."""
+        Raises Refused.
+        """
         envelope, operation = call.envelope, call.operation
         self.rights.check(call.message.sender, operation.name)
         check_payload(envelope, operation)
@@ -105,6 +94,11 @@ class Gate:
         if self._security is not None:
             call = replace(call, message=self._security.secured(call.message, envelope))
         return call
+
+    def validate(self, call: Call) -> None:
+        """Check Body and Header against the contract's schemas. Raises Refused, Unchecked."""
+        size, seconds = len(call.message.body), self._limits.schema_time
+        self._contract.validate(call.operation, call.envelope, seconds, size)
 
     def _check_references(self, envelope: Envelope, operation: Operation) -> None:
         check_includes(envelope)

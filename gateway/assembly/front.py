@@ -10,7 +10,6 @@ from gateway.assembly.clients import quotas, shares
 from gateway.contract.places import is_loopback
 from gateway.errors import ConfigurationError
 from gateway.listening.application import Front
-from gateway.listening.audit import audited
 from gateway.listening.authentication import Recogniser, recognised
 from gateway.listening.door import DoorSettings, door
 from gateway.listening.share import in_share
@@ -22,25 +21,16 @@ from gateway.listening.tls import (
     tls_context,
 )
 from gateway.message import Clock
-from gateway.observe.audit.record import Write, nowhere
-from gateway.observe.audit.tally import Tally
 from gateway.secrets.credentials import Credentials, read_credentials
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-def front(settings: Settings, clock: Clock, audit: Write) -> Front:
-    """Build what stands before the calls. Raises ConfigurationError where that is not enough.
-
-    ``audit`` writes down what is refused.
-    """
+def front(settings: Settings, clock: Clock) -> Front:
+    """Build what stands before the calls. Raises ConfigurationError where that is not enough."""
     check_exposure(settings)
-    middlewares, rereads, tally = [door(_door(settings))], [], Tally(audit)
-    if audit is not nowhere:
-        # Where clients are told apart, one that was not recognised is nobody.
-        nobody = "" if settings.clients else settings.client
-        middlewares.insert(0, audited(audit, tally, nobody))
+    middlewares, rereads = [door(_door(settings))], []
     if settings.clients:
         recogniser, reread = _recogniser(settings)
         middlewares.append(recognised(recogniser, settings.clients, settings.services))
@@ -58,7 +48,8 @@ def front(settings: Settings, clock: Clock, audit: Write) -> Front:
         quotas=quotas(settings, clock),
         tls=tls,
         rereads=rereads,
-        tally=tally,
+        # Where clients are told apart, one that was not recognised is nobody.
+        nobody="" if settings.clients else settings.client,
     )
 
 

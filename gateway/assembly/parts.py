@@ -21,13 +21,14 @@ from gateway.backend import Backend
 from gateway.backends.redact.kept_faults import Keep, kept_nowhere
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.contract import Contract
-from gateway.endpoint import Router
 from gateway.errors import ConfigurationError
 from gateway.listening.application import Listener, ListenerSettings
 from gateway.listening.connections import ConnectionLimits
 from gateway.listening.pages import Listed
-from gateway.observe.audit import AuditLog, Write
-from gateway.observe.audit.record import Aside, nowhere
+from gateway.message import Message, Unreadable
+from gateway.observe.audit import AuditLog, Write, nowhere, recorded
+from gateway.observe.events import Events, RequestPutAside
+from gateway.observe.lines import logged
 from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.kind import Abilities
 from gateway.queues.options import (
@@ -37,13 +38,7 @@ from gateway.queues.options import (
     untold,
 )
 from gateway.queues.registry import abilities_of, open_queue
-from gateway.serving.breaker import Attendance
-from gateway.serving.intake import (
-    by_operation,
-    checked,
-    known,
-    routed,
-)
+from gateway.serving.intake import Intake, by_operation
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.serving.service import Policy, Service
 from gateway.settings import Settings
@@ -104,7 +99,7 @@ async def gateway(
     settings: Settings,
     loaded: Mapping[str, Loaded],
     queue: Queue,
-    audit: Write,
+    events: Events,
     keep: Keep = kept_nowhere,
 ) -> AsyncIterator[Gateway]:
     """Build a gateway over every service; ``keep`` gets what a fault said before it was rewritten.
@@ -116,28 +111,28 @@ async def gateway(
     used = quotas(settings, queue.clock)
     security = caller_security(settings, queue.clock)
     services = {
-        name: Attendance(
-            Service(
-                gate(settings, name, one.contract, allowed[name], security[name]),
-                backends[name],
-                policy(settings, name, one.contract),
-                queue.clock,
-                used,
-            )
+        name: Service(
+            gate(settings, name, one.contract, allowed[name], security[name]),
+            backends[name],
+            policy(settings, name, one.contract),
+            queue.clock,
+            used,
         )
         for name, one in loaded.items()
     }
     contracts = {name: one.contract for name, one in loaded.items()}
-    find = by_operation(contracts, limits(settings).xml)
-    most = settings.limits
-    router = routed(Router(services), find)
-    endpoint = checked(router, clock=queue.clock, limit=most.request, ratio=most.gzip_ratio)
-    if settings.clients:
-        endpoint = known(endpoint, settings.clients)
+    endpoint = Intake(
+        services,
+        by_operation(contracts, limits(settings).xml),
+        clock=queue.clock,
+        limit=settings.limits.request,
+        ratio=settings.limits.gzip_ratio,
+        clients=settings.clients or None,
+    )
     table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
         yield Gateway(
-            queue, endpoint, GatewaySettings(**table), audit=audit, shares=shares(settings)
+            queue, endpoint, GatewaySettings(**table), events=events, shares=shares(settings)
         )
     finally:
         for one in backends.values():
@@ -148,7 +143,7 @@ def listener(
     settings: Settings,
     loaded: Mapping[str, Loaded],
     queue: Queue,
-    audit: Write,
+    events: Events,
     reread: asyncio.Event | None = None,
 ) -> Listener:
     """Build a listener over every service; ``reread`` has it read its files again.
@@ -182,7 +177,8 @@ def listener(
                 reply=table.reply_timeout,
             ),
         ),
-        replace(front(settings, queue.clock, audit), reread=reread or asyncio.Event()),
+        replace(front(settings, queue.clock), reread=reread or asyncio.Event()),
+        events,
     )
 
 
@@ -226,15 +222,25 @@ async def opened_queue(
 
 
 @contextlib.asynccontextmanager
-async def opened_places(settings: Settings) -> AsyncIterator[tuple[AdministeredQueue, Write]]:
-    """Open the queue, and the audit log that goes with it. Raises ConfigurationError."""
-    aside = Aside()
+async def opened_places(settings: Settings) -> AsyncIterator[tuple[AdministeredQueue, Events]]:
+    """Open the queue, and tell what happens to its requests to all who subscribe.
+
+    Raises ConfigurationError.
+    """
+    events = Events()
+    logged(events)
+
+    def put_aside(message: Message | Unreadable, reason: str) -> None:
+        told = RequestPutAside(message, reason)
+        events.precede(told)
+        events.tell(told)
+
     async with (
-        opened_queue(settings, aside) as queue,
-        opened_audit(settings, queue) as audit,
+        opened_queue(settings, put_aside) as queue,
+        opened_audit(settings, queue) as write,
+        recorded(events, write),
     ):
-        aside.write = audit
-        yield queue, audit
+        yield queue, events
 
 
 @contextlib.asynccontextmanager

@@ -41,9 +41,9 @@ async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) 
     say_checks(settings, {name: one.contract for name, one in loaded.items()})
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
-        queue, audit = await _unless_stopped(asked.stop, opening)
+        queue, events = await _unless_stopped(asked.stop, opening)
         keep = await stack.enter_async_context(keeping_faults(settings))
-        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit, keep))
+        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, events, keep))
         _say_ready(settings, loaded)
         keeping = asyncio.ensure_future(keep_fresh((), asked.reread))
         stack.callback(keeping.cancel)
@@ -57,8 +57,8 @@ async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked)
     say_checks(settings, {name: one.contract for name, one in loaded.items()})
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
-        queue, audit = await _unless_stopped(asked.stop, opening)
-        front = listener(settings, loaded, queue, audit, asked.reread)
+        queue, events = await _unless_stopped(asked.stop, opening)
+        front = listener(settings, loaded, queue, events, asked.reread)
         await front.run(asked.stop, asked.ready)
 
 
@@ -71,11 +71,11 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
     drained = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_places(settings))
-        queue, audit = await _unless_stopped(asked.stop, opening)
+        queue, events = await _unless_stopped(asked.stop, opening)
         keep = await stack.enter_async_context(keeping_faults(settings))
-        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, audit, keep))
+        daemon = await stack.enter_async_context(gateway(settings, loaded, queue, events, keep))
         # Before anything is taken: it may refuse.
-        front = listener(settings, loaded, queue, audit, asked.reread)
+        front = listener(settings, loaded, queue, events, asked.reread)
         _say_ready(settings, loaded)
         draining = asyncio.create_task(daemon.run(drained))
         listening = asyncio.create_task(front.run(asked.stop, asked.ready))

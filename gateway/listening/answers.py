@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from gateway.errors import (
-    FaultCode,
-    FaultError,
-    Forbidden,
-    OverQuota,
-    told,
-)
+from gateway.errors import FaultCode, FaultError, Forbidden, OverQuota
 from gateway.message import Message
 from gateway.queue import Collected, State
 from gateway.soap.envelope import SoapVersion, fault
 from gateway.soap.reply import glimpse
-
-log = logging.getLogger(__name__)
 
 CLIENT = web.RequestKey("CLIENT", str)
 """Under this key a request has the name of the client that was recognised."""
@@ -29,8 +21,6 @@ BODY = web.RequestKey("BODY", bytes)
 """Under this key a request has its body, once it was read."""
 OPERATION = web.RequestKey("OPERATION", str)
 """Under this key a request has the operation that it was admitted to."""
-REFUSED: web.ResponseKey[tuple[FaultError, Message]] = web.ResponseKey("REFUSED", tuple)
-"""Under this key a response that the listener refused a call with has the error and the message."""
 DOUBTFUL = (
     "It is not certain that the queue has taken the request: it may still be carried out. Look "
     "what became of it at the address in the Location header before you send it again."
@@ -38,6 +28,20 @@ DOUBTFUL = (
 NEW_ID: web.AppKey[Callable[[], str]] = web.AppKey("NEW_ID")
 """Under this key the application has what makes ids for requests, by the clock of its queue."""
 _ID = web.RequestKey("_ID", str)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Why the listener refuses a request."""
+
+    error: FaultError
+    message: Message
+    is_call: bool
+    """It was looked at as a call, and not refused before that."""
+
+
+REFUSED = web.ResponseKey("REFUSED", TurnedAway)
+"""Under this key a response that the listener refuses a request with has that."""
 
 
 def message_of(request: web.Request) -> Message:
@@ -68,11 +72,12 @@ def refusal(
     status: int,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Return a refusal that its asker understands: a fault for a call, else a line of text."""
+    """Refuse what is not looked at as a call: with a fault where it is one, else a line of text."""
     if request.method == "POST":
-        return fault_response(error, message_of(request), status=status, headers=headers)
-    response = web.Response(text=f"{error.text}\n", status=status, headers=headers)
-    response[REFUSED] = (error, message_of(request))
+        response = fault_response(error, message_of(request), status=status, headers=headers)
+    else:
+        response = web.Response(text=f"{error.text}\n", status=status, headers=headers)
+    response[REFUSED] = TurnedAway(error, message_of(request), is_call=False)
     return response
 
 
@@ -90,14 +95,8 @@ def fault_response(
     status = status or _own_status(error)
     response = reply_response(fault(error, message), status=status, headers=whole)
     if error.code is not FaultCode.TIMEOUT:  # a reply that is only late
-        response[REFUSED] = (error, message)
+        response[REFUSED] = TurnedAway(error, message, is_call=True)
     return response
-
-
-def refused_response(error: FaultError, message: Message, status: int = 0) -> web.Response:
-    """Refuse a call that has come as far as its service; the log has the reason."""
-    log.warning("%s refused: %s", message.id, told(error))
-    return fault_response(error, message, status=status)
 
 
 def _own_status(error: FaultError) -> int:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import ssl
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,8 +13,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from gateway.admission import admit
 from gateway.admission.wire import NO_SOAP
+from gateway.backend import Refusal
 from gateway.client.remote import Remote
+from gateway.contract.operations import Operation
 from gateway.errors import (
     ConfigurationError,
     FaultCode,
@@ -31,27 +33,26 @@ from gateway.listening.answers import (
     CLIENT,
     NEW_ID,
     OPERATION,
+    REFUSED,
     collected_response,
     doubtful_response,
     fault_response,
     location_of,
     message_of,
-    refused_response,
     state_response,
 )
 from gateway.listening.connections import ConnectionLimits, Site
 from gateway.listening.door import let_read
 from gateway.listening.health import Health
 from gateway.listening.pages import Listed, Pages
+from gateway.listening.refusals import telling_refusals
 from gateway.listening.tls import Reread, keep_fresh
 from gateway.listening.waits import Waits, preferred_wait
 from gateway.message import Message, is_id
-from gateway.observe.audit.record import nowhere
-from gateway.observe.audit.tally import Tally
+from gateway.observe.events import CallAccepted, CallCollected, Events
 from gateway.queue import Collected, State
 from gateway.reasons import Check
 from gateway.serving.quotas import NO_QUOTAS, Quotas
-from gateway.serving.service import admit
 from gateway.soap.jms import MEDIA_TYPES
 from gateway.soap.multipart import media_type
 
@@ -98,8 +99,8 @@ class Front:
     rereads: Sequence[Reread] = ()
     reread: asyncio.Event = field(default_factory=asyncio.Event)
     """Has all of them read again."""
-    tally: Tally = field(default_factory=lambda: Tally(nowhere))
-    """Counts what is refused before it is a call."""
+    nobody: str = ""
+    """Whose a call is that is no client's; empty where clients are told apart."""
 
 
 class Listener:
@@ -111,11 +112,14 @@ class Listener:
         services: Mapping[str, Listed],
         settings: ListenerSettings,
         front: Front | None = None,
+        events: Events | None = None,
     ) -> None:
+        """``events`` are told what happens to each call."""
         self._remote = remote
         self._services = dict(services)
         self._settings = settings
         self._front = front or Front()
+        self._events = events or Events()
         self._waits = Waits()
         self._broken: asyncio.Future[QueueBroken] = asyncio.get_running_loop().create_future()
 
@@ -131,9 +135,8 @@ class Listener:
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=settings.grace)
         await runner.setup()
         place = (settings.host, settings.port)
-        site = Site(runner, place, settings.limits, self._front.tls, self._front.tally)
-        keeping = (keep_fresh(self._front.rereads, self._front.reread), self._front.tally.keep())
-        beside = [asyncio.ensure_future(one) for one in keeping]
+        site = Site(runner, place, settings.limits, self._front.tls, self._events)
+        rereading = asyncio.ensure_future(keep_fresh(self._front.rereads, self._front.reread))
         try:
             await site.start()
             log.info("listening on %s", site.name)
@@ -156,18 +159,17 @@ class Listener:
                 "port."
             ) from error
         finally:
-            for one in beside:
-                one.cancel()
+            rereading.cancel()
             await runner.cleanup()
-            self._front.tally.write()
         if self._broken.done():
             raise self._broken.result()
 
     def application(self) -> web.Application:
         """Return the web application, for whoever brings a server of its own."""
         pages = Pages(self._services, self._settings.url)
+        telling = telling_refusals(self._events, self._front.nobody)
         application = web.Application(
-            client_max_size=self._settings.request, middlewares=self._front.middlewares
+            client_max_size=self._settings.request, middlewares=[telling, *self._front.middlewares]
         )
         application[NEW_ID] = self._remote.new_id
         application.on_response_prepare.extend([_keep_to_itself, let_read])
@@ -184,12 +186,12 @@ class Listener:
 
     async def _post(self, request: web.Request) -> web.Response:
         """Answer a call: whatever goes wrong is a SOAP fault."""
-        message = message_of(request)
-        began = time.monotonic()
+        message, events = message_of(request), self._events
+        began = events.clock()
         try:
             response = await self._call(request, message)
         except FaultError as error:
-            response = refused_response(error, message)
+            response = fault_response(error, message)
         except Unchecked as error:
             log.error("%s not accepted: %s", message.id, error)
             response = _busy_response(UNCHECKED, message)
@@ -197,10 +199,9 @@ class Listener:
             log.error("%s not accepted: %s", message.id, error)
             self._note(error)
             response = _busy_response(UNTAKEN, message)
-        took = 1000 * (time.monotonic() - began)
-        who = f"{message.sender} " if message.sender else ""
-        what = f"{who}{message.target_service}"
-        log.info("%s %s HTTP %d in %.1f ms", message.id, what, response.status, took)
+        status = response.status
+        if CallCollected in events.wanted and (status < 400 or REFUSED not in response):
+            events.tell(CallCollected(message, status, began, events.clock()))
         return response
 
     async def _call(self, request: web.Request, message: Message) -> web.Response:
@@ -209,33 +210,48 @@ class Listener:
             unknown = Refused(
                 "There is no service of that name: GET / lists them.", check=Check.SERVICE
             )
-            return refused_response(unknown, message, 404)
+            return fault_response(unknown, message, status=404)
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             encoded = Refused(
                 "Send the message without a content encoding.", check=Check.CONTENT_ENCODING
             )
-            return refused_response(encoded, message, 415)
+            return fault_response(encoded, message, status=415)
         if media_type(message.content_type) not in MEDIA_TYPES:
-            return refused_response(Refused(NO_SOAP, check=Check.CONTENT_TYPE), message, 415)
+            no_soap = Refused(NO_SOAP, check=Check.CONTENT_TYPE)
+            return fault_response(no_soap, message, status=415)
         try:
             message = replace(message, body=await _body(request, self._settings))
             request[BODY] = message.body
         except web.HTTPException as error:
             check = Check.SIZE if error.status == 413 else Check.BODY
-            return refused_response(Refused(str(error.text), check=check), message, error.status)
+            unread = Refused(str(error.text), check=check)
+            return fault_response(unread, message, status=error.status)
         call = await admit(listed.gate, message)
+        if isinstance(call, Refusal):
+            request[OPERATION] = call.operation
+            return fault_response(call.error, message)
         request[OPERATION] = call.operation.name
         if self._waits.have_ended:  # nobody could be told in time whether the queue has it
             return _busy_response(NOT_SENT, message)
-        began = time.monotonic()
+        return await self._passed_on(request, message, call.operation)
+
+    async def _passed_on(
+        self, request: web.Request, message: Message, operation: Operation
+    ) -> web.Response:
+        """Send a call that was admitted; answer it with its reply, or with where that will be."""
+        events = self._events
+        began = events.clock()
         with self._front.quotas.spent(message.sender, len(message.body)):
             is_sure = await self._is_sent(message)
         location = location_of(message, self._settings.url)
         if not is_sure:
             return doubtful_response(message, location)
-        if call.operation.one_way:  # whether it was carried out is found there, too
+        if CallAccepted in events.wanted:
+            name, one_way = operation.name, operation.one_way
+            events.tell(CallAccepted(message, name, one_way, began, events.clock()))
+        if operation.one_way:  # whether it was carried out is found there, too
             return web.Response(status=202, headers=location)
-        return await self._reply(request, message, location, time.monotonic() - began)
+        return await self._reply(request, message, location, events.clock() - began)
 
     async def _is_sent(self, message: Message) -> bool:
         """Send a request; tell whether it is certain that the queue has it."""
@@ -315,8 +331,7 @@ class Listener:
 
 def _busy_response(text: str, message: Message) -> web.Response:
     """Return the fault for a call that nothing is wrong with, and that is to be sent again."""
-    busy = FaultError(text, code=FaultCode.BUSY)
-    busy.retry_after = 5.0
+    busy = FaultError(text, code=FaultCode.BUSY, retry_after=5.0)
     return fault_response(busy, message, status=503)
 
 

@@ -6,7 +6,6 @@ Nothing else that a caller says is believed: no header with a name in it, no add
 from __future__ import annotations
 
 import base64
-import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,11 +13,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import Refused
-from gateway.listening.answers import CLIENT, message_of, refusal
+from gateway.listening.answers import CLIENT, refusal
 from gateway.reasons import Check
 from gateway.secrets.credentials import Credentials
-
-log = logging.getLogger(__name__)
 
 OPEN = {"/healthz"}
 """What may be asked without saying who asks: it tells nothing."""
@@ -105,9 +102,9 @@ def names_of(certificate: Mapping[str, Any]) -> set[str]:
     return names | {value for kind, value in beside if kind in ("DNS", "URI", "email")}
 
 
-def _not_let_in(request: web.Request) -> Refused:
+def _not_let_in(request: web.Request, reason: str) -> Refused:
     has_said = "Authorization" in request.headers or _certificate(request)
-    return Refused(UNKNOWN if has_said else WHO, check=Check.CREDENTIALS)
+    return Refused(UNKNOWN if has_said else WHO, check=Check.CREDENTIALS, reason=reason)
 
 
 def recognised(
@@ -130,8 +127,8 @@ def recognised(
             if client not in clients:
                 raise Unrecognised(f"{client} has a secret, and no table in the settings")
         except Unrecognised as error:
-            log.warning("%s not let in: %s", message_of(request).id, error)
-            return refusal(request, _not_let_in(request), 401, {"WWW-Authenticate": CHALLENGE})
+            refused = _not_let_in(request, str(error))
+            return refusal(request, refused, 401, {"WWW-Authenticate": CHALLENGE})
         request[CLIENT] = client
         return await handler(request)
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.listening.room import Place, Room, address_of
-from gateway.observe.audit.tally import Tally, What
+from gateway.observe.events import ConnectionEnded, Events, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +49,13 @@ class Connection(RequestHandler):
     logged, without a word of them: they may be half a secret.
     """
 
-    __slots__ = ("_limits", "_place", "_room", "is_open", "tally")
+    __slots__ = ("_events", "_limits", "_place", "_room", "is_open")
 
     def __init__(
         self,
         server: web.Server,
         limits: ConnectionLimits,
-        tally: Tally,
+        events: Events,
         room: Room,
         place: Place,
         **options: Any,
@@ -64,7 +64,7 @@ class Connection(RequestHandler):
         self._limits = limits
         self._room = room
         self._place = place
-        self.tally = tally
+        self._events = events
         self.is_open = False
         """It was made: with TLS, after the handshake."""
 
@@ -98,11 +98,12 @@ class Connection(RequestHandler):
     def _end_unless_begun(self) -> None:
         if self._request_count == 0:
             if self.transport is not None:
-                self._note(What.SLOW_HEAD)
+                self.tell(Trouble.SLOW_HEAD)
             self.force_close()
 
-    def _note(self, what: What) -> None:
-        self.tally.note(what, address_of(self.transport))
+    def tell(self, trouble: Trouble, peer: str = "") -> None:
+        """Tell that the connection is ended; ``peer`` where it has no transport to know it by."""
+        self._events.tell(ConnectionEnded(trouble, peer or address_of(self.transport)))
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -115,7 +116,7 @@ class Connection(RequestHandler):
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
             log.warning("an answer was not read in %g s: given up", self._limits.reply)
-            self._note(What.SLOW_READER)
+            self.tell(Trouble.SLOW_READER)
             if self.transport is not None:
                 self.transport.abort()  # closing would wait until the rest is read
             return resp, True
@@ -135,7 +136,7 @@ class Connection(RequestHandler):
         """Answer what the library could not read, or what failed outside of every handler."""
         log.warning("a request was broken off: %s", "malformed" if status == 400 else status)
         if status == 400:
-            self._note(What.MALFORMED)
+            self.tell(Trouble.MALFORMED)
         text = BROKEN if status == 400 else "The listener failed.\n"
         response = web.Response(status=status, text=text)
         response.headers["Server"] = ""
@@ -198,7 +199,7 @@ class _Tls(SSLProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._room.leave(self._place) and not self._connection.is_open:
-            self._connection.tally.note(What.TLS, self._peer)
+            self._connection.tell(Trouble.TLS, self._peer)
         super().connection_lost(exc)
 
 
@@ -211,13 +212,13 @@ class Site(web.BaseSite):
         place: tuple[str, int],
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None,
-        tally: Tally,
+        events: Events,
     ) -> None:
         super().__init__(runner, ssl_context=tls)
         self._place = place
         self._limits = limits
-        self._tally = tally
-        self._room = Room(limits.connections, limits.per_address, tally)
+        self._events = events
+        self._room = Room(limits.connections, limits.per_address, events)
 
     @property
     def name(self) -> str:
@@ -240,7 +241,7 @@ class Site(web.BaseSite):
         connection = Connection(
             server,
             self._limits,
-            self._tally,
+            self._events,
             self._room,
             place,
             loop=asyncio.get_running_loop(),

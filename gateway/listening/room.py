@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
 from itertools import islice
 
-from gateway.observe.audit.tally import Tally, What
+from gateway.observe.events import ConnectionEnded, Events, Trouble
 from gateway.sockets import has_unread
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,11 @@ class Place:
 class Room:
     """Knows which connections there are, and which of them are idle."""
 
-    def __init__(self, places: int, share: int, tally: Tally) -> None:
+    def __init__(self, places: int, share: int, events: Events) -> None:
         """``share`` is for how many an address need not care how many there are altogether."""
         self._places = places
         self._share = share
-        self._tally = tally
+        self._events = events
         self._taken: set[Place] = set()
         self._count: Counter[str] = Counter()
         self._idle: defaultdict[str | None, OrderedDict[Place, None]] = defaultdict(OrderedDict)
@@ -71,7 +71,7 @@ class Room:
         peer = address_of(transport)
         place = Place(transport, neighbourhood(peer))
         if not self._has_room_for(place.address):
-            self._tally.note(What.TOO_MANY, peer)
+            self._events.tell(ConnectionEnded(Trouble.TOO_MANY, peer))
             return None
         self._taken.add(place)
         self._count[place.address] += 1
@@ -118,7 +118,8 @@ class Room:
         """End the connection that has been idle longest; not one by which a request has come."""
         for place in islice(idle, LOOKS):
             if not has_unread(place.transport):
-                self._tally.note(What.MADE_ROOM, address_of(place.transport))
+                peer = address_of(place.transport)
+                self._events.tell(ConnectionEnded(Trouble.MADE_ROOM, peer))
                 self.leave(place)
                 place.transport.abort()
                 return True

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import OverQuota, told
-from gateway.listening.answers import CLIENT, message_of, refusal
+from gateway.errors import OverQuota
+from gateway.listening.answers import CLIENT, refusal
 from gateway.reasons import Check
 from gateway.serving.quotas import Shares
-
-log = logging.getLogger(__name__)
 
 
 def in_share(shares: Shares) -> Middleware:
@@ -37,8 +34,7 @@ def in_share(shares: Shares) -> Middleware:
 
 
 def _over(request: web.Request, shares: Shares) -> web.Response:
-    client, message = request.get(CLIENT, ""), message_of(request)
+    client = request.get(CLIENT, "")
     seconds = max(1.0, shares.wait(client))
     error = OverQuota(seconds, reason=f"{client} is over its share", check=Check.SHARE)
-    log.warning("%s refused: %s", message.id, told(error))
     return refusal(request, error, 429, {"Retry-After": str(math.ceil(seconds))})

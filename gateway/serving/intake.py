@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
+from typing import Any
 
 from gateway.admission.gate import action
+from gateway.admission.threads import INLINE
 from gateway.admission.wire import check_size
+from gateway.backend import Begin, Call, Refusal, unmarked
 from gateway.contract import Contract
 from gateway.endpoint import Endpoint
-from gateway.errors import BindingViolation, Forbidden, Refused
+from gateway.errors import BindingViolation, FaultError, Forbidden, Refused
 from gateway.message import Clock, Message
 from gateway.queues.lifespan import check_age
 from gateway.reasons import Check
-from gateway.serving.service import INLINE
 from gateway.soap.envelope import Envelope, parse
 from gateway.soap.jms import (
     GZIP_RATIO,
@@ -32,24 +34,71 @@ NOBODY = (
 SEVERAL = "Several services here take this message: name one of them in SOAPJMS_targetService."
 
 
-def checked(endpoint: Endpoint, *, clock: Clock, limit: int, ratio: int = GZIP_RATIO) -> Endpoint:
-    """Refuse what is from another time, breaks SOAP/JMS or is over ``limit`` bytes; unpack it.
-
-    ``clock`` is the queue's. What is packed may become ``ratio`` times as large by that.
+class Intake:
+    """An endpoint over services: what a request passes before it comes to the gate of its own.
 
     The queue keeps the bytes as they came, so that a request sent again is still the same one.
     """
 
-    async def answer(message: Message) -> Message | None:
-        check_age(message, clock())
+    def __init__(
+        self,
+        services: Mapping[str, Endpoint],
+        find: Callable[[Message], str],
+        *,
+        clock: Clock,
+        limit: int,
+        ratio: int = GZIP_RATIO,
+        clients: Collection[str] | None = None,
+    ) -> None:
+        """``find`` names the service of a request that names none, and may run in a thread.
+
+        ``clock`` is the queue's. A body has ``limit`` bytes at most, and may become ``ratio`` times
+        as large by being unpacked. ``clients`` are those that are known; None: no client is told
+        apart.
+        """
+        self._services = dict(services)
+        self._find = find
+        self._clock = clock
+        self._limit = limit
+        self._ratio = ratio
+        self._clients = clients
+
+    async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
+        """Have the service that a request is for admit it. Raises TransientError."""
+        try:
+            message = await self._unpacked(message)
+            message = await self._addressed(message)
+        except FaultError as error:
+            return Refusal(error=error, service=message.target_service)
+        return await self._services[message.target_service].admit(message, begin)
+
+    def answer(self, call: Call) -> Coroutine[Any, Any, Message | None]:
+        """Have a call answered by the service that admitted it."""
+        return self._services[call.message.target_service].answer(call)
+
+    async def _unpacked(self, message: Message) -> Message:
+        """Refuse a stranger, before anything is read of what it sent; then what is from another
+        time, breaks SOAP/JMS or is too large. Raises Refused, OutcomeUnknown.
+        """
+        if self._clients is not None and message.sender not in self._clients:
+            raise Forbidden(f"{message.sender!r} is no client of the settings", check=Check.CLIENT)
+        check_age(message, self._clock())
         if message.violation is not None:
             raise BindingViolation(message.violation)
-        check_size(message, limit)
-        if is_packed(message.content_encoding):
-            message = await asyncio.to_thread(unpacked, message, limit, ratio)
-        return await endpoint(message)
+        check_size(message, self._limit)
+        if not is_packed(message.content_encoding):
+            return message
+        return await asyncio.to_thread(unpacked, message, self._limit, self._ratio)
 
-    return answer
+    async def _addressed(self, message: Message) -> Message:
+        """Return a request that names a service that is served here. Raises Refused."""
+        if not message.target_service:
+            is_large = len(message.body) > INLINE
+            name = await asyncio.to_thread(self._find, message) if is_large else self._find(message)
+            message = replace(message, target_service=name)
+        if message.target_service not in self._services:
+            raise Refused("No service of that name is served here.", check=Check.SERVICE)
+        return message
 
 
 def unpacked(message: Message, limit: int, ratio: int) -> Message:
@@ -60,30 +109,6 @@ def unpacked(message: Message, limit: int, ratio: int) -> Message:
     if broken is not None:
         raise BindingViolation(broken)
     return replace(message, body=body, content_type=content_type, content_encoding="")
-
-
-def known(endpoint: Endpoint, clients: Collection[str]) -> Endpoint:
-    """Refuse whom nobody knows, before anything is read of what it sent."""
-
-    async def answer(message: Message) -> Message | None:
-        if message.sender not in clients:
-            raise Forbidden(f"{message.sender!r} is no client of the settings", check=Check.CLIENT)
-        return await endpoint(message)
-
-    return answer
-
-
-def routed(endpoint: Endpoint, find: Callable[[Message], str]) -> Endpoint:
-    """Name the service of a request that names none. ``find`` may run in a thread."""
-
-    async def answer(message: Message) -> Message | None:
-        if not message.target_service:
-            is_large = len(message.body) > INLINE
-            name = await asyncio.to_thread(find, message) if is_large else find(message)
-            message = replace(message, target_service=name)
-        return await endpoint(message)
-
-    return answer
 
 
 def by_operation(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.endpoint import Endpoint, admitted
+from gateway.endpoint import Endpoint
 from gateway.errors import (
     FaultCode,
     GatewayError,
@@ -20,22 +20,20 @@ from gateway.errors import (
     Unsure,
 )
 from gateway.message import Message, Unreadable
-from gateway.observe.audit.record import (
+from gateway.observe.events import (
+    Events,
     Outcome,
-    Record,
-    Write,
-    nowhere,
+    RequestLost,
+    RequestReceived,
+    RequestReturned,
+    RequestSettled,
+    Subject,
 )
 from gateway.queue import Delivery, Queue, let_go, reason_code
 from gateway.serving.quotas import Shares
 from gateway.serving.renewals import Renewals, Work
-from gateway.serving.verdict import (
-    Answer,
-    Judge,
-    Quarantine,
-    Retry,
-    Verdict,
-)
+from gateway.serving.verdict import Completed, Rejected, Retry, Verdict
+from gateway.serving.walk import Walk
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +72,12 @@ class Gateway:
         endpoint: Endpoint,
         settings: GatewaySettings,
         *,
-        audit: Write = nowhere,
+        events: Events | None = None,
         shares: Shares | None = None,
     ) -> None:
-        """``audit`` writes down what becomes of each request, before it is settled."""
-        self._audit = audit
-        self._judge = Judge(endpoint, settings.attempts)
+        """``events`` are told what happens to each request."""
+        self._events = events or Events()
+        self._walk = Walk(endpoint, settings.attempts, settings.lease, self._events)
         self._settings = settings
         self._shares = shares or Shares({})
         self._intake = _Intake(queue, self._shares)
@@ -106,7 +104,8 @@ class Gateway:
         """Begin to work on what comes, no more at once than there is room for."""
         while True:
             for delivery in await self._next():
-                work = Work(delivery, is_over=not self._shares.begin(delivery.message.sender))
+                work = Work.on(delivery, self._events.clock())
+                work.is_over = not self._shares.begin(delivery.message.sender)
                 self._working.add(work)
                 work.task = group.create_task(self._process(work))
 
@@ -133,29 +132,18 @@ class Gateway:
 
     async def _process(self, work: Work) -> None:
         delivery = work.delivery
-        record = Record(self._audit, delivery.message, delivery.attempt)
-        admitted.set(record.admitted)
-
-        async def begin() -> None:
-            await delivery.extend(self._settings.lease)
-
+        if RequestReceived in self._events.wanted:
+            self._events.tell(RequestReceived(work.subject))
         try:
-            if work.is_over:
-                verdict: Verdict = OVER_SHARE
-            else:
-                verdict = await self._judge.judge(delivery, begin, lambda: record.service)
-            await self._settle(work, verdict, record)
+            await self._settle(work, OVER_SHARE if work.is_over else await self._walk(work))
         except LeaseLost:
             log.warning("%s lease lost: another gateway has it", delivery.message.id)
-            with contextlib.suppress(QueueUnavailable):  # the other one's line tells as well
-                record.lost()
+            self._lose(work, is_stored=False)
         except asyncio.CancelledError:
             if not work.lease_lost:
                 raise
             log.warning("%s lease lost at work: stopped", delivery.message.id)
-            if not work.may_be_settled:  # or it was this very verdict that ended the lease
-                with contextlib.suppress(QueueUnavailable):
-                    record.lost()
+            self._lose(work, is_stored=work.may_be_settled)  # perhaps, and that ended the lease
         except QueueBroken:
             raise
         except Exception:  # a bug: this request comes again, and the loop goes on with others
@@ -167,15 +155,24 @@ class Gateway:
             self._leave(work)
             self._kept.discard(work)
 
-    async def _settle(self, work: Work, verdict: Verdict, record: Record) -> None:
+    def _lose(self, work: Work, *, is_stored: bool) -> None:
+        was_settled = work.is_recorded and not is_stored
+        event = RequestLost(work.subject, was_settled, self._events.clock())
+        with contextlib.suppress(QueueUnavailable):  # the other gateway tells of it as well
+            self._events.precede(event)
+        self._events.tell(event)
+
+    async def _settle(self, work: Work, verdict: Verdict) -> None:
         """Tell the queue; while it cannot take the verdict, keep that and try again.
 
-        First the record: a crash in between leaves a line too many, and never an answer without
-        one. After a while others have the place; the lease is renewed all the same.
+        First those are told who come first: a crash in between leaves a line of audit too many, and
+        never an answer without one. After a while others have the place; the lease is renewed all
+        the same.
         """
         began, id, delays = time.monotonic(), work.delivery.message.id, _delays(work)
+        end = _end(work.subject, verdict, self._events.clock())
         in_doubt, work.may_be_settled = False, True
-        while (error := await _told(work.delivery, verdict, record)) is not None:
+        while (error := await self._tell(work, verdict, end)) is not None:
             waited, delay = time.monotonic() - began, next(delays)
             if delay == FIRST_PAUSE:
                 log.warning("%s %s; the verdict waits", id, error)
@@ -188,6 +185,20 @@ class Gateway:
             work.may_be_settled = True
         if work.kept:
             log.warning("%s is settled, after %.0f s", id, time.monotonic() - began)
+
+    async def _tell(
+        self, work: Work, verdict: Verdict, end: RequestSettled | RequestReturned
+    ) -> QueueUnavailable | None:
+        """Tell of the end of a request; return why the queue does not take it now."""
+        try:
+            if not work.is_recorded:
+                self._events.precede(end)
+                work.is_recorded = isinstance(end, RequestSettled)
+            await _settled(work.delivery, verdict)
+        except QueueUnavailable as error:
+            return error
+        self._events.tell(end)
+        return None
 
     def _keep(self, work: Work, verdict: Verdict) -> bool:
         """Have a verdict wait beside the places; tell whether there is room, and time left."""
@@ -275,16 +286,6 @@ async def _give_back(received: asyncio.Future[Sequence[Delivery]]) -> None:
             await delivery.retry(0.0, counts=False)
 
 
-async def _told(delivery: Delivery, verdict: Verdict, record: Record) -> QueueUnavailable | None:
-    """Tell the queue a verdict; return why it does not take it now."""
-    try:
-        _note(verdict, record)
-        await _tell(delivery, verdict)
-    except QueueUnavailable as error:
-        return error
-    return None
-
-
 def _delays(work: Work) -> Iterator[float]:
     """Yield how long to wait before each further try: longer, where nobody waits for the place."""
     delay = FIRST_PAUSE
@@ -297,25 +298,28 @@ def _size(message: Message | Unreadable | None) -> int:
     return 1 + (len(message.body) if isinstance(message, Message) else 0)
 
 
-def _note(verdict: Verdict, record: Record) -> None:
-    """Write down what becomes of a request; one that is given back is not settled yet."""
+def _end(subject: Subject, verdict: Verdict, at: float) -> RequestSettled | RequestReturned:
     match verdict:
-        case Answer(None):
-            record.settle(Outcome.DONE)
-        case Answer(Message(is_fault=is_fault)):
-            record.settle(Outcome.FAULT if is_fault else Outcome.REPLY)
-        case Quarantine(reason, _):
-            code = reason_code(reason)
-            is_late = code == FaultCode.EXPIRED
-            record.settle(Outcome.EXPIRED if is_late else Outcome.QUARANTINED, code)
+        case Retry(delay, _):
+            return RequestReturned(subject, delay, at)
+        case Rejected(reason, _):
+            is_late = reason_code(reason) == FaultCode.EXPIRED
+            outcome = Outcome.EXPIRED if is_late else Outcome.QUARANTINED
+            return RequestSettled(subject, outcome, reason, at)
+        case Completed(None):
+            return RequestSettled(subject, Outcome.DONE, "", at)
+        case Completed(Message(is_fault=True)):
+            return RequestSettled(subject, Outcome.FAULT, "", at)
+        case Completed():
+            return RequestSettled(subject, Outcome.REPLY, "", at)
 
 
-async def _tell(delivery: Delivery, verdict: Verdict) -> None:
+async def _settled(delivery: Delivery, verdict: Verdict) -> None:
+    """Tell the queue a verdict. Raises LeaseLost, QueueUnavailable."""
     match verdict:
-        case Answer(reply):
+        case Completed(reply):
             await delivery.answer(reply)
         case Retry(delay, counts):
             await delivery.retry(delay, counts=counts)
-        case Quarantine(reason, reply):
+        case Rejected(reason, reply):
             await delivery.quarantine(reason, reply)
-            log.warning("%s quarantined: %s", delivery.message.id, reason)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.errors import LeaseLost, QueueBroken, QueueUnavailable
+from gateway.message import Unreadable
+from gateway.observe.events import Subject
 from gateway.queue import Delivery
 
 log = logging.getLogger(__name__)
@@ -18,17 +20,33 @@ class Work:
     """A delivery in progress."""
 
     delivery: Delivery
-    is_over: bool
+    subject: Subject
+    """What is known of it."""
+    is_over: bool = False
     """Its client has all of its share already: it goes back."""
     task: asyncio.Task[None] | None = None
     lease_lost: bool = False
     is_told: bool = False
     """Whether it was said that its lease could not be renewed."""
+    is_recorded: bool = False
+    """Whether those who come first know that it is settled."""
     may_be_settled: bool = False
     """Whether the queue may have its verdict by now."""
     renewing: asyncio.Task[None] | None = None
     kept: int = 0
     """Bytes of its verdict and request, once these wait beside the places."""
+
+    @classmethod
+    def on(cls, delivery: Delivery, received: float) -> Work:
+        """Begin work on a delivery that was received at that time."""
+        message = delivery.message
+        service = "" if isinstance(message, Unreadable) else message.target_service
+        return cls(delivery, Subject(message, delivery.attempt, received, service))
+
+    def learn(self, service: str, operation: str, one_way: bool) -> None:
+        """Note what the request turned out to ask for."""
+        old = self.subject
+        self.subject = Subject(old.message, old.attempt, old.received, service, operation, one_way)
 
 
 class Renewals:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import time
 from dataclasses import dataclass, replace
 
-from gateway.admission import Gate
-from gateway.backend import Backend, Call
-from gateway.contract import WORKERS
-from gateway.endpoint import admitted, before_effect
+from gateway.admission import Gate, admit
+from gateway.backend import Backend, Begin, Call, Refusal, unmarked
 from gateway.errors import (
     BackendFailed,
     Declined,
@@ -17,7 +15,6 @@ from gateway.errors import (
     FaultCode,
     FaultError,
     OutcomeUnknown,
-    Refused,
     Unanswered,
 )
 from gateway.message import (
@@ -28,20 +25,10 @@ from gateway.message import (
     id_time,
 )
 from gateway.queues.lifespan import check_known, check_once
-from gateway.serving.fair_pool import FairPool
+from gateway.serving.breaker import CircuitBreaker
 from gateway.serving.quotas import NO_QUOTAS, Quotas
 from gateway.serving.verdict import INTERRUPTED, UNKNOWN
 from gateway.soap.multipart import parameter
-
-# Parsing this many bytes holds the event loop for about a millisecond; more than that goes to a
-# thread, where lxml lets others run. What may take long to validate goes to a process (is_slow).
-INLINE = 64 << 10
-
-# One thread: each has its own copy of the compiled schemas, and large ones take 50 MB.
-_ADMISSION = ThreadPoolExecutor(1, thread_name_prefix="admission")
-
-_CHECKS = FairPool(WORKERS, "schema-check")
-"""Where it is waited for checks that may take long: one at a time for each client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +46,7 @@ class Policy:
 
 
 class Service:
-    """An endpoint: admits a request, then has its backend carry it out."""
+    """An endpoint: its gate admits a request, then its backend carries out the call."""
 
     def __init__(
         self,
@@ -68,68 +55,55 @@ class Service:
         policy: Policy,
         clock: Clock,
         quotas: Quotas = NO_QUOTAS,
+        monotonic: Clock = time.monotonic,
     ) -> None:
-        """``clock`` is the queue's, by which messages expire."""
+        """``clock`` is the queue's, by which messages expire; ``monotonic`` the breaker's."""
         self._quotas = quotas
         self._gate = gate
         self._backend = backend
         self._policy = policy
         self._clock = clock
+        self._breaker = CircuitBreaker(self._carry_out, monotonic)
 
-    async def __call__(self, message: Message) -> Message | None:
-        """Answer a request.
+    async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
+        """Have the gate check a request. Raises Unchecked."""
+        found = await admit(self._gate, message)
+        if isinstance(found, Refusal):
+            return replace(found, is_repeatable=self._policy.is_repeatable(found.operation))
+        return Call(
+            message=found.message,
+            envelope=found.envelope,
+            operation=found.operation,
+            size=len(message.body),
+            is_repeatable=self._policy.is_repeatable(found.operation.name),
+            begin=begin,
+        )
 
-        Raises FaultError and its kinds (a fault for the caller), TransientError (it may be tried
-        again), and what ``before_effect`` raises.
+    async def answer(self, call: Call) -> Message | None:
+        """Have a call carried out.
+
+        Raises FaultError and its kinds, TransientError, and what ``call.begin`` raises.
         """
-        call = await self._admitted(message)
-        self._check_begun(call)
-        self._check_deadline(message)
-        with self._quotas.spent(message.sender, len(message.body)):
-            reply = await self._carry_out(call)
-        return None if call.operation.one_way else _addressed(reply, message)
-
-    async def _admitted(self, message: Message) -> Call:
-        """Admit a request; what it asks for is taken note of, also where it may not have it."""
-        note = admitted.get()
-        try:
-            call = await admit(self._gate, message)
-        except Refused as error:
-            note(message.target_service, error.operation)
-            error.is_repeatable = self._policy.is_repeatable(error.operation)
-            raise
-        note(message.target_service, call.operation.name)
-        return call
-
-    def _check_begun(self, call: Call) -> None:
-        """Refuse what may be carried out once, and was begun. Raises OutcomeUnknown, Refused.
-
-        Nothing else may be told of that: neither that its deadline is past, nor that its client's
-        quota is used up.
-        """
-        if self._policy.is_repeatable(call.operation.name):
-            return
-        check_once(call.message)
-        if call.message.interrupted:
-            raise OutcomeUnknown(UNKNOWN, reason=INTERRUPTED)
+        _check_begun(call)
+        self._check_deadline(call.message)
+        reply = await self._breaker(call)
+        return None if call.operation.one_way else _addressed(reply, call.message)
 
     async def _carry_out(self, call: Call) -> Message | None:
-        if self._policy.is_repeatable(call.operation.name):
-            return await self._repeatable(call)
-        await before_effect.get()()
-        try:
-            return await self._invoke(call)
-        except Unanswered as error:
-            raise OutcomeUnknown(UNKNOWN) from error
-        except Declined as error:
-            raise FaultError("The service is busy: try later.", code=FaultCode.BUSY) from error
+        with self._quotas.spent(call.message.sender, call.size):
+            if call.is_repeatable:
+                return await self._repeated(call)
+            await call.begin()
+            try:
+                return await self._invoke(call)
+            except Unanswered as error:
+                raise OutcomeUnknown(UNKNOWN) from error
+            except Declined as error:
+                raise FaultError("The service is busy: try later.", code=FaultCode.BUSY) from error
 
-    async def _repeatable(self, call: Call) -> Message | None:
+    async def _repeated(self, call: Call) -> Message | None:
         try:
             return await self._invoke(call)
-        except Refused as error:
-            error.is_repeatable = True
-            raise
         except Unanswered:
             self._check_deadline(call.message)
             raise
@@ -162,18 +136,17 @@ class Service:
         return float("inf") if began is None else began + self._policy.lifetime
 
 
-async def admit(gate: Gate, message: Message) -> Call:
-    """Admit a request, without holding up others where it takes long. Raises Refused, Unchecked."""
-    is_slow = gate.is_slow(message)
-    first = gate.read if is_slow else gate.admit
-    if len(message.body) <= INLINE:
-        call = first(message)
-    else:
-        loop = asyncio.get_running_loop()
-        call = await loop.run_in_executor(_ADMISSION, first, message)
-    if is_slow:
-        await asyncio.wrap_future(_CHECKS.take(message.sender, lambda: gate.validate(call)))
-    return call
+def _check_begun(call: Call) -> None:
+    """Refuse what may be carried out once, and was begun. Raises OutcomeUnknown, Refused.
+
+    Nothing else may be told of that: neither that its deadline is past, nor that its client's quota
+    is used up.
+    """
+    if call.is_repeatable:
+        return
+    check_once(call.message)
+    if call.message.interrupted:
+        raise OutcomeUnknown(UNKNOWN, reason=INTERRUPTED)
 
 
 def _addressed(reply: Message | None, request: Message) -> Message:

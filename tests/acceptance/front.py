@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import deployment
+from answering import Answering, logging_events
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.parts import listener
 from gateway.contract import load
 from gateway.message import Message
-from gateway.observe.audit.record import Write, nowhere
+from gateway.observe.audit import Write, nowhere, recorded
+from gateway.observe.events import Events
 from gateway.queues.memory.queue import MemoryQueue
 from gateway.secrets.credentials import changing, credential, new_secret
 from gateway.serving.loop import Gateway, GatewaySettings
@@ -41,6 +43,8 @@ class Front:
     taken: list[Message] = field(default_factory=list)
     reply: Message = REPLY
     answering: asyncio.Event = field(default_factory=asyncio.Event)
+    events: Events = field(default_factory=logging_events)
+    """Of the listener."""
 
     async def answer(self, message: Message) -> Message | None:
         self.taken.append(message)
@@ -141,16 +145,18 @@ async def fronted(
     if answering:
         front.answering.set()
     loaded = {name: Loaded(contract, None) for name in services}
-    door = listener(settings, loaded, queue, audit)
-    gateway = Gateway(queue, front.answer, GatewaySettings(grace=0.2))
-    running = [asyncio.create_task(one.run(stop)) for one in (door, gateway)]
-    try:
-        await _until_open(port, running)
-        yield front
-    finally:
-        front.answering.set()
-        stop.set()
-        await asyncio.gather(*running)
+    events = front.events
+    door = listener(settings, loaded, queue, events)
+    gateway = Gateway(queue, Answering(front.answer), GatewaySettings(grace=0.2))
+    async with recorded(events, audit):
+        running = [asyncio.create_task(one.run(stop)) for one in (door, gateway)]
+        try:
+            await _until_open(port, running)
+            yield front
+        finally:
+            front.answering.set()
+            stop.set()
+            await asyncio.gather(*running)
 
 
 async def _until_open(port: int, running: list[asyncio.Task[None]]) -> None:

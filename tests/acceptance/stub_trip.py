@@ -26,7 +26,6 @@ from gateway.backend import Call
 from gateway.backends.hosted.service import HostedBackend
 from gateway.contract import Contract
 from gateway.contract.operations import Operation
-from gateway.endpoint import Router
 from gateway.generate.contract.reading import read
 from gateway.generate.model import Model
 from gateway.generate.python.client import ClientOptions, render
@@ -111,7 +110,7 @@ class RoundTrip:
         hosted = HostedBackend(self._filled(), name="trip", threads=1)
         gate = Gate(self._contract, Limits(request=LARGE))
         service = Service(gate, Recording(hosted, self.seen), Policy(), queue.clock)
-        gateway = Gateway(queue, Router({"trip": service}), GatewaySettings())
+        gateway = Gateway(queue, service, GatewaySettings())
         stopping = asyncio.Event()
         draining = asyncio.create_task(gateway.run(stopping))
         ready.set()

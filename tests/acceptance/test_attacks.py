@@ -36,7 +36,7 @@ from gateway.admission import Gate, Limits
 from gateway.assembly import parts
 from gateway.errors import FaultError
 from gateway.message import Message, new_id
-from gateway.observe.audit.record import nowhere
+from gateway.observe.events import Events
 from gateway.queue import State
 from gateway.settings import Settings, from_values
 from gateway.soap.envelope import SoapVersion
@@ -108,13 +108,13 @@ class Way:
         settings = from_values({**values, "services": services}, self._settings.folder, "it")
         loaded = assembly.load_contracts(settings)
         self._queue = await enter(assembly.opened_queue(settings))
-        gateway = await enter(parts.gateway(settings, loaded, self._queue, nowhere))
+        gateway = await enter(parts.gateway(settings, loaded, self._queue, Events()))
         stop = asyncio.Event()
         running = asyncio.ensure_future(gateway.run(stop))
         self._stack.push_async_callback(_ended, stop, running)
         self._client = settings.client
         if self._is_http:
-            listener = parts.listener(settings, loaded, self._queue, nowhere)
+            listener = parts.listener(settings, loaded, self._queue, Events())
             self._address = await enter(_serving(listener.application()))
             self._http = await enter(ClientSession(skip_auto_headers=("Content-Type",)))
 

@@ -30,7 +30,6 @@ from gateway.contract.names import (
     xs,
 )
 from gateway.contract.places import places
-from gateway.endpoint import Router
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.queues.embedded.queue import SqliteQueue
@@ -255,7 +254,7 @@ async def remote(contract: Contract, backend: Backend, folder: Path) -> AsyncIte
         queue = await SqliteQueue.open(folder / "queue.db")
         forward = ForwardBackend(address, ForwardSettings(telltales=Telltales(places([address]))))
         service = Service(Gate(contract, Limits()), forward, Policy(), queue.clock)
-        gateway = Gateway(queue, Router({"large": service}), GatewaySettings())
+        gateway = Gateway(queue, service, GatewaySettings())
         stop = asyncio.Event()
         draining = asyncio.create_task(gateway.run(stop))
         try:

@@ -17,10 +17,12 @@ import clouds
 import faults
 import kinds
 import pytest
+from answering import call_of
 from deployment import ROOT, end, legacy_service, log_of, start
 from faults import Call, FaultProxy, kind
 
-from gateway.endpoint import before_effect
+from gateway.backend import Begin, unmarked
+from gateway.backend import Call as Admitted
 from gateway.errors import OutcomeUnknown, QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Collected, State
@@ -46,11 +48,15 @@ class Backend:
     executed: Counter[str] = field(default_factory=Counter)
     slow: dict[bytes, float] = field(default_factory=dict)
 
-    async def __call__(self, message: Message) -> Message:
+    async def admit(self, message: Message, begin: Begin = unmarked) -> Admitted:
+        return call_of(message, begin)
+
+    async def answer(self, call: Admitted) -> Message:
+        message = call.message
         if message.target_service == ONCE:
             if message.interrupted:
                 raise OutcomeUnknown("It was begun before.")
-            await before_effect.get()()
+            await call.begin()
         self.executed[message.id] += 1
         await asyncio.sleep(self.slow.get(message.body, 0.01))
         return Message(body=b"<Reply>%s</Reply>" % message.body, content_type="text/xml")

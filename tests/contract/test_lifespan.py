@@ -22,7 +22,7 @@ from gateway.queues.bucket.layout import Keys
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
-from gateway.serving.intake import checked
+from gateway.serving.intake import Intake
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.serving.service import Policy, Service
 
@@ -73,7 +73,8 @@ class Place:
             return self.queue.clock() + later
 
         service = Service(Gate(self.contract, Limits()), backend, policy, clock)
-        endpoint = checked(service, clock=clock, limit=1 << 20)
+        services = {"warehouse": service}
+        endpoint = Intake(services, lambda _: "warehouse", clock=clock, limit=1 << 20)
         stop = asyncio.Event()
         gateway = Gateway(self.queue, endpoint, GatewaySettings(grace=2.0))
         work = asyncio.create_task(gateway.run(stop))

@@ -15,8 +15,7 @@ import pytest
 from gateway.admission import Gate, Limits
 from gateway.contract import Contract, load
 from gateway.errors import FaultCode, IdTaken
-from gateway.message import Message, digest, new_id
-from gateway.observe.audit.record import Aside, Values
+from gateway.message import Message, Unreadable, digest, new_id
 from gateway.queue import AdministeredQueue, State
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.options import PutAside, QueueOptions, untold
@@ -215,10 +214,8 @@ async def test_another_message_under_the_id_of_a_refused_one_leaves_its_entry_as
     other = replace(request(), id=refused.id)
     with contextlib.suppress(IdTaken):
         await (await opened()).send(other)
-    lines: list[Values] = []
-    aside = Aside()
-    aside.write = lines.append
-    again = await opened(aside)
+    put_aside: list[tuple[Message | Unreadable, str]] = []
+    again = await opened(lambda *what: put_aside.append(what))
     async with served(again, warehouse, backend):
         await asyncio.sleep(1.5)
     assert backend.calls == 0
@@ -227,9 +224,9 @@ async def test_another_message_under_the_id_of_a_refused_one_leaves_its_entry_as
     assert (await again.quarantine.read(first)).body == refused.body
     # The embedded queue does not take the other one at all.
     assert [one.reason for one in rest] == ([] if isinstance(again, SqliteQueue) else [ID_TAKEN])
-    # No gateway had it as a delivery: the queue itself has it written into the audit log.
-    told = [(one["client"], one["id"], one["code"], one["sha256"]) for one in lines]
-    assert told == [("alice", refused.id, "Client.id-taken", digest(other).hex()) for _ in rest]
+    # No gateway had it as a delivery: the queue itself tells of it.
+    told = [(one.sender, one.id, digest(one), reason) for one, reason in put_aside]
+    assert told == [("alice", refused.id, digest(other), ID_TAKEN) for _ in rest]
 
 
 async def test_of_two_requests_under_one_id_that_wait_one_is_carried_out(opened, warehouse):

@@ -17,6 +17,7 @@ import kinds
 import pytest
 import typer
 import zeep
+from answering import Answering
 from stub_trip import imported
 
 from gateway.assembly.contracts import Loaded
@@ -27,7 +28,7 @@ from gateway.contract import load
 from gateway.generate.contract.reading import read
 from gateway.generate.python.client import ClientOptions, render
 from gateway.message import Message, id_time, new_id
-from gateway.observe.audit.record import nowhere
+from gateway.observe.events import Events
 from gateway.queues.aws.clock import ServerClock
 from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway, GatewaySettings
@@ -67,8 +68,8 @@ class Place:
         settings = from_values(values, self.folder, "gateway.toml")
         loaded = {"warehouse": Loaded(load("warehouse.wsdl", folder=WSDL.parent), None)}
         queue, stopping = await open_queue(self.address, self.folder), asyncio.Event()
-        door = listener(settings, loaded, queue, nowhere)
-        gateway = Gateway(queue, self.answer, GatewaySettings(grace=0.2))
+        door = listener(settings, loaded, queue, Events())
+        gateway = Gateway(queue, Answering(self.answer), GatewaySettings(grace=0.2))
         running = [asyncio.create_task(one.run(stopping)) for one in (door, gateway)]
         ready.set()
         await asyncio.to_thread(stop.wait)

@@ -13,10 +13,12 @@ from types import SimpleNamespace
 import clouds
 import pytest
 import servers
+from answering import Answering
 from faults import FaultProxy, delayed, kind
 
 from gateway.errors import LeaseLost, QueueUnavailable
 from gateway.message import Message, Unreadable, new_id
+from gateway.observe.events import Events
 from gateway.queue import State
 from gateway.queues.aws.address import parse_bucket
 from gateway.queues.bucket.claim_records import Claim, Registers, new_token
@@ -37,7 +39,9 @@ from gateway.queues.doorbell.messages import (
 )
 from gateway.queues.doorbell.queue import DoorbellQueue
 from gateway.queues.options import QueueOptions
-from gateway.serving.verdict import Answer, Judge
+from gateway.serving.renewals import Work
+from gateway.serving.verdict import Completed
+from gateway.serving.walk import Walk
 
 SOON = 5.0
 LEASE = 1.0
@@ -505,7 +509,7 @@ class Service:
 
 async def carried_out(delivery, service: Service):
     """Carry a request out as a gateway does."""
-    return await Judge(service, 5).judge(delivery, lambda: delivery.extend(30.0), str)
+    return await Walk(Answering(service), 5, 30.0, Events())(Work.on(delivery, 0.0))
 
 
 async def test_a_repeatable_request_whose_ring_was_received_is_carried_out_once(
@@ -521,7 +525,7 @@ async def test_a_repeatable_request_whose_ring_was_received_is_carried_out_once(
         ahead = await taken_ahead(queue)
         with pytest.raises(LeaseLost):
             await carried_out(rung_for, service)
-        assert isinstance(await carried_out(ahead, service), Answer)
+        assert isinstance(await carried_out(ahead, service), Completed)
     assert service.calls == 1
 
 
@@ -556,7 +560,7 @@ async def test_a_request_that_was_given_back_and_rung_for_by_the_sweep_is_carrie
         place.post(ring(key, swept=True))
         swept = await take(other)
         resumed = await take(queue)
-        assert isinstance(await carried_out(swept, service), Answer)
+        assert isinstance(await carried_out(swept, service), Completed)
         with pytest.raises(LeaseLost):
             await carried_out(resumed, service)
     assert service.calls == 1
@@ -569,7 +573,7 @@ async def test_a_parked_request_that_another_received_meanwhile_is_carried_out_o
         await (await take(busy)).retry(0.1, counts=False)
         # Nobody asks the busy one until its message has come to another.
         received = await take(other)
-        assert isinstance(await carried_out(received, service), Answer)
+        assert isinstance(await carried_out(received, service), Completed)
         with pytest.raises(LeaseLost):
             await carried_out(await take(busy), service)
     assert service.calls == 1

@@ -16,6 +16,7 @@ import faults
 import pytest
 import servers
 from aiohttp import web
+from answering import Answering
 from faults import Call, FaultProxy, Forward
 
 from gateway.message import Message
@@ -122,7 +123,7 @@ async def gateway(place: Place, lease: float = 10.0) -> AsyncIterator[list[str]]
         begun.append(message.id)
         return LARGE
 
-    running = asyncio.create_task(Gateway(queue, endpoint, settings).run(stop))
+    running = asyncio.create_task(Gateway(queue, Answering(endpoint), settings).run(stop))
     try:
         yield begun
     finally:

@@ -13,6 +13,7 @@ from typing import Any
 import clouds
 import pytest
 import servers
+from answering import Answering
 
 from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue
@@ -112,7 +113,7 @@ async def gateway(place: Place, kind: str, tmp_path) -> AsyncIterator[Administer
     async def endpoint(message: Message) -> Message:
         return REPLY
 
-    running = asyncio.create_task(Gateway(queue, endpoint, settings).run(stop))
+    running = asyncio.create_task(Gateway(queue, Answering(endpoint), settings).run(stop))
     try:
         yield queue
         assert not running.done()

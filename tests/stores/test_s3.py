@@ -13,6 +13,7 @@ import clouds
 import pytest
 import servers
 from aiohttp import web
+from answering import Answering
 from faults import Call, FaultProxy, Forward, delayed, denied, failed_before, kind
 
 from gateway.errors import IdTaken, LeaseLost, QueueBroken, QueueUnavailable
@@ -303,10 +304,10 @@ async def test_work_that_takes_longer_than_a_lease_is_finished_within_the_grace(
     settings = GatewaySettings(lease=LEASE, grace=10 * LEASE)
     stops = asyncio.Event(), asyncio.Event()
     await first.send(sent := request())
-    stopping = asyncio.create_task(Gateway(first, work, settings).run(stops[0]))
+    stopping = asyncio.create_task(Gateway(first, Answering(work), settings).run(stops[0]))
     await began.wait()  # not for a time: on a busy machine the store is tried for longer
     stops[0].set()
-    beside = asyncio.create_task(Gateway(second, work, settings).run(stops[1]))
+    beside = asyncio.create_task(Gateway(second, Answering(work), settings).run(stops[1]))
     await stopping
     assert (await second.collect("alice", sent.id, SOON)).state is State.REPLY
     stops[1].set()

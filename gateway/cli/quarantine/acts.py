@@ -12,8 +12,8 @@ from gateway import assembly
 from gateway.cli.streams import plain
 from gateway.errors import EntryGone, QueueUnavailable, Refused
 from gateway.message import Message
+from gateway.observe.audit.chain import Write, nowhere
 from gateway.observe.audit.operator import FAILED, Act, operator
-from gateway.observe.audit.record import Write, nowhere
 from gateway.queue import AdministeredQueue, Quarantine, Quarantined
 from gateway.settings import Settings
 

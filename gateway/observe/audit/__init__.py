@@ -1,6 +1,7 @@
 """The audit log: what became of each request, in lines that carry the hash of the one before."""
 
+from gateway.observe.audit.chain import Write, nowhere
 from gateway.observe.audit.log import AuditLog
-from gateway.observe.audit.record import Record, Write
+from gateway.observe.audit.record import recorded
 
-__all__ = ["AuditLog", "Record", "Write"]
+__all__ = ["AuditLog", "Write", "nowhere", "recorded"]

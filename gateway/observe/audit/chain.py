@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+Values = Mapping[str, str | int | float | None]
+"""What a line says, beside what makes it one of a chain."""
+Write = Callable[[Values], None]
+"""Writes a line. Raises QueueUnavailable where it cannot: then nothing is to be settled."""
 
 TAIL = 1 << 20
 """Bytes of the end of a file in which its last line is looked for: one has some hundred."""
@@ -22,12 +27,16 @@ class Link:
     hash: str = ""
 
 
+def nowhere(values: Values) -> None:
+    """Write nothing: there is no audit log."""
+
+
 def hashed(line: bytes) -> str:
     """Return the hash of a line, without its end."""
     return hashlib.sha256(line).hexdigest()
 
 
-def appended(link: Link, time: str, values: Mapping[str, Any]) -> tuple[bytes, Link]:
+def appended(link: Link, time: str, values: Values) -> tuple[bytes, Link]:
     """Return the line that follows, with its end, and the link that it is."""
     whole = {"n": link.number + 1, "time": time, **values, "chain": link.chain, "prev": link.hash}
     # ASCII alone: whatever a name holds, it stays on its line, and harmless to a terminal.

@@ -21,12 +21,12 @@ from gateway.errors import ConfigurationError, QueueUnavailable
 from gateway.message import Clock
 from gateway.observe.audit.chain import (
     Link,
+    Values,
     appended,
     end_of,
     hashed,
     parsed,
 )
-from gateway.observe.audit.record import Values
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class AuditLog:
     def _recover(self) -> None:
         """End a line that was not written whole, and say so in the next one."""
         torn = self._torn
-        told = {"event": "recovered", "torn": len(torn), "torn_sha256": hashed(torn)}
+        told: Values = {"event": "recovered", "torn": len(torn), "torn_sha256": hashed(torn)}
         line, link = appended(self._link, _moment(self._clock()), told)
         self._put(b"\n" + line)
         self._link, self._torn = link, b""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.message import Message
-from gateway.observe.audit.record import Values, Write
+from gateway.observe.audit.chain import Values, Write
 from gateway.queue import Quarantined
 
 BEGUN, FAILED = "begun", "failed"

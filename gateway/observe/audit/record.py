@@ -1,102 +1,121 @@
-"""What is written down of one request, and when."""
+"""What is written down of each event, and when."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from enum import StrEnum
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import AsyncIterator
 
-from gateway.message import Message, Unreadable, digest
+from gateway.errors import QueueUnavailable
+from gateway.message import Message, digest
+from gateway.observe.audit.chain import Values, Write, nowhere
+from gateway.observe.audit.tally import Tally
+from gateway.observe.events import (
+    CallRefused,
+    ConnectionEnded,
+    Events,
+    Outcome,
+    RequestLost,
+    RequestPutAside,
+    RequestSettled,
+    Subject,
+)
 from gateway.queue import reason_code
 
-Values = Mapping[str, str | int | float | None]
-Write = Callable[[Values], None]
-"""Writes a line. Raises QueueUnavailable where it cannot: then nothing is to be settled."""
+log = logging.getLogger(__name__)
+
+LONGEST_NAME = 64
+"""Characters of a service's name that a line has: a caller may make up one of thousands."""
+CALLS = "calls"
+"""Calls of nobody that is known, over the number that have lines."""
 
 
-class Outcome(StrEnum):
-    """What became of a request."""
+@contextlib.asynccontextmanager
+async def recorded(events: Events, write: Write) -> AsyncIterator[None]:
+    """Have what events tell written down, until the block ends.
 
-    REPLY = "reply"
-    FAULT = "fault"
-    DONE = "done"
-    """One-way: it was carried out, and has no reply."""
-    QUARANTINED = "quarantined"
-    EXPIRED = "expired"
-    REFUSED = "refused"
-    """By the listener: no queue has seen it."""
-    LOST = "lost"
-    """Of the line before it nothing was stored: another gateway has the request."""
-
-
-def nowhere(values: Values) -> None:
-    """Write nothing: there is no audit log."""
-
-
-class Record:
-    """The line of one delivery; made when its work begins."""
-
-    def __init__(self, write: Write, message: Message | Unreadable, attempts: int) -> None:
-        self._write = write
-        self._message = message
-        self._attempts = attempts
-        self._began = time.monotonic()
-        self.service = getattr(message, "target_service", "")
-        """What the request names; once it is admitted, the service that it is for."""
-        self._operation = ""
-        self._is_written = False
-
-    def admitted(self, service: str, operation: str) -> None:
-        """Take note of what a request turned out to ask for."""
-        self.service, self._operation = service, operation
-
-    def settle(self, outcome: Outcome, code: str = "") -> None:
-        """Write the line, once; before anything is settled. Raises QueueUnavailable."""
-        if not self._is_written:
-            self._line(outcome, code)
-            self._is_written = True
-
-    def lost(self) -> None:
-        """Take back what was written, if it was. Raises QueueUnavailable."""
-        if self._is_written:
-            self._line(Outcome.LOST, "")
-
-    def _line(self, outcome: Outcome, code: str) -> None:
-        if self._write is nowhere:
-            return
-        message = self._message
-        self._write(
-            {
-                "event": "settled",
-                **described(message, self.service, self._operation),
-                "verdict": str(outcome),
-                "code": code,
-                "attempts": self._attempts,
-                "ms": round(1000 * (time.monotonic() - self._began), 1),
-            }
-        )
-
-
-class Aside:
-    """Writes the line of a request that a queue puts aside by itself, without a delivery.
-
-    A queue is open before the audit log is, which goes by its clock: until then ``write`` is
-    nowhere, and nothing is taken.
+    A request is written down before it is settled, and one that a queue puts aside before it does.
+    What the listener refuses is refused also where it cannot be written down; what strangers can
+    send as often as they like has lines up to a number, and is counted then.
     """
+    if write is nowhere:
+        yield
+        return
+    tally = Tally(write)
 
-    def __init__(self) -> None:
-        self.write: Write = nowhere
+    def refused(event: CallRefused) -> None:
+        if event.is_strangers and not tally.take_line():
+            tally.note(CALLS, event.peer)
+            return
+        try:
+            write(_of_call(event))
+        except QueueUnavailable as error:
+            log.error("a refusal is not in the audit log: %s", error)
 
-    def __call__(self, message: Message | Unreadable, reason: str) -> None:
-        """Write the line. Raises QueueUnavailable."""
-        record = Record(self.write, message, attempts=0)
-        record.settle(Outcome.QUARANTINED, reason_code(reason))
+    events.subscribe(RequestSettled, lambda event: write(_of_settled(event)), first=True)
+    events.subscribe(RequestLost, lambda event: _write_lost(write, event), first=True)
+    events.subscribe(RequestPutAside, lambda event: write(_of_put_aside(event)), first=True)
+    events.subscribe(CallRefused, refused)
+    events.subscribe(ConnectionEnded, lambda event: tally.note(str(event.trouble), event.peer))
+    keeping = asyncio.create_task(tally.keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        tally.write()
 
 
-def described(message: Message | Unreadable, service: str, operation: str) -> Values:
-    """Return which request it is: by names, size and hash, and nothing of its content."""
-    values = {"client": message.sender, "service": service, "operation": operation}
-    if not isinstance(message, Message):
-        return {**values, "id": message.id, "size": None, "sha256": None}
-    size, hash = len(message.body), digest(message).hex()
-    return {**values, "id": message.id, "size": size, "sha256": hash}
+def _of_settled(event: RequestSettled) -> Values:
+    code = reason_code(event.reason) if event.reason else ""
+    return _of_request(event.subject, event.outcome, code, event.at)
+
+
+def _write_lost(write: Write, event: RequestLost) -> None:
+    """Take back what was written of a request."""
+    if event.was_settled:
+        write(_of_request(event.subject, Outcome.LOST, "", event.at))
+
+
+def _of_put_aside(event: RequestPutAside) -> Values:
+    service = getattr(event.message, "target_service", "")
+    subject = Subject(event.message, 0, 0.0, service)
+    return _of_request(subject, Outcome.QUARANTINED, reason_code(event.reason), 0.0)
+
+
+def _of_request(subject: Subject, outcome: Outcome, code: str, at: float) -> Values:
+    """Which request it is, by names, size and hash: nothing of its content; and its end."""
+    message = subject.message
+    read = message if isinstance(message, Message) else None
+    return {
+        "event": "settled",
+        "client": message.sender,
+        "service": subject.service,
+        "operation": subject.operation,
+        "id": message.id,
+        "size": len(read.body) if read else None,
+        "sha256": digest(read).hex() if read else None,
+        "verdict": str(outcome),
+        "code": code,
+        "attempts": subject.attempt,
+        "ms": round(1000 * (at - subject.received), 1),
+    }
+
+
+def _of_call(event: CallRefused) -> Values:
+    hash = None if event.body is None else hashlib.sha256(event.body).hexdigest()
+    return {
+        "event": "refused",
+        "client": event.client,
+        "service": event.service[:LONGEST_NAME],
+        "operation": event.operation,
+        "id": event.message.id,
+        "size": event.size,
+        "sha256": hash,
+        "verdict": str(Outcome.REFUSED),
+        "code": event.error.reason_code if event.error else f"HTTP {event.status}",
+        "attempts": 1,
+        "ms": round(1000 * (event.at - event.began), 1),
+    }

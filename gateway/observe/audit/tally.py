@@ -11,11 +11,10 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from enum import StrEnum
 
 from gateway.errors import QueueUnavailable
-from gateway.observe.audit.record import Write
+from gateway.message import Clock
+from gateway.observe.audit.chain import Write
 
 log = logging.getLogger(__name__)
 
@@ -27,36 +26,17 @@ LINES = 30
 """Calls of nobody that have a whole line each, in an interval; others are counted."""
 
 
-class What(StrEnum):
-    """What is counted."""
-
-    MALFORMED = "malformed"
-    """It is no HTTP, or HTTP that could be read in two ways."""
-    TOO_MANY = "too-many"
-    """A connection more than there may be."""
-    MADE_ROOM = "made-room"
-    """An idle connection that was ended for another one, when there were as many as may be."""
-    SLOW_HEAD = "slow-head"
-    """No request came in time."""
-    SLOW_READER = "slow-reader"
-    """An answer was not read in time."""
-    TLS = "tls"
-    """A handshake failed, or did not end in time."""
-    CALLS = "calls"
-    """Calls of nobody that is known, over the number that have lines."""
-
-
 class Tally:
     """Counts, and writes the numbers at each interval."""
 
-    def __init__(self, write: Write, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, write: Write, clock: Clock = time.monotonic) -> None:
         self._write = write
         self._clock = clock
-        self._counts: defaultdict[What, Counter[str]] = defaultdict(Counter)
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._lines = 0
         self._since = clock()
 
-    def note(self, what: What, peer: str = "") -> None:
+    def note(self, what: str, peer: str = "") -> None:
         """Count one; ``peer`` is the address that it is from, empty where that is not known."""
         counts = self._counts[what]
         counts[peer if peer in counts or len(counts) < PEERS else ""] += 1
@@ -84,12 +64,12 @@ class Tally:
             return
         self._since, self._lines = now, 0
 
-    def _write_kind(self, what: What, counts: Counter[str], seconds: float) -> None:
+    def _write_kind(self, what: str, counts: Counter[str], seconds: float) -> None:
         for peer, count in list(counts.items()):
             self._write(
                 {
                     "event": "counted",
-                    "what": str(what),
+                    "what": what,
                     "peer": peer,
                     "count": count,
                     "seconds": round(seconds),

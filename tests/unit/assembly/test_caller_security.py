@@ -23,7 +23,7 @@ from gateway.assembly.summary import Role, checks, summary
 from gateway.cli.commands.check_backend import secret_findings
 from gateway.errors import ConfigurationError, NotSecured
 from gateway.message import Message, new_id
-from gateway.observe.audit.record import nowhere
+from gateway.observe.events import Events
 from gateway.queue import AdministeredQueue, State
 from gateway.settings import from_values
 
@@ -191,7 +191,7 @@ async def serving(settings) -> AsyncIterator[AdministeredQueue]:
     loaded = assembly.load_contracts(settings)
     async with (
         assembly.opened_queue(settings) as queue,
-        parts.gateway(settings, loaded, queue, nowhere) as gateway,
+        parts.gateway(settings, loaded, queue, Events()) as gateway,
     ):
         stop = asyncio.Event()
         running = asyncio.ensure_future(gateway.run(stop))

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from gateway.admission import Gate, Limits
+from gateway.admission import Gate, Limits, admit
+from gateway.backend import Refusal
 from gateway.contract.names import XS
 from gateway.contract.schemas import checking
 from gateway.contract.schemas import doubts as doubting
@@ -26,7 +27,6 @@ from gateway.contract.schemas.patterns import judged
 from gateway.errors import ContractError, Refused, Unchecked
 from gateway.message import Message
 from gateway.reasons import Check
-from gateway.serving.service import admit
 
 ASP = "\\w+([-+.']\\w+)*@\\w+([-.]\\w+)*\\.\\w+([-.]\\w+)*"
 """The pattern for e-mail of ASP.NET's validators, found in many contracts."""
@@ -107,7 +107,6 @@ def test_a_check_there_says_what_one_here_does(apart):
     assert caught.value.text.startswith("The Body does not follow the contract: ")
     assert "nobody" not in caught.value.text
     assert caught.value.check is Check.SCHEMA
-    assert caught.value.operation == "getOrder"
 
 
 async def test_others_are_answered_while_a_costly_message_is_checked(apart):
@@ -116,14 +115,14 @@ async def test_others_are_answered_while_a_costly_message_is_checked(apart):
     for _ in range(3):
         await admit(gate, sent("a@b.c", "alice"))
         assert not costly.done()
-    with pytest.raises(Refused) as caught:
-        await costly
-    assert caught.value.text == (
+    refusal = await costly
+    assert refusal.operation == "getOrder"
+    assert refusal.error.text == (
         "The Body takes too long to check against the contract: "
         "send shorter values, or fewer elements in one message."
     )
-    assert caught.value.reason == "over limits.schema_time, 2 s"
-    assert caught.value.check is Check.SCHEMA
+    assert refusal.error.reason == "over limits.schema_time, 2 s"
+    assert refusal.error.check is Check.SCHEMA
 
 
 async def test_many_costly_messages_of_one_client_do_not_take_the_places_of_others(apart):
@@ -134,8 +133,7 @@ async def test_many_costly_messages_of_one_client_do_not_take_the_places_of_othe
     assert not all(one.done() for one in costly)
     for one in costly[1:]:
         one.cancel()
-    with pytest.raises(Refused):
-        await costly[0]
+    assert isinstance(await costly[0], Refusal)
     await asyncio.gather(*costly, return_exceptions=True)
     await admit(gate, sent("a@b.c", "mallory"))
 
@@ -475,6 +473,5 @@ async def test_others_are_answered_while_nested_keys_are_compared(contract, wsdl
     for _ in range(3):
         await admit(gate, message(1, 1))
         assert not costly.done()
-    with pytest.raises(Refused) as caught:
-        await costly
-    assert caught.value.text.startswith("The Body takes too long to check")
+    refusal = await costly
+    assert refusal.error.text.startswith("The Body takes too long to check")

@@ -9,16 +9,16 @@ from gateway.observe.audit.tally import (
     LINES,
     PEERS,
     Tally,
-    What,
 )
+from gateway.observe.events import Trouble
 
 
 def test_a_flood_from_everywhere_takes_a_few_lines_and_each_one_counts():
     lines = []
     tally = Tally(lines.append, clock=iter([0.0, 61.2]).__next__)
     for n in range(50_000):
-        tally.note(What.MALFORMED, f"198.51.100.{n % 251}")
-        tally.note(What.TOO_MANY)
+        tally.note(Trouble.MALFORMED, f"198.51.100.{n % 251}")
+        tally.note(Trouble.TOO_MANY)
     tally.write()
     assert len(lines) == PEERS + 1 + 1
     malformed = [line for line in lines if line["what"] == "malformed"]
@@ -37,7 +37,7 @@ def test_where_nothing_happened_nothing_is_written():
     lines = []
     tally = Tally(lines.append)
     tally.write()
-    tally.note(What.TLS)
+    tally.note(Trouble.TLS)
     tally.write()
     tally.write()
     assert [line["what"] for line in lines] == ["tls"]
@@ -52,10 +52,10 @@ def test_what_cannot_be_written_is_counted_on_and_none_of_it_twice():
         lines.append(values)
 
     tally = Tally(write)
-    tally.note(What.SLOW_HEAD, "192.0.2.1")
-    tally.note(What.SLOW_HEAD, "192.0.2.2")
+    tally.note(Trouble.SLOW_HEAD, "192.0.2.1")
+    tally.note(Trouble.SLOW_HEAD, "192.0.2.2")
     tally.write()
-    tally.note(What.SLOW_HEAD, "192.0.2.2")
+    tally.note(Trouble.SLOW_HEAD, "192.0.2.2")
     is_full = False
     tally.write()
     assert [(line["peer"], line["count"]) for line in lines] == [("192.0.2.1", 1), ("192.0.2.2", 2)]

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
+import pytest
+from answering import Answering
+
+from gateway.backend import Call, Refusal
 from gateway.errors import Forbidden
 from gateway.message import Message
-from gateway.serving.intake import known
+from gateway.serving.intake import Intake
+
+
+async def answer(message: Message) -> Message:
+    return message
+
+
+def intake() -> Intake:
+    services = {"orders": Answering(answer)}
+    return Intake(services, lambda _: "orders", clock=time.time, limit=100, clients={"shop"})
 
 
 @pytest.mark.parametrize("sender", ["stranger", "", "Shop", "shop "])
 async def test_of_a_stranger_nothing_is_read(sender):
-    async def endpoint(message):
-        raise AssertionError("a stranger came through")
-
-    message = Message(body=b"<a/>", content_type="text/xml", sender=sender)
-    with pytest.raises(Forbidden):
-        await known(endpoint, {"shop": None})(message)
+    message = Message(body=b"x" * 200, content_type="text/xml", sender=sender)
+    refusal = await intake().admit(message)
+    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal.error, Forbidden)
+    assert (refusal.service, refusal.operation, refusal.is_repeatable) == ("", "", False)
 
 
 async def test_a_known_client_comes_through():
-    async def endpoint(message):
-        return message
-
     message = Message(body=b"<a/>", content_type="text/xml", sender="shop")
-    assert await known(endpoint, {"shop": None})(message) is message
+    call = await intake().admit(message)
+    assert isinstance(call, Call)
+    reply = await intake().answer(call)
+    assert (reply.body, reply.target_service) == (b"<a/>", "orders")
+
+
+async def test_a_service_that_is_not_served_is_refused_by_its_name():
+    message = Message(body=b"<a/>", content_type="text/xml", sender="shop", target_service="else")
+    refusal = await intake().admit(message)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.error.reason_code, refusal.service) == ("Client.service", "else")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from unittest.mock import AsyncMock
 
 import pytest
+from answering import Answering, logging_events
 
 from gateway.errors import (
     BackendFailed,
@@ -42,7 +43,9 @@ def request(**fields: object) -> Message:
 @contextlib.asynccontextmanager
 async def running(queue, endpoint, settings=QUICK, shares=None):
     stop = asyncio.Event()
-    work = asyncio.create_task(Gateway(queue, endpoint, settings, shares=shares).run(stop))
+    events = logging_events()
+    gateway = Gateway(queue, Answering(endpoint), settings, events=events, shares=shares)
+    work = asyncio.create_task(gateway.run(stop))
     try:
         yield stop
     finally:
@@ -423,7 +426,7 @@ async def test_a_renewal_of_a_broken_queue_ends_the_gateway():
     async def endpoint(message):
         await asyncio.sleep(240)
 
-    work = Gateway(queue, endpoint, replace(QUICK, lease=0.1)).run(asyncio.Event())
+    work = Gateway(queue, Answering(endpoint), replace(QUICK, lease=0.1)).run(asyncio.Event())
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(work, 240)
     assert caught.group_contains(QueueBroken)
@@ -433,8 +436,9 @@ async def test_a_renewal_of_a_broken_queue_ends_the_gateway():
 async def test_a_broken_queue_ends_the_gateway(kind):
     queue = kind(QueueBroken("fsync failed"), 1000)
     await queue.send(request())
+    gateway = Gateway(queue, Answering(does(REPLY)), QUICK)
     with pytest.raises(ExceptionGroup) as caught:
-        await asyncio.wait_for(Gateway(queue, does(REPLY), QUICK).run(asyncio.Event()), 240)
+        await asyncio.wait_for(gateway.run(asyncio.Event()), 240)
     assert caught.group_contains(QueueBroken)
 
 

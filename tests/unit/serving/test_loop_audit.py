@@ -8,8 +8,8 @@ import hashlib
 import logging
 
 import pytest
+from answering import Answering, logging_events
 
-from gateway.endpoint import admitted
 from gateway.errors import (
     BackendFailed,
     Expired,
@@ -22,6 +22,7 @@ from gateway.errors import (
     Unsure,
 )
 from gateway.message import Message, Unreadable
+from gateway.observe.audit import recorded
 from gateway.queue import State
 from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
 from gateway.serving.loop import Gateway, GatewaySettings
@@ -40,19 +41,21 @@ def request(**fields: object) -> Message:
 @contextlib.asynccontextmanager
 async def running(queue, endpoint, write):
     stop = asyncio.Event()
-    work = asyncio.create_task(Gateway(queue, endpoint, QUICK, audit=write).run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await work
+    events = logging_events()
+    async with recorded(events, write):
+        gateway = Gateway(queue, Answering(endpoint, "orders"), QUICK, events=events)
+        work = asyncio.create_task(gateway.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await work
 
 
 def does(outcome):
     """Return an endpoint that admits a request as PlaceOrder, and has one outcome."""
 
     async def endpoint(message):
-        admitted.get()("orders", "PlaceOrder")
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -228,6 +231,6 @@ async def test_an_answer_whose_lease_ends_while_it_waits_is_taken_back_where_it_
 )
 async def test_the_log_names_the_service_that_a_request_without_one_was_for(outcome, says, caplog):
     sent = request(target_service="")
-    with caplog.at_level(logging.INFO, "gateway.serving.verdict"):
+    with caplog.at_level(logging.INFO, "gateway.observe.lines"):
         await written(does(outcome), sent)
     assert caplog.messages[0].startswith(f"{sent.id} {says}")

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
+from answering import Answering
 
 from gateway.errors import QueueUnavailable
 from gateway.message import Message
@@ -88,7 +89,7 @@ async def queue(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ill]:
         return REPLY
 
     settings = GatewaySettings(concurrency=PLACES, lease=0.3, grace=0.1)
-    running = asyncio.create_task(Gateway(ill, endpoint, settings).run(stop))
+    running = asyncio.create_task(Gateway(ill, Answering(endpoint), settings).run(stop))
     try:
         yield ill
     finally:

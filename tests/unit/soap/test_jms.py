@@ -11,13 +11,14 @@ import time
 from dataclasses import dataclass
 
 import pytest
+from answering import Answering
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
 from gateway.admission import Gate, Limits
+from gateway.backend import Refusal
 from gateway.contract import from_documents
-from gateway.endpoint import Router
 from gateway.errors import (
     BindingViolation,
     ConfigurationError,
@@ -30,9 +31,12 @@ from gateway.message import (
     new_id,
     to_properties,
 )
-from gateway.serving.intake import by_operation, checked, routed
+from gateway.observe.events import Events
+from gateway.serving.intake import Intake, by_operation
+from gateway.serving.renewals import Work
 from gateway.serving.service import Policy, Service
-from gateway.serving.verdict import Answer, Judge, Quarantine
+from gateway.serving.verdict import Completed, Rejected
+from gateway.serving.walk import Walk
 from gateway.settings import from_values
 from gateway.soap.envelope import SoapVersion, fault
 from gateway.soap.jms import decoded, sniff_content_type, violation
@@ -47,11 +51,14 @@ MODES = pytest.mark.parametrize("strict", [True, False])
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a judge looks at of a delivery."""
+    """What a verdict needs of a delivery."""
 
     message: Message
     attempt: int = 1
     is_contested: bool = False
+
+    async def extend(self, lease: float) -> None:
+        """Hold it for longer."""
 
 
 class Echo:
@@ -78,13 +85,11 @@ def judge(warehouse, backend):
     """Judge a message with everything that stands before the backend of the warehouse."""
     service = Service(Gate(warehouse, Limits(request=LIMIT)), backend, Policy(), time.time)
     find = by_operation({"warehouse": warehouse})
-    endpoint = checked(routed(Router({"warehouse": service}), find), clock=time.time, limit=LIMIT)
-
-    async def begin():
-        pass
+    intake = Intake({"warehouse": service}, find, clock=time.time, limit=LIMIT)
+    walk = Walk(intake, 5, 30.0, Events())
 
     async def run(message):
-        return await Judge(endpoint, 5).judge(Delivered(message), begin, str)
+        return await walk(Work.on(Delivered(message), 0.0))
 
     return run
 
@@ -174,7 +179,7 @@ async def test_a_strict_gateway_answers_each_case_of_the_w3c_with_its_subcode(
     properties, body = conforming(version)
     message = read(changed(properties, changes), body, strict=True, kind=kind)
     verdict = await judge(message)
-    assert isinstance(verdict, Quarantine)
+    assert isinstance(verdict, Rejected)
     assert subcode in verdict.reason
     assert subcode_of(verdict.reply, version) == subcode
     assert verdict.reply.correlation_id == message.id
@@ -189,7 +194,7 @@ async def test_a_lenient_gateway_forgives_what_is_missing_and_nothing_that_is_wr
     properties, body = conforming(version)
     verdict = await judge(read(changed(properties, changes), body, strict=False, kind=kind))
     if subcode in FORGIVEN:
-        assert isinstance(verdict, Answer)
+        assert isinstance(verdict, Completed)
     else:
         assert subcode_of(verdict.reply, version) == subcode
 
@@ -202,7 +207,7 @@ async def test_a_conforming_request_is_answered_as_the_binding_says(
     properties, body = conforming(version)
     message = read(properties, body, strict=strict)
     verdict = await judge(message)
-    assert isinstance(verdict, Answer)
+    assert isinstance(verdict, Completed)
     written = to_properties(verdict.reply)
     assert written["SOAPJMS_bindingVersion"] == "1.0"
     assert written["SOAPJMS_requestURI"] == properties["SOAPJMS_requestURI"]
@@ -232,7 +237,7 @@ async def test_a_reply_keeps_the_action_that_its_own_content_type_states(warehou
             return Message(body=b"<reply/>", content_type=stated)
 
     service = Service(Gate(warehouse, Limits()), Stating(), Policy(), time.time)
-    reply = await service(sample("get_order_12", soap_action=GET))
+    reply = await service.answer(await service.admit(sample("get_order_12", soap_action=GET)))
     assert violation(to_properties(reply), reply.body, strict=False) is None
     assert reply.soap_action == "urn:done"
 
@@ -335,7 +340,7 @@ async def test_a_bare_envelope_is_answered_by_a_lenient_gateway(
 ):
     _, body = conforming(version)
     verdict = await judge(read({}, body, strict=False))
-    assert isinstance(verdict, Answer)
+    assert isinstance(verdict, Completed)
     (call,) = backend.calls
     assert call.message.body == body
     assert call.message.content_type == f"{version.media_type}; charset=UTF-8"
@@ -352,7 +357,7 @@ async def test_the_properties_of_spring_are_answered_by_a_lenient_gateway(
         "SOAPJMS_contentLength": str(len(body)),
         "SOAPJMS_contentType": properties["SOAPJMS_contentType"],
     }
-    assert isinstance(await judge(read(spring, body, strict=False)), Answer)
+    assert isinstance(await judge(read(spring, body, strict=False)), Completed)
 
 
 async def test_what_is_no_envelope_and_says_nothing_of_itself_is_told_to(judge):
@@ -369,7 +374,7 @@ async def test_a_packed_body_is_unpacked_for_the_service(
     properties, body = conforming(version)
     properties["SOAPJMS_contentEncoding"] = encoding
     message = read(properties, gzip.compress(body, mtime=0), strict=strict)
-    assert isinstance(await judge(message), Answer)
+    assert isinstance(await judge(message), Completed)
     (call,) = backend.calls
     assert (call.message.body, call.message.content_encoding) == (body, "")
 
@@ -379,7 +384,7 @@ async def test_a_packed_bare_envelope_has_its_content_type_found_in_it(judge, co
     _, body = conforming(version)
     packed = gzip.compress(body, mtime=0)
     lenient = read({"SOAPJMS_contentEncoding": "gzip"}, packed, strict=False)
-    assert isinstance(await judge(lenient), Answer)
+    assert isinstance(await judge(lenient), Completed)
     strict = read({"SOAPJMS_contentEncoding": "gzip"}, packed, strict=True)
     assert strict.violation == "missingContentType"
 
@@ -551,17 +556,16 @@ def route():
         name: from_documents({"x.wsdl": WSDL.format(name=name).encode()}, "x.wsdl")
         for name in ("a", "b")
     }
-    heard = []
-
-    async def hear(message):
-        heard.append(message.target_service)
-
-    endpoint = routed(Router(dict.fromkeys(contracts, hear)), by_operation(contracts))
+    services = dict.fromkeys(contracts, Answering(Echo().invoke))
+    find = by_operation(contracts)
+    intake = Intake(services, find, clock=time.time, limit=LIMIT)
 
     async def run(body: bytes, **properties: str) -> str:
         named = {f"SOAPJMS_{name}": value for name, value in properties.items()}
-        await endpoint(from_properties(named, body, id=new_id(), sender="s"))
-        return heard.pop()
+        found = await intake.admit(from_properties(named, body, id=new_id(), sender="s"))
+        if isinstance(found, Refusal):
+            raise found.error
+        return found.message.target_service
 
     return run
 
