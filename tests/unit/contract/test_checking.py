@@ -177,6 +177,7 @@ def test_a_check_whose_worker_or_process_was_killed_from_outside_is_made_again(a
 
 def test_a_check_is_waited_for_as_long_as_it_may_work_and_longer(apart, monkeypatch):
     monkeypatch.setattr(checking, "_STANDSTILL", 0.01)
+    monkeypatch.setattr(checking, "_PATIENCE", 240)  # a second of work may take long on a machine
     gate = Gate(apart, Limits(schema_time=1))
     with pytest.raises(Refused) as caught:
         gate.admit(sent(COSTLY))
