@@ -16,6 +16,9 @@ from gateway.message import (
     Unreadable,
 )
 
+LEASE = 30.0
+"""Seconds for which a request is held at a time, unless the settings say otherwise."""
+
 _CODE = re.compile(r"[A-Za-z][A-Za-z.-]{0,63}(?=: )")
 NOT_CARRIED_OUT = (
     FaultCode.CLIENT,

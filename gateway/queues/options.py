@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.message import Message, Unreadable
+from gateway.queue import LEASE
 
 PutAside = Callable[[Message | Unreadable, str], None]
 """Is told of a request, and of the reason, before a queue puts it aside by itself: no delivery
@@ -30,7 +31,7 @@ class Bounds:
 class QueueOptions:
     """Settings of a program for whatever queue it opens; a queue reads those that concern it."""
 
-    lease: float = 30.0
+    lease: float = LEASE
     """Seconds for which a request is held at a time, where leases run out."""
     concurrency: int = 64
     """Requests that are carried out at a time: connections are kept for as many."""

@@ -29,7 +29,7 @@ from gateway.observe.events import (
     RequestSettled,
     Subject,
 )
-from gateway.queue import Delivery, Queue, let_go, reason_code
+from gateway.queue import LEASE, Delivery, Queue, let_go, reason_code
 from gateway.serving.quotas import Shares
 from gateway.serving.renewals import Renewals, Work
 from gateway.serving.verdict import Completed, Rejected, Retry, Verdict
@@ -57,7 +57,7 @@ class GatewaySettings:
     """How a gateway works; times in seconds."""
 
     concurrency: int = 64
-    lease: float = 30.0
+    lease: float = LEASE
     grace: float = 20.0
     attempts: int = 5
     """Deliveries of a request, at most, of those that reached a backend or ended in a crash."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from gateway.queue import LEASE
 from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
@@ -103,7 +104,7 @@ class GatewayTable(Table):
 
     concurrency: Annotated[int, Field(ge=1, le=10000)] = 64
     attempts: Annotated[int, Field(ge=1, le=1000)] = 5
-    lease: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    lease: Annotated[float, Field(ge=1, le=3600)] = LEASE
     grace: Seconds = 20.0
     soapjms: str = "lenient"
 

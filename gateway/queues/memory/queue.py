@@ -21,6 +21,7 @@ from gateway.message import (
     id_time,
 )
 from gateway.queue import (
+    LEASE,
     Collected,
     Delivery,
     QueueStatus,
@@ -30,8 +31,6 @@ from gateway.queues import forgetting
 from gateway.queues.memory.quarantine import MemoryQuarantine
 from gateway.queues.options import Bounds
 from gateway.queues.turns import Turns, deal
-
-LEASE = 30.0
 
 Name = tuple[str, str]
 """Sender and id: together they name a request."""
