@@ -139,11 +139,12 @@ class _Watch:
 
 def _check_attributes(attributes: list[str], limits: XmlLimits) -> None:
     names, values = attributes[::2], attributes[1::2]
-    declarations = sum(name[:5] == "xmlns" for name in names)
-    if declarations > limits.namespaces:
-        raise _beyond(f"{limits.namespaces} namespace declarations on an element")
-    if len(names) - declarations > limits.attributes:
-        raise _beyond(f"{limits.attributes} attributes on an element")
+    if len(names) > min(limits.namespaces, limits.attributes):  # else neither can be too many
+        declarations = sum(name[:5] == "xmlns" for name in names)
+        if declarations > limits.namespaces:
+            raise _beyond(f"{limits.namespaces} namespace declarations on an element")
+        if len(names) - declarations > limits.attributes:
+            raise _beyond(f"{limits.attributes} attributes on an element")
     if max(map(len, names)) > limits.name:
         raise _beyond(f"{limits.name} characters in a name")
     if max(map(len, values)) > limits.attribute_value:

@@ -17,6 +17,9 @@ from gateway.queue import Collected, State
 from gateway.queues import forgetting
 from gateway.queues.embedded import bodies
 
+LAST = "SELECT seq FROM sqlite_sequence WHERE name='replies'"
+"""Finds nothing while there was none."""
+
 
 def add(
     connection: sqlite3.Connection,
@@ -53,7 +56,7 @@ def look(connection: sqlite3.Connection, sender: str, id: str) -> Collected:
 
 def last(connection: sqlite3.Connection) -> int:
     """Return the highest sequence that a reply has had so far."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='replies'").fetchone()
+    row = connection.execute(LAST).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -115,14 +115,16 @@ def add(
     added = connection.execute(
         "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
         " WHERE NOT EXISTS (SELECT 1 FROM replies WHERE sender=? AND id=?)"
-        f" AND NOT EXISTS ({forgetting.FORGOTTEN}) ON CONFLICT DO NOTHING",
+        f" AND NOT EXISTS ({forgetting.FORGOTTEN}) ON CONFLICT DO NOTHING"
+        f" RETURNING seq, ({replies.LAST})",
         (*row, *name, *forgetting.moment(message.id)),
-    )
-    if added.rowcount == 0:
+    ).fetchone()
+    if added is None:
         _check_same(connection, message)
         return None
-    bodies.write(connection, bodies.REQUESTS, added.lastrowid or 0, message.body)
-    return replies.last(connection)
+    seq, last = added
+    bodies.write(connection, bodies.REQUESTS, seq, message.body)
+    return last or 0
 
 
 def _check_same(connection: sqlite3.Connection, message: Message) -> None:

@@ -50,7 +50,7 @@ def _senders(connection: sqlite3.Connection, last: str) -> Iterator[str]:
     query = f"SELECT min(sender) FROM requests WHERE {FREE} AND sender>? AND sender<=?"
     for start, end in ((last, "\U0010ffff"), ("", last)):
         place: str | None = start
-        while place is not None:
+        while place is not None and place < end:
             (place,) = connection.execute(query, (place, end)).fetchone()
             if place is not None:
                 yield place
