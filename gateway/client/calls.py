@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +25,6 @@ from gateway.message import Message
 from gateway.queue import Queue
 from gateway.queues.registry import abilities_of, open_queue
 
-CURE = (
-    "see whether its store is well, and whether something on the way holds the traffic up. "
-    "Nothing was sent"
-)
-
 
 class ReplyPending(requests.ReadTimeout):
     """The wait ran out. The request is still carried out; ``id`` names it."""
@@ -38,16 +34,32 @@ class ReplyPending(requests.ReadTimeout):
         self.id = id
 
 
+@contextlib.asynccontextmanager
+async def opened_in(longest: float) -> AsyncIterator[None]:
+    """Open a queue inside of this. Raises QueueAway where that takes longer, in seconds."""
+    limit = asyncio.timeout(longest)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise QueueAway(
+            f"the queue could not be opened in {longest:g} s: see whether its store is well, and "
+            "whether something on the way holds the traffic up. Nothing was sent"
+        ) from error
+
+
 class Calls:
     """One service behind one queue, which the first call opens."""
 
     def __init__(
-        self, address: str, service: str, *, client: str, folder: Path, lifetime: float
+        self, address: str, service: str, *, client: str, folder: Path | None, lifetime: float
     ) -> None:
         self._address = address
         self._service = service
         self._client = client
-        self._folder = folder
+        self._folder = folder or Path.cwd()
         self._lifetime = lifetime
         self._documents: list[bytes] = []
         self._one_way: frozenset[str] | None = None
@@ -121,14 +133,9 @@ class Calls:
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = asyncio.ensure_future(open_queue(self._address, self._folder))
         opening = self._opening
-        limit = asyncio.timeout(longest)
         try:
-            async with limit:
+            async with opened_in(longest):
                 return await asyncio.shield(opening)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise QueueAway(f"the queue could not be opened in {longest:g} s: {CURE}") from error
         except asyncio.CancelledError as error:
             call = asyncio.current_task()
             if call is None or call.cancelling() or not opening.cancelled():

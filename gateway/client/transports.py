@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 PUBLISHED = "http://published.invalid/"
 """Where zeep finds the contract in the queue's bucket: a name that no resolver knows (RFC 2606)."""
-ENTRY = "service.wsdl"
+WSDL = f"{PUBLISHED}service.wsdl"
+"""The contract that ``gateway publish`` wrote into the queue's bucket, for zeep to load."""
 NO_GET = "operations of an HTTP GET binding cannot travel over a queue"
 
 
@@ -43,9 +44,12 @@ class AsyncQueueTransport(Transport):
     ``queue`` is an address as in ``gateway.toml``, a relative path being one from ``folder`` (the
     current one). ``service`` is the name under which the gateway serves it, ``client`` that of the
     caller; a request expires after ``lifetime`` seconds. ``read`` reads the contract's documents,
-    by default as zeep does. Use it on one event loop, and close it with ``aclose``, or by leaving
-    the client's ``async with``.
+    by default as zeep does; ``wsdl`` leads it to the one that ``gateway publish`` wrote into
+    the queue's bucket. Use it on one event loop, and close it with ``aclose``, or by leaving the
+    client's ``async with``.
     """
+
+    wsdl = WSDL
 
     def __init__(
         self,
@@ -61,14 +65,7 @@ class AsyncQueueTransport(Transport):
     ) -> None:
         super().__init__(operation_timeout=operation_timeout, **options)
         self._read = read or _documents(queue, service, super().load)
-        self._calls = Calls(
-            queue, service, client=client, folder=folder or Path.cwd(), lifetime=lifetime
-        )
-
-    @property
-    def wsdl(self) -> str:
-        """The contract that ``gateway publish`` wrote into the queue's bucket, for zeep to load."""
-        return PUBLISHED + ENTRY
+        self._calls = Calls(queue, service, client=client, folder=folder, lifetime=lifetime)
 
     def load(self, url: str) -> bytes:
         """Load a document of the contract: from the bucket, from a file, or by HTTP."""
@@ -99,6 +96,8 @@ class QueueTransport(Transport):
     As ``AsyncQueueTransport``, with an event loop of its own in a background thread.
     """
 
+    wsdl = WSDL
+
     def __init__(
         self,
         queue: str,
@@ -113,9 +112,7 @@ class QueueTransport(Transport):
     ) -> None:
         super().__init__(operation_timeout=operation_timeout, **options)
         self._read = read or _documents(queue, service, super().load)
-        self._calls = Calls(
-            queue, service, client=client, folder=folder or Path.cwd(), lifetime=lifetime
-        )
+        self._calls = Calls(queue, service, client=client, folder=folder, lifetime=lifetime)
         self._running: set[concurrent.futures.Future[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -126,11 +123,6 @@ class QueueTransport(Transport):
         self._release = weakref.finalize(
             self, _release, self.session, self._calls, self._running, self._loop, self._thread
         )
-
-    @property
-    def wsdl(self) -> str:
-        """The contract that ``gateway publish`` wrote into the queue's bucket, for zeep to load."""
-        return PUBLISHED + ENTRY
 
     def load(self, url: str) -> bytes:
         """Load a document of the contract: from the bucket, from a file, or by HTTP."""

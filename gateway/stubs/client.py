@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -17,17 +16,6 @@ from gateway.stubs.layout import Layout
 
 Queued = TypeVar("Queued", QueueTransport, AsyncQueueTransport)
 Itself = TypeVar("Itself")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a client calls."""
-
-    service: str
-    client: str
-    timeout: float
-    folder: Path | None
-    transport: Transport | None
 
 
 class Client:
@@ -58,9 +46,11 @@ class Client:
         folder: Path | None = None,
         transport: Transport | None = None,
     ) -> None:
-        options = Options(service or self._service, client, timeout, folder, transport)
+        name = service or self._service
         self._address = address
-        self._transport = _transport(QueueTransport, address, options)
+        self._transport = _transport(
+            QueueTransport, address, name, client, timeout, folder, transport
+        )
 
     @classmethod
     def wsdl(cls) -> Mapping[str, bytes]:
@@ -106,9 +96,11 @@ class AsyncClient:
         folder: Path | None = None,
         transport: Transport | None = None,
     ) -> None:
-        options = Options(service or self._service, client, timeout, folder, transport)
+        name = service or self._service
         self._address = address
-        self._transport = _transport(AsyncQueueTransport, address, options)
+        self._transport = _transport(
+            AsyncQueueTransport, address, name, client, timeout, folder, transport
+        )
 
     @classmethod
     def wsdl(cls) -> Mapping[str, bytes]:
@@ -140,19 +132,20 @@ class AsyncClient:
         return result(self._layout, operation, response)
 
 
-def _transport(queued: type[Queued], address: str, options: Options) -> Queued | Transport:
+def _transport(
+    queued: type[Queued],
+    address: str,
+    service: str,
+    client: str,
+    timeout: float,
+    folder: Path | None,
+    transport: Transport | None,
+) -> Queued | Transport:
     """Return what carries the envelopes of a client to an address."""
-    timeout = options.timeout
     if not address.lower().startswith(("http://", "https://")):
-        return queued(
-            address,
-            options.service,
-            client=options.client,
-            folder=options.folder,
-            operation_timeout=timeout,
-        )
-    if options.transport is not None:
-        return options.transport
+        return queued(address, service, client=client, folder=folder, operation_timeout=timeout)
+    if transport is not None:
+        return transport
     transport = Transport(timeout=timeout, operation_timeout=timeout)
     transport.session.max_redirects = 0  # the POST would arrive as a GET, or somewhere else
     return transport

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -12,13 +11,9 @@ from rich.markup import escape
 from gateway import assembly
 from gateway.cli import streams
 from gateway.cli.running import run
-from gateway.client.calls import CURE
+from gateway.client.calls import opened_in
 from gateway.client.remote import ACCEPTING
-from gateway.errors import (
-    GatewayError,
-    NoReplyYet,
-    QueueAway,
-)
+from gateway.errors import GatewayError, NoReplyYet
 from gateway.message import Message
 from gateway.queue import Queue
 from gateway.settings import Settings
@@ -66,17 +61,9 @@ class Way:
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[Queue]:
         """Open the queue, in no more time than a reply is waited for. Raises QueueAway."""
-        longest = max(self.settings.listener.wait, ACCEPTING)
-        limit = asyncio.timeout(longest)
         async with contextlib.AsyncExitStack() as stack:
-            try:
-                async with limit:
-                    queue = await stack.enter_async_context(assembly.opened_queue(self.settings))
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                told = f"the queue could not be opened in {longest:g} s: {CURE}"
-                raise QueueAway(told) from error
+            async with opened_in(max(self.settings.listener.wait, ACCEPTING)):
+                queue = await stack.enter_async_context(assembly.opened_queue(self.settings))
             yield queue
 
     def _pending(self, told: str) -> str:
