@@ -69,7 +69,26 @@ async def _running(program: Program, settings: Settings, role: Role) -> AsyncIte
     finally:
         asked.stop.set()
         with contextlib.suppress(StoppedEarly):  # then the block was cancelled before it began
-            await work
+            await _ended(work)
+
+
+async def _ended(work: asyncio.Future[None]) -> None:
+    """Wait for the end of a program, and raise what it raises.
+
+    Who is cancelled meanwhile, and some libraries do that again and again, has it end at once, and
+    waits all the same: what it uses must not be closed under it.
+    """
+    was_hurried = False
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError:
+            if not was_hurried:
+                work.cancel()
+            was_hurried = True
+    if was_hurried:
+        raise asyncio.CancelledError
+    work.result()
 
 
 @contextlib.contextmanager
@@ -88,7 +107,9 @@ def _cancelled_with(work: asyncio.Future[None]) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        if not was_cut or block.uncancel() > 0:
-            raise  # it was somebody else
+        if not was_cut or block.cancelling() > 1:
+            raise  # it was somebody else, too
     finally:
         is_over = True
+        if was_cut:  # also where the block made another error of it
+            block.uncancel()

@@ -75,6 +75,29 @@ class Unforeseen(ContractError):
     """Something about a contract met a defect of the gateway, or of a library that it uses."""
 
 
+class Unquoted(Exception):
+    """An error of other people's code, as a log may have it."""
+
+
+def unquoted(error: BaseException, seen: tuple[BaseException, ...] = ()) -> Unquoted:
+    """Return an error, and what led to it, without the texts of other people's exceptions.
+
+    These quote what they failed on: a piece of a message, a header, the name of a host. It is for
+    ``exc_info``, so that a log holds none of them, whoever formats it.
+    """
+    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    is_ours = isinstance(error, GatewayError) and not isinstance(error, ConfigurationError)
+    told = Unquoted(f"{kind}: {error}" if is_ours else kind)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if isinstance(error, BaseExceptionGroup):
+        cause = error.exceptions[0]
+    before = None if cause is None or cause in seen else unquoted(cause, (*seen, error))
+    try:
+        raise told from before
+    except Unquoted:
+        return told.with_traceback(error.__traceback__)
+
+
 INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
 """What a caller is told of a mistake in the gateway itself, and no more."""
 

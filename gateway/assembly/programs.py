@@ -79,14 +79,20 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
         _say_ready(settings, loaded)
         draining = asyncio.create_task(daemon.run(drained))
         listening = asyncio.create_task(front.run(asked.stop, asked.ready))
-        await asyncio.wait([draining, listening], return_when=asyncio.FIRST_COMPLETED)
-        asked.stop.set()
+        both = (listening, draining)
         try:
-            await listening
-        finally:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            asked.stop.set()
+            await asyncio.wait([listening])
             drained.set()
-            with _broken_alone():
-                await draining
+            await asyncio.wait([draining])
+        finally:  # cancelled before that: what they use is closed behind them, not before
+            for one in both:
+                one.cancel()
+            await asyncio.wait(both)
+        with _broken_alone():
+            draining.result()
+        listening.result()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Iterator
 
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, Unquoted
 
 
 def plain_text(record: logging.LogRecord) -> str:
@@ -42,6 +42,8 @@ def _told(error: BaseException) -> Iterator[str]:
 
 
 def _name(error: BaseException) -> str:
+    if isinstance(error, Unquoted):
+        return str(error)
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     is_ours = isinstance(error, GatewayError) and not isinstance(error, ConfigurationError)
     return f"{kind}: {error}" if is_ours else kind

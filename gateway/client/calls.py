@@ -63,6 +63,7 @@ class Calls:
         self._lifetime = lifetime
         self._documents: list[bytes] = []
         self._one_way: frozenset[str] | None = None
+        self._keeps_replies = True
         self._opening: asyncio.Task[Queue] | None = None
 
     def note(self, document: bytes) -> bytes:
@@ -120,7 +121,7 @@ class Calls:
     def _pending(self, error: NoReplyYet) -> str:
         """Return what to do about a request that nobody waits for any more."""
         told = f"{error}: do not send it again. Its id is {error.id}"
-        if abilities_of(self._address, self._folder).keeps_replies:
+        if self._keeps_replies:
             return f"{told}: collect its reply by that, within two days"
         return f"{told}, and its reply is lost: it goes to a queue of the program that waits"
 
@@ -128,10 +129,14 @@ class Calls:
         wait = self._lifetime if wait is None else wait
         return RemoteSettings(wait=wait, lifetime=self._lifetime, sender=self._client)
 
+    async def _open(self) -> Queue:
+        self._keeps_replies = abilities_of(self._address, self._folder).keeps_replies
+        return await open_queue(self._address, self._folder)
+
     async def _queue(self, longest: float) -> Queue:
         """Return the open queue: the first call opens it, others wait for that."""
         if self._opening is None or (self._opening.done() and self._opening.exception()):
-            self._opening = asyncio.ensure_future(open_queue(self._address, self._folder))
+            self._opening = asyncio.ensure_future(self._open())
         opening = self._opening
         try:
             async with opened_in(longest):

@@ -229,7 +229,7 @@ class Listener:
         call = await admit(listed.gate, message)
         if isinstance(call, Refusal):
             request[OPERATION] = call.operation
-            return fault_response(call.error, message)
+            return fault_response(call.error, replace(message, body=b""))
         request[OPERATION] = call.operation.name
         if self._waits.have_ended:  # nobody could be told in time whether the queue has it
             return _busy_response(NOT_SENT, message)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import INTERNAL, FaultError, Refused
+from gateway.errors import INTERNAL, FaultError, Refused, unquoted
 from gateway.listening.answers import message_of, refusal
 from gateway.reasons import Check
 
@@ -76,9 +76,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         raise
     except ConnectionError:
         raise
-    except Exception:
+    except Exception as error:
         message = message_of(request)
-        log.exception("%s failed in the listener", message.id)
+        log.error("%s failed in the listener", message.id, exc_info=unquoted(error))
         return refusal(request, FaultError(INTERNAL), 500)
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from gateway.errors import FaultError
+from gateway.errors import FaultError, unquoted
 from gateway.message import Clock, Message, Unreadable
 
 log = logging.getLogger(__name__)
@@ -253,5 +253,7 @@ class Events:
         for hear in self._others.get(type(event), ()):
             try:
                 hear(event)
-            except Exception:  # a bug of a subscriber: no request suffers from who looks on
-                log.exception("%s was not heard", type(event).__name__)
+            except (
+                Exception
+            ) as error:  # a bug of a subscriber: no request suffers from who looks on
+                log.error("%s was not heard", type(event).__name__, exc_info=unquoted(error))

@@ -47,7 +47,7 @@ class Abilities:
     """For how long requests are kept aside; empty: as long as ``quarantine`` in the settings says.
     """
     is_provisioned: bool = False
-    """Whether ``gateway provision`` makes what it needs, and ``gateway check`` looks at it."""
+    """Whether it is on AWS, where ``provision`` makes what it needs and ``check`` looks at it."""
     is_paid: bool = False
     """Whether each look at it costs money."""
     has_soapjms: bool = False

@@ -34,7 +34,15 @@ def abilities_of(address: str, folder: Path = Path(), options: QueueOptions = US
 
     Raises ConfigurationError with the cure.
     """
-    return kind_of(address).abilities(address, folder, options)
+    try:
+        return kind_of(address).abilities(address, folder, options)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # code of others
+        raise ConfigurationError(
+            f"queue: the kind of {address.partition(':')[0]}: queues cannot tell what they can do "
+            f"({type(error).__name__}: {error}): repair the package that brings it."
+        ) from error
 
 
 def kind_of(address: str) -> Kind:
@@ -42,9 +50,16 @@ def kind_of(address: str) -> Kind:
     scheme, colon, _ = address.partition(":")
     if colon and scheme in BUILTIN:
         return BUILTIN[scheme]
-    others = {one.name: one for one in entry_points(group=GROUP)}
-    if colon and scheme in others:
-        return _brought_by(others[scheme])
+    found = entry_points(group=GROUP)
+    brought = [one for one in found if colon and one.name == scheme]
+    if len(brought) > 1:
+        packages = ", ".join(sorted(_package(one) for one in brought))
+        raise ConfigurationError(
+            f"queue: {len(brought)} packages bring {scheme}: queues: {packages}: keep one of them."
+        )
+    if brought:
+        return _brought_by(brought[0])
+    others = found.names
     forms = [one.form for one in BUILTIN.values()]
     installed = f"; installed beside it: {', '.join(sorted(others))}" if others else ""
     raise ConfigurationError(
@@ -55,7 +70,7 @@ def kind_of(address: str) -> Kind:
 
 def _brought_by(point: EntryPoint) -> Kind:
     """Return the kind that another package has. Raises ConfigurationError."""
-    package = point.dist.name if point.dist else point.value
+    package = _package(point)
     try:
         kind = point.load()
     except Exception as error:  # code of others, which may do anything as it is imported
@@ -69,3 +84,7 @@ def _brought_by(point: EntryPoint) -> Kind:
             "gateway.queues.kind.Kind: install another version of it."
         )
     return kind
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value

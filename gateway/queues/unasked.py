@@ -7,6 +7,8 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
+from gateway.errors import unquoted
+
 log = logging.getLogger(__name__)
 
 IDLE = 1.0
@@ -47,8 +49,10 @@ class Unasked:
     async def _give_back_all(self) -> None:
         try:
             await self._give_back()
-        except Exception:  # a bug: what is left is tried again, or comes back by itself
-            log.exception("giving back what nobody asks for failed in the gateway")
+        except Exception as error:  # a bug: what is left is tried again, or comes back by itself
+            log.error(
+                "giving back what nobody asks for failed in the gateway", exc_info=unquoted(error)
+            )
 
     async def aclose(self) -> None:
         """Stop waiting; what is being given back just now is still given back."""

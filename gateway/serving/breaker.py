@@ -43,6 +43,12 @@ class CircuitBreaker:
         self._tried = NEVER
         """When the last of those began that are finding out."""
 
+    def check(self) -> None:
+        """Raise LeftAlone where a call would be left alone: before more is done for it."""
+        if self._away_since is not None and self._monotonic() - self._tried < TRIAL:
+            away = "another request finds out whether the service is back"
+            raise LeftAlone(away, retry_after=self._rest())
+
     async def __call__(self, call: Call) -> Message | None:
         """Carry out a call. Raises what that raises, and LeftAlone.
 
@@ -50,11 +56,8 @@ class CircuitBreaker:
         """
         if self._away_since is None:
             return await self._ask(call)
-        began = self._monotonic()
-        if began - self._tried < TRIAL:
-            away = "another request finds out whether the service is back"
-            raise LeftAlone(away, retry_after=self._rest())
-        self._tried = began
+        self.check()
+        self._tried = began = self._monotonic()
         try:
             return await self._ask(call)
         finally:

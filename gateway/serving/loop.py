@@ -18,6 +18,7 @@ from gateway.errors import (
     QueueError,
     QueueUnavailable,
     Unsure,
+    unquoted,
 )
 from gateway.message import Message, Unreadable
 from gateway.observe.events import (
@@ -80,7 +81,7 @@ class Gateway:
         self._walk = Walk(endpoint, settings.attempts, settings.lease, self._events)
         self._settings = settings
         self._shares = shares or Shares({})
-        self._intake = _Intake(queue, self._shares)
+        self._receiver = _Receiver(queue, self._shares)
         self._working: set[Work] = set()
         self._kept: set[Work] = set()
         self._freed = asyncio.Event()
@@ -113,7 +114,7 @@ class Gateway:
         while (room := self._settings.concurrency - len(self._working)) == 0:
             self._freed.clear()
             await self._freed.wait()
-        return await self._intake.receive(room)
+        return await self._receiver.receive(room)
 
     async def _drain(self) -> None:
         works = self._working | self._kept
@@ -146,9 +147,13 @@ class Gateway:
             self._lose(work, is_stored=work.may_be_settled)  # perhaps, and that ended the lease
         except QueueBroken:
             raise
-        except Exception:  # a bug: this request comes again, and the loop goes on with others
-            log.exception(
-                "%s failed in the gateway, not settled: it comes again", delivery.message.id
+        except (
+            Exception
+        ) as error:  # a bug: this request comes again, and the loop goes on with others
+            log.error(
+                "%s failed in the gateway, not settled: it comes again",
+                delivery.message.id,
+                exc_info=unquoted(error),
             )
             let_go(delivery)
         finally:
@@ -220,7 +225,7 @@ class Gateway:
             self._freed.set()
 
 
-class _Intake:
+class _Receiver:
     """Receives from a queue; what is wrong with it is told once, and once that it is well again."""
 
     def __init__(self, queue: Queue, shares: Shares) -> None:
@@ -247,7 +252,7 @@ class _Intake:
             raise
         except Exception as error:  # a bug: what it met may be gone the next time
             if type(error).__name__ != self._trouble:
-                log.exception("receiving failed in the gateway; trying again")
+                log.error("receiving failed in the gateway; trying again", exc_info=unquoted(error))
             self._trouble = type(error).__name__
             await asyncio.sleep(1.0)
             return ()

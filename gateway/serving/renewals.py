@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gateway.errors import LeaseLost, QueueBroken, QueueUnavailable
+from gateway.errors import LeaseLost, QueueBroken, QueueUnavailable, unquoted
 from gateway.message import Unreadable
 from gateway.observe.events import Subject
 from gateway.queue import Delivery
@@ -87,5 +87,9 @@ class Renewals:
             work.is_told = True
         except QueueBroken:
             raise
-        except Exception:  # a bug: the leases of others are renewed all the same
-            log.exception("%s failed in the gateway; lease not renewed", work.delivery.message.id)
+        except Exception as error:  # a bug: the leases of others are renewed all the same
+            log.error(
+                "%s failed in the gateway; lease not renewed",
+                work.delivery.message.id,
+                exc_info=unquoted(error),
+            )

@@ -66,18 +66,13 @@ class Service:
         self._breaker = CircuitBreaker(self._carry_out, monotonic)
 
     async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
-        """Have the gate check a request. Raises Unchecked."""
+        """Have the gate check a request. Raises Unchecked, LeftAlone."""
+        self._breaker.check()  # or what waits for a service that is away is checked again and again
         found = await admit(self._gate, message)
         if isinstance(found, Refusal):
             return replace(found, is_repeatable=self._policy.is_repeatable(found.operation))
-        return Call(
-            message=found.message,
-            envelope=found.envelope,
-            operation=found.operation,
-            size=len(message.body),
-            is_repeatable=self._policy.is_repeatable(found.operation.name),
-            begin=begin,
-        )
+        is_repeatable = self._policy.is_repeatable(found.operation.name)
+        return replace(found, size=len(message.body), is_repeatable=is_repeatable, begin=begin)
 
     async def answer(self, call: Call) -> Message | None:
         """Have a call carried out.

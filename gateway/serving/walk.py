@@ -14,6 +14,7 @@ from gateway.errors import (
     LeftAlone,
     QueueUnavailable,
     TransientError,
+    unquoted,
 )
 from gateway.message import Message, Unreadable
 from gateway.observe.events import (
@@ -56,12 +57,12 @@ class Walk:
         delivery, message = work.delivery, work.delivery.message
         if isinstance(message, Unreadable):
             return unreadable(message)
-        if delivery.attempt > self._attempts:
-            # It may be what kills the process: then nothing but its count ever tells.
-            return rejected(FaultError(TOO_OFTEN), message)
         try:
             if delivery.is_contested:  # another may begin it too, whatever its operation is
                 await delivery.extend(self._lease)
+            if delivery.attempt > self._attempts:
+                # It may be what kills the process: then nothing but its count ever tells.
+                return rejected(FaultError(TOO_OFTEN), message)
             return await self._answered(work, message)
         except LeaseLost:
             raise
@@ -72,8 +73,8 @@ class Walk:
         except QueueUnavailable as error:
             log.warning("%s %s; given back", message.id, error)
             return Retry(1.0, counts=False)
-        except Exception:  # a bug: this request ends here, and the loop goes on with others
-            log.exception("%s failed in the gateway", message.id)
+        except Exception as error:  # a bug: this request ends here, and others go on
+            log.error("%s failed in the gateway", message.id, exc_info=unquoted(error))
             return rejected(FaultError(INTERNAL), message)
 
     async def _answered(self, work: Work, message: Message) -> Verdict:

@@ -13,13 +13,19 @@ import email.message
 import email.utils
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import ParamSpec, TypeVar
 
 from gateway.errors import Refused
 from gateway.reasons import Check
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LONGEST = 1024
+"""Characters of a content type that can be a header: no longer one is accepted, or remembered."""
 SEEN = 1024
 """Content types that are remembered, taken apart: callers send the same few over and over."""
 PARTS = 1000
@@ -56,13 +62,26 @@ class _Section:
         return self.headers.get("content-id", "").strip("<>")
 
 
-@functools.lru_cache(SEEN)
+def _remembered(function: Callable[P, T]) -> Callable[P, T]:
+    """Remember what a function made of content types: there are few, but of those of strangers.
+
+    One that is too long to be a header is not kept: a queue may carry one as long as a message.
+    """
+    cached = functools.lru_cache(SEEN)(function)
+
+    def made(*given: P.args, **named: P.kwargs) -> T:
+        return cached(*given) if len(str(given[0])) <= LONGEST else function(*given, **named)
+
+    return made
+
+
+@_remembered
 def media_type(content_type: str) -> str:
     """Return a content type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
 
-@functools.lru_cache(SEEN)
+@_remembered
 def parameter(content_type: str, name: str) -> str:
     """Return a parameter of a content type, without its quotes; empty where it is not there.
 
@@ -73,7 +92,7 @@ def parameter(content_type: str, name: str) -> str:
     return email.utils.unquote(value) if isinstance(value, str) else ""
 
 
-@functools.lru_cache(SEEN)
+@_remembered
 def is_plain(content_type: str) -> bool:
     """Tell whether no parameter is there twice, or in the form of RFC 2231.
 
@@ -86,7 +105,7 @@ def is_plain(content_type: str) -> bool:
     return len(names) == len(set(names)) and all(isinstance(value, str) for _, value in given)
 
 
-@functools.lru_cache(SEEN)
+@_remembered
 def is_readable(content_type: str) -> bool:
     """Tell whether the parameters of a content type can be read."""
     return ";" not in content_type or _parameters(content_type) is not None

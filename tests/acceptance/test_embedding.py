@@ -24,6 +24,8 @@ class Quotes(ServiceBase):
     @rpc(Unicode, Float, _returns=Unicode)
     def Quote(ctx, symbol, seconds):
         time.sleep(seconds or 0)
+        if symbol.endswith("broken"):
+            raise ValueError(f"cannot quote {symbol}")
         return f"{symbol} 42"
 """
 ENVELOPE = """<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body>
@@ -103,6 +105,52 @@ async def test_a_block_that_is_cancelled_ends_as_any_other(settings):
     with pytest.raises(asyncio.CancelledError):
         await work
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_who_is_cancelled_again_and_again_leaves_nothing_running_on_what_is_closed(settings):
+    entered = asyncio.Event()
+    asking: list[asyncio.Task[str]] = []
+
+    async def program() -> None:
+        async with gateway.up(settings) as running:
+            asking.append(asyncio.create_task(ask(running.url, "SLOW", 3.0)))
+            await asyncio.sleep(0.5)
+            entered.set()
+            await asyncio.Event().wait()
+
+    work = asyncio.create_task(program())
+    await asyncio.wait_for(entered.wait(), SOON)
+    while not work.done():
+        work.cancel()
+        await asyncio.sleep(0.05)
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_block_that_makes_another_error_of_its_end_leaves_no_cancellation(settings):
+    async def program() -> None:
+        async with gateway.serve(settings):
+            (settings.folder / "queue.db").unlink()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                raise ZeroDivisionError from error
+
+    with pytest.raises((ZeroDivisionError, QueueBroken)):
+        await program()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_what_a_service_fails_on_is_in_no_log_however_it_is_written(settings, caplog):
+    async with gateway.up(settings) as running:
+        assert "Fault" in await ask(running.url, "SECRET-broken")
+    assert "the operation Quote failed" in caplog.text
+    assert "ValueError" in caplog.text
+    assert "SECRET" not in caplog.text
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.01, 0.05, 0.2])

@@ -25,7 +25,7 @@ from gateway.backends.hosted.spyne_compat import (
 from gateway.backends.hosted.wsdl import SOAP_OVER_HTTP
 from gateway.backends.served import Answer
 from gateway.contract.operations import Operation
-from gateway.errors import BackendFailed, Refused
+from gateway.errors import BackendFailed, Refused, unquoted
 from gateway.message import Message
 from gateway.reasons import Check
 from gateway.soap.envelope import Envelope, SoapVersion, fault
@@ -120,9 +120,14 @@ def answer(binding: Binding, call: Call) -> Message | None:
         raise Refused(
             "A value is not of the type that the contract gives it.", check=Check.SCHEMA
         ) from error
-    except BaseException:
+    except BaseException as error:
         # Whatever user code raises, sys.exit() and a MemoryError too, ends this call and no other.
-        log.exception("%s: the operation %s failed", call.message.id, call.operation.name)
+        log.error(
+            "%s: the operation %s failed",
+            call.message.id,
+            call.operation.name,
+            exc_info=unquoted(error),
+        )
         reply = _internal_error(call.message)
     return None if call.operation.one_way else reply
 
@@ -184,7 +189,7 @@ def _raise_unless_explained(ctx: MethodContext, call: Call) -> None:
     if fault is None or (fault.faultcode, fault.faultstring) == ("Server", "Internal Error"):
         raise ctx.transport.failure
     failure = ctx.transport.failure
-    log.error("%s: %s failed", call.message.id, call.operation.name, exc_info=failure)
+    log.error("%s: %s failed", call.message.id, call.operation.name, exc_info=unquoted(failure))
 
 
 def _read_arguments(ctx: MethodContext) -> None:

@@ -86,6 +86,7 @@ class AuditLog:
             self.write({"event": "stop"})
         await asyncio.to_thread(_synced, self._file)
         os.close(self._file)
+        self._file = -1  # its number may be another file's by now
         log.info("the audit log ends at line %d, %s", self._link.number, self._link.hash)
 
     def _recover(self) -> None:

@@ -119,7 +119,7 @@ class Writer:
             future.set_exception(
                 QueueHeld(
                     f"the queue file {self._files.path} has taken no write for {still:.0f} s: see "
-                    "whether its disk stands still"
+                    "whether its disk stands still, or another program holds it"
                 )
             )
         else:

@@ -28,6 +28,11 @@ LOUD = Kind(
     open=opened,
 )
 SILENT = "no kind"
+
+def untold(address, folder, options):
+    raise LookupError("nothing is known")
+
+DUMB = Kind(form="dumb:", abilities=untold, open=opened)
 """
 
 
@@ -40,6 +45,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: loudqueue\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
         "[gateway.queues]\nloud = loudqueue:LOUD\nsilent = loudqueue:SILENT\n"
+        "dumb = loudqueue:DUMB\n"
         "broken = loudqueue.nowhere:KIND\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -112,12 +118,14 @@ async def test_a_package_brings_a_kind_of_its_own(package, tmp_path):
 def test_a_kind_that_cannot_be_used_is_told_with_the_package_that_brings_it(package):
     with pytest.raises(ConfigurationError, match=r"package loudqueue brings broken: .*repair it"):
         kind_of("broken:")
+    with pytest.raises(ConfigurationError, match=r"dumb: queues cannot tell .*LookupError: noth"):
+        abilities_of("dumb:")
     with pytest.raises(ConfigurationError, match=r"loudqueue:SILENT is no gateway\.queues\.kind"):
         kind_of("silent:")
 
 
 def test_kinds_that_packages_bring_are_named_to_whoever_got_an_address_wrong(package):
-    with pytest.raises(ConfigurationError, match="installed beside it: broken, loud, silent"):
+    with pytest.raises(ConfigurationError, match="installed beside it: broken, dumb, loud, silent"):
         kind_of("laud:here")
 
 
@@ -126,3 +134,13 @@ def test_a_package_cannot_take_the_place_of_a_kind_that_is_here(package, tmp_pat
     points.write_text("[gateway.queues]\nsqlite = loudqueue:LOUD\n")
     importlib.invalidate_caches()
     assert kind_of("sqlite:///queue.db").form.startswith("sqlite:///")
+
+
+def test_one_scheme_of_two_packages_is_told(package, tmp_path):
+    about = tmp_path / "louder-2.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: louder\nVersion: 2.0\n")
+    (about / "entry_points.txt").write_text("[gateway.queues]\nloud = loudqueue:LOUD\n")
+    importlib.invalidate_caches()
+    with pytest.raises(ConfigurationError, match="2 packages bring loud: queues: louder, loudqu"):
+        kind_of("loud:")
