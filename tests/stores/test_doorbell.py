@@ -8,7 +8,6 @@ import json
 import math
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import clouds
 import pytest
@@ -16,19 +15,19 @@ import servers
 from answering import Answering
 from faults import FaultProxy, delayed, kind
 
-from gateway.errors import LeaseLost, QueueUnavailable
+from gateway.errors import LeaseLost
 from gateway.message import Message, Unreadable, new_id
 from gateway.observe.events import Events
 from gateway.queue import State
 from gateway.queues.aws.address import parse_bucket
-from gateway.queues.bucket.claim_records import Claim, Registers, new_token
 from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.claims import intake as leased_intake
-from gateway.queues.doorbell import ahead as doorbell_ahead
-from gateway.queues.doorbell import crowd as doorbell_crowd
+from gateway.queues.claims import records
+from gateway.queues.claims.records import Claim, Settled, new_token
 from gateway.queues.doorbell import entry as doorbell_entry
+from gateway.queues.doorbell import fair_queuing
 from gateway.queues.doorbell import sweep as doorbell_sweep
-from gateway.queues.doorbell.ahead import _Taking
 from gateway.queues.doorbell.messages import (
     Ring,
     Stray,
@@ -319,9 +318,9 @@ async def test_an_answered_request_that_was_not_removed_is_removed_and_not_carri
     place, mute, queue
 ):
     await mute.send(sent := request())
-    registers = Registers(queue._store, place.keys)
+    ledger = BucketLedger(queue._store, place.keys)
     claim = Claim(token=new_token(), lease=LEASE, attempt=1)
-    await registers.settle(("alice", sent.id), claim, reply(b"first"), None)
+    await ledger.write(("alice", sent.id), Settled(claim, sent, reply(b"first")), None)
     place.post(ring(place.keys.request(("alice", sent.id)), swept=True))
     assert list(await queue.receive(1, 0.5)) == []
     assert (place.messages(), place.objects("requests")) == (0, [])
@@ -393,7 +392,7 @@ async def test_work_of_a_dead_gateway_is_taken_over_in_less_than_two_leases(plac
         await delivery.answer(None)
         await queue.aclose()
     assert len(hidden) > 1
-    assert max(hidden) + lease + leased_intake.MARGIN < 2 * lease - 1
+    assert max(hidden) + lease + records.MARGIN < 2 * lease - 1
 
 
 async def test_a_swept_ring_for_a_request_at_work_elsewhere_does_no_harm(place, queue):
@@ -433,9 +432,9 @@ async def test_rings_are_in_the_group_of_their_client(place, queue):
 @pytest.fixture
 def crowded(monkeypatch):
     """Have a gateway look at once for what waits behind others."""
-    monkeypatch.setattr(doorbell_crowd, "LATE", -3600.0)
+    monkeypatch.setattr(fair_queuing, "WAITED", -3600.0)
     for name, value in {"LOOK": 0.0, "RINGS": 1, "YOUNG": -3600.0, "NEAR": 0}.items():
-        monkeypatch.setattr(doorbell_ahead, name, value)
+        monkeypatch.setattr(fair_queuing, name, value)
 
 
 async def received(queue: DoorbellQueue, until: str) -> list[str]:
@@ -621,13 +620,13 @@ async def test_a_crowd_that_has_gone_leaves_nothing_to_be_asked_for_every_second
     await fill(queue, "alice", 30)
     await fill(queue, "bob", 1)
     await queue.receive(1, 0)
-    ahead = queue._gateway._ahead
+    ahead = queue._gateway._fair
     while not ahead._backlog.candidates:
         await (await take(queue)).answer(reply())
         await asyncio.sleep(0.05)
     assert ahead.patience(20.0) < 20.0
     ahead._waiting._near = 10**6
-    ahead._crowd._late = 0
+    ahead._noisy._late = 0
     await queue.receive(1, 0)
     assert ahead.patience(20.0) == 20.0
 
@@ -635,7 +634,7 @@ async def test_a_crowd_that_has_gone_leaves_nothing_to_be_asked_for_every_second
 async def test_a_gateway_whose_rings_are_all_new_does_not_list_the_bucket(
     place, queue, monkeypatch
 ):
-    monkeypatch.setattr(doorbell_crowd, "LATE", 60.0)  # on a busy machine all takes long
+    monkeypatch.setattr(fair_queuing, "WAITED", 60.0)  # on a busy machine all takes long
     async with FaultProxy(place.endpoint) as proxy:
         access = replace(place.address.access, s3_endpoint_url=proxy.url)
         watched = await DoorbellQueue.open(replace(place.address, access=access), QueueOptions())
@@ -734,23 +733,3 @@ async def test_requests_that_sqs_delivers_twice_are_answered_once(place):
             found = await one.collect("alice", message.id, 0)
             assert found.reply.body == b"re:" + message.body
         assert place.objects("requests") == []
-
-
-async def test_what_was_taken_ahead_for_nobody_and_cannot_be_given_back_is_let_go():
-    let_go: list[str] = []
-
-    class Refusing(SimpleNamespace):
-        async def retry(self, delay: float, *, counts: bool = True) -> None:
-            raise QueueUnavailable("not now")
-
-        def let_go(self) -> None:
-            let_go.append(self.message)
-
-    async def take(candidate: str) -> Refusing:
-        return Refusing(message=candidate)
-
-    taking = _Taking(SimpleNamespace(take=take))
-    taking.begin(SimpleNamespace(key="a.web"))
-    await asyncio.gather(*taking._tasks)
-    await taking.return_ready()
-    assert [one.key for one in let_go] == ["a.web"]

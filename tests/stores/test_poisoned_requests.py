@@ -17,8 +17,7 @@ from answering import Answering
 
 from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue
-from gateway.queues.bucket import delivery as s3_delivery
-from gateway.queues.bucket import taking as s3_taking
+from gateway.queues.bucket import requests as s3_requests
 from gateway.queues.doorbell import sweep as doorbell_sweep
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
@@ -207,7 +206,7 @@ async def test_what_nobody_foresaw_of_putting_aside_leaves_it_to_sqs(
     async def failing(removal, key, reason):
         raise ValueError("nobody foresaw this")
 
-    monkeypatch.setattr(s3_delivery.Removal, "put_aside", failing)
+    monkeypatch.setattr(s3_requests.Requests, "put_aside", failing)
     place.post(json.dumps({"gateway": "ring", "key": "p/requests/none"}))
     async with gateway(place, "doorbell", tmp_path) as queue:
         await call(queue)
@@ -221,7 +220,7 @@ async def test_what_nobody_foresaw_in_a_bucket_is_left_for_a_lease(
     place, tmp_path, caplog, monkeypatch
 ):
     place.put(bad := new_id())
-    from_object, met, at = s3_taking.from_object, asyncio.Semaphore(0), []
+    from_object, met, at = s3_requests.from_object, asyncio.Semaphore(0), []
 
     def failing(stored, name, **options):
         if name[1] == bad:
@@ -230,7 +229,7 @@ async def test_what_nobody_foresaw_in_a_bucket_is_left_for_a_lease(
             raise ValueError("nobody foresaw this")
         return from_object(stored, name, **options)
 
-    monkeypatch.setattr(s3_taking, "from_object", failing)
+    monkeypatch.setattr(s3_requests, "from_object", failing)
     async with gateway(place, "s3", tmp_path) as queue, asyncio.timeout(LONGEST):
         await met.acquire()
         await call(queue)

@@ -23,8 +23,8 @@ from gateway.queues.aws.address import BucketAddress, parse_bucket
 from gateway.queues.bucket import backlog as s3_backlog
 from gateway.queues.bucket import fleet as s3_fleet
 from gateway.queues.bucket import intake as s3_intake
-from gateway.queues.bucket.claim_records import Claim, Registers, new_token
 from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.queue import S3Queue
 from gateway.queues.bucket.status import list_all
@@ -34,6 +34,7 @@ from gateway.queues.bucket.store import (
     Stored,
     Unauthenticated,
 )
+from gateway.queues.claims.records import Claim, Claimed, Settled, claimable, new_token
 from gateway.queues.options import QueueOptions
 from gateway.serving.loop import Gateway, GatewaySettings
 
@@ -361,7 +362,7 @@ async def test_what_was_claimed_for_nobody_and_cannot_be_given_back_comes_again(
         proxy.heal()
         giving_back = proxy.inject(denied, kind("PUT", sent.id), times=math.inf)
         async with asyncio.timeout(240):
-            while not giving_back.hits or queue._intake._work.ready:
+            while not giving_back.hits or queue._intake._basket.ready:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)  # the refusal is on its way
         proxy.heal()
@@ -462,12 +463,13 @@ async def test_metadata_that_is_no_text_makes_one_unreadable_request(gateways, s
 
 async def test_what_a_crash_left_of_a_quarantine_is_finished_by_another(gateways, store, address):
     first, _ = gateways
-    keys, registers = Keys(address), Registers(store, Keys(address))
+    keys, ledger = Keys(address), BucketLedger(store, Keys(address))
     await first.send(sent := request())
     name = ("alice", sent.id)
     claim = Claim(token=new_token(), lease=LEASE, attempt=1)
-    etag = await registers.claim(name, claim, None)
-    await registers.settle(name, claim, reply(is_fault=True), etag, "Client: refused")
+    version = await ledger.write(name, Claimed(claim), None)
+    settled = Settled(claim, sent, reply(is_fault=True), "Client: refused")
+    await ledger.write(name, settled, version)
     assert list(await first.receive(1, 0.7)) == []
     assert await store.get(keys.request(name)) is None
     aside = await store.get(keys.quarantine(f"{sent.id}.alice"))
@@ -628,11 +630,11 @@ GOOD = {"lease": 30, "attempt": 1, "not-before": 0, "interrupted": False}
 async def test_a_register_that_says_nothing_sensible_is_a_claim_that_may_have_begun(
     store, gateways, said, state
 ):
-    registers = Registers(store, gateways[0]._keys)
+    ledger = BucketLedger(store, gateways[0]._keys)
     name = ("alice", new_id())
     key = gateways[0]._keys.reply(name)
     await store.put(key, said.encode(), metadata={"gateway-state": state})
-    found = await registers.look(name)
+    found = await ledger.look(name)
     assert (found.state, found.lease, found.interrupted) == ("claimed", 30.0, True)
 
 
@@ -652,8 +654,8 @@ async def test_what_others_write_into_a_claim_is_believed_within_bounds(
     name = ("alice", new_id())
     key = gateways[0]._keys.reply(name)
     await store.put(key, json.dumps(GOOD | said).encode(), metadata={"gateway-state": "released"})
-    found = await Registers(store, gateways[0]._keys).look(name)
-    assert (found.lease, found.delay(store.clock())) == (lease, delay)
+    found = await BucketLedger(store, gateways[0]._keys).look(name)
+    assert (found.lease, claimable(found, store.clock()).delay) == (lease, delay)
 
 
 @pytest.mark.parametrize("interrupted", [True, "false", 0, None])
@@ -662,7 +664,7 @@ async def test_only_what_is_said_not_to_be_interrupted_is_not(store, gateways, i
     key = gateways[0]._keys.reply(name)
     body = json.dumps(GOOD | {"interrupted": interrupted}).encode()
     await store.put(key, body, metadata={"gateway-state": "released"})
-    assert (await Registers(store, gateways[0]._keys).look(name)).interrupted
+    assert (await BucketLedger(store, gateways[0]._keys).look(name)).interrupted
 
 
 async def test_a_request_whose_register_was_broken_is_not_carried_out_at_once(store, gateways):

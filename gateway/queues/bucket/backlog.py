@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway.message import Clock
 from gateway.queues.bucket.store import Listed
+from gateway.queues.claims.records import Claimable, Version
 from gateway.queues.turns import Turns, deal
 
 PATIENCE = 0.5
@@ -32,11 +33,11 @@ class Candidate:
     seen: float
     place: int = 0
     """This gateway's place in the line of those who may take it: 0 takes it at once."""
-    etag: str | None = None
-    """Of the register, once that was read."""
+    version: Version | None = None
+    """Of the record, once that was read."""
     attempt: int = 0
     interrupted: bool = False
-    """Whoever takes it from that register takes what may have reached the backend."""
+    """Whoever takes it from that record takes what may have reached the backend."""
     due: float = 0.0
     """Not to be tried before: the claim of another has not run out, or a delay has not ended."""
     is_tried: bool = False
@@ -49,14 +50,10 @@ class Candidate:
     lapses: float = 0.0
     """When the claim of another that it was seen with has stood still for long enough."""
 
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a register was when it was seen last."""
-
-    etag: str
-    attempt: int
-    interrupted: bool
+    def leave(self, due: float) -> None:
+        """Leave it alone until then; what its record is by then has to be looked at."""
+        self.version, self.is_tried, self.interrupted = None, True, False
+        self.due = due
 
 
 @dataclass(eq=False)
@@ -149,20 +146,20 @@ class Backlog:
         self._finished[key] = self.monotonic()
         self.candidates.pop(key, None)
 
-    def watch(
-        self, candidate: Candidate, seen: Seen, delay: float, *, is_claim: bool = False
-    ) -> None:
-        """Leave a request alone for a while; the register it had then is known by its ETag.
+    def watch(self, candidate: Candidate, seen: Claimable) -> None:
+        """Leave a request alone for a while; the record it had then is known by its version.
 
         The claim of another is looked at now and then meanwhile: it may be given back.
         """
         candidate.trouble = ""
         now = self.monotonic()
-        lapses = candidate.lapses if is_claim and candidate.etag == seen.etag else now + delay
-        candidate.etag, candidate.attempt = seen.etag, seen.attempt
+        is_known = seen.is_claim and candidate.version == seen.version
+        candidate.lapses = candidate.lapses if is_known else now + seen.delay
+        candidate.version, candidate.attempt = seen.version, seen.attempt
         candidate.interrupted = seen.interrupted
-        candidate.lapses = lapses
-        candidate.due = min(lapses, now + LOOK_AGAIN) if is_claim else lapses
+        candidate.due = (
+            min(candidate.lapses, now + LOOK_AGAIN) if seen.is_claim else candidate.lapses
+        )
         candidate.is_tried = True
 
     def note_read(self, candidate: Candidate) -> None:
@@ -180,8 +177,7 @@ class Backlog:
         candidate.failures += 1
         if not is_alone:
             candidate.trouble, candidate.read_by_then = trouble, self.read
-        candidate.etag, candidate.is_tried, candidate.interrupted = None, True, False
-        candidate.due = self.monotonic() + delay
+        candidate.leave(self.monotonic() + delay)
         return is_alone
 
     def _is_due(self, candidate: Candidate, now: float) -> bool:

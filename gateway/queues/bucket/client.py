@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gateway.errors import IdTaken, QueueUnavailable, Unsure
+from gateway.errors import IdTaken
 from gateway.message import (
     Message,
     check_identity,
@@ -14,20 +14,18 @@ from gateway.message import (
     id_time,
 )
 from gateway.queue import Collected, State
-from gateway.queues.aws.http import ATTEMPTS, pause
-from gateway.queues.bucket.claim_records import Register, Registers, RegisterState
 from gateway.queues.bucket.layout import (
     Keys,
-    Name,
     object_type,
     to_metadata,
 )
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.store import (
     Forbidden,
-    IfAbsent,
     Occupied,
     S3Store,
 )
+from gateway.queues.claims.records import ClaimRecord, ClaimState, Name
 
 FRESH = 2.0
 """Seconds after which an id is no longer new: then a reply may be there already."""
@@ -47,10 +45,10 @@ class Sent(StrEnum):
 class BucketClient:
     """Sends and collects. It needs no more rights than a client's policy gives."""
 
-    def __init__(self, store: S3Store, keys: Keys, registers: Registers) -> None:
+    def __init__(self, store: S3Store, keys: Keys, ledger: BucketLedger) -> None:
         self._store = store
         self._keys = keys
-        self._registers = registers
+        self._ledger = ledger
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
     async def send(self, message: Message, extra: Mapping[str, str] | None = None) -> Sent:
@@ -82,42 +80,27 @@ class BucketClient:
         if made is not None and self._store.clock() - made < FRESH:
             return None
         try:
-            register = await self._registers.look(name)
+            record = await self._ledger.look(name)
         except Forbidden:
             return None
-        return register.digest if register is not None and register.is_final else None
+        return record.digest if record is not None and record.is_final else None
 
     async def _put(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
         """Write the request; tell whether it was not there yet, as far as can be known.
 
         Raises Unsure, QueueUnavailable (not written).
         """
-        async with self._store.limits.within():
-            return await self._put_surely(name, message, metadata)
-
-    async def _put_surely(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
-        lost: Unsure | None = None
-        for attempt in range(ATTEMPTS):
-            try:
-                await self._store.put(
-                    self._keys.request(name),
-                    message.body,
-                    only=IfAbsent(),
-                    metadata=metadata,
-                    content_type=object_type(message.content_type),
-                )
-            except Occupied:
-                return lost is not None
-            except Unsure as error:
-                lost = error
-                await pause(attempt)
-            except QueueUnavailable as error:
-                if lost is None:
-                    raise
-                raise Unsure(f"{lost}; and then {error}") from error
-            else:
-                return True
-        raise Unsure("the store did not say whether it took the request")
+        try:
+            await self._store.create(
+                self._keys.request(name),
+                message.body,
+                "the request",
+                metadata=metadata,
+                content_type=object_type(message.content_type),
+            )
+        except Occupied:
+            return False
+        return True
 
     async def _check_held(self, name: Name, own: Message) -> None:
         """Refuse other bytes under the id of a request that waits, where its bytes can be seen."""
@@ -140,41 +123,41 @@ class BucketClient:
         """
         name = (sender, id)
         if name in self._sent or wait <= 0:
-            register = await self._registers.collect(name, wait)
+            record = await self._ledger.collect(name, wait)
         else:
-            register = await self._collect_of_others(name, wait)
-        if register is not None and register.is_final:
-            return self._final(name, register)
-        if register is not None and register.state is RegisterState.CLAIMED:
+            record = await self._collect_of_others(name, wait)
+        if record is not None and record.is_final:
+            return self._final(name, record)
+        if record is not None and record.state is ClaimState.CLAIMED:
             return Collected(State.WORKING)
-        if register is not None or name in self._sent or await self._waits(name):
+        if record is not None or name in self._sent or await self._waits(name):
             return Collected(State.PENDING)
         return Collected(State.UNKNOWN)
 
-    async def _collect_of_others(self, name: Name, wait: float) -> Register | None:
-        """Return the register of a request that this process did not send, if anybody did.
+    async def _collect_of_others(self, name: Name, wait: float) -> ClaimRecord | None:
+        """Return the record of a request that this process did not send, if anybody did.
 
         What is nowhere is not waited for. Who may not see requests cannot know: it looks rarely.
         """
-        register = await self._registers.collect(name, 0)
-        if register is not None and register.is_final:
-            return register
+        record = await self._ledger.collect(name, 0)
+        if record is not None and record.is_final:
+            return record
         may_be_none = False
-        if register is None:
+        if record is None:
             try:
                 is_there = await self._store.head(self._keys.request(name)) is not None
             except Forbidden:
                 is_there = may_be_none = True
             if not is_there:  # or it was answered, and removed, between these two looks
-                return await self._registers.collect(name, 0)
-        return await self._registers.collect(name, wait, may_be_none=may_be_none)
+                return await self._ledger.collect(name, 0)
+        return await self._ledger.collect(name, wait, may_be_none=may_be_none)
 
-    def _final(self, name: Name, register: Register) -> Collected:
+    def _final(self, name: Name, record: ClaimRecord) -> Collected:
         sent = self._sent.get(name)
-        if sent and register.digest and sent != register.digest:
+        if sent and record.digest and sent != record.digest:
             raise IdTaken
-        state = State.DONE if register.reply is None else State.REPLY
-        return Collected(state, register.reply)
+        state = State.DONE if record.reply is None else State.REPLY
+        return Collected(state, record.reply)
 
     async def _waits(self, name: Name) -> bool:
         """Tell whether a request is in the bucket; who may not see it must take it for granted."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from gateway.errors import LeaseLost, QueueUnavailable
-from gateway.queue import Delivery, let_go
+from gateway.errors import QueueError, QueueUnavailable
+from gateway.queue import Delivery
 from gateway.queues.bucket.backlog import Backlog, Candidate, client_of
-from gateway.queues.bucket.claim_records import Registers
 from gateway.queues.bucket.fleet import Fleet
 from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.store import Listed, S3Store
 from gateway.queues.bucket.taking import Taker
+from gateway.queues.claims.basket import LAST_LOOK, Basket
 from gateway.queues.options import QueueOptions
 from gateway.queues.unasked import Unasked
 
@@ -25,10 +25,6 @@ BUSY_LOOK = 0.25
 IDLE_LOOK = 5.0
 SLOWER = 1.5
 """How much longer the pause becomes with each listing that brings nothing."""
-LAST_LOOK = 5.0
-"""Seconds that what is under way may take at the end."""
-TOGETHER = 0.5
-"""Seconds that a request is kept back, at most, for those that are being taken beside it."""
 PAGE = 1000
 PAGES = 20
 """Pages of a listing, at most."""
@@ -42,20 +38,20 @@ class S3Intake:
     """Hands out the requests of a bucket, each claimed for this gateway."""
 
     def __init__(
-        self, store: S3Store, keys: Keys, registers: Registers, options: QueueOptions
+        self, store: S3Store, keys: Keys, ledger: BucketLedger, options: QueueOptions
     ) -> None:
         self._backlog = Backlog(time.monotonic)
-        self._taker = Taker(store, keys, registers, self._backlog, options)
+        self._taker = Taker(store, keys, ledger, self._backlog, options)
         self._lister = _Lister(store, keys, self._backlog)
-        self._work = _Work()
-        self._unasked = Unasked(
-            lambda: bool(self._work.taking or self._work.ready), self._work.return_ready
-        )
+        self._basket: Basket[str] = Basket()
+        self._listing: asyncio.Task[None] | None = None
+        self._failure: QueueError | None = None
+        self._unasked = Unasked(self._basket.is_left, self._basket.return_ready)
 
     def hurry(self) -> None:
         """Look soon: a request was sent just now."""
         self._lister.pace.is_hurried = True
-        self._work.changed.set()
+        self._basket.changed.set()
 
     async def receive(
         self, limit: int, wait: float, shares: Mapping[str, int] | None = None
@@ -68,22 +64,32 @@ class S3Intake:
         self, limit: int, wait: float, shares: Mapping[str, int]
     ) -> Sequence[Delivery]:
         until = time.monotonic() + wait
-        must_look, work = True, self._work
+        must_look, basket = True, self._basket
         while True:
-            work.changed.clear()
-            work.reap()
-            if work.ready:
-                return await work.handed_out(limit)
-            work.raise_failure()
+            basket.changed.clear()
+            self._failure = basket.reap() or self._failure
+            if basket.ready:
+                return await basket.hand_out(limit)
+            self._raise_failure()
             room = self._begin(limit, shares)
-            if room and not work.listing and (must_look or self._is_worth_a_look()):
-                work.listing = work.start(self._lister.list(room))
+            if room and not self._listing and (must_look or self._is_worth_a_look()):
+                self._listing = asyncio.create_task(self._lister.list(room))
+                self._listing.add_done_callback(lambda _: basket.changed.set())
                 must_look = False
             left = until - time.monotonic()
-            if left <= 0 and not work.is_under_way:
+            if left <= 0 and not basket.taking and not self._listing:
                 self._raise_trouble()
                 return []
-            await work.change(self._rest(left, room))
+            await basket.change(self._rest(left, room))
+
+    def _raise_failure(self) -> None:
+        """Raise what a request failed with since the last time, or the listing."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        if self._listing is not None and self._listing.done():
+            listing, self._listing = self._listing, None
+            listing.result()
 
     def _raise_trouble(self) -> None:
         """Raise QueueUnavailable where the store gave nothing since it failed, and work waits."""
@@ -98,104 +104,40 @@ class S3Intake:
 
     def _begin(self, limit: int, shares: Mapping[str, int]) -> int:
         """Begin to take what is known to be free; return how much more there is room for."""
-        taking = self._work.taking
+        taking = self._basket.taking
         under_way = Counter(client_of(key) for key in taking.values())
         self._backlog.shares = {client: n - under_way[client] for client, n in shares.items()}
         room = limit - len(taking)
         chosen = self._backlog.choose(room) if room > 0 else []
         for one in chosen:
             self._backlog.hold(one.key)
-            taking[self._work.start(self._take(one))] = one.key
+            self._basket.begin(one.key, self._take(one))
         return max(0, room - len(chosen))
 
     async def _take(self, candidate: Candidate) -> None:
         delivery = await self._taker.take(candidate)
         if delivery is not None:
-            self._work.ready[candidate.key] = delivery
+            self._basket.ready.append(delivery)
             self._lister.pace.note_work()
 
     def _rest(self, left: float, room: int) -> float | None:
         """Return for how long nothing is to be done but to wait for what is under way."""
-        if self._work.listing or not room:
+        if self._listing or not room:
             return None
         due = min(self._lister.pace.left(), max(0.05, self._backlog.next_due()))
         # A request that the store is slow to give holds up no listing of others.
-        return max(0.0, due if self._work.taking else min(left, due))
+        return max(0.0, due if self._basket.taking else min(left, due))
 
     async def aclose(self) -> None:
         """Give back what was taken and not settled: others have it at once."""
-        await self._work.end()
+        if self._listing is not None:
+            await asyncio.wait([self._listing], timeout=LAST_LOOK)
+            self._listing.cancel()
+            await asyncio.gather(self._listing, return_exceptions=True)
+        await self._basket.end()
         await self._unasked.aclose()
         await self._taker.give_back()
         await self._lister.leave()
-
-
-class _Work:
-    """What is under way, in tasks of their own: so a receive that is cancelled loses nothing."""
-
-    def __init__(self) -> None:
-        self.ready: dict[str, Delivery] = {}
-        self.taking: dict[asyncio.Task[None], str] = {}
-        self.listing: asyncio.Task[None] | None = None
-        self.changed = asyncio.Event()
-        self._failure: BaseException | None = None
-
-    @property
-    def is_under_way(self) -> bool:
-        return bool(self.taking) or self.listing is not None
-
-    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self.changed.set())
-        return task
-
-    def reap(self) -> None:
-        """Forget the tasks that ended, but for what one of them raised."""
-        ended = [one for one in self.taking if one.done()]
-        for task in ended:
-            del self.taking[task]
-        if self.listing is not None and self.listing.done():
-            ended.append(self.listing)
-            self.listing = None
-        for task in ended:
-            self._failure = task.exception() or self._failure
-
-    async def handed_out(self, limit: int) -> Sequence[Delivery]:
-        """Return what is ready, with what was begun beside it, in the order of the keys."""
-        if self.taking and len(self.ready) < limit:
-            await asyncio.wait(self.taking, timeout=TOGETHER)
-        return [self.ready.pop(key) for key in sorted(self.ready)[:limit]]
-
-    async def return_ready(self) -> None:
-        """Let others have what is claimed, and was not handed out."""
-        self.reap()
-        while self.ready:
-            _, delivery = self.ready.popitem()
-            try:
-                await delivery.retry(0.0, counts=False)
-            except (LeaseLost, QueueUnavailable):
-                let_go(delivery)  # it is taken over, perhaps from here, when its lease has ended
-
-    def raise_failure(self) -> None:
-        """Raise what a task raised, once."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-
-    async def change(self, longest: float | None) -> None:
-        """Return when something has ended, or was sent; or after so many seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest):
-                await self.changed.wait()
-
-    async def end(self) -> None:
-        """Let what is under way come to its end: a claim that is being made is to be given back."""
-        tasks = [*self.taking, *([self.listing] if self.listing else [])]
-        if tasks:
-            await asyncio.wait(tasks, timeout=LAST_LOOK)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Lister:

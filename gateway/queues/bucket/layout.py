@@ -25,15 +25,12 @@ from gateway.message import (
 from gateway.queues.aws.address import BucketAddress
 from gateway.queues.bucket.store import (
     OCTETS,
-    IfAbsent,
     Occupied,
     S3Store,
     Stored,
 )
+from gateway.queues.claims.records import Name
 from gateway.queues.lifespan import forgotten
-
-Name = tuple[str, str]
-"""Sender and id: together they name a request."""
 
 VERSION = 1
 RINGS = "gateway-rings"
@@ -111,7 +108,7 @@ def to_metadata(message: Message) -> dict[str, str]:
         name.lower().replace("_", "-"): encoded(value) for name, value in properties.items()
     }
     size = sum(len(name) + len(value) for name, value in metadata.items())
-    if size > METADATA_LIMIT - 512:  # what a register has beside them takes less
+    if size > METADATA_LIMIT - 512:  # what a record has beside them takes less
         raise Refused(f"The properties of the message take {size} bytes: at most 1536 can travel.")
     return metadata
 
@@ -217,9 +214,10 @@ async def check_format(store: S3Store, keys: Keys, mode: str) -> None:
 
 async def _write_format(store: S3Store, keys: Keys, mode: str) -> Stored:
     body = json.dumps({"format": "gateway-queue", "version": VERSION, "mode": mode}).encode()
+    new = Stored(body, "")
     try:
-        await store.put(keys.format, body, only=IfAbsent(), content_type="application/json")
+        if await store.create(keys.format, body, "the format", content_type="application/json"):
+            return new
     except (Occupied, Unsure):
-        found = await store.get(keys.format)
-        return found or Stored(body, "")
-    return Stored(body, "")
+        pass
+    return await store.get(keys.format) or new

@@ -29,11 +29,10 @@ from gateway.message import (
     new_id,
 )
 from gateway.queue import Collected, Quarantined, State
-from gateway.queues.aws.http import ATTEMPTS, pause
+from gateway.queues.aws.http import ATTEMPTS
 from gateway.queues.bucket.layout import Keys, from_object
 from gateway.queues.bucket.status import list_all
 from gateway.queues.bucket.store import (
-    IfAbsent,
     Listed,
     Occupied,
     S3Store,
@@ -186,17 +185,17 @@ class _Notes:
     async def write(self, last: str, said: str) -> str:
         """Write a note about an entry; return what stands: the first that was written about it."""
         note, body = self.key(last), said.encode()
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
-                await self._store.put(note, body, only=IfAbsent(), content_type="text/plain")
+                if await self._store.create(note, body, "a note", content_type="text/plain"):
+                    return said
             except Occupied:
-                found = await self._store.get(note)
-                if found is not None:
-                    return found.body.decode("ascii", "replace")
+                pass
             except Unsure:
-                await pause(attempt)
-            else:
-                return said
+                break
+            found = await self._store.get(note)
+            if found is not None:
+                return found.body.decode("ascii", "replace")
         raise QueueUnavailable("the store did not say whether it took a note; nothing was done")
 
 

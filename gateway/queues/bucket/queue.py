@@ -8,10 +8,10 @@ from gateway.message import Clock, Message
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.aws.address import BucketAddress
 from gateway.queues.aws.limits import CLOSING
-from gateway.queues.bucket.claim_records import Registers
 from gateway.queues.bucket.client import BucketClient, Sent
 from gateway.queues.bucket.intake import S3Intake
 from gateway.queues.bucket.layout import Keys, check_format
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.quarantine import BucketQuarantine
 from gateway.queues.bucket.status import bucket_status
 from gateway.queues.bucket.store import S3Store
@@ -27,9 +27,9 @@ class S3Queue:
         self.clock: Clock = store.clock
         self._store = store
         self._keys = keys
-        registers = Registers(store, keys, options.reply_limit)
-        self._client = BucketClient(store, keys, registers)
-        self._intake = S3Intake(store, keys, registers, options)
+        ledger = BucketLedger(store, keys, options.reply_limit)
+        self._client = BucketClient(store, keys, ledger)
+        self._intake = S3Intake(store, keys, ledger, options)
         self.quarantine = BucketQuarantine(
             store, keys, self.clock, self.send, self.collect, 2 * options.limit
         )

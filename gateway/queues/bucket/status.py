@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.queue import QueueStatus
-from gateway.queues.bucket.claim_records import Register, Registers, RegisterState
 from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.store import Listed, S3Store
+from gateway.queues.claims.records import ClaimRecord, ClaimState
 
 PAGE = 1000
 LOOKED_AT = 200
-"""Requests, at most, whose registers are read to tell who holds them: each is a GET."""
+"""Requests, at most, whose records are read to tell who holds them: each is a GET."""
 AT_ONCE = 20
 
 
 async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
-    """Count the requests of a bucket where the register is the claim.
+    """Count the requests of a bucket where the record is the claim.
 
     One whose claim has stood still for longer than its lease counts as in flight until another
     gateway takes it over. With more than LOOKED_AT requests nobody asks which are in flight.
@@ -32,10 +33,10 @@ async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
             oldest=oldest(store, listed),
             quarantined=quarantined,
         )
-    looks = await _registers(store, keys, listed)
+    looks = await _records(store, keys, listed)
     # What is answered, and not removed yet, is no work any more.
     open_ones = [one for one, look in zip(listed, looks, strict=True) if not _is_final(look)]
-    held = sum(look is not None and look.state is RegisterState.CLAIMED for look in looks)
+    held = sum(look is not None and look.state is ClaimState.CLAIMED for look in looks)
     return QueueStatus(
         waiting=len(open_ones) - held,
         in_flight=held,
@@ -77,22 +78,22 @@ def _modified(listed: Listed) -> str:
     return listed.modified
 
 
-async def _registers(
+async def _records(
     store: S3Store, keys: Keys, listed: Sequence[Listed]
-) -> Sequence[Register | None]:
-    """Read the register of each request, some at a time."""
-    registers = Registers(store, keys)
+) -> Sequence[ClaimRecord | None]:
+    """Read the record of each request, some at a time."""
+    ledger = BucketLedger(store, keys)
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def look(key: str) -> Register | None:
+    async def look(key: str) -> ClaimRecord | None:
         name = keys.name(key)
         if name is None:
             return None  # not in the form of a request: whoever takes it puts it aside
         async with turns:
-            return await registers.look(name)
+            return await ledger.look(name)
 
     return await asyncio.gather(*(look(one.key) for one in listed))
 
 
-def _is_final(register: Register | None) -> bool:
-    return register is not None and register.is_final
+def _is_final(record: ClaimRecord | None) -> bool:
+    return record is not None and record.is_final

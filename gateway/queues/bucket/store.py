@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import quote
 
 from gateway.errors import QueueAway, QueueUnavailable, Unsure
@@ -165,6 +166,27 @@ class S3Store:
             raise Occupied(key)
         raise _error(self.bucket, answer, "PUT", key)
 
+    async def create(
+        self,
+        key: str,
+        body: bytes,
+        what: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str = OCTETS,
+    ) -> bool:
+        """Write an object where there is none, until it is known what became of that.
+
+        Return whether it is this one for certain: it may be another's, where an answer was lost and
+        then there was one. ``what`` it is, for errors. Raises Occupied (there was one before),
+        Unsure (it may be written), Forbidden, QueueUnavailable (not written).
+        """
+        put = partial(
+            self.put, key, body, only=IfAbsent(), metadata=metadata, content_type=content_type
+        )
+        async with self.limits.within():
+            return await _created(put, what)
+
     async def get(self, key: str, limit: int = SMALL) -> Stored | None:
         """Read an object; None where there is none. Of one over ``limit`` bytes, not the body.
 
@@ -236,6 +258,27 @@ class S3Store:
             # It stopped before it had found any, so no key says where to go on.
             said = html.unescape(token[1].decode("utf-8", "replace"))
             start = f"&continuation-token={quote(said, safe='')}"
+
+
+async def _created(put: Callable[[], Awaitable[str]], what: str) -> bool:
+    lost: Unsure | None = None
+    for attempt in range(ATTEMPTS):
+        try:
+            await put()
+        except Occupied:
+            if lost is None:
+                raise
+            return False
+        except Unsure as error:
+            lost = error
+            await pause(attempt)
+        except QueueUnavailable as error:
+            if lost is None:
+                raise
+            raise Unsure(f"{lost}; and then {error}") from error
+        else:
+            return True
+    raise Unsure(f"the store did not say whether it took {what}")
 
 
 async def _once(http: SignedHttp, request: Request) -> Answer:

@@ -2,69 +2,66 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
 from dataclasses import replace
-from functools import partial
 
 from gateway.errors import LeaseLost, QueueAway, QueueError, QueueUnavailable
-from gateway.message import Message, Unreadable
-from gateway.queue import Delivery
-from gateway.queues.bucket.backlog import Backlog, Candidate, Seen
-from gateway.queues.bucket.claim_records import (
-    Claim,
-    Register,
-    Registers,
-    RegisterState,
-    new_token,
+from gateway.message import Clock, Message, Unreadable
+from gateway.queues.bucket.backlog import Backlog, Candidate
+from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.ledger import BucketLedger
+from gateway.queues.bucket.requests import ObjectEntry, Requests, StrayObject
+from gateway.queues.bucket.store import S3Store
+from gateway.queues.claims.basket import give_back
+from gateway.queues.claims.delivery import (
+    ClaimDelivery,
+    Entry,
+    Standing,
+    finish,
+    renewed,
 )
-from gateway.queues.bucket.delivery import (
-    Desk,
-    Ending,
-    ForeignDelivery,
-    Hold,
-    Removal,
-    S3Delivery,
+from gateway.queues.claims.records import (
+    Claim,
+    Claimable,
+    Claimed,
+    Released,
+    claimable,
+    new_token,
     request_digest,
 )
-from gateway.queues.bucket.layout import Keys, Name, from_object
-from gateway.queues.bucket.renewal import renewed
-from gateway.queues.bucket.store import S3Store
 from gateway.queues.options import QueueOptions
-from gateway.queues.quarantine import ID_TAKEN
 
 log = logging.getLogger(__name__)
 
-MARGIN = 1.0
-"""Seconds longer than its lease that the claim of another must have stood still."""
 AWAY = 5.0
 """Seconds for which a request is left, at most, that a store in trouble does not give."""
+STRAY_REST = 60.0
+"""Seconds for which an object that is no request is left, where it cannot be put aside."""
 
 
 class Taker:
-    """Claims requests for one gateway."""
+    """Claims requests for one gateway, each before it is read."""
 
     def __init__(
         self,
         store: S3Store,
         keys: Keys,
-        registers: Registers,
+        ledger: BucketLedger,
         backlog: Backlog,
         options: QueueOptions,
     ) -> None:
-        self._store = store
+        self.clock: Clock = store.clock
         self._keys = keys
+        self._ledger = ledger
         self._backlog = backlog
         self._lease = options.lease
-        # One that is over the limit by less is refused with the fault that says so.
-        self._limit = 2 * options.limit
-        self._desk = Desk(registers, Removal(store, keys), store.clock)
-        self._put_aside = options.put_aside
-        self._deliveries: dict[str, S3Delivery] = {}
+        self._requests = Requests(store, keys, options.limit)
+        self._tell = options.put_aside
+        self._taken: dict[ClaimDelivery, Candidate] = {}
 
-    async def take(self, candidate: Candidate) -> Delivery | None:
+    async def take(self, candidate: Candidate) -> ClaimDelivery | None:
         """Claim a request if it is free; None where it is not. Raises QueueUnavailable.
 
         Where the store gives others, and not this one, that is raised once: it is left for a while,
@@ -72,15 +69,12 @@ class Taker:
         lease. The backlog holds a request for as long as this takes: nobody else here tries it
         meanwhile.
         """
-        name = self._keys.name(candidate.key)
-        if name is None:
-            return ForeignDelivery(self._desk, candidate.key, partial(self._over, candidate))
         delivery = None
         try:
-            delivery = await self._take(candidate, name)
+            delivery = await self._take(candidate)
         except LeaseLost:
             # Somebody was faster: what stands there now is looked at next time.
-            candidate.etag, candidate.is_tried, candidate.interrupted = None, True, False
+            candidate.leave(candidate.due)
         except QueueUnavailable as error:
             rest = _rest(error, candidate, self._lease)
             if not self._backlog.put_off(candidate, str(error), rest):
@@ -96,104 +90,100 @@ class Taker:
                 self._backlog.drop(candidate.key)
         return delivery
 
-    async def _take(self, candidate: Candidate, name: Name) -> Delivery | None:
-        if self._is_doubtful(candidate) and not await self._is_free(candidate, name):
+    async def _take(self, candidate: Candidate) -> ClaimDelivery | None:
+        name = self._keys.name(candidate.key)
+        if name is None:
+            return await self._take_stray(candidate)
+        entry = ObjectEntry(self._requests, self._ledger, candidate.key, name)
+        if self._is_doubtful(candidate) and not await self._is_free(candidate, entry):
             return None
+        standing = self._standing(candidate)
+        claimed = Claimed(standing.claim)
+        standing.version = await self._ledger.write(name, claimed, candidate.version)
+        standing.is_claimed = True
+        try:
+            async with renewed(entry, standing):
+                message = await entry.read(interrupted=standing.claim.interrupted)
+        except QueueUnavailable:
+            with contextlib.suppress(LeaseLost, QueueUnavailable):
+                unread = Released(replace(standing.claim, attempt=candidate.attempt))
+                await self._ledger.write(name, unread, standing.version)
+            raise
+        if message is None:
+            # Its record stays: whoever removed the request by hand meant nobody to answer it.
+            log.warning("%s is gone", candidate.key)
+            self._backlog.finish(candidate.key)
+            return None
+        self._backlog.note_read(candidate)
+        standing.claim = replace(standing.claim, digest=request_digest(message))
+        return self._delivery(candidate, entry, message, standing)
+
+    async def _take_stray(self, candidate: Candidate) -> ClaimDelivery:
+        stray = StrayObject(self._requests, candidate.key)
+        message = await stray.read(interrupted=False)
+        return self._delivery(candidate, stray, message, self._standing(candidate))
+
+    def _standing(self, candidate: Candidate) -> Standing:
         claim = Claim(
             token=new_token(),
             lease=self._lease,
             attempt=candidate.attempt + 1,
             interrupted=candidate.interrupted,
         )
-        written = time.monotonic()
-        etag = await self._desk.registers.claim(name, claim, candidate.etag)
-        hold = Hold(claim, etag, written)
-        try:
-            return await self._begin(candidate, name, hold)
-        except QueueUnavailable:
-            with contextlib.suppress(LeaseLost, QueueUnavailable):
-                given_back = replace(claim, attempt=candidate.attempt)
-                await self._desk.registers.release(name, given_back, hold.etag, 0.0)
-            raise
+        return Standing(claim, None, time.monotonic())
+
+    def _delivery(
+        self, candidate: Candidate, entry: Entry, message: Message | Unreadable, standing: Standing
+    ) -> ClaimDelivery:
+        delivery = ClaimDelivery(self, entry, message, standing)
+        self._taken[delivery] = candidate
+        return delivery
 
     def _is_doubtful(self, candidate: Candidate) -> bool:
-        """Tell whether a look at the register costs less than a claim that may fail."""
-        if candidate.etag is None:
+        """Tell whether a look at the record costs less than a claim that may fail."""
+        if candidate.version is None:
             return candidate.place > 0 or candidate.is_tried
         return time.monotonic() < candidate.lapses
 
-    async def _is_free(self, candidate: Candidate, name: Name) -> bool:
+    async def _is_free(self, candidate: Candidate, entry: Entry) -> bool:
         """Tell whether a request may be claimed now; if not, note when to try again."""
-        register = await self._desk.registers.look(name)
-        if register is None:
+        record = await self._ledger.look(entry.name)
+        if record is None:
             return True
-        if register.is_final:
-            await self._finish(candidate.key, name, register)
-            return False
-        if register.state is RegisterState.RELEASED:
-            delay = register.delay(self._store.clock())
-            seen = Seen(register.etag, register.attempt, register.interrupted)
-        else:
-            # A claim is the mark of a beginning, too: who takes it over cannot know better.
-            seen = Seen(register.etag, register.attempt, interrupted=True)
-            self._backlog.watch(candidate, seen, register.lease + MARGIN, is_claim=True)
-            return False
-        self._backlog.watch(candidate, seen, delay)
-        return delay == 0
-
-    async def _finish(self, key: str, name: Name, register: Register) -> None:
-        """Remove a request that has its reply, and do what whoever answered it left undone."""
-        other = await self._other(key, name, register)
-        if other is not None:
-            self._put_aside(other, ID_TAKEN)
-            await self._desk.removal.put_aside(key, ID_TAKEN)
-        elif register.quarantined:
-            await self._desk.removal.put_aside(key, register.quarantined)
-        else:
-            await self._desk.removal.remove(key)
-        self._backlog.finish(key)
-
-    async def _other(self, key: str, name: Name, register: Register) -> Message | Unreadable | None:
-        """Return a request that has other bytes than the one that was answered under its id."""
-        stored = await self._store.get(key, self._limit) if register.digest else None
-        if stored is None:
-            return None
-        message = from_object(stored, name)
-        return message if request_digest(message) != register.digest else None
-
-    async def _begin(self, candidate: Candidate, name: Name, hold: Hold) -> Delivery | None:
-        async with renewed(self._desk.registers, name, hold):
-            stored = await self._store.get(candidate.key, self._limit)
-        if stored is None:
-            # Its register stays: whoever removed the request by hand meant nobody to answer it.
-            log.warning("%s is gone", candidate.key)
+        if record.is_final:
+            await finish(entry, record, self._tell)
             self._backlog.finish(candidate.key)
-            return None
-        self._backlog.note_read(candidate)
-        message = from_object(stored, name, interrupted=hold.claim.interrupted)
-        hold.claim = replace(hold.claim, digest=request_digest(message))
-        settled = partial(self._over, candidate)
-        delivery = S3Delivery(self._desk, candidate.key, name, message, hold, settled)
-        self._deliveries[candidate.key] = delivery
-        return delivery
+            return False
+        seen = claimable(record, self.clock())
+        self._backlog.watch(candidate, seen)
+        return seen.delay == 0
 
-    def _over(self, candidate: Candidate, ending: Ending) -> None:
-        """Note how a delivery ended."""
-        self._deliveries.pop(candidate.key, None)
-        if ending.is_final:
+    async def put_off(self, delivery: ClaimDelivery, delay: float) -> None:
+        """Leave a request that was given back to whoever comes first, from then on."""
+        candidate, standing = self._taken.pop(delivery), delivery.standing
+        if standing.version is None:
+            candidate.leave(time.monotonic() + delay)
+        else:
+            claim = standing.claim
+            seen = Claimable(standing.version, claim.attempt, claim.interrupted, delay)
+            self._backlog.watch(candidate, seen)
+        self._backlog.drop(candidate.key)
+
+    def ended(self, delivery: ClaimDelivery) -> None:
+        """Note how a delivery ended: what is not done comes again."""
+        candidate = self._taken.pop(delivery, None)
+        if candidate is None:
+            return  # it was given back
+        if delivery.standing.is_settled and not delivery.standing.owed:
             self._backlog.finish(candidate.key)
             return
-        candidate.etag, candidate.is_tried, candidate.interrupted = None, True, False
-        if ending.etag:
-            seen = Seen(ending.etag, ending.attempt, ending.interrupted)
-            self._backlog.watch(candidate, seen, ending.delay)
-        else:
-            candidate.due = time.monotonic() + ending.delay
+        rest = 0.0 if delivery.entry.ledger.remembers else STRAY_REST
+        candidate.leave(time.monotonic() + rest)
         self._backlog.drop(candidate.key)
 
     async def give_back(self) -> None:
         """Give back what was taken and not settled: others have it at once."""
-        await asyncio.gather(*map(_abandon, list(self._deliveries.values())))
+        await give_back(self._taken)
 
 
 def _rest(error: QueueUnavailable, candidate: Candidate, lease: float) -> float:
@@ -201,14 +191,3 @@ def _rest(error: QueueUnavailable, candidate: Candidate, lease: float) -> float:
     if not isinstance(error, QueueAway):
         return lease  # it is refused until somebody mends that
     return min(lease, AWAY, 2.0 ** min(candidate.failures, 10))
-
-
-async def _abandon(delivery: S3Delivery) -> None:
-    try:
-        await delivery.abandon()
-    except (LeaseLost, QueueUnavailable) as error:
-        log.warning("%s not given back: %s", delivery.message.id, error)
-    except QueueError:
-        raise
-    except Exception:  # a bug, met by one request: the others are given back
-        log.exception("%s failed in the gateway: not given back", delivery.message.id)

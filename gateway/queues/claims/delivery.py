@@ -1,7 +1,8 @@
-"""Requests that SQS hands out under its visibility timeout, and how each is settled once.
+"""A request that one gateway holds, and how it is settled once, in the right order.
 
-What SQS promises is not enough to answer a request once: it may deliver a message twice. So beside
-each request there is a ledger, in which only one can write the answer: its register in a bucket.
+What hands requests out is not enough to answer each once: a listing shows them to all, and SQS may
+deliver a message twice. So beside each request there is a ledger, in which only one can write the
+answer.
 """
 
 from __future__ import annotations
@@ -10,16 +11,27 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from gateway.errors import LeaseLost, QueueError, QueueUnavailable
 from gateway.message import Clock, Message, Unreadable
-from gateway.queues.aws.sqs import Received
-from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.bucket.claim_records import Claim, Register, storable
-from gateway.queues.bucket.layout import Name
+from gateway.queues.claims.records import (
+    Claim,
+    Claimed,
+    ClaimRecord,
+    Ledger,
+    Name,
+    Released,
+    Settled,
+    Untold,
+    Version,
+    Writing,
+    request_digest,
+)
+from gateway.queues.options import PutAside
+from gateway.queues.quarantine import ID_TAKEN
 
 T = TypeVar("T")
 
@@ -32,59 +44,29 @@ RENEW_AFTER = 0.25
 """The part of a lease for which what was just written, or held, is not renewed."""
 
 
-class Untold(Exception):
-    """A request is answered, and nobody takes its reply; the text is why, for its operator."""
-
-
-class Ledger(Protocol):
-    """Where a request is claimed and answered. ``Registers`` is one, with each promise kept."""
-
-    remembers: bool
-    """Whether what was claimed is found by ``look``."""
-
-    async def look(self, name: Name) -> Register | None:
-        """Return what is known of a request; None for nothing."""
-        ...
-
-    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
-        """Mark that work begins, or goes on; return what the next write names as ``over``."""
-        ...
-
-    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
-        """Take the mark back."""
-        ...
-
-    async def settle(
-        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
-    ) -> None:
-        """Store or send the reply. Raises Untold where it is answered, and that can never be."""
-        ...
-
-
 class Entry(Protocol):
-    """A message received that stands for a request, and the request's way out of the queue."""
+    """A request where it waits, and its way out of the queue."""
 
     name: Name
-    received: Received
     ledger: Ledger
-    was_used: bool
-    """Whether the request may have been answered before, though this is its first receipt."""
-
-    @property
-    def is_late(self) -> bool:
-        """Tell whether others may come upon the request by now without this message."""
-        ...
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
-        """Return the request; None where it is gone, and the message is to go as well."""
+        """Return the request; None where it is gone, and what stands for it is to go as well."""
         ...
 
     async def remove(self) -> None:
-        """Remove request and message; what fails is logged, and done by who receives it next."""
+        """Remove the request; what fails is logged, and done by who meets it next."""
         ...
 
     async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
         """Keep the request in quarantine, then remove it. Raises QueueUnavailable."""
+        ...
+
+    async def hold(self, seconds: float) -> None:
+        """Keep others from coming upon it for so many seconds from now; 0 lets them.
+
+        Does nothing where the claim alone keeps them off. Raises LeaseLost, QueueUnavailable.
+        """
         ...
 
 
@@ -93,12 +75,14 @@ class Standing:
     """How a request stands with this gateway."""
 
     claim: Claim
-    etag: str | None
-    """Of its register as it was seen last; None: there is none."""
+    version: Version | None
+    """Of its record as it was seen last; None: there is none."""
     held: float
-    """When its visibility was renewed, by the monotonic clock."""
-    is_begun: bool = False
-    """Whether the register is this gateway's claim: work may have reached the backend."""
+    """When it was claimed or hidden from others, or that was renewed, by the monotonic clock."""
+    is_claimed: bool = False
+    """Whether the record is this gateway's claim."""
+    has_begun: bool = False
+    """Whether it is extended: work may have reached the backend."""
     is_over: bool = False
     is_settled: bool = False
     """Over, and by an answer of this gateway."""
@@ -108,46 +92,58 @@ class Standing:
     """Over, and nothing is left to be done about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the deliveries of one gateway work with."""
+class Source(Protocol):
+    """What handed a delivery out."""
 
-    pump: SqsPump
     clock: Clock
-    park: Callable[[LeasedDelivery, float], Awaitable[None]]
-    """Keeps a request for so many seconds, then hands it out again, as another delivery."""
-    ended: Callable[[LeasedDelivery], None]
-    """Is told of one that is settled, or lost to another gateway."""
+    """The ledger's."""
+
+    async def put_off(self, delivery: ClaimDelivery, delay: float) -> None:
+        """Hand the request of a delivery out again in so many seconds, as another delivery."""
+        ...
+
+    def ended(self, delivery: ClaimDelivery) -> None:
+        """Take note of one that is settled, lost to another gateway, or let go; told once."""
+        ...
 
 
-class LeasedDelivery:
-    """A request that SQS keeps from others, and, once work has begun, its ledger as well."""
+class ClaimDelivery:
+    """A request that others are kept from, at the latest once work has begun by its ledger."""
 
     def __init__(
-        self, desk: Desk, entry: Entry, message: Message | Unreadable, standing: Standing
+        self,
+        source: Source,
+        entry: Entry,
+        message: Message | Unreadable,
+        standing: Standing,
+        *,
+        is_contested: bool = False,
     ) -> None:
         self.message = message
         self.attempt = standing.claim.attempt
         self.entry = entry
         self.standing = standing
-        self.is_contested = _is_contested(entry, standing)
-        self._desk = desk
-        # A renewal under way changes the ETag that an answer has to name.
+        self.is_contested = is_contested
+        self._source = source
+        # A renewal under way changes the version that an answer has to name.
         self._turn = asyncio.Lock()
 
     async def answer(self, reply: Message | None) -> None:
         await self.quarantine("", reply)
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
-        try:
-            await self._settle(reply, reason)
-        except Untold as error:
-            reason = f"{reason}; {error}" if reason else str(error)
+        async with self._sole():
+            standing = _check(self.standing)
+            try:
+                await self._write(Settled(standing.claim, self.message, reply, reason))
+            except Untold as error:
+                reason = f"{reason}; {error}" if reason else str(error)
+            standing.is_over = standing.is_settled = True
         await self._take_out(reason)
 
     async def _take_out(self, reason: str) -> None:
         """Put an answered request aside, or remove it where there is no reason to."""
-        # Its register says that it belongs aside: whoever receives it again does that first.
+        # Its record says that it belongs aside: whoever meets it again does that first.
         # Where there is none, this process remembers it, for as long as it is not done.
         self.standing.owed = reason
         try:
@@ -166,7 +162,7 @@ class LeasedDelivery:
             _check(self.standing)
             attempt = self.attempt if counts else self.attempt - 1
             await self._release(delay, replace(self.standing.claim, attempt=attempt))
-            await self._guarded(self._desk.park(self, delay))
+            await self._guarded(self._source.put_off(self, delay))
             self.standing.is_over = self.standing.is_ended = True
 
     async def give_back(self) -> None:
@@ -174,25 +170,23 @@ class LeasedDelivery:
 
         Raises LeaseLost, QueueUnavailable.
         """
-        async with self._turn:
+        async with self._sole():
             _check(self.standing)
             claim = self.standing.claim
-            if self.standing.is_begun:
+            if self.standing.has_begun:
                 claim = replace(claim, interrupted=True)
             else:
                 claim = replace(claim, attempt=self.attempt - 1)
             await self._release(0, claim)
-            await self._desk.pump.hold(self.entry.received.handle, 0)
+            await self.entry.hold(0)
             self.standing.is_over = True
 
     async def _release(self, delay: float, claim: Claim) -> None:
         standing = self.standing
+        if standing.is_claimed:
+            await self._write(Released(claim, self._source.clock() + delay))
+            standing.is_claimed = standing.has_begun = False
         standing.claim = claim
-        if standing.is_begun and standing.etag is not None:
-            not_before = self._desk.clock() + delay
-            release = self.entry.ledger.release(self.entry.name, claim, standing.etag, not_before)
-            standing.etag = await self._guarded(release)
-            standing.is_begun = False
 
     async def extend(self, lease: float) -> None:
         async with self._turn:
@@ -200,40 +194,28 @@ class LeasedDelivery:
                 return  # it is answered, and is being removed
             _check(self.standing)
             standing, now = self.standing, time.monotonic()
-            is_fresh = now - standing.held < RENEW_AFTER * lease
-            if standing.is_begun and is_fresh:
-                return
-            if not is_fresh or lease > standing.claim.lease:
-                await self._guarded(
-                    self._desk.pump.hold(self.entry.received.handle, HIDDEN * lease)
-                )
-                standing.held = now
+            standing.has_begun = standing.has_begun or standing.is_claimed
+            is_fresh = lease <= standing.claim.lease and now - standing.held < RENEW_AFTER * lease
+            if standing.is_claimed and is_fresh:
+                return  # it was claimed just now, and the claim itself is the durable mark
+            if not is_fresh:
+                await self._guarded(self.entry.hold(HIDDEN * lease))
             claim = replace(standing.claim, lease=lease)
-            write = self.entry.ledger.claim(self.entry.name, claim, standing.etag)
-            standing.etag = await self._guarded(write)
-            standing.claim, standing.is_begun = claim, True
+            await self._write(Claimed(claim))
+            standing.claim, standing.is_claimed, standing.has_begun = claim, True, True
+            standing.held = standing.held if is_fresh else now
 
     def let_go(self) -> None:
-        # Where it is not settled, its message comes again, and its claim is taken over as a dead's.
+        # Where it is not settled, it comes again, and its claim is taken over as a dead's.
         if not self.standing.is_ended:
             self.standing.is_over = self.standing.is_ended = True
-            self._desk.ended(self)
+            self._source.ended(self)
 
-    async def _settle(self, reply: Message | None, quarantined: str) -> None:
-        async with self._sole():
-            _check(self.standing)
-            standing, message = self.standing, self.message
-            if isinstance(message, Message):
-                reply = storable(reply, message)
-            settling = self.entry.ledger.settle(
-                self.entry.name, standing.claim, reply, standing.etag, quarantined
-            )
-            try:
-                await self._guarded(settling)
-            except Untold:
-                standing.is_over = standing.is_settled = True
-                raise
-            standing.is_over = standing.is_settled = True
+    async def _write(self, new: Writing) -> None:
+        """Write the record. Raises LeaseLost, QueueUnavailable, Untold."""
+        entry, over = self.entry, self.standing.version
+        writing = entry.ledger.write(entry.name, new, over)
+        self.standing.version = await self._guarded(writing)
 
     async def _guarded(self, doing: Awaitable[T]) -> T:
         """Await what shows whether another has the request; remember if so."""
@@ -247,27 +229,67 @@ class LeasedDelivery:
     async def _sole(self) -> AsyncIterator[None]:
         """Have the turn. Where something fails that nobody foresaw, forget the request.
 
-        Its message comes again, and must not be taken for the second of one that is here.
+        It comes again, and must not be taken for the second of one that is here.
         """
         try:
             async with self._turn:
                 yield
-        except (QueueError, Untold):
+        except QueueError:
             raise
         except Exception:  # a bug: whoever settles meets it, and this request is not held for ever
             self.let_go()
             raise
 
 
-def _is_contested(entry: Entry, standing: Standing) -> bool:
-    """Tell whether another may have a request, or get it, whatever SQS promises.
-
-    It was received or answered before, was parked, or waited until others may look for it.
-    """
-    is_old = entry.received.count > 1 or entry.was_used or entry.is_late
-    return is_old or standing.etag is not None
-
-
-def _check(standing: Standing) -> None:
+def _check(standing: Standing) -> Standing:
     if standing.is_over:
         raise LeaseLost("the request was settled, given back, or lost")
+    return standing
+
+
+@contextlib.asynccontextmanager
+async def renewed(entry: Entry, standing: Standing) -> AsyncIterator[None]:
+    """Renew a claim at each third of its lease, until the block ends.
+
+    Raises LeaseLost at its end where another has the request by then.
+    """
+    is_over = asyncio.Event()
+    renewals: list[asyncio.Task[None]] = []
+
+    def begin() -> None:
+        renewals.append(asyncio.create_task(_renew(entry, standing, is_over)))
+
+    timer = asyncio.get_running_loop().call_later(standing.claim.lease / 3, begin)
+    try:
+        yield
+    finally:
+        timer.cancel()
+        # To its end: a write that is broken off leaves a version that nobody knows.
+        is_over.set()
+        await asyncio.gather(*renewals)
+
+
+async def _renew(entry: Entry, standing: Standing, is_over: asyncio.Event) -> None:
+    while not is_over.is_set():
+        written, claimed = time.monotonic(), Claimed(standing.claim)
+        with contextlib.suppress(QueueUnavailable):
+            standing.version = await entry.ledger.write(entry.name, claimed, standing.version)
+            standing.held = written
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(standing.claim.lease / 3):
+                await is_over.wait()
+
+
+async def finish(entry: Entry, record: ClaimRecord, tell: PutAside) -> None:
+    """Remove a request that has its reply, and do what whoever answered it left undone.
+
+    ``tell`` is told of one that has other bytes than that which was answered under its id.
+    """
+    message = await entry.read(interrupted=False)
+    if message is not None and record.digest and request_digest(message) != record.digest:
+        tell(message, ID_TAKEN)
+        await entry.put_aside(message, ID_TAKEN)
+    elif record.quarantined:
+        await entry.put_aside(message, record.quarantined)
+    else:
+        await entry.remove()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
@@ -13,24 +12,12 @@ from gateway.errors import QueueError
 from gateway.message import Message, Unreadable, id_time
 from gateway.queues.aws.sqs import Outgoing, Received
 from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.bucket.backlog import Backlog, client_of
-from gateway.queues.bucket.claim_records import (
-    REASON_LIMIT,
-    Claim,
-    Register,
-    Registers,
-)
-from gateway.queues.bucket.delivery import Removal
-from gateway.queues.bucket.layout import (
-    RINGS,
-    Keys,
-    Name,
-    encoded,
-    from_object,
-)
+from gateway.queues.bucket.layout import RINGS, Keys, encoded, from_object
+from gateway.queues.bucket.ledger import REASON_LIMIT, BucketLedger
+from gateway.queues.bucket.requests import NO_KEY, Requests, stray_id
 from gateway.queues.bucket.store import S3Store, Stored
-from gateway.queues.claims.delivery import Entry, Ledger
-from gateway.queues.doorbell.crowd import Crowd
+from gateway.queues.claims.read_ahead import MessageEntry
+from gateway.queues.claims.records import Ledger, Name, NoLedger
 from gateway.queues.doorbell.messages import (
     Ring,
     Stray,
@@ -53,8 +40,7 @@ whoever took the request for that ring has answered it, or has written a claim."
 LATE = 2.0
 """Seconds after which a request is claimed before any work: it may be taken without its ring, and
 the sweep may ring again. Before that a claim at the first third of a lease is early enough.
-What was rung so long after its id was made may have been answered: its register is looked at."""
-NO_KEY = "its key is not requests/ID.CLIENT"
+What was rung so long after its id was made may have been answered: its record is looked at."""
 
 
 class Porter:
@@ -69,16 +55,15 @@ class Porter:
         sweep: Callable[[Received], Awaitable[None]],
     ) -> None:
         self.pump = pump
-        # One that is over the limit by less is refused with the fault that says so.
-        self.reading = Reading(store, 2 * options.limit)
-        self.registers = Registers(store, keys)
-        self.removal = Removal(store, keys)
+        self.requests = Requests(store, keys, options.limit)
+        self.reading = Reading(self.requests)
+        self.ledger = BucketLedger(store, keys)
         self.known = Known()
         self._keys = keys
         self._sweep = sweep
         self._later = LATER * options.lease
 
-    async def open(self, received: Received) -> Entry | None:
+    async def open(self, received: Received) -> MessageEntry | None:
         """Return the request that a message stands for.
 
         None where it stands for none, and is dealt with. Raises QueueUnavailable.
@@ -96,7 +81,7 @@ class Porter:
                 return self._stray(received, reason)
         return None
 
-    async def _request(self, received: Received, key: str, rung: Ring) -> Entry | None:
+    async def _request(self, received: Received, key: str, rung: Ring) -> MessageEntry | None:
         if not key.startswith(self._keys.requests):
             # A notification for the whole bucket tells of replies as well.
             log.info("%s is no request: its message is dropped", key)
@@ -114,11 +99,10 @@ class Porter:
             return None
         return self._entry(received, key, name, swept=rung.swept)
 
-    def _entry(self, received: Received, key: str, name: Name, *, swept: bool) -> Entry:
-        if received.count == 1 and not swept:
-            self.known.crowd.note(key, self.pump.client.clock() - received.sent)
-        was_used = swept or self.known.was_used(key) or _is_late(name, received.sent)
+    def _entry(self, received: Received, key: str, name: Name, *, swept: bool) -> MessageEntry:
+        was_used = swept or key in self.known.removed or _is_late(name, received.sent)
         entry = RequestEntry(self, received, key, name, was_used)
+        entry.is_swept = swept
         self.known.at_work[key] = entry
         return entry
 
@@ -130,7 +114,7 @@ class Porter:
         """
         if received.count > 1:
             return False
-        stored = await self.reading.store.head(key)
+        stored = await self.requests.store.head(key)
         if stored is None:
             await self.dismiss(received)
             return True
@@ -146,9 +130,9 @@ class Porter:
             await self.pump.groups.send(outgoing, self._keys.client(key))
         await self.dismiss(received)
 
-    def _stray(self, received: Received, reason: str) -> Entry:
+    def _stray(self, received: Received, reason: str) -> MessageEntry:
         async def put_aside(told: str) -> None:
-            await self.reading.store.put(
+            await self.requests.store.put(
                 self._keys.quarantine(received.id),
                 received.body.encode("utf-8", "replace"),
                 metadata={"gateway-reason": encoded(told)[:REASON_LIMIT]},
@@ -157,11 +141,11 @@ class Porter:
 
         return StrayEntry(self, received, received.id, reason, put_aside)
 
-    def _misnamed(self, received: Received, key: str) -> Entry:
+    def _misnamed(self, received: Received, key: str) -> MessageEntry:
         async def put_aside(told: str) -> None:
-            await self.removal.put_aside(key, told)
+            await self.requests.put_aside(key, told)
 
-        return StrayEntry(self, received, key.rpartition("/")[2][:64] or "?", NO_KEY, put_aside)
+        return StrayEntry(self, received, stray_id(key), NO_KEY, put_aside)
 
     async def dismiss(self, received: Received) -> None:
         """Delete a message. Where that fails, it comes again, and is found to be of no use."""
@@ -175,21 +159,9 @@ class Known:
     """The requests that this process knows, by their keys."""
 
     def __init__(self) -> None:
-        self.crowd = Crowd()
-        self.ahead = Backlog(time.monotonic)
-        """Those that may be claimed, or are, without their rings."""
         # An entry lives for as long as anybody may still settle its request.
         self.at_work: WeakValueDictionary[str, RequestEntry] = WeakValueDictionary()
         self.removed: OrderedDict[str, None] = OrderedDict()
-
-    def was_used(self, key: str) -> bool:
-        """Tell whether the register of a request is to be looked at, at the first receipt too.
-
-        So that of one who waits behind a crowd: other gateways may take it ahead of its ring.
-        """
-        noisy = self.crowd.noisy()
-        is_quiet = bool(noisy) and client_of(key) not in noisy
-        return key in self.removed or key in self.ahead.held or is_quiet
 
     def note_removed(self, key: str) -> None:
         self.at_work.pop(key, None)
@@ -204,16 +176,16 @@ class Reading:
     Else a receive would return with the first, and the next would have to be paid for the others.
     """
 
-    def __init__(self, store: S3Store, limit: int) -> None:
-        self.store = store
-        self._limit = limit
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
         self._begun: list[asyncio.Task[Stored | None]] = []
 
     async def get(self, key: str) -> Stored | None:
         """Read a request; None where it is gone. Raises QueueUnavailable."""
         if not self._begun:
             asyncio.get_running_loop().call_soon(self._close)
-        begun, reading = self._begun, asyncio.create_task(self.store.get(key, self._limit))
+        getting = self._requests.store.get(key, self._requests.limit)
+        begun, reading = self._begun, asyncio.create_task(getting)
         begun.append(reading)
         await asyncio.sleep(0)
         await asyncio.wait(begun, timeout=TOGETHER)
@@ -231,35 +203,40 @@ class RequestEntry:
     ) -> None:
         self.name = name
         self.received = received
-        self.ledger: Ledger = porter.registers
+        self.ledger: Ledger = porter.ledger
         self.was_used = was_used
+        self.is_swept = False
+        """Whether the sweep rang for it, and not its client."""
+        self.key = key
         self._porter = porter
-        self._key = key
 
     @property
     def is_late(self) -> bool:
         # By the clock, and the id, by which others decide to take it: it may be wrong for both.
         made = id_time(self.name[1])
         began = self.received.sent if made is None else made
-        return self._porter.reading.store.clock() - began >= LATE
+        return self._porter.requests.store.clock() - began >= LATE
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
-        stored = await self._porter.reading.get(self._key)
+        stored = await self._porter.reading.get(self.key)
         if stored is None:
             return None
         return from_object(stored, self.name, interrupted=interrupted)
 
     async def remove(self) -> None:
         """Remove the request first: a message without one is found out, the other way not."""
-        await self._porter.removal.remove(self._key)
+        await self._porter.requests.remove(self.key)
         await self._dismiss()
 
     async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
-        await self._porter.removal.put_aside(self._key, reason)
+        await self._porter.requests.put_aside(self.key, reason)
         await self._dismiss()
 
+    async def hold(self, seconds: float) -> None:
+        await self._porter.pump.hold(self.received.handle, seconds)
+
     async def _dismiss(self) -> None:
-        self._porter.known.note_removed(self._key)
+        self._porter.known.note_removed(self.key)
         await self._porter.dismiss(self.received)
 
 
@@ -300,22 +277,5 @@ class StrayEntry:
         await self._put_aside(reason)
         await self._porter.dismiss(self.received)
 
-
-class NoLedger:
-    """The ledger of what nobody waits for: others may find it too, and twice aside is once."""
-
-    remembers = False
-
-    async def look(self, name: Name) -> Register | None:
-        return None
-
-    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
-        return ""
-
-    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
-        return ""
-
-    async def settle(
-        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
-    ) -> None:
-        """Keep nothing."""
+    async def hold(self, seconds: float) -> None:
+        await self._porter.pump.hold(self.received.handle, seconds)

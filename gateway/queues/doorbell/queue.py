@@ -28,16 +28,16 @@ from gateway.queues.aws.sqs import (
 )
 from gateway.queues.aws.sqs_pump import SqsPump
 from gateway.queues.bucket.backlog import client_of
-from gateway.queues.bucket.claim_records import Registers
 from gateway.queues.bucket.client import BucketClient, Sent
 from gateway.queues.bucket.layout import RINGS, Keys, check_format
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.quarantine import BucketQuarantine
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.claims.delivery import HIDDEN
 from gateway.queues.claims.intake import Intake
-from gateway.queues.doorbell.ahead import Ahead
 from gateway.queues.doorbell.entry import Porter
+from gateway.queues.doorbell.fair_queuing import FairQueuing
 from gateway.queues.doorbell.messages import ring
 from gateway.queues.doorbell.sweep import MARGIN, Sweep
 from gateway.queues.options import QueueOptions
@@ -62,7 +62,7 @@ class DoorbellQueue:
         self._keys = keys
         self._bell = bell
         self._options = options
-        self._client = BucketClient(store, keys, Registers(store, keys, options.reply_limit))
+        self._client = BucketClient(store, keys, BucketLedger(store, keys, options.reply_limit))
         self._gateway: _Gateway | None = None
         self.quarantine = BucketQuarantine(
             store, keys, self.clock, self.send, self.collect, 2 * options.limit
@@ -190,21 +190,20 @@ class _Gateway:
 
     def __init__(self, store: S3Store, keys: Keys, pump: SqsPump, options: QueueOptions) -> None:
         porter = Porter(store, keys, pump, options, self._tend)
+        at_work = porter.known.at_work
         self._pump = pump
-        self._sweep = Sweep(store, keys, lambda: porter.known.at_work, lease=options.lease)
-        self._ahead = Ahead(store, keys, porter.registers, options, porter.known)
-        self._intake = Intake(pump, store.clock, options, porter.open)
+        self._sweep = Sweep(store, keys, lambda: at_work, lease=options.lease)
+        self._fair = FairQueuing(store, keys, porter.ledger, options, at_work)
+        self._intake = Intake(
+            pump, store.clock, options, self._fair.watching(porter.open, pump.client.clock)
+        )
         self._sweeping: set[asyncio.Task[None]] = set()
 
     async def receive(
         self, limit: int, wait: float, shares: Mapping[str, int]
     ) -> Sequence[Delivery]:
         await self._sweep.ensure(self._pump)
-        if ahead := await self._ahead.receive(limit, shares):
-            return ahead
-        in_turn = await self._intake.receive(limit, self._ahead.patience(wait), shares)
-        self._ahead.note_in_turn(len(in_turn))
-        return in_turn
+        return await self._fair.receive(self._intake.receive, limit, wait, shares)
 
     async def _tend(self, token: Received) -> None:
         """Sweep in a task of its own: a long listing holds up no request."""
@@ -216,5 +215,5 @@ class _Gateway:
         for task in self._sweeping:
             task.cancel()
         await asyncio.gather(*self._sweeping, return_exceptions=True)
-        await self._ahead.aclose()
+        await self._fair.aclose()
         await self._intake.give_back()

@@ -28,9 +28,15 @@ from gateway.queues.aws.sqs_errors import (
     Rejected,
     TooLarge,
 )
-from gateway.queues.bucket.claim_records import Claim, Register
-from gateway.queues.bucket.layout import Name
-from gateway.queues.claims.delivery import Untold
+from gateway.queues.bucket.ledger import storable
+from gateway.queues.claims.records import (
+    ClaimRecord,
+    Name,
+    Settled,
+    Untold,
+    Version,
+    Writing,
+)
 from gateway.queues.sqs.attributes import (
     CORRELATION,
     REPLY_NAME,
@@ -123,21 +129,17 @@ class Answering:
         # SOAP/JMS 1.0, section 2.6: the request's correlation id, or else its message id.
         self._correlation = value(received.attributes, CORRELATION) or id
 
-    async def look(self, name: Name) -> Register | None:
+    async def look(self, name: Name) -> ClaimRecord | None:
         return None
 
-    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
+    async def write(self, name: Name, new: Writing, over: Version | None) -> Version:
+        """Send the reply, if it is one. A crash before the request is removed sends it twice."""
+        reply = storable(new.reply, new.request) if isinstance(new, Settled) else None
+        if reply is not None:
+            await self._answer(name, reply)
         return ""
 
-    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
-        return ""
-
-    async def settle(
-        self, name: Name, claim: Claim, reply: Message | None, over: str | None, quarantined: str
-    ) -> None:
-        """Send the reply. A crash before the request is removed sends it twice."""
-        if reply is None:
-            return
+    async def _answer(self, name: Name, reply: Message) -> None:
         if self._queue is None:
             why = "its reply queue is not allowed" if self._is_refused else NO_QUEUE
             log.info("%s is answered, and %s", name[1], why)

@@ -12,7 +12,7 @@ from gateway.queues.aws.sqs import (
     Outgoing,
     Received,
 )
-from gateway.queues.bucket.layout import Name
+from gateway.queues.claims.records import Name
 from gateway.queues.sqs.attributes import (
     ATTRIBUTES,
     CORRELATION,

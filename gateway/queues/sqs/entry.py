@@ -17,17 +17,16 @@ from gateway.message import (
 )
 from gateway.queues.aws.sqs import Received
 from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.bucket.claim_records import REASON_LIMIT
 from gateway.queues.bucket.layout import (
     Keys,
-    Name,
     encoded,
     object_type,
     to_metadata,
 )
+from gateway.queues.bucket.ledger import REASON_LIMIT
 from gateway.queues.bucket.quarantine import RAW
 from gateway.queues.bucket.store import S3Store
-from gateway.queues.claims.delivery import Ledger
+from gateway.queues.claims.records import Ledger, Name
 from gateway.queues.lifespan import forgotten
 from gateway.queues.quarantine import entry_name
 from gateway.queues.sqs.attributes import (
@@ -47,7 +46,7 @@ log = logging.getLogger(__name__)
 
 FRESH = 2.0
 """Seconds between the making of an id and its sending, from which on it may be sent again: then a
-look into the register comes first, and a claim, which costs more than the whole call does else."""
+look into the record comes first, and a claim, which costs more than the whole call does else."""
 ANYBODY = "*"
 """The client of a principal that speaks for others: a listener, which has asked who they are."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
@@ -191,8 +190,8 @@ class SqsEntry:
         return at is not None and at <= self._counter.pump.client.clock()
 
     async def _is_answered(self) -> bool:
-        register = await self.ledger.look(self.name)
-        return register is not None and register.is_final
+        record = await self.ledger.look(self.name)
+        return record is not None and record.is_final
 
     def _unreadable(self, reason: str) -> Unreadable:
         sender, id = self.name
@@ -213,6 +212,9 @@ class SqsEntry:
         if not await self._counter.aside(self.received, self.name, message, reason):
             self._payload = ""  # the copy points to it
         await self.remove()
+
+    async def hold(self, seconds: float) -> None:
+        await self._counter.pump.hold(self.received.handle, seconds)
 
 
 def aside_in_bucket(store: S3Store, keys: Keys) -> Aside:

@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.errors import IdTaken, QueueUnavailable, Unsure
-from gateway.queues.aws.http import ATTEMPTS, pause
 from gateway.queues.aws.sqs import Attribute, Outgoing
-from gateway.queues.bucket.layout import Keys, Name, written
+from gateway.queues.bucket.layout import Keys, written
 from gateway.queues.bucket.store import (
     Forbidden,
-    IfAbsent,
     Occupied,
     S3Store,
 )
+from gateway.queues.claims.records import Name
 from gateway.queues.foreign_text import is_key
 from gateway.queues.sqs.attributes import check, value
 
@@ -125,16 +124,14 @@ class Payloads:
 
     async def _put(self, key: str, body: bytes) -> None:
         """Write a body once: a message that waits may have it already. Raises IdTaken."""
-        for attempt in range(ATTEMPTS):
-            try:
-                await self._store.put(key, body, only=IfAbsent(), content_type=TEXT)
-            except Occupied:
-                return await self._check_same(key, body)
-            except Unsure:
-                await pause(attempt)
-            else:
-                return None
-        raise QueueUnavailable("the store did not say whether it took the message")
+        try:
+            if await self._store.create(key, body, "the message", content_type=TEXT):
+                return
+        except Occupied:
+            pass
+        except Unsure as error:  # of the request there is no doubt: its message is not sent
+            raise QueueUnavailable(str(error)) from error
+        await self._check_same(key, body)
 
     async def _check_same(self, key: str, body: bytes) -> None:
         try:

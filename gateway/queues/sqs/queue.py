@@ -41,13 +41,15 @@ from gateway.queues.aws.sqs import (
     SqsClient,
 )
 from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.bucket.claim_records import Registers
-from gateway.queues.bucket.layout import Keys, Name, check_format
+from gateway.queues.bucket.layout import Keys, check_format
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.quarantine import BucketQuarantine
 from gateway.queues.bucket.store import S3Store
-from gateway.queues.claims.delivery import HIDDEN, Entry
+from gateway.queues.claims.delivery import HIDDEN
 from gateway.queues.claims.intake import Intake
+from gateway.queues.claims.read_ahead import MessageEntry
+from gateway.queues.claims.records import Name
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqs.answering import (
     AllowedQueues,
@@ -97,7 +99,7 @@ class _Bucket:
 
     store: S3Store
     keys: Keys
-    registers: Registers
+    ledger: BucketLedger
     is_tried: bool = False
     """Whether it keeps the conditions of writes."""
 
@@ -120,7 +122,7 @@ class SqsQueue:
             doubts_receipts=bucket is None,
         )
         self._replies: Replies = (
-            BucketReplies(bucket.registers, self.clock) if bucket else ReplyBox(client)
+            BucketReplies(bucket.ledger, self.clock) if bucket else ReplyBox(client)
         )
         self._sender = _Sender(pump, url, payloads)
         self._intake = Intake(pump, self.clock, options, partial(requests.entry, counter))
@@ -159,7 +161,7 @@ class SqsQueue:
                 failing.push_async_callback(store.aclose)
                 keys = Keys(address.replies)
                 await check_format(store, keys, MODE)
-                bucket = _Bucket(store, keys, Registers(store, keys, options.reply_limit))
+                bucket = _Bucket(store, keys, BucketLedger(store, keys, options.reply_limit))
             failing.pop_all()
         return cls(client, url, bucket, options)
 
@@ -214,20 +216,20 @@ class _Requests:
         self, client: SqsClient, url: str, bucket: _Bucket | None, options: QueueOptions
     ) -> None:
         self._client = client
-        self._registers = bucket.registers if bucket else None
+        self._ledger = bucket.ledger if bucket else None
         self._senders = options.senders
         self._allowed = AllowedQueues(url, options.reply_queues)
         self._told: set[str] = set()
         self.letters = DeadLetters(client, url)
         self.aside = aside_in_bucket(bucket.store, bucket.keys) if bucket else self.letters.keep
 
-    async def entry(self, counter: Counter, received: Received) -> Entry:
+    async def entry(self, counter: Counter, received: Received) -> MessageEntry:
         identity = identify(received, self._senders)
         queue = named_queue(received.attributes)
-        if self._registers is not None:
+        if self._ledger is not None:
             if queue is not None:
                 self._tell_of_replies(identity.tag.client)
-            return SqsEntry(counter, received, identity, self._registers)
+            return SqsEntry(counter, received, identity, self._ledger)
         is_refused = queue is not None and queue.url not in self._allowed
         if queue is not None and is_refused:
             refusal = (

@@ -34,9 +34,9 @@ from gateway.queues.aws.sqs import (
     SqsClient,
 )
 from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.bucket.claim_records import Register, Registers, RegisterState
-from gateway.queues.bucket.layout import Name
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.store import Forbidden
+from gateway.queues.claims.records import ClaimRecord, ClaimState, Name
 from gateway.queues.sqs.answering import OWN_REPLIES
 from gateway.queues.sqs.attributes import (
     CORRELATION,
@@ -100,19 +100,19 @@ class Replies(Protocol):
 class BucketReplies:
     """Replies in a bucket. They outlive the process that asked for them."""
 
-    def __init__(self, registers: Registers, clock: Clock) -> None:
-        self._registers = registers
+    def __init__(self, ledger: BucketLedger, clock: Clock) -> None:
+        self._ledger = ledger
         self._clock = clock
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
     async def prepare(self, message: Message) -> Message | None:
         name, own = (message.sender, message.id), digest(message).hex()
-        made, register = id_time(message.id), None
+        made, record = id_time(message.id), None
         if made is None or abs(self._clock() - made) > FRESH:
             with contextlib.suppress(Forbidden):  # who may not list is told so where nothing is
-                register = await self._registers.look(name)
-        _check_digest(register, own)
-        return None if register is not None and register.is_final else message
+                record = await self._ledger.look(name)
+        _check_digest(record, own)
+        return None if record is not None and record.is_final else message
 
     def sent(self, message: Message, message_id: str | None) -> None:
         if message_id is not None:
@@ -122,23 +122,23 @@ class BucketReplies:
         """Return the state of a request; SQS does not tell whether one waits that others sent."""
         name = (sender, id)
         may_be_none = name not in self._sent
-        register = await self._registers.collect(name, wait, may_be_none=may_be_none)
-        if register is not None and register.is_final:
-            _check_digest(register, self._sent.get(name, ""))
-            state = State.DONE if register.reply is None else State.REPLY
-            return Collected(state, register.reply)
-        if register is not None and register.state is RegisterState.CLAIMED:
+        record = await self._ledger.collect(name, wait, may_be_none=may_be_none)
+        if record is not None and record.is_final:
+            _check_digest(record, self._sent.get(name, ""))
+            state = State.DONE if record.reply is None else State.REPLY
+            return Collected(state, record.reply)
+        if record is not None and record.state is ClaimState.CLAIMED:
             return Collected(State.WORKING)
-        is_known = register is not None or name in self._sent
+        is_known = record is not None or name in self._sent
         return Collected(State.PENDING if is_known else State.UNKNOWN)
 
     async def aclose(self) -> None:
         """Nothing is held open."""
 
 
-def _check_digest(register: Register | None, own: str) -> None:
-    """Raise IdTaken where a register answers other bytes than ours."""
-    if register is not None and register.is_final and own and register.digest not in ("", own):
+def _check_digest(record: ClaimRecord | None, own: str) -> None:
+    """Raise IdTaken where a record answers other bytes than ours."""
+    if record is not None and record.is_final and own and record.digest not in ("", own):
         raise IdTaken
 
 

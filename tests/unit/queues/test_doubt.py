@@ -14,9 +14,9 @@ from gateway.message import Message
 from gateway.queues.aws.address import AwsAccess, parse_bucket
 from gateway.queues.aws.sqs import Outgoing, SqsClient
 from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.bucket.claim_records import Registers
 from gateway.queues.bucket.client import BucketClient
 from gateway.queues.bucket.layout import Keys
+from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.store import S3Store
 
 LOST = None
@@ -94,7 +94,7 @@ async def sent_to_s3(monkeypatch: pytest.MonkeyPatch, *script: Said) -> object:
         address = parse_bucket("s3://bucket/orders")
         store = await S3Store.open(address, 2)
         keys = Keys(address)
-        client = BucketClient(store, keys, Registers(store, keys, 1 << 20))
+        client = BucketClient(store, keys, BucketLedger(store, keys, 1 << 20))
         try:
             return await client.send(Message(body=b"<a/>", content_type="text/xml", sender="alice"))
         except QueueUnavailable as error:

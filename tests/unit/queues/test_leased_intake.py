@@ -14,7 +14,7 @@ import pytest
 from gateway.errors import QueueBroken, QueueUnavailable
 from gateway.message import Message
 from gateway.queues.aws.sqs import Received
-from gateway.queues.claims import intake as leased_intake
+from gateway.queues.claims import basket
 from gateway.queues.claims.intake import Intake
 from gateway.queues.options import QueueOptions
 
@@ -60,14 +60,18 @@ class Entry:
     was_used = False
     is_late = False
 
-    def __init__(self, received: Received, read: Callable[[], Any]) -> None:
+    def __init__(self, pump: Pump, received: Received, read: Callable[[], Any]) -> None:
         self.name = ("alice", received.id)
         self.received = received
+        self._pump = pump
         self._read = read
 
     async def read(self, *, interrupted: bool) -> Message:
         await self._read()
         return Message(body=b"<a/>", content_type="text/xml", id=self.received.id)
+
+    async def hold(self, seconds: float) -> None:
+        await self._pump.hold(self.received.handle, seconds)
 
 
 async def at_once() -> None:
@@ -76,7 +80,7 @@ async def at_once() -> None:
 
 def intake(pump: Pump, read: Callable[[], Any] = at_once) -> Intake:
     async def open_entry(received: Received) -> Any:
-        return Entry(received, read)
+        return Entry(pump, received, read)
 
     options = QueueOptions(lease=LEASE, concurrency=10)
     return Intake(pump, time.time, options, open_entry)  # type: ignore[arg-type]
@@ -100,7 +104,7 @@ async def test_what_is_given_back_when_that_is_broken_off_goes_back_in_the_end(u
     taking = intake(pump)
     await taking._fetch(3, 0)
     await taking.receive(1, 0, {})  # one is handed out, and two are left over
-    returning = asyncio.create_task(taking._return_ready())
+    returning = asyncio.create_task(taking._ahead.basket.return_ready())
     await asyncio.sleep(0)  # it has asked for two tasks, and neither has begun
     returning.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -110,7 +114,7 @@ async def test_what_is_given_back_when_that_is_broken_off_goes_back_in_the_end(u
 
 
 async def test_what_is_being_looked_at_when_a_gateway_ends_goes_back(monkeypatch, unawaited):
-    monkeypatch.setattr(leased_intake, "LAST_LOOK", 0.0)
+    monkeypatch.setattr(basket, "LAST_LOOK", 0.0)
     pump = Pump(2)
     begun: list[None] = []
 
@@ -181,11 +185,11 @@ async def test_what_the_store_did_not_give_costs_the_others_nothing(caplog):
 
     taking = intake(pump, fails_twice)
     await taking._fetch(4, 0)
-    await until(lambda: all(task.done() for task in taking._shelf.taking))
+    await until(lambda: all(task.done() for task in taking._ahead.basket.taking))
     taken = await taking.receive(4, 240, {})
     assert [one.message.id for one in taken] == ["m2", "m3"]
     assert caplog.text.count("not this one; trying again") == 1
-    assert not taking._shelf.taking  # none is left to be raised by a later receive
+    assert not taking._ahead.basket.taking  # none is left to be raised by a later receive
     await taking.give_back()
 
 
@@ -200,9 +204,10 @@ class Unsettled:
     async def look(self, name: object) -> None:
         return None
 
-    async def settle(self, *about: object) -> None:
+    async def write(self, *about: object) -> str:
         if self.failing == "settle":
             raise ValueError("nobody foresaw this")
+        return ""
 
     async def put_aside(self, message: object, reason: str) -> None:
         if self.failing == "put_aside":
@@ -217,7 +222,7 @@ async def test_a_request_that_could_not_be_settled_is_looked_at_when_it_comes_ag
     aside: list[str] = []
 
     async def open_entry(received: Received) -> Any:
-        entry = Entry(received, at_once)
+        entry = Entry(pump, received, at_once)
         entry.ledger = ledger  # type: ignore[assignment]
 
         async def put_aside(message: object, reason: str) -> None:

@@ -10,9 +10,9 @@ from gateway.queues.bucket.backlog import (
     LAST_PLACE,
     PATIENCE,
     Backlog,
-    Seen,
 )
 from gateway.queues.bucket.store import Listed
+from gateway.queues.claims.records import Claimable
 
 LEASE = 30.0
 
@@ -107,7 +107,7 @@ def test_the_claim_of_a_gateway_that_is_gone_comes_before_new_work_of_others(pla
     place.now += PATIENCE
     place.list()
     (first, _) = place.backlog.choose(2)
-    place.backlog.watch(first, Seen("claim", 1, interrupted=True), LEASE)
+    place.backlog.watch(first, Claimable("claim", 1, interrupted=True, delay=LEASE))
     assert first.key not in place.chosen()
     place.now += LEASE
     place.waiting["c.web"] = 1

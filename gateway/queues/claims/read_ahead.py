@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from weakref import WeakValueDictionary
 
-from gateway.errors import LeaseLost, QueueBroken, QueueError
 from gateway.queues.aws.sqs import Received
-from gateway.queues.bucket.layout import Name
-from gateway.queues.claims.delivery import Entry, LeasedDelivery
+from gateway.queues.claims.basket import Basket
+from gateway.queues.claims.delivery import ClaimDelivery, Entry
+from gateway.queues.claims.records import Name
 from gateway.queues.turns import Turns, deal
-
-log = logging.getLogger(__name__)
 
 Resume = Callable[[], Coroutine[None, None, None]]
 
 REMEMBERED = 10_000
 """Requests answered last that are remembered: a second copy of one may be late."""
+
+
+class MessageEntry(Entry, Protocol):
+    """A message received that stands for a request."""
+
+    received: Received
+    was_used: bool
+    """Whether the request may have been answered before, though this is its first receipt."""
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether others may come upon the request by now without this message."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,97 +46,58 @@ class Parked:
     """Of a request that waits for a share of its client: resumed as soon as there is one."""
 
 
-class Shelf:
+class ReadAhead:
     """The requests of a gateway. ``shares`` are those of the receive that goes on."""
 
     def __init__(self) -> None:
-        self.taking: dict[asyncio.Task[None], Received] = {}
-        self.ready: list[LeasedDelivery] = []
-        self.deliveries: set[LeasedDelivery] = set()
+        self.basket: Basket[Received] = Basket(lambda one: f"message {one.id}")
+        self.deliveries: dict[ClaimDelivery, MessageEntry] = {}
         self.parked: list[Parked] = []
-        self.changed = asyncio.Event()
         self.shares: Mapping[str, int] = {}
         self.copies = Copies()
         self._turns = Turns()
-
-    def begin(self, received: Received, taking: Coroutine[None, None, None]) -> None:
-        """Take a request in a task of its own, so that a cancelled receive loses none."""
-        task = asyncio.create_task(taking)
-        self.taking[task] = received
-        task.add_done_callback(lambda _: self.changed.set())
-
-    def reap(self) -> QueueError | None:
-        """Forget all tasks that ended; return the first QueueUnavailable of one.
-
-        Raises QueueBroken of one of them.
-
-        What failed in a way that nobody foresaw comes again when SQS no longer hides it, until
-        ``maxReceiveCount`` ends that.
-        """
-        failure: QueueError | None = None
-        for task in [one for one in self.taking if one.done()]:
-            received = self.taking.pop(task)
-            try:
-                task.result()
-            except LeaseLost as error:
-                log.debug("a request was taken by another: %s", error)
-            except QueueBroken:
-                raise
-            except QueueError as error:
-                failure = failure or error
-            except Exception:  # a bug, met by one message: the others go on
-                log.exception("message %s failed in the gateway: it comes again", received.id)
-        return failure
 
     def begin_due(self, limit: int) -> None:
         """Resume what was put off until now, no more than is asked for."""
         now, left = time.monotonic(), dict(self.shares)
         due = sorted((one for one in self.parked if _is_due(one, now, left)), key=_due)
-        room = limit - len(self.ready) - len(self.taking)
+        room = limit - len(self.basket.ready) - len(self.basket.taking)
         for one in due[: max(0, room)]:
             self.parked.remove(one)
-            self.begin(one.received, one.resume())
+            self.basket.begin(one.received, one.resume())
 
-    def offer(self, delivery: LeasedDelivery) -> None:
+    def offer(self, entry: MessageEntry, delivery: ClaimDelivery) -> None:
         """Have a request handed out to the next who receives."""
-        self.deliveries.add(delivery)
-        self.ready.append(delivery)
+        self.deliveries[delivery] = entry
+        self.basket.ready.append(delivery)
 
-    def end(self, delivery: LeasedDelivery) -> None:
+    def end(self, delivery: ClaimDelivery) -> None:
         """Forget a request that is settled, or another's."""
-        self.deliveries.discard(delivery)
-        standing = delivery.standing
-        self.copies.leave(delivery.entry, is_answered=standing.is_settled, owed=standing.owed)
+        entry, standing = self.deliveries.pop(delivery, None), delivery.standing
+        if entry is not None:
+            self.copies.leave(entry, is_answered=standing.is_settled, owed=standing.owed)
 
-    def hand_out(self, limit: int) -> list[LeasedDelivery]:
+    def hand_out(self, limit: int) -> list[ClaimDelivery]:
         """Return what is ready, clients in turns, no more of each than its share."""
-        waiting: dict[str, list[LeasedDelivery]] = defaultdict(list)
-        for one in self.ready:
+        waiting: dict[str, list[ClaimDelivery]] = defaultdict(list)
+        for one in self.basket.ready:
             waiting[one.entry.name[0]].append(one)
         in_turn = {client: waiting[client] for client in self._turns.order(waiting)}
         dealt = deal(in_turn, limit, self.shares)
         for client, one in dealt:
-            self.ready.remove(one)
+            self.basket.ready.remove(one)
             self._turns.note(client)
         return [one for _, one in dealt]
 
-    def is_left(self) -> bool:
-        """Tell whether there is something to be handed out, or will be."""
-        return bool(self.ready) or any(not task.done() for task in self.taking)
-
     def park(self, parked: Parked) -> None:
         self.parked.append(parked)
-        self.changed.set()
+        self.basket.changed.set()
 
     async def wake(self, longest: float) -> None:
         """Return when something changes, or is due."""
         now = time.monotonic()
         next_due = min((one.due for one in self.parked), default=now + longest)
-        try:
-            async with asyncio.timeout(min(longest, max(0.0, next_due - now))):
-                await self.changed.wait()
-        except TimeoutError:
-            pass
+        await self.basket.change(min(longest, max(0.0, next_due - now)))
 
 
 class Copies:
@@ -136,15 +107,15 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self._held: WeakValueDictionary[Name, Entry] = WeakValueDictionary()
+        self._held: WeakValueDictionary[Name, MessageEntry] = WeakValueDictionary()
         self._answered: OrderedDict[Name | str, str] = OrderedDict()
 
-    def enter(self, entry: Entry) -> bool:
+    def enter(self, entry: MessageEntry) -> bool:
         """Note that a request is being looked at; tell whether no other message of it is here."""
         return self._held.setdefault(entry.name, entry) is entry
 
     @contextlib.contextmanager
-    def leaving(self, entry: Entry) -> Iterator[None]:
+    def leaving(self, entry: MessageEntry) -> Iterator[None]:
         """Note that nobody here has a request where something fails: its message comes again."""
         try:
             yield
@@ -152,7 +123,7 @@ class Copies:
             self.leave(entry)
             raise
 
-    def leave(self, entry: Entry, *, is_answered: bool = False, owed: str = "") -> None:
+    def leave(self, entry: MessageEntry, *, is_answered: bool = False, owed: str = "") -> None:
         """Note that nobody here has a request any more.
 
         ``owed`` is why its message is still to be put aside, which failed.

@@ -1,9 +1,7 @@
-"""The reply objects of a queue bucket: each is first the claim of its request, then its reply.
+"""The ledger of a queue bucket: its reply objects, each first the claim of its request.
 
-Whoever works on a request holds its register. Each write of it is conditional: on its absence, or
-on the ETag that the holder wrote last. So of two who believe that they hold it, one fails, and at
-most one answer is ever stored. The body of a claim has a fresh nonce each time, since an ETag
-covers the body alone.
+Versions are ETags. The body of a claim has a fresh nonce each time, since an ETag covers the body
+alone.
 """
 
 from __future__ import annotations
@@ -14,8 +12,7 @@ import logging
 import math
 import secrets
 import time
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from gateway.errors import (
     BackendFailed,
@@ -28,7 +25,6 @@ from gateway.message import Message, Unreadable
 from gateway.queues.aws.http import ATTEMPTS, pause
 from gateway.queues.bucket.layout import (
     Keys,
-    Name,
     encoded,
     from_object,
     object_type,
@@ -45,6 +41,17 @@ from gateway.queues.bucket.store import (
     Stored,
     Unauthenticated,
 )
+from gateway.queues.claims.records import (
+    FINAL,
+    Claimed,
+    ClaimRecord,
+    ClaimState,
+    Name,
+    Released,
+    Settled,
+    Version,
+    Writing,
+)
 from gateway.queues.patience import Patience, sparse
 from gateway.soap.envelope import fault
 
@@ -55,78 +62,15 @@ TOKEN = "gateway-token"  # noqa: S105  # names a delivery, and is no secret
 DIGEST = "gateway-request-sha256"
 QUARANTINED = "gateway-quarantined"
 REASON_LIMIT = 256
-LEASE = 30.0
-"""Seconds for which what is no claim of ours counts as one."""
 LONGEST_LEASE = 3600.0
 """What is believed of a claim: others write there too, and a claim must come to an end."""
-LONGEST_DELAY = 3600.0
-"""Seconds for which a request that was given back is left alone, at most."""
 MOST_ATTEMPTS = 1 << 20
 TOO_MUCH = "The reply's properties are longer than the queue can carry."
 TOO_LARGE = "The reply is larger than what is read here: limits.reply has to be raised for it."
 
 
-class RegisterState(StrEnum):
-    """What a register holds: a claim, one given back, a reply, or the end of a one-way call."""
-
-    CLAIMED = "claimed"
-    RELEASED = "released"
-    DONE = "done"
-    NONE = "none"
-
-
-FINAL = (RegisterState.DONE, RegisterState.NONE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who holds a request: a token of the delivery, for how long (seconds), which attempt."""
-
-    token: str
-    lease: float
-    attempt: int
-    digest: str = ""
-    """SHA-256 of the request, in hexadecimal; empty where it was not read yet."""
-    interrupted: bool = False
-    """An earlier delivery may have reached the backend; given back or not, that stays true."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Register:
-    """A register as it was read."""
-
-    state: RegisterState
-    etag: str
-    token: str = ""
-    digest: str = ""
-    lease: float = LEASE
-    attempt: int = 1
-    not_before: float = 0.0
-    """Of one given back: seconds since the epoch by the store's clock."""
-    interrupted: bool = False
-    reply: Message | None = None
-    """What was answered; a fault that says so where that is larger than what is read."""
-    is_cut: bool = False
-    """The reply is larger than what is read."""
-    quarantined: str = ""
-    """Why its request was put aside; empty where it was not."""
-
-    @property
-    def is_final(self) -> bool:
-        return self.state in FINAL
-
-    def delay(self, now: float) -> float:
-        """Return in how many seconds one that was given back may be claimed."""
-        return min(max(0.0, self.not_before - now), LONGEST_DELAY)
-
-
-def new_token() -> str:
-    """Return a name for a delivery that no other has."""
-    return secrets.token_hex(12)
-
-
-class Registers:
-    """Reads and writes the registers of a bucket; a write that may have worked is read back.
+class BucketLedger:
+    """Reads and writes the claim records of a bucket; a write that may have worked is read back.
 
     ``limit`` is the largest reply that is read, in bytes: who asks for states alone reads none.
     """
@@ -139,63 +83,14 @@ class Registers:
         self._limit = max(limit, SMALL)
         self._patience = Patience()
 
-    async def look(self, name: Name) -> Register | None:
-        """Read a register; None where there is none. Raises Forbidden, QueueUnavailable."""
+    async def look(self, name: Name) -> ClaimRecord | None:
+        """Read a record; None where there is none. Raises Forbidden, QueueUnavailable."""
         stored = await self._store.get(self._keys.reply(name), self._limit)
-        return None if stored is None else _register(stored, name)
+        return None if stored is None else _record(stored, name)
 
-    async def claim(self, name: Name, claim: Claim, over: str | None) -> str:
-        """Claim a request, or renew a claim; return the ETag that the next write names.
-
-        ``over`` is the ETag of what is overwritten; None where there must be nothing. Raises
-        LeaseLost where another has it, QueueUnavailable.
-        """
-        return await self._write(name, claim, RegisterState.CLAIMED, 0.0, over)
-
-    async def release(self, name: Name, claim: Claim, over: str, not_before: float) -> str:
-        """Give a claim back; nobody takes it before that time. Raises as ``claim`` does."""
-        return await self._write(name, claim, RegisterState.RELEASED, not_before, over)
-
-    async def _write(
-        self, name: Name, claim: Claim, state: RegisterState, not_before: float, over: str | None
-    ) -> str:
-        values = {
-            "state": state,
-            "token": claim.token,
-            "nonce": secrets.token_hex(8),
-            "lease": claim.lease,
-            "attempt": claim.attempt,
-            "not-before": not_before,
-            "interrupted": claim.interrupted,
-        }
-        metadata = {STATE: str(state), TOKEN: claim.token, DIGEST: claim.digest}
-        body = Stored(json.dumps(values).encode(), "", metadata, "application/json")
-        return await self._put(name, body, over)
-
-    async def settle(
-        self,
-        name: Name,
-        claim: Claim,
-        reply: Message | None,
-        over: str | None,
-        quarantined: str = "",
-    ) -> None:
-        """Store the reply: of all who try, one is the first, for ever.
-
-        Raises LeaseLost where it was another, QueueUnavailable.
-        """
-        state = RegisterState.NONE if reply is None else RegisterState.DONE
-        metadata = {
-            **({} if reply is None else to_metadata(reply)),
-            STATE: str(state),
-            TOKEN: claim.token,
-            DIGEST: claim.digest,
-        }
-        if quarantined:
-            metadata[QUARANTINED] = encoded(quarantined)[:REASON_LIMIT]
-        content_type = object_type(reply.content_type) if reply else "application/octet-stream"
-        body = b"" if reply is None else reply.body
-        await self._put(name, Stored(body, "", metadata, content_type), over)
+    async def write(self, name: Name, new: Writing, over: Version | None) -> Version:
+        stored = _answer(new) if isinstance(new, Settled) else _claim(new)
+        return await self._put(name, stored, over)
 
     async def _put(self, name: Name, new: Stored, over: str | None) -> str:
         """Write until it is certain what became of it. Raises LeaseLost, QueueUnavailable.
@@ -234,8 +129,8 @@ class Registers:
 
     async def collect(
         self, name: Name, wait: float, *, may_be_none: bool = False
-    ) -> Register | None:
-        """Return a register, waiting up to ``wait`` seconds for it to become final.
+    ) -> ClaimRecord | None:
+        """Return a record, waiting up to ``wait`` seconds for it to become final.
 
         A store that cannot be read meanwhile is asked again, but not by whoever it does not know
         (Unauthenticated): that cannot become right by waiting. Where there ``may_be_none`` of that
@@ -258,7 +153,7 @@ class Registers:
                 return await self.collect(name, max(0.0, wait - (asked - began)))
         return found
 
-    async def _look_as_client(self, name: Name, *, is_last: bool) -> Register | None:
+    async def _look_as_client(self, name: Name, *, is_last: bool) -> ClaimRecord | None:
         """Look as one who may not list: then a missing reply is a forbidden one."""
         try:
             return await self.look(name)
@@ -270,6 +165,39 @@ class Registers:
             if is_last:
                 raise
             return None
+
+
+def _claim(new: Claimed | Released) -> Stored:
+    """Return a claim, or one given back, as an object."""
+    claim = new.claim
+    state = ClaimState.RELEASED if isinstance(new, Released) else ClaimState.CLAIMED
+    values = {
+        "state": state,
+        "token": claim.token,
+        "nonce": secrets.token_hex(8),
+        "lease": claim.lease,
+        "attempt": claim.attempt,
+        "not-before": new.not_before if isinstance(new, Released) else 0.0,
+        "interrupted": claim.interrupted,
+    }
+    metadata = {STATE: str(state), TOKEN: claim.token, DIGEST: claim.digest}
+    return Stored(json.dumps(values).encode(), "", metadata, "application/json")
+
+
+def _answer(new: Settled) -> Stored:
+    """Return an answer as an object."""
+    reply = storable(new.reply, new.request)
+    state = ClaimState.NONE if reply is None else ClaimState.DONE
+    metadata = {
+        **({} if reply is None else to_metadata(reply)),
+        STATE: str(state),
+        TOKEN: new.claim.token,
+        DIGEST: new.claim.digest,
+    }
+    if new.quarantined:
+        metadata[QUARANTINED] = encoded(new.quarantined)[:REASON_LIMIT]
+    content_type = object_type(reply.content_type) if reply else "application/octet-stream"
+    return Stored(b"" if reply is None else reply.body, "", metadata, content_type)
 
 
 def _is_same(found: Stored, new: Stored) -> bool:
@@ -291,30 +219,30 @@ def _over(own: Stored) -> Condition:
     return IfMatch(own.etag)
 
 
-def _register(stored: Stored, name: Name) -> Register:
-    """Return what a register says. What is no register of ours counts as a claim: it is in use."""
+def _record(stored: Stored, name: Name) -> ClaimRecord:
+    """Return what a record says. What is no record of ours counts as a claim: it is in use."""
     metadata = stored.metadata
     state = metadata.get(STATE, "")
-    common = Register(
-        state=RegisterState.CLAIMED,
-        etag=stored.etag,
+    common = ClaimRecord(
+        state=ClaimState.CLAIMED,
+        version=stored.etag,
         token=metadata.get(TOKEN, ""),
         digest=metadata.get(DIGEST, ""),
         quarantined=metadata.get(QUARANTINED, ""),
         interrupted=True,  # unless it can be read that it is not
     )
     match state:
-        case RegisterState.DONE:
+        case ClaimState.DONE:
             reply = _reply(stored, name)
-            return replace(common, state=RegisterState.DONE, reply=reply, is_cut=stored.is_cut)
-        case RegisterState.NONE:
-            return replace(common, state=RegisterState.NONE)
-        case RegisterState.CLAIMED | RegisterState.RELEASED:
-            return _claimed(common, RegisterState(state), stored.body)
+            return replace(common, state=ClaimState.DONE, reply=reply, is_cut=stored.is_cut)
+        case ClaimState.NONE:
+            return replace(common, state=ClaimState.NONE)
+        case ClaimState.CLAIMED | ClaimState.RELEASED:
+            return _claimed(common, ClaimState(state), stored.body)
     return common
 
 
-def _claimed(common: Register, state: RegisterState, body: bytes) -> Register:
+def _claimed(common: ClaimRecord, state: ClaimState, body: bytes) -> ClaimRecord:
     """Return what a claim says, or one given back; what says nothing sensible is a claim."""
     try:
         said = json.loads(body)
@@ -343,10 +271,10 @@ def _reply(stored: Stored, name: Name) -> Message:
     return fault(BackendFailed(TOO_LARGE), reply) if stored.is_cut else reply
 
 
-def storable(reply: Message | None, request: Message) -> Message | None:
-    """Return a reply that a register can hold; a fault where its properties are too long."""
-    if reply is None:
-        return None
+def storable(reply: Message | None, request: Message | Unreadable) -> Message | None:
+    """Return a reply that a record can hold; a fault where its properties are too long."""
+    if reply is None or not isinstance(request, Message):
+        return reply
     try:
         to_metadata(reply)
     except Refused:
