@@ -26,9 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-import gateway.cli.call
-import gateway.cli.commands
-import gateway.cli.quarantine
+PRELOADED = ("gateway.cli.call", "gateway.cli.commands", "gateway.cli.quarantine")
+"""Packages whose modules are the commands: with them, all is imported that there is."""
 
 PATIENCE = 240.0
 """Seconds that a command may take, at most."""
@@ -162,8 +161,8 @@ def _server() -> _Server:
 
 def serve(requests: socket.socket) -> None:
     """Fork a process for each command, until nobody asks any more."""
-    for package in (gateway.cli.call, gateway.cli.commands, gateway.cli.quarantine):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+    for name in PRELOADED:
+        for module in pkgutil.iter_modules(importlib.import_module(name).__path__, f"{name}."):
             importlib.import_module(module.name)
     gc.freeze()  # so that what is shared stays so
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
@@ -211,7 +210,7 @@ def _become(
     sys.argv = ["gateway", *arguments]
     status: object = 1
     try:
-        gateway.cli.main()
+        importlib.import_module("gateway.cli").main()
     except SystemExit as ended:
         status = ended.code or 0
     except BaseException:  # noqa: BLE001  # as the interpreter does
