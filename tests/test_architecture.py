@@ -349,3 +349,9 @@ def test_a_wheel_has_every_package():
     settings.read(ROOT / "setup.cfg", "utf-8")
     packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
     assert set(settings["options"]["packages"].split()) == packages | {"gateway.wsdl"}
+
+
+def test_a_unit_starts_no_server_of_a_queue():
+    for path in (ROOT / "tests" / "unit").rglob("*.py"):
+        found = re.findall(r"^(?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE)
+        assert not {"clouds", "kinds", "servers"} & {*found}, f"{path} belongs into tests/stores"

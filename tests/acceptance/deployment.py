@@ -12,6 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import forks
+from forks import Running
+
 ROOT = Path(__file__).parents[2]
 CORPUS = next(
     (up / "shared" / "corpus" for up in ROOT.parents if (up / "shared").is_dir()), ROOT / "none"
@@ -57,13 +60,13 @@ class Deployment:
         self.queue = queue or f"sqlite:///{folder / 'queue.db'}"
         self.legacy = ""
         self.listener = ""
-        self._gateway: subprocess.Popen[bytes] | None = None
+        self._gateway: Running | None = None
 
     def executions(self) -> list[str]:
         """Return what the legacy service carried out so far: ``OPERATION TAB KEY`` each."""
         return self.ledger.read_text("utf-8").splitlines()
 
-    def start_gateway(self) -> subprocess.Popen[bytes]:
+    def start_gateway(self) -> Running:
         """Start ``gateway serve``: it needs no readiness check, since requests wait for it."""
         assert self._gateway is None
         self._gateway = start("serve", self.private)
@@ -130,8 +133,14 @@ def legacy_service(*options: str) -> Iterator[str]:
         process.stdout.close()
 
 
-def start(command: str, settings: Path, *options: str) -> subprocess.Popen[bytes]:
+def start(command: str, settings: Path, *options: str) -> Running:
     """Start ``gateway COMMAND``; what it logs goes into a file beside its settings."""
+    with log_of(settings).open("ab") as output:
+        return forks.start([command, "-c", settings, *options], output=output)
+
+
+def start_python(command: str, settings: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Do the same with a Python of its own, as a shell does."""
     with log_of(settings).open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "gateway", command, "-c", settings, *options],
@@ -145,7 +154,7 @@ def log_of(settings: Path) -> Path:
     return settings.with_name("log")
 
 
-def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+def end(process: Running | subprocess.Popen[str]) -> None:
     """Ask a process to end, and wait until it has."""
     process.terminate()
     try:

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import forks
 import pytest
 from deployment import ROOT, await_health, end, free_port, legacy_service, log_of, start
 
@@ -36,8 +37,7 @@ CANARY = "canary-4711"
 
 
 def verify(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "gateway", "audit", "verify", *names]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return forks.run(["audit", "verify", *names], folder)
 
 
 def lines(path: Path) -> list[dict[str, object]]:

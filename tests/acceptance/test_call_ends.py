@@ -7,16 +7,16 @@ import json
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import forks
 import pytest
 from deployment import end, start
+from forks import Running
 
 LONG = 240.0
 WSDL = """\
@@ -75,26 +75,34 @@ class Place:
             f"[listener]\nwait = {wait}\n"
         )
 
-    def call(self, way: str, operation: str, *options: str) -> subprocess.Popen[str]:
+    def call(self, way: str, operation: str, *options: str) -> Running:
         envelope = self.settings.with_name("envelope.xml")
         envelope.write_text(ENVELOPE.format(operation))
         what = [operation, "number=1"] if way == "operation" else ["--envelope", str(envelope)]
         command = ["call", "-c", str(self.settings), "claims", *what, *options]
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "gateway", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with (
+            self._written("output").open("wb") as output,
+            self._written("errors").open("wb") as errors,
+        ):
+            return forks.start(command, output=output, errors=errors)
+
+    def told(self, process: Running) -> tuple[int, str]:
+        """Return the status of a command, and what it printed, on one line."""
+        status = process.wait(LONG)
+        text = "".join(self._written(name).read_text("utf-8") for name in ("output", "errors"))
+        assert "Traceback" not in text
+        return status, " ".join(text.split())
+
+    def _written(self, name: str) -> Path:
+        return self.settings.with_name(name)
 
     def await_request(self) -> None:
         until = time.monotonic() + LONG
         command = ["status", "--json", "-c", str(self.settings)]
         while True:
             assert time.monotonic() < until
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "gateway", *command], capture_output=True, check=True
-            )
+            done = forks.run(command)
+            assert done.returncode == 0, done.stderr
             if json.loads(done.stdout)["depth"]:
                 return
 
@@ -104,20 +112,13 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def told(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return the status of a command, and what it printed, on one line."""
-    output, errors = process.communicate(timeout=LONG)
-    assert "Traceback" not in output + errors
-    return process.returncode, " ".join((output + errors).split())
-
-
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_who_ends_the_wait_is_told_of_the_request(place, way, number, status):
     calling = place.call(way, "GetClaim")
     place.await_request()
     calling.send_signal(number)
-    found, text = told(calling)
+    found, text = place.told(calling)
     assert found == status
     id = re.search(r"Its id is (\w{26}), and its reply is kept for two days", text)
     assert id, text
@@ -128,7 +129,7 @@ def test_who_ends_the_wait_is_told_of_the_request(place, way, number, status):
 @pytest.mark.parametrize("way", WAYS)
 def test_where_no_reply_comes_the_hint_is_one_that_helps(place, way):
     place.write(wait=0.2)
-    status, text = told(place.call(way, "GetClaim"))
+    status, text = place.told(place.call(way, "GetClaim"))
     assert status == 1
     assert "no reply in 0.2 s" in text
     assert "do not send it again" in text
@@ -138,10 +139,10 @@ def test_where_no_reply_comes_the_hint_is_one_that_helps(place, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_one_way_call_tells_the_id_of_the_request(place, way):
-    status, text = told(place.call(way, "Nudge", "--json"))
+    status, text = place.told(place.call(way, "Nudge", "--json"))
     assert status == 0
     assert re.fullmatch(r"\w{26}", json.loads(text)["accepted"])
-    status, text = told(place.call(way, "Nudge"))
+    status, text = place.told(place.call(way, "Nudge"))
     assert (status, bool(re.search(r"accepted \w{26} .*one-way", text))) == (0, True), text
 
 
@@ -154,7 +155,7 @@ def test_a_queue_that_does_not_open_is_waited_for_no_longer_than_for_a_reply(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         place.write(f"s3://bucket/claims?endpoint_url={url}&region=eu-west-1", wait=1.0)
-        status, text = told(place.call(way, "GetClaim"))
+        status, text = place.told(place.call(way, "GetClaim"))
     assert status == 1
     assert "the queue could not be opened in 10 s" in text
     assert "Nothing was sent" in text
@@ -208,7 +209,7 @@ def test_a_reply_that_is_not_the_contracts_is_told_as_that(tmp_path, content, sa
         place = Place(tmp_path, address)
         serving = start("serve", place.settings)
         try:
-            status, text = told(place.call("operation", "GetClaim", "--json"))
+            status, text = place.told(place.call("operation", "GetClaim", "--json"))
         finally:
             end(serving)
     if says is None:

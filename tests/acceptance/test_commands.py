@@ -15,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import forks
 import pytest
 from deployment import await_health, end, free_port, log_of, start
 
@@ -24,10 +25,11 @@ WAREHOUSE = ROOT / "wsdl" / "warehouse.wsdl"
 OPERATIONS = ["GetLabel", "GetOrder", "ListOrders", "NotifyShipment", "PlaceOrder"]
 
 
-def gateway(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+def gateway(
+    *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, however long a loaded machine takes for it."""
-    command = [sys.executable, "-P", "-m", "gateway", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    done = forks.run(arguments, cwd, environ=env)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -343,7 +345,7 @@ def test_up_hosts_a_service_from_its_code_alone(folder):
 
 @pytest.mark.parametrize("options", [["--once"], []])
 def test_the_demo_makes_its_calls_and_ends_where_nobody_can_end_it(options):
-    done = gateway("demo", *options, "--port", "0", stdin=subprocess.DEVNULL)
+    done = gateway("demo", *options, "--port", "0")
     assert done.returncode == 0, done.stdout
     assert "8 of 8 came back right" in done.stdout
     assert "Ctrl-C" not in done.stdout

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
+import forks
 import kinds
 import pytest
 import zeep
@@ -53,9 +52,8 @@ def post(fleet: Deployment) -> bytes:
 
 
 def call(fleet: Deployment, *words: str) -> dict[str, object]:
-    command = [sys.executable, "-P", "-m", "gateway", "call", "-c", str(fleet.client), "--json"]
-    done = subprocess.run([*command, "warehouse", *words], capture_output=True, check=False)
-    return json.loads(done.stdout or b'{"failed": "%s"}' % done.stderr)
+    done = forks.run(["call", "-c", fleet.client, "--json", "warehouse", *words])
+    return json.loads(done.stdout or json.dumps({"failed": done.stderr}))
 
 
 def test_every_way_to_call_brings_the_reply_and_a_kill_half_way_loses_nothing(fleet, client):
@@ -79,8 +77,7 @@ def test_every_way_to_call_brings_the_reply_and_a_kill_half_way_loses_nothing(fl
 
 
 def test_clients_read_the_contract_out_of_the_bucket(fleet):
-    command = [sys.executable, "-P", "-m", "gateway"]
-    subprocess.run([*command, "publish", "-c", str(fleet.private)], check=True, capture_output=True)
+    forks.run(["publish", "-c", fleet.private]).check_returncode()
     transport = QueueTransport(fleet.queue, "warehouse")
     with zeep.Client(transport.wsdl, transport=transport) as client:
         assert client.service.GetOrder("WH-100001").status == "delivered"

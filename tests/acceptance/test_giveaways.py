@@ -15,14 +15,13 @@ import json
 import os
 import re
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
+import forks
 import kinds
 import pytest
 from deployment import await_health, end, free_port, log_of
@@ -271,14 +270,9 @@ class Gateway:
 
     @contextlib.contextmanager
     def running(self):
-        command = [sys.executable, "-P", "-m", "gateway", "up", "-c", self.settings]
+        command = ["up", "-c", self.settings, "--log-level", "debug"]
         with log_of(self.settings).open("ab") as output:
-            process = subprocess.Popen(
-                [*command, "--log-level", "debug"],
-                stdout=output,
-                stderr=output,
-                env=self._environment,
-            )
+            process = forks.start(command, environ=self._environment, output=output)
         try:
             await_health(f"http://{self.bind}", log_of(self.settings))
             yield
@@ -288,14 +282,14 @@ class Gateway:
     def fault_of(self, log: bytes) -> bytes:
         """Return what the operator is shown of a fault whose text and detail were rewritten."""
         id = re.search(rb'"message": "(\S+) its fault was rewritten: text, actor, detail', log)[1]
-        command = [sys.executable, "-P", "-m", "gateway", "fault", id, "-c", self.settings]
-        done = subprocess.run(command, capture_output=True, env=self._environment, check=True)
+        command = ["fault", id.decode(), "-c", self.settings]
+        done = forks.run(command, environ=self._environment, text=False)
+        assert done.returncode == 0, done.stderr
         assert b"\x1b" not in done.stdout
         return done.stdout
 
     def check(self) -> bytes:
-        command = [sys.executable, "-P", "-m", "gateway", "check", "-c", self.settings]
-        done = subprocess.run(command, capture_output=True, env=self._environment, check=False)
+        done = forks.run(["check", "-c", self.settings], environ=self._environment, text=False)
         return done.stdout + done.stderr
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import forks
 import pytest
 from deployment import CORPUS
 
@@ -20,8 +21,7 @@ EPCIS = CORPUS / "gowsdl" / "epcis" / "EPCglobal-epcis-query-1_2.wsdl"
 
 
 def gateway(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "gateway", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    done = forks.run(arguments, folder)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 

@@ -17,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
 import zeep
 from deployment import ROOT, free_port
@@ -46,17 +47,8 @@ class Site:
         (self.folder / "gateway.toml").write_text(f'queue = "{address}"\n{service}{rest}')
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "gateway", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={"PATH": os.environ["PATH"], **environment(self.cloud)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = forks.run(arguments, self.folder, environ={**kept, **environment(self.cloud)})
         assert "Traceback" not in done.stdout + done.stderr
         return done
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import faults
+import forks
 import pytest
 import servers
 from deployment import ROOT
@@ -62,6 +63,10 @@ async def found(folder: Path, address: str) -> tuple[list[str], list[Message]]:
 
 
 async def run(folder: Path, *arguments: str, before: Sequence[str] = ()) -> tuple[int, str]:
+    if not before:
+        done = await asyncio.to_thread(forks.run, ["quarantine", *arguments], folder)
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.returncode, done.stdout + done.stderr
     process = await asyncio.create_subprocess_exec(
         *before, *COMMAND, *arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

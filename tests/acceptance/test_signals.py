@@ -17,7 +17,7 @@ from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 
 import pytest
-from deployment import free_port, legacy_service, log_of, start
+from deployment import free_port, legacy_service, log_of, start_python
 from test_expiry import http
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
 
 @pytest.mark.parametrize("command", ["up", "listen"])
 def test_sighup_has_files_read_again_and_the_program_goes_on(place, command):
-    with ended(start(command, place.settings)) as process:
+    with ended(start_python(command, place.settings)) as process:
         place.await_ready()
         process.send_signal(signal.SIGHUP)
         place.await_log("read again: ")
@@ -96,7 +96,7 @@ def test_sighup_has_files_read_again_and_the_program_goes_on(place, command):
 
 
 def test_sighup_reaches_all_processes_and_ends_none(place):
-    with ended(start("serve", place.settings, "--processes", "2")) as process:
+    with ended(start_python("serve", place.settings, "--processes", "2")) as process:
         place.await_log("serving warehouse", 2)
         process.send_signal(signal.SIGHUP)
         place.await_log("read again: ", 2)
@@ -132,7 +132,7 @@ def test_a_stop_during_the_start_is_not_told_as_success(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     place.write(f"s3://bucket/orders?endpoint_url={url}")
-    with ended(start(command, place.settings)) as process:
+    with ended(start_python(command, place.settings)) as process:
         wait_for_connection()
         process.send_signal(number)
         assert process.wait(LONGEST) == ENDS[number]
@@ -237,7 +237,7 @@ def slow_place(tmp_path: Path) -> Iterator[SlowPlace]:
 
 @pytest.mark.parametrize("number", ENDS)
 def test_a_second_signal_ends_it_at_once_and_cleanly(slow_place, number):
-    with ended(start("up", slow_place.settings)) as process:
+    with ended(start_python("up", slow_place.settings)) as process:
         slow_place.await_ready()
         callers = [Caller(slow_place.bind) for _ in range(2)]
         slow_place.await_executions(2)
@@ -259,8 +259,8 @@ def test_a_second_signal_ends_it_at_once_and_cleanly(slow_place, number):
 @pytest.mark.parametrize("number", ENDS)
 def test_a_second_signal_ends_all_processes_at_once(slow_place, number):
     with (
-        ended(start("listen", slow_place.settings)),
-        ended(start("serve", slow_place.settings, "--processes", "2")) as process,
+        ended(start_python("listen", slow_place.settings)),
+        ended(start_python("serve", slow_place.settings, "--processes", "2")) as process,
     ):
         slow_place.await_log("serving warehouse", 2)
         slow_place.await_ready()
