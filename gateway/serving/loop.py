@@ -80,7 +80,7 @@ class Gateway:
         self._walk = Walk(endpoint, settings.attempts, settings.lease, self._events)
         self._settings = settings
         self._shares = shares or Shares({})
-        self._intake = _Intake(queue, self._shares)
+        self._intake = _Receiving(queue, self._shares)
         self._working: set[Work] = set()
         self._kept: set[Work] = set()
         self._freed = asyncio.Event()
@@ -220,7 +220,7 @@ class Gateway:
             self._freed.set()
 
 
-class _Intake:
+class _Receiving:
     """Receives from a queue; what is wrong with it is told once, and once that it is well again."""
 
     def __init__(self, queue: Queue, shares: Shares) -> None:

@@ -56,12 +56,12 @@ class Walk:
         delivery, message = work.delivery, work.delivery.message
         if isinstance(message, Unreadable):
             return unreadable(message)
-        if delivery.attempt > self._attempts:
-            # It may be what kills the process: then nothing but its count ever tells.
-            return rejected(FaultError(TOO_OFTEN), message)
         try:
             if delivery.is_contested:  # another may begin it too, whatever its operation is
                 await delivery.extend(self._lease)
+            if delivery.attempt > self._attempts:
+                # It may be what kills the process: then nothing but its count ever tells.
+                return rejected(FaultError(TOO_OFTEN), message)
             return await self._answered(work, message)
         except LeaseLost:
             raise

@@ -26,7 +26,7 @@ from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
 from gateway.serving import loop as daemon
-from gateway.serving.loop import Gateway, GatewaySettings, _Intake
+from gateway.serving.loop import Gateway, GatewaySettings, _Receiving
 from gateway.serving.quotas import Share, Shares
 from gateway.serving.verdict import Retry
 
@@ -398,7 +398,7 @@ class Silent(MemoryQueue):
 
 async def test_a_queue_is_said_to_give_again_once_it_has_answered(caplog, monkeypatch):
     queue = Silent()
-    intake = _Intake(queue, Shares({}))
+    intake = _Receiving(queue, Shares({}))
     monkeypatch.setattr(daemon.asyncio, "sleep", AsyncMock())
     for _ in range(3):
         assert await intake.receive(1) == ()
