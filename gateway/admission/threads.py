@@ -12,7 +12,7 @@ from gateway.admission.gate import Gate
 from gateway.backend import Call, Refusal
 from gateway.contract import WORKERS
 from gateway.contract.operations import Operation
-from gateway.errors import Refused
+from gateway.errors import FaultError
 from gateway.message import Message
 
 # Parsing this many bytes holds the event loop for about a millisecond; more than that goes to a
@@ -90,7 +90,7 @@ async def admit(gate: Gate, message: Message) -> Call | Refusal:
     call = found
     try:
         await asyncio.wrap_future(_CHECKS.take(message.sender, lambda: gate.validate(call)))
-    except Refused as error:
+    except FaultError as error:
         return _refusal(error, message, call.operation)
     return call
 
@@ -104,12 +104,12 @@ def _checked(gate: Gate, message: Message, is_slow: bool) -> Call | Refusal:
         call = gate.check(call)
         if not is_slow:
             gate.validate(call)
-    except Refused as error:
+    except FaultError as error:
         return _refusal(error, message, operation)
     return call
 
 
-def _refusal(error: Refused, message: Message, operation: Operation | None) -> Refusal:
+def _refusal(error: FaultError, message: Message, operation: Operation | None) -> Refusal:
     service = message.target_service
     if operation is None:
         return Refusal(error=error, service=service)

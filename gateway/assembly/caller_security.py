@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from gateway.admission.wss.callers import Bound, CallerSecurity, Demands
+from gateway.admission.wss.callers import BoundClient, CallerSecurity, Demands
 from gateway.admission.wss.replay import Memory
 from gateway.admission.wss.signature import SOUND, WITH_SHA1
 from gateway.errors import ConfigurationError
@@ -82,9 +82,9 @@ def _demands(settings: Settings, name: str) -> Demands:
     )
 
 
-def _bound(settings: Settings) -> dict[str, Bound]:
+def _bound(settings: Settings) -> dict[str, BoundClient]:
     return {
-        name: Bound(one.wss_user, _file(settings.folder, one.wss_certificate))
+        name: BoundClient(one.wss_user, _file(settings.folder, one.wss_certificate))
         for name, one in settings.clients.items()
         if one.wss_user or one.wss_certificate
     }

@@ -14,8 +14,8 @@ from gateway.listening.authentication import Recogniser, recognised
 from gateway.listening.door import DoorSettings, door
 from gateway.listening.share import in_share
 from gateway.listening.tls import (
+    ListenerTls,
     Reread,
-    TlsSettings,
     load_authority,
     load_certificate,
     tls_context,
@@ -92,7 +92,7 @@ def credentials_path(settings: Settings) -> Path:
     return settings.folder / settings.listener.credentials
 
 
-def tls_settings(settings: Settings) -> TlsSettings | None:
+def tls_settings(settings: Settings) -> ListenerTls | None:
     """Return the files of TLS; None where the listener speaks plain HTTP."""
     table = settings.listener.tls
     if table.certificate is None:
@@ -100,7 +100,7 @@ def tls_settings(settings: Settings) -> TlsSettings | None:
     key, authority = (
         None if path is None else settings.folder / path for path in (table.key, table.client_ca)
     )
-    return TlsSettings(
+    return ListenerTls(
         certificate=settings.folder / table.certificate, key=key, client_ca=authority
     )
 

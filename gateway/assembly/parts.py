@@ -24,7 +24,7 @@ from gateway.contract import Contract
 from gateway.errors import ConfigurationError
 from gateway.listening.application import Listener, ListenerSettings
 from gateway.listening.connections import ConnectionLimits
-from gateway.listening.pages import Listed
+from gateway.listening.pages import ListedService
 from gateway.message import Message, Unreadable
 from gateway.observe.audit import AuditLog, Write, nowhere, recorded
 from gateway.observe.events import Events, RequestPutAside
@@ -156,7 +156,7 @@ def listener(
     return Listener(
         remote(settings, queue),
         {
-            name: Listed(
+            name: ListedService(
                 contract=one.contract,
                 gate=gate(settings, name, one.contract, allowed[name], security[name]),
             )

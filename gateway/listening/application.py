@@ -44,7 +44,7 @@ from gateway.listening.answers import (
 from gateway.listening.connections import ConnectionLimits, Site
 from gateway.listening.door import let_read
 from gateway.listening.health import Health
-from gateway.listening.pages import Listed, Pages
+from gateway.listening.pages import ListedService, Pages
 from gateway.listening.refusals import telling_refusals
 from gateway.listening.tls import Reread, keep_fresh
 from gateway.listening.waits import Waits, preferred_wait
@@ -109,7 +109,7 @@ class Listener:
     def __init__(
         self,
         remote: Remote,
-        services: Mapping[str, Listed],
+        services: Mapping[str, ListedService],
         settings: ListenerSettings,
         front: Front | None = None,
         events: Events | None = None,

@@ -13,7 +13,7 @@ from typing import Any, cast
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.listening.room import Place, Room, address_of
+from gateway.listening.room import Room, Slot, address_of
 from gateway.observe.events import ConnectionEnded, Events, Trouble
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Connection(RequestHandler):
         limits: ConnectionLimits,
         events: Events,
         room: Room,
-        place: Place,
+        place: Slot,
         **options: Any,
     ) -> None:
         super().__init__(server, **options)
@@ -152,7 +152,7 @@ def _is_short(body: object) -> bool:
 class _Newcomer(asyncio.Protocol):
     """A connection of which it is not known yet whether there is a place for it."""
 
-    def __init__(self, room: Room, opened: Callable[[Place], asyncio.BaseProtocol]) -> None:
+    def __init__(self, room: Room, opened: Callable[[Slot], asyncio.BaseProtocol]) -> None:
         """``opened`` returns what goes on with a connection that has a place."""
         self._room = room
         self._opened = opened
@@ -177,7 +177,7 @@ class _Tls(SSLProtocol):
     """
 
     def __init__(
-        self, connection: Connection, context: ssl.SSLContext, head: float, room: Room, place: Place
+        self, connection: Connection, context: ssl.SSLContext, head: float, room: Room, place: Slot
     ) -> None:
         """The handshake may take ``head`` seconds."""
         super().__init__(
@@ -235,7 +235,7 @@ class Site(web.BaseSite):
         )
         self._place = (host, self._server.sockets[0].getsockname()[1])
 
-    def _opened(self, place: Place) -> asyncio.BaseProtocol:
+    def _opened(self, place: Slot) -> asyncio.BaseProtocol:
         server = self._runner.server
         assert server is not None
         connection = Connection(

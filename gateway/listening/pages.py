@@ -35,7 +35,7 @@ PAGE = """<!doctype html>
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListedService:
     """A service as the listener offers it."""
 
     contract: Contract
@@ -49,7 +49,7 @@ _HERE = f"http://{secrets.token_hex(16)}.invalid/"
 class Pages:
     """Answers what is asked about services; ``url`` is the listener's own address, if it is set."""
 
-    def __init__(self, services: Mapping[str, Listed], url: str) -> None:
+    def __init__(self, services: Mapping[str, ListedService], url: str) -> None:
         self._services = services
         self._url = url
         self._publishing = asyncio.Lock()
@@ -78,7 +78,7 @@ class Pages:
         document = document.replace(_HERE.encode(), written)
         return web.Response(body=document, content_type="text/xml", charset="utf-8")
 
-    async def _published(self, name: str, listed: Listed) -> Mapping[str, bytes]:
+    async def _published(self, name: str, listed: ListedService) -> Mapping[str, bytes]:
         """Return the documents of a service, with _HERE for its address; made once.
 
         Those of megabytes take a second: whoever asks again and again is to hold up nobody.
@@ -89,7 +89,7 @@ class Pages:
                 self._documents[name] = await asyncio.to_thread(publish, _HERE)
         return self._documents[name]
 
-    def _of_use(self, request: web.Request, name: str) -> Listed | None:
+    def _of_use(self, request: web.Request, name: str) -> ListedService | None:
         """Return a service of which the client may call something; None where there is none."""
         listed, client = self._services.get(name), request.get(CLIENT, "")
         return listed if listed is not None and listed.gate.rights.is_of_use(client) else None

@@ -45,7 +45,7 @@ def neighbourhood(address: str) -> str:
 
 
 @dataclass(eq=False, frozen=True, slots=True)
-class Place:
+class Slot:
     """The place that a connection has, from when it is made until it is lost."""
 
     transport: asyncio.Transport
@@ -60,16 +60,16 @@ class Room:
         self._places = places
         self._share = share
         self._events = events
-        self._taken: set[Place] = set()
+        self._taken: set[Slot] = set()
         self._count: Counter[str] = Counter()
-        self._idle: defaultdict[str | None, OrderedDict[Place, None]] = defaultdict(OrderedDict)
+        self._idle: defaultdict[str | None, OrderedDict[Slot, None]] = defaultdict(OrderedDict)
         """Of each address, and of all under None: those that have been idle longest first."""
         self._is_full = False
 
-    def enter(self, transport: asyncio.Transport) -> Place | None:
+    def enter(self, transport: asyncio.Transport) -> Slot | None:
         """Return a place for a new connection, which is idle; None where there is no room."""
         peer = address_of(transport)
-        place = Place(transport, neighbourhood(peer))
+        place = Slot(transport, neighbourhood(peer))
         if not self._has_room_for(place.address):
             self._events.tell(ConnectionEnded(Trouble.TOO_MANY, peer))
             return None
@@ -78,19 +78,19 @@ class Room:
         self.rest(place)
         return place
 
-    def work(self, place: Place) -> None:
+    def work(self, place: Slot) -> None:
         """Note that a request came by a connection."""
         if place in self._taken:
             for idle in self._idle_with(place):
                 idle.pop(place, None)
 
-    def rest(self, place: Place) -> None:
+    def rest(self, place: Slot) -> None:
         """Note that nothing is asked by a connection any more."""
         if place in self._taken:
             for idle in self._idle_with(place):
                 idle[place] = None
 
-    def leave(self, place: Place) -> bool:
+    def leave(self, place: Slot) -> bool:
         """Note that a connection has ended; tell whether it had its place until now."""
         if place not in self._taken:
             return False
@@ -101,7 +101,7 @@ class Room:
             del self._count[place.address], self._idle[place.address]
         return True
 
-    def _idle_with(self, place: Place) -> tuple[OrderedDict[Place, None], ...]:
+    def _idle_with(self, place: Slot) -> tuple[OrderedDict[Slot, None], ...]:
         return self._idle[None], self._idle[place.address]
 
     def _has_room_for(self, address: str) -> bool:
@@ -114,7 +114,7 @@ class Room:
             return self._make_room(self._idle[address])
         return not is_full or self._make_room(self._idle[None])
 
-    def _make_room(self, idle: OrderedDict[Place, None]) -> bool:
+    def _make_room(self, idle: OrderedDict[Slot, None]) -> bool:
         """End the connection that has been idle longest; not one by which a request has come."""
         for place in islice(idle, LOOKS):
             if not has_unread(place.transport):

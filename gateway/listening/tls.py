@@ -25,7 +25,7 @@ OTHERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsSettings:
+class ListenerTls:
     """PEM files: the listener's certificate, its key, and whose clients' certificates count."""
 
     certificate: Path
@@ -41,7 +41,7 @@ class Reread:
     load: Callable[[], None]
 
 
-def tls_context(settings: TlsSettings) -> ssl.SSLContext:
+def tls_context(settings: ListenerTls) -> ssl.SSLContext:
     """Return what the listener speaks TLS with: 1.2 and later. Raises ConfigurationError.
 
     With ``client_ca`` a client may show a certificate; one that shows none has to have a secret.
@@ -54,7 +54,7 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def load_authority(context: ssl.SSLContext, settings: TlsSettings) -> None:
+def load_authority(context: ssl.SSLContext, settings: ListenerTls) -> None:
     """Have clients' certificates count that are of an authority in the file now.
 
     One that was there before counts until the next start. Raises ConfigurationError.
@@ -71,7 +71,7 @@ def load_authority(context: ssl.SSLContext, settings: TlsSettings) -> None:
     context.verify_mode = ssl.CERT_OPTIONAL
 
 
-def load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
+def load_certificate(context: ssl.SSLContext, settings: ListenerTls) -> None:
     """Have new connections speak with what is in the files now. Raises ConfigurationError."""
     try:
         # A key behind a password would be asked for, where nobody is: there is none.

@@ -31,7 +31,7 @@ class Share:
     in_flight: int | None = None
 
 
-class _Bucket:
+class _Tokens:
     """Tokens that come back at a rate. A full one is how each client begins."""
 
     def __init__(self, rate: float, burst: int, monotonic: Clock) -> None:
@@ -64,7 +64,7 @@ class Shares:
         self._shares = dict(shares)
         self._at_work: dict[str, int] = defaultdict(int)
         self._buckets = {
-            client: _Bucket(share.rate, share.burst, monotonic)
+            client: _Tokens(share.rate, share.burst, monotonic)
             for client, share in shares.items()
             if share.rate is not None
         }

@@ -16,7 +16,7 @@ from front import fronted
 
 from gateway.assembly.front import check_exposure
 from gateway.errors import ConfigurationError
-from gateway.listening.tls import TlsSettings, tls_context
+from gateway.listening.tls import ListenerTls, tls_context
 from gateway.settings import from_values
 
 CLIENTS = {
@@ -252,11 +252,11 @@ def test_a_file_that_cannot_be_used_is_told_by_its_name(
         "key": authority.folder / "gateway.key",
         "client_ca": authority.file,
     }
-    tls_context(TlsSettings(**files))
+    tls_context(ListenerTls(**files))
     (broken := tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     for instead in (tmp_path / "missing.pem", broken):
         with pytest.raises(ConfigurationError, match=r"listener\.tls") as caught:
-            tls_context(TlsSettings(**{**files, missing: instead}))
+            tls_context(ListenerTls(**{**files, missing: instead}))
         assert instead.name in str(caught.value)
 
 
@@ -265,7 +265,7 @@ def test_a_key_with_a_password_is_refused_and_nobody_is_asked(tmp_path: Path, au
     key = authority.folder / "gateway.key"
     openssl("pkey", "-in", key, "-aes128", "-passout", "pass:secret", "-out", locked)
     with pytest.raises(ConfigurationError, match="without a password"):
-        tls_context(TlsSettings(certificate=authority.folder / "gateway.crt", key=locked))
+        tls_context(ListenerTls(certificate=authority.folder / "gateway.crt", key=locked))
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:8800", "[::]:8800", "10.1.2.3:8800", "gateway:8800"])

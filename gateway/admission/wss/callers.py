@@ -33,7 +33,7 @@ ATTACHED = "A signature does not cover attachments: send the message without any
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundClient:
     """What a client has to show; empty where anything will do that the service accepts."""
 
     user: str = ""
@@ -56,7 +56,7 @@ class Demands:
     """How old what is shown may be when the queue takes the request."""
     skew: float = 60.0
     """By how much a caller's clock may be ahead."""
-    bound: Mapping[str, Bound] = field(default_factory=dict)
+    bound: Mapping[str, BoundClient] = field(default_factory=dict)
     pass_on: bool = False
     """The header stays in the request."""
 
@@ -103,7 +103,7 @@ class CallerSecurity:
         signer, told_by_signature = self._signature(envelope, header, arrived)
         if header.timestamp is not None:
             self._check_fresh(moments(header.timestamp), arrived)
-        self._check_bound(message.sender, Bound(user, signer))
+        self._check_bound(message.sender, BoundClient(user, signer))
         self._memory.note([*told_by_user, *told_by_signature], message)
 
     def _check_shown(self, header: SecurityHeader) -> None:
@@ -144,9 +144,9 @@ class CallerSecurity:
             age = arrived - made.created
             raise NotSecured(f"it was {age:.0f} s old, or expired, when the queue took it")
 
-    def _check_bound(self, sender: str, shown: Bound) -> None:
+    def _check_bound(self, sender: str, shown: BoundClient) -> None:
         """Refuse a client that shows what another one, or nobody, has to show."""
-        bound = self._demands.bound.get(sender, Bound())
+        bound = self._demands.bound.get(sender, BoundClient())
         if self._demands.users and bound.user not in ("", shown.user):
             raise NotSecured(f"its client has to show the user {bound.user!r}")
         if self._signers is not None and bound.certificate not in (None, shown.certificate):

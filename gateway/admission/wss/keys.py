@@ -11,7 +11,7 @@ from gateway.errors import ConfigurationError, NotSecured
 from gateway.secrets.reference import changes
 
 if TYPE_CHECKING:
-    from gateway.admission.wss.x509 import Signer
+    from gateway.admission.wss.x509 import TrustedSigner
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ INSTALL = "install it with: pip install 'soap-queue-gateway[wss]'"
 LARGEST = 1 << 20
 """Bytes of a file of certificates, at most."""
 
-Matches = Callable[["Signer"], bool]
+Matches = Callable[["TrustedSigner"], bool]
 """Tells whether a certificate is the one that a message names."""
 
 
@@ -35,7 +35,7 @@ class Signers:
         self._changed = changes(files)
         self._known = {file: _signers(file) for file in files}
 
-    def matching(self, matches: Matches, now: float) -> Iterator[Signer]:
+    def matching(self, matches: Matches, now: float) -> Iterator[TrustedSigner]:
         """Yield those that a message may mean. Raises NotSecured where none is, or is valid."""
         found = [one for one in self._current() if matches(one)]
         if not found:
@@ -49,7 +49,7 @@ class Signers:
         """Return the names of the files with a certificate that is not valid at a time."""
         return [one.file.name for one in self._current() if not one.is_valid(now)]
 
-    def _current(self) -> Sequence[Signer]:
+    def _current(self) -> Sequence[TrustedSigner]:
         for file in self._files if self._changed() else ():
             try:
                 self._known[file] = _signers(file)
@@ -58,7 +58,7 @@ class Signers:
         return [signer for signers in self._known.values() for signer in signers]
 
 
-def _signers(file: Path) -> Sequence[Signer]:
+def _signers(file: Path) -> Sequence[TrustedSigner]:
     try:
         from gateway.admission.wss.x509 import read_signers
     except ImportError as error:

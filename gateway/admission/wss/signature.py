@@ -33,7 +33,7 @@ from gateway.errors import NotSecured
 from gateway.soap.envelope import Element, Envelope
 
 if TYPE_CHECKING:
-    from gateway.admission.wss.x509 import Signer
+    from gateway.admission.wss.x509 import TrustedSigner
 
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
@@ -75,7 +75,7 @@ WITH_SHA1 = Algorithms({**_DIGESTS, f"{DS}sha1": "sha1"}, {**_METHODS, f"{DS}rsa
 class Signed:
     """Who signed, and what names this signature alone."""
 
-    signer: Signer
+    signer: TrustedSigner
     token: bytes
 
 
@@ -122,7 +122,9 @@ def _accepted(method: Element, names: Mapping[str, str]) -> str:
     return name
 
 
-def _signer(candidates: Iterator[Signer], data: bytes, algorithm: str, value: bytes) -> Signer:
+def _signer(
+    candidates: Iterator[TrustedSigner], data: bytes, algorithm: str, value: bytes
+) -> TrustedSigner:
     for signer in candidates:
         if signer.verify(data, algorithm, value):
             return signer

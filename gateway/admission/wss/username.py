@@ -54,7 +54,7 @@ class UsernameToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownUser:
     """The user that a token was verified to be of."""
 
     user: str
@@ -63,14 +63,14 @@ class Shown:
     nonce: bytes
 
 
-def verified(element: Element, users: Mapping[str, Secret], kinds: Collection[str]) -> Shown:
+def verified(element: Element, users: Mapping[str, Secret], kinds: Collection[str]) -> ShownUser:
     """Verify a UsernameToken. Raises NotSecured."""
     token = _read(element)
     if token.kind not in kinds:
         raise NotSecured("the password is of a type that is not accepted")
     _check_password(token, users.get(token.user))
     made = Moments(moment(token.created)) if token.created else None
-    return Shown(token.user, made, token.nonce)
+    return ShownUser(token.user, made, token.nonce)
 
 
 def _check_password(token: UsernameToken, secret: Secret | None) -> None:

@@ -36,7 +36,7 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class TrustedSigner:
     """A certificate that callers may sign with; times in seconds since the epoch."""
 
     file: Path
@@ -80,7 +80,7 @@ def _in_der(key: EllipticCurvePublicKey, value: bytes) -> bytes:
     return encode_dss_signature(int.from_bytes(value[:size]), int.from_bytes(value[size:]))
 
 
-def read_signers(file: Path, pem: bytes) -> Sequence[Signer]:
+def read_signers(file: Path, pem: bytes) -> Sequence[TrustedSigner]:
     """Return the certificates of a file. Raises ValueError for what cannot be used."""
     try:
         return [_signer(file, one) for one in load_pem_x509_certificates(pem)]
@@ -88,13 +88,13 @@ def read_signers(file: Path, pem: bytes) -> Sequence[Signer]:
         raise ValueError("its key is of another kind") from error
 
 
-def _signer(file: Path, certificate: Certificate) -> Signer:
+def _signer(file: Path, certificate: Certificate) -> TrustedSigner:
     key = certificate.public_key()
     if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
         raise ValueError("its key is of another kind")
     if isinstance(key, RSAPublicKey) and key.key_size < SHORTEST:
         raise ValueError("its key is too short")
-    return Signer(
+    return TrustedSigner(
         file=file,
         key=key,
         der=certificate.public_bytes(Encoding.DER),

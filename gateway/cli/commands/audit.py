@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli.streams import plain
 from gateway.errors import ConfigurationError
-from gateway.observe.audit.verify import Finding, Verification
+from gateway.observe.audit.verify import AuditFinding, Verification
 from gateway.observe.audit.verify import verify as verified
 
 app = typer.Typer(
@@ -62,7 +62,7 @@ def _check_is_log(path: Path) -> None:
         )
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: AuditFinding) -> str:
     mark = "" if finding.is_break else "note: "
     return f"{mark}{finding.path}, line {finding.line} {finding.text}"
 

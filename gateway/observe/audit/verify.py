@@ -12,7 +12,7 @@ from gateway.observe.audit.chain import Link, hashed, parsed
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """What was found at a line of a file; a break where ``is_break``, and else to be known."""
 
     path: Path
@@ -26,7 +26,7 @@ class Verification:
     """What came of reading files. ``wanted`` is the hash of a line that is to be in them."""
 
     wanted: str = ""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
     lines: int = 0
     chains: dict[str, Link] = field(default_factory=dict)
     """The last line of each chain."""
@@ -111,7 +111,7 @@ class _File:
             self._tell(number, text, is_break=False)
 
     def _tell(self, line: int, text: str, *, is_break: bool = True) -> None:
-        self._found.findings.append(Finding(self._path, line, text, is_break))
+        self._found.findings.append(AuditFinding(self._path, line, text, is_break))
 
 
 def _broken(last: Link, n: int, prev: str) -> str:
