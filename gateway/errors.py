@@ -93,7 +93,7 @@ class FaultError(GatewayError):
     is_repeatable = False
     """Whether that operation is known to be one that may be carried out twice."""
     retry_after: float | None = None
-    """In how many seconds it is worth to try again, where that is known."""
+    """Seconds until it is worth trying again, if that is known."""
 
     def __init__(
         self,

@@ -107,5 +107,5 @@ def _check_bound(settings: Settings) -> None:
 def _check_known(key: str, value: str, known: Collection[str]) -> None:
     if value and value not in known:
         raise ConfigurationError(
-            f"{key}: {value!r} is named by no [services.NAME.wss]: correct it, or add it there."
+            f"{key}: no [services.NAME.wss] names {value!r}: correct it, or add it there."
         )

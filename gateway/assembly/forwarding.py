@@ -23,12 +23,12 @@ def backend_address(settings: Settings, name: str, contract: Contract) -> str:
     for address in _addresses(settings, name, contract):
         if _is_own(settings, address):
             raise ConfigurationError(
-                f"services.{name}: {address} is this gateway's own listener: calls would go round "
-                "and round. Set forward to where the service is."
+                f"services.{name}: {address} is this gateway's own listener: calls would go in "
+                "circles. Set forward to where the service is."
             )
         return address
     raise ConfigurationError(
-        f"services.{name}: nothing here says what carries its calls out, and its WSDL names no "
+        f"services.{name}: nothing says what carries out its calls, and its WSDL names no "
         f'backend: add forward = "http://..." or host = "module:attribute" to serve it.'
     )
 
@@ -116,8 +116,8 @@ def _check_clear_text(settings: Settings, name: str, address: str) -> None:
     table = settings.services[name].backend
     if table.shows_secrets and address.startswith("http:") and not table.unsafe_clear_text:
         raise ConfigurationError(
-            f"services.{name}.backend: its login would go over http, where all on the way can "
-            "read it: use an https address, or set unsafe_clear_text = true."
+            f"services.{name}.backend: its login would go over http, where anybody on the way "
+            "can read it: use an https address, or set unsafe_clear_text = true."
         )
 
 

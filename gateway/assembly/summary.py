@@ -146,7 +146,7 @@ def _repeatable(settings: Settings, role: Role) -> list[str]:
         for name, table in settings.services.items()
         for operation in _listed(table.repeatable)
     ]
-    return [f"repeatable after a failure: {_some(names) or 'nothing'}; all else at most once"]
+    return [f"repeatable after a failure: {_some(names) or 'nothing'}; all others at most once"]
 
 
 def _listed(repeatable: bool | tuple[str, ...]) -> tuple[str, ...]:

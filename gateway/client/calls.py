@@ -25,8 +25,7 @@ from gateway.queue import Queue
 from gateway.queues.registry import abilities_of, open_queue
 
 CURE = (
-    "see whether its store is well, and whether something on the way holds the traffic up. "
-    "Nothing was sent"
+    "check that its store works, and that nothing on the way blocks the traffic. Nothing was sent"
 )
 
 
@@ -109,8 +108,8 @@ class Calls:
         """Return what to do about a request that nobody waits for any more."""
         told = f"{error}: do not send it again. Its id is {error.id}"
         if abilities_of(self._address, self._folder).keeps_replies:
-            return f"{told}: collect its reply by that, within two days"
-        return f"{told}, and its reply is lost: it goes to a queue of the program that waits"
+            return f"{told}: collect its reply with that id, within two days"
+        return f"{told}, but its reply is lost: it goes to a queue of the program that waits"
 
     def _settings(self, wait: float | None) -> RemoteSettings:
         wait = self._lifetime if wait is None else wait

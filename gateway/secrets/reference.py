@@ -129,7 +129,7 @@ def _from_file(key: str, path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
-            raise ConfigurationError(f"{key}: its file is larger than a secret is: name another.")
+            raise ConfigurationError(f"{key}: its file is too large for a secret: name another.")
         return _usable(key, data.decode("utf-8"))
     except OSError as error:
         raise ConfigurationError(
@@ -138,7 +138,7 @@ def _from_file(key: str, path: Path) -> str:
     except UnicodeDecodeError:
         # Its cause would hold the bytes.
         raise ConfigurationError(
-            f"{key}: its file is no text in UTF-8: write it as such."
+            f"{key}: its file is not text in UTF-8: write it in UTF-8."
         ) from None
 
 

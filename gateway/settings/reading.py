@@ -22,7 +22,9 @@ queue = "sqlite:///queue.db"
 wsdl = "http://10.1.2.3/Orders?wsdl"
 """
 
-TOML_CURE = 'text stands in quotes, as in wsdl = "orders.wsdl", and a key is in its table once.'
+TOML_CURE = (
+    'text must be in quotes, as in wsdl = "orders.wsdl", and a key may be in its table only once.'
+)
 
 
 def read(path: Path) -> Settings:
@@ -31,13 +33,13 @@ def read(path: Path) -> Settings:
         values = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"{path}: there is no such file: name yours with -c, or make one of these lines:\n"
+            f"{path}: there is no such file: name yours with -c, or make one with these lines:\n"
             f"{EXAMPLE}"
         ) from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: is no text in UTF-8: save it as UTF-8.") from error
+        raise ConfigurationError(f"{path}: is not text in UTF-8: save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: is not valid TOML: {error}: {TOML_CURE}") from error
     return from_values(values, path.resolve().parent, str(path))
@@ -69,7 +71,7 @@ def _explain(error: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"{key}: {_not_a_key(path[:-1], path[-1])}"
         case "string_pattern_mismatch":
-            return f"{key}: a name has {NAMED}."
+            return f"{key}: a name must have {NAMED}."
         case "gateway":
             return f"{key}: {error['msg']}."
         case "model_type" | "dict_type":

@@ -20,8 +20,8 @@ def writers(path: Path) -> list[str]:
 
 def _of(place: Path) -> Iterator[str]:
     told = place.stat()
-    what = f"{place} may be written by others"
-    why = "who decides there what is run, and where secrets go"
+    what = f"{place} can be written by others"
+    why = "who can decide there what is run, and where secrets go"
     if told.st_uid not in (ROOT, os.geteuid()):
         yield f"{what}, {_user(told.st_uid)}, {why}: chown it to root, or to the gateway's user"
     if told.st_mode & stat.S_IWOTH:

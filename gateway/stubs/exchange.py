@@ -111,7 +111,7 @@ def _body(response: requests.Response) -> Element:
         root = _root(response)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise TransportError(
-            f"the answer is no SOAP message (status {response.status_code})",
+            f"the answer is not a SOAP message (status {response.status_code})",
             status_code=response.status_code,
             content=response.content,
         ) from error

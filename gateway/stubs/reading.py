@@ -159,7 +159,7 @@ def _read_in_order(
     cursor = _Cursor([one for one in children if has_any or one.tag in known], known)
     _read_group(record.content, cursor, layout, found)
     if cursor.tag:
-        raise UnreadableReply(f"{record.name}: {cursor.tag} does not stand where it belongs")
+        raise UnreadableReply(f"{record.name}: {cursor.tag} is in the wrong place")
 
 
 def _read_particle(

@@ -62,7 +62,9 @@ def call(
     envelope: Annotated[
         Path | None, typer.Option(help="Send this file, a whole envelope, instead.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Show the reply for programs.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Show the reply as one line of JSON.")
+    ] = False,
 ) -> None:
     """Call an operation through the queue, and show the reply; without one, list them.
 
@@ -116,7 +118,7 @@ def _check_client(settings: Settings) -> None:
     """Refuse a call in the name of nobody: the gateway would, without a word about the name."""
     if settings.clients and settings.client not in settings.clients:
         raise ConfigurationError(
-            f"client: you would call as {settings.client!r}, and there is no table "
+            f"client: calls are sent as {settings.client!r}, and there is no table "
             f"[clients.{settings.client}]: set client to one of {', '.join(settings.clients)}."
         )
 

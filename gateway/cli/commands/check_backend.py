@@ -62,7 +62,7 @@ def secret_findings(settings: Settings, name: str) -> Iterator[Finding]:
             yield Finding(subject, "", cure=str(error).removeprefix(f"{key}: "))
             continue
         if found.is_exposed:
-            text = f"{reference} may be read by every user of this machine: chmod 600 is enough"
+            text = f"{reference} can be read by every user of this machine: chmod 600 is enough"
             yield Finding(subject, text, is_note=True)
         else:
             yield Finding(subject, f"{reference} is there, and can be used")
@@ -121,6 +121,6 @@ def _unreachable(settings: Settings, name: str, place: str, reason: str) -> Find
     subject, table = f"service   {name}:", settings.services[name]
     text = f"the backend at {place} cannot be reached ({reason})"
     if table.forward is None and not is_http(table.wsdl or ""):
-        text += ": right where gateway serve runs elsewhere; if it runs here, start the service, "
+        text += ": expected if gateway serve runs elsewhere; if it runs here, start the service, "
         return Finding(subject, f"{text}or set forward to where it is", is_note=True)
     return Finding(subject, "", cure=f"{text}: start it, or set forward to where it is.")

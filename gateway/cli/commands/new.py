@@ -35,7 +35,7 @@ class Wanted:
     host: Annotated[
         bool, typer.Option("--host", help="Also make a service to fill in, and an example test.")
     ] = False
-    port: Annotated[str, typer.Option(help="One of the contract's ports; else the first.")] = ""
+    port: Annotated[str, typer.Option(help="One of the contract's ports. Default: the first.")] = ""
     contract_host: Annotated[
         list[str] | None,
         typer.Option(help="Another host that documents of the contract may come from."),

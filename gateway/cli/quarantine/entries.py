@@ -33,7 +33,9 @@ def seconds(age: str) -> float:
     """Return an age as a person writes it, in seconds. Raises ConfigurationError."""
     found = _AGE.fullmatch(age)
     if found is None:
-        raise ConfigurationError(f"--older-than: {age!r} is no age: write 90s, 15min, 12h or 7d.")
+        raise ConfigurationError(
+            f"--older-than: {age!r} is not an age: write 90s, 15min, 12h or 7d."
+        )
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -83,7 +85,7 @@ def _only(id: str, entries: Sequence[Quarantined]) -> Quarantined:
     if len(entries) > 1:
         clients = ", ".join(sorted(plain(entry.sender) for entry in entries))
         raise ConfigurationError(
-            f"{plain(id)} is an id of several clients ({clients}): name one with --client."
+            f"{plain(id)} is an id that several clients have ({clients}): name one with --client."
         )
     return entries[0]
 

@@ -84,6 +84,6 @@ def _told(node: Element, attribute: str, value: str) -> str:
     if len(value) > LONGEST:
         return f"{what} has more than {LONGEST} characters; shorten it in a copy of the contract"
     return (
-        f"{what} is no name (NCName: letters, digits, '_', '-' and '.', of which a letter or '_' "
-        "comes first); correct it in a copy of the contract"
+        f"{what} is not a name (NCName: letters, digits, '_', '-' and '.', of which a letter or "
+        "'_' comes first); correct it in a copy of the contract"
     )

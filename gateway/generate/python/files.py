@@ -38,7 +38,8 @@ def check_module(path: Path) -> None:
     name = path.stem
     if path.suffix != ".py" or not name.isidentifier() or iskeyword(name):
         raise ConfigurationError(
-            f"{path} is no module of Python: name a file like orders.py, of letters, digits and _."
+            f"{path} is not the name of a Python module: name a file like orders.py, of "
+            "letters, digits and _."
         )
     if name in sys.stdlib_module_names or name == "gateway":
         whose = "the gateway" if name == "gateway" else "Python's own library"
