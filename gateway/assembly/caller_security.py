@@ -17,7 +17,7 @@ from gateway.settings import Settings
 
 
 def caller_security(settings: Settings, clock: Clock) -> dict[str, CallerSecurity | None]:
-    """Return what verifies, for each service; None where it asks for nothing.
+    """The verifier of each service; None where the service asks for nothing.
 
     All share one memory: what was shown to one service is of no use at another. Raises
     ConfigurationError.

@@ -42,7 +42,7 @@ def _addresses(settings: Settings, name: str, contract: Contract) -> list[str]:
 
 
 def _is_own(settings: Settings, address: str) -> bool:
-    """Tell whether an address leads to the listener: as its clients write it, or as this machine's.
+    """True where an address leads to the listener: as its clients write it, or as this machine's.
 
     Each loopback address has ports of its own; localhost, and a bind to all addresses, mean any.
     """
@@ -82,7 +82,7 @@ def forward_backend(
 
 
 def telltales(settings: Settings, name: str, contract: Contract) -> Telltales:
-    """Return what gives a service away: each host that its settings and its WSDL name for it."""
+    """What reveals a service: each host that its settings and its WSDL name for it."""
     table = settings.services[name]
     return Telltales(
         places([table.forward or "", table.wsdl or "", *contract.addresses()]), contract.names()

@@ -19,7 +19,7 @@ DAY = 86400.0
 
 
 def kept_faults(settings: Settings) -> KeptFaults | None:
-    """Return what keeps them; None where the settings want none kept."""
+    """The folder of originals; None where the settings keep none."""
     table = settings.quarantine
     if table.faults is False:
         return None

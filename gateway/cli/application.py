@@ -98,6 +98,6 @@ def common(
         bool, typer.Option("--traceback", help="Show where a defect is, to report it.")
     ] = False,
 ) -> None:
-    """What every command takes."""
+    """The options of every command."""
     if tracebacks:
         outcome.show_tracebacks()

@@ -105,7 +105,7 @@ class Calls:
             raise requests.ConnectionError(str(error)) from error
 
     def _pending(self, error: NoReplyYet) -> str:
-        """Return what to do about a request that nobody waits for any more."""
+        """The advice about a request that nobody waits for any more."""
         told = f"{error}: do not send it again. Its id is {error.id}"
         if abilities_of(self._address, self._folder).keeps_replies:
             return f"{told}: collect its reply with that id, within two days"

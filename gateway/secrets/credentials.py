@@ -41,7 +41,7 @@ class Credential:
 
     @property
     def mark(self) -> str:
-        """What people call it by: it is in no way secret."""
+        """A short name for people; it is not secret."""
         return self.digest.hex()[:8]
 
 

@@ -48,7 +48,7 @@ class Secret:
 
     @property
     def is_exposed(self) -> bool:
-        """Tell whether every user of the machine may read its file."""
+        """True where every user of the machine may read its file."""
         return self._path is not None and bool(self._path.stat().st_mode & stat.S_IROTH)
 
     def value(self) -> str:
@@ -62,7 +62,7 @@ class Secret:
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text says where a secret is."""
+    """True for a text that says where a secret is."""
     kind, _, name = text.partition(":")
     return kind in KINDS and bool(name)
 
@@ -79,7 +79,7 @@ def secret(key: str, reference: str, around: Surroundings) -> Secret:
 def changes(
     paths: Sequence[Path], clock: Callable[[], float] = time.monotonic
 ) -> Callable[[], bool]:
-    """Return what tells whether files are others than when it was last asked."""
+    """A function that tells whether files have changed since it was last called."""
     seen = _stamps(paths)
     looked = clock()
 

@@ -117,7 +117,7 @@ class BackendTable(Table):
 
     @property
     def shows_secrets(self) -> bool:
-        """Tell whether a request shows a secret to whoever sees it."""
+        """True where a request contains a secret that others could read."""
         has_text = self.wss is not None and self.wss.password_type == "text"  # noqa: S105
         return bool(self.login) or (has_text and self.wss is not None and bool(self.wss.username))
 

@@ -86,12 +86,12 @@ _MISSING = {
 
 
 def _is_kind(part: object) -> bool:
-    """Tell whether a part of a location is pydantic's own: a kind in a union, a key of a table."""
+    """True where a part of a location is pydantic's own: a kind in a union, a key of a table."""
     return part == "[key]" or (isinstance(part, str) and part.startswith(("bool", "tuple[")))
 
 
 def _not_a_key(table: Sequence[str], name: str) -> str:
-    """Say what was meant by a key that its table does not have: one of the whole file, perhaps."""
+    """The key that was probably meant by one that its table does not have."""
     field = Settings.model_fields.get(name) if table and name != "folder" else None
     if field is None:
         return f"is not a key of this file: {meant(name, _known_keys(table))}"
@@ -114,7 +114,7 @@ def _is_table(annotation: object) -> bool:
 
 
 def _given(path: Iterable[str], value: object) -> str:
-    """Say what was written; not where it may be a secret in the wrong place."""
+    """The value that was written, unless it may be a secret in the wrong place."""
     text = repr(value)
     short = text if len(text) <= 60 else f"{text[:57]}..."
     return "" if {"backend", "wss"} & set(path) else f", not {short}"

@@ -238,5 +238,5 @@ class Settings(Table):
 
 
 def _is_clark_name(value: object) -> bool:
-    """Tell whether a value is a qualified name in Clark notation."""
+    """True where a value is a qualified name in Clark notation."""
     return isinstance(value, str) and bool(re.fullmatch(r"\{[^{}\s]+\}[^{}\s:]+", value))

@@ -1,4 +1,4 @@
-"""Who besides its user may change the settings: whoever does decides what runs, and for whom."""
+"""Who else can write to the settings: whoever can decides what runs, and for whom."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _of(place: Path) -> Iterator[str]:
 
 
 def _is_sticky(folder: Path) -> bool:
-    """Tell whether only the owner of a file can replace it, as in /tmp."""
+    """True where only the owner of a file can replace it, as in /tmp."""
     return bool(folder.stat().st_mode & stat.S_ISVTX)
 
 
 def _is_own_group(told: os.stat_result) -> bool:
-    """Tell whether a group is the one that a user has alone, or that of root."""
+    """True where a group is the one that a user has alone, or that of root."""
     try:
         group, user = grp.getgrgid(told.st_gid), pwd.getpwuid(told.st_uid)
     except KeyError:

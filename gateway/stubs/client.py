@@ -141,7 +141,7 @@ class AsyncClient:
 
 
 def _transport(queued: type[Queued], address: str, options: Options) -> Queued | Transport:
-    """Return what carries the envelopes of a client to an address."""
+    """The transport of a client's envelopes to an address."""
     timeout = options.timeout
     if not address.lower().startswith(("http://", "https://")):
         return queued(

@@ -40,7 +40,7 @@ class Duration:
 
     @classmethod
     def of_timedelta(cls, value: dt.timedelta) -> Duration:
-        """Return what Python's own type says."""
+        """The duration for a timedelta."""
         microseconds = value // dt.timedelta(microseconds=1)
         return cls(seconds=Decimal(microseconds) / 1_000_000)
 

@@ -59,7 +59,7 @@ def request(layout: Layout, name: str, arguments: Mapping[str, object]) -> Outgo
 
 
 def result(layout: Layout, name: str, response: requests.Response) -> Any:
-    """Return what a call returns: nothing, the only value of the reply, or its record.
+    """The result of a call: nothing, the only value of the reply, or its record.
 
     Raises the fault, UnreadableReply, or zeep's TransportError for what is no reply of SOAP.
     """

@@ -141,7 +141,7 @@ def _operation(name: str, contract: Contract, operation: str) -> Operation:
 
 
 def _operations(name: str, contract: Contract) -> dict[str, str]:
-    """Return what each operation takes, by its name. Raises ContractError."""
+    """The arguments of each operation, by its name. Raises ContractError."""
     found = {one.name: one for one in reversed(contract.operations)}  # by the first port of each
     with doing("giving it to zeep", contract.entry), _client(name, contract, _describing) as client:
         services = {one: client.bind(found[one].service, found[one].port) for one in sorted(found)}
@@ -301,7 +301,7 @@ def _shown(value: Any) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return what JSON has no type for: bytes in base64, times in ISO 8601, decimals as written."""
+    """A value for JSON, which has no type for it: base64, ISO 8601, decimals as written."""
     match value:
         case bytes():
             return base64.b64encode(value).decode()

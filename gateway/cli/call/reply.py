@@ -1,4 +1,4 @@
-"""What came back for a call, by the contract: zeep reads what it knows, and lets the rest pass."""
+"""The reply to a call, checked against the contract: zeep ignores what it does not know."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Way:
             yield queue
 
     def _pending(self, told: str) -> str:
-        """Return what to do about a request that nobody waits for any more."""
+        """The advice about a request that nobody waits for any more."""
         if not assembly.queue_abilities(self.settings).keeps_replies:
             return (
                 f"{told}: do not send it again. Its id is {self.id}. It is still carried out, but "

@@ -60,7 +60,7 @@ def _place(root: dict[str, Any], path: list[str], value: Any, word: str) -> None
 
 
 def _is_text(value: Any) -> bool:
-    """Tell whether a value can be the text of an element: no list, no parts, not nothing."""
+    """True where a value can be the text of an element: no list, no parts, not nothing."""
     return isinstance(value, str | int | float | bool)
 
 

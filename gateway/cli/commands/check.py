@@ -63,7 +63,7 @@ async def _findings(settings: Settings, verbose: bool) -> AsyncIterator[Finding]
 
 
 def _clients(settings: Settings) -> Iterator[Finding]:
-    """Tell what each client may call, where the contracts can be read."""
+    """A finding for each client: what it may call, where the contracts can be read."""
     try:
         loaded = assembly.load_contracts(settings) if settings.clients else {}
         rights = assembly.rights(settings, loaded)
@@ -88,7 +88,7 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
 
 
 async def _queue_findings(settings: Settings) -> AsyncIterator[Finding]:
-    """Tell what is wrong with the queue; that it opens, only where nothing is wrong with it."""
+    """Findings on the queue; that it opens is one only where nothing is wrong with it."""
     queue = await _queue(settings)
     found: list[Finding] = []
     if not queue.cure and assembly.queue_abilities(settings).is_provisioned:
@@ -134,7 +134,7 @@ async def _service(settings: Settings, name: str, verbose: bool) -> AsyncIterato
 
 
 def _caller_security(settings: Settings, name: str) -> Iterator[Finding]:
-    """Tell what WS-Security a service asks its callers for, if it does."""
+    """A finding on the WS-Security that a service asks its callers for, if it does."""
     subject = f"callers   {name}:"
     try:
         asked, notes = assembly.check_caller_security(settings, name)

@@ -116,7 +116,7 @@ def remove(
     ] = "",
     config: ConfigOption = DEFAULT,
 ) -> None:
-    """Take secrets away: whoever comes with one of them is not let in any more."""
+    """Remove secrets: the listener no longer accepts them."""
     path = credentials_path(read(config))
     with changing(path) as known:
         gone = [one for one in known if one.client == name and one.mark.startswith(mark)]

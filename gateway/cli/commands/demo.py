@@ -304,7 +304,7 @@ print(zeep.Client('{listener}?wsdl').service.GetOrder('{ORDER}'))"
 
 
 def _command() -> str:
-    """Return what starts this program in a shell where its environment is not active."""
+    """The command that starts this program in a shell where its environment is not active."""
     beside = Path(sys.executable).with_name("gateway")
     command = [str(beside)] if beside.exists() else [sys.executable, "-m", "gateway"]
     return shlex.join(command)

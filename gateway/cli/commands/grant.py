@@ -43,7 +43,7 @@ def grant(
     config: ConfigOption = Path("gateway.toml"),
     as_json: Annotated[bool, typer.Option("--json", help="Show it as one line of JSON.")] = False,
 ) -> None:
-    """Sign for one request, so that whoever has it can send that one, and read its reply."""
+    """Sign for one request: whoever has the result can send it, and read its reply."""
     settings = read(config)
     address = _bucket(settings)
     service, _, operation = target.partition(".")

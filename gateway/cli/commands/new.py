@@ -28,7 +28,7 @@ QUEUE = "sqlite:///queue.db"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is made, and from what: the options of the command."""
+    """The options of the command: what is made, and from what."""
 
     wsdl: Annotated[str, typer.Option(help="Its WSDL: a file, or an address.")]
     queue: Annotated[str, typer.Option(help="The queue, as in gateway.toml.")] = QUEUE

@@ -70,7 +70,7 @@ def provision(
 
 
 def desired_by(settings: Settings) -> Desired:
-    """Return what the settings ask for. Raises ConfigurationError where nothing is on AWS."""
+    """The pieces that the settings need. Raises ConfigurationError where nothing is on AWS."""
     days = settings.quarantine.days
     chosen = ProvisionSettings(**settings.provision.model_dump(), quarantine_days=days)
     return desire(settings.queue, chosen)

@@ -38,7 +38,7 @@ from gateway.stubs.embedded import pack
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is written, and how: the options of the command."""
+    """The options of the command: what is written, and how."""
 
     client: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a client to this file.")

@@ -49,7 +49,7 @@ class Filter:
     age: float | None = None
 
     def __call__(self, entry: Quarantined, now: float) -> bool:
-        """Tell whether an entry is wanted, at a time by the queue's clock."""
+        """True where an entry is wanted, at a time by the queue's clock."""
         is_old = self.age is None or (entry.since is not None and now - entry.since > self.age)
         return (
             self.service in ("", entry.service)
@@ -91,7 +91,7 @@ def _only(id: str, entries: Sequence[Quarantined]) -> Quarantined:
 
 
 async def operations(quarantine: Quarantine, entries: Sequence[Quarantined]) -> list[str]:
-    """Return what each of the entries asks for; what is large, or tells of none, for nothing.
+    """The operation of each entry; empty for a large entry, or one that names none.
 
     It is the name of the element in the Body, which is the operation's in most contracts.
     """

@@ -34,7 +34,7 @@ class Tls(Protocol):
         ...
 
     def context(self) -> ssl.SSLContext:
-        """Return what verifies it, and shows our certificate."""
+        """The TLS context that verifies the server, and shows our certificate."""
         ...
 
 
@@ -174,7 +174,7 @@ def _request(session: requests.Session, url: str, headers: Mapping[str, str]) ->
 
 
 def _tls_cure(error: Exception) -> str:
-    """Say what is wrong where TLS did not come about, and the cure: not always a certificate."""
+    """The reason why TLS failed, and the cure: not always a certificate."""
     found = [one for one in _causes(error) if isinstance(one, ssl.SSLError)]
     if any(one.reason in NO_TLS for one in found):
         return (

@@ -1,4 +1,4 @@
-"""What a contract calls its parts: names as XML Namespaces has them, and nothing else.
+"""The names of a contract's parts: they must be names as XML Namespaces has them.
 
 Names reach settings, Python, pages and terminals. libxml2 and zeep take any text for a name, with
 quotes and line breaks in it: so each is looked at here, before anything else reads the document.

@@ -1,4 +1,4 @@
-"""What is wrong with an element, in words of the contract: libxml2's own hold what was sent.
+"""Mistakes in an element, in words of the contract: libxml2's own quote what was sent.
 
 The kind of an error says most. Names of what was expected are taken from the end of libxml2's
 text, behind all that a message could have put into it.
@@ -44,7 +44,7 @@ _SAID = {
 
 
 def mistake(kind: str, text: str, names: frozenset[str], *, is_here: bool) -> str:
-    """Say what is wrong; empty where that is not known.
+    """The mistake in words; empty where it is not known.
 
     ``kind`` and ``text`` are libxml2's; ``names`` are those of the contract's elements; ``is_here``
     tells whether it is about the element that is named before this, or about a child of it that
@@ -71,7 +71,7 @@ def _content(text: str, expected: str, is_here: bool) -> str:
 
 
 def _at_the_end(pattern: re.Pattern[str], text: str) -> str:
-    """Return what a pattern finds that ends with the text: nothing of a message comes so late."""
+    """The match of a pattern at the end of the text: nothing of a message comes so late."""
     found = [one for one in pattern.finditer(text.rstrip()) if one.end() == len(text.rstrip())]
     return found[-1][1] if found else ""
 

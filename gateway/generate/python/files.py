@@ -15,7 +15,7 @@ from gateway.generate.python.describing import MARK
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a file: how many lines of it are new, and how many are gone."""
+    """The result of writing a file: how many lines are new, and how many are gone."""
 
     path: Path
     is_new: bool
@@ -31,7 +31,7 @@ class Written:
 
 
 def check_module(path: Path) -> None:
-    """Refuse a file that Python cannot import, or that it would import in the place of another.
+    """Refuse a file that Python cannot import, or would import in place of another.
 
     Raises ConfigurationError.
     """
