@@ -1,4 +1,4 @@
-"""Carry SOAP over a queue: a service is called without ever being reachable.
+"""Carry SOAP over a queue: call a service that is not reachable.
 
 What programs may use, and what stays as it is from one version to the next:
 

@@ -17,7 +17,7 @@ from gateway.settings import Settings
 
 
 def caller_security(settings: Settings, clock: Clock) -> dict[str, CallerSecurity | None]:
-    """Return what verifies, for each service; None where it asks for nothing.
+    """The verifier of each service; None where the service asks for nothing.
 
     All share one memory: what was shown to one service is of no use at another. Raises
     ConfigurationError.
@@ -107,5 +107,5 @@ def _check_bound(settings: Settings) -> None:
 def _check_known(key: str, value: str, known: Collection[str]) -> None:
     if value and value not in known:
         raise ConfigurationError(
-            f"{key}: {value!r} is named by no [services.NAME.wss]: correct it, or add it there."
+            f"{key}: no [services.NAME.wss] names {value!r}: correct it, or add it there."
         )

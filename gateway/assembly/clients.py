@@ -41,7 +41,7 @@ def _operations(loaded: Mapping[str, Loaded]) -> set[str]:
 
 
 def may_call(settings: Settings, client: str, service: str, operation: str = "") -> bool:
-    """Tell whether a client may call an operation; where none is named, any of the service.
+    """True where a client may call an operation; where none is named, any of the service.
 
     By the settings alone: whether there is such an operation is not looked at.
     """
@@ -58,7 +58,7 @@ def _rights(service: str, allowed: Mapping[str, Iterable[str]]) -> Rights:
 
 
 def shares(settings: Settings) -> Shares:
-    """Return what counts how much of this process each client has."""
+    """The count of how much of this process each client uses."""
     found = {name: _share(table) for name, table in settings.clients.items()}
     return Shares({name: one for name, one in found.items() if one is not None})
 
@@ -71,7 +71,7 @@ def _share(table: ClientTable) -> Share | None:
 
 
 def quotas(settings: Settings, clock: Clock) -> Quotas:
-    """Return what counts what each client has used up."""
+    """The count of each client's daily quota."""
     limits = {
         name: Quota(requests=table.daily, bytes=table.daily_bytes)
         for name, table in settings.clients.items()
@@ -95,7 +95,7 @@ def _allowed(settings: Settings, client: str, known: Iterable[str]) -> set[str]:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Tell whether a pattern stands for a name; an asterisk for any part of it, also for none."""
+    """True where a pattern stands for a name; an asterisk for any part of it, also for none."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
 
 

@@ -78,7 +78,7 @@ def _missing(hosted: HostedBackend | None, names: list[str], host: str | None) -
 
 
 def _host(settings: Settings, name: str, target: str) -> tuple[HostedBackend, list[str]]:
-    """Return what hosts a service, and notes on it."""
+    """The host of a service, and notes on it."""
     # Here, not above: spyne takes a tenth of the time of a start, and is of no use to the others.
     from gateway.backends.hosted.service import HostedBackend, beside, load_service
 

@@ -23,12 +23,12 @@ def backend_address(settings: Settings, name: str, contract: Contract) -> str:
     for address in _addresses(settings, name, contract):
         if _is_own(settings, address):
             raise ConfigurationError(
-                f"services.{name}: {address} is this gateway's own listener: calls would go round "
-                "and round. Set forward to where the service is."
+                f"services.{name}: {address} is this gateway's own listener: calls would go in "
+                "circles. Set forward to where the service is."
             )
         return address
     raise ConfigurationError(
-        f"services.{name}: nothing here says what carries its calls out, and its WSDL names no "
+        f"services.{name}: nothing says what carries out its calls, and its WSDL names no "
         f'backend: add forward = "http://..." or host = "module:attribute" to serve it.'
     )
 
@@ -42,7 +42,7 @@ def _addresses(settings: Settings, name: str, contract: Contract) -> list[str]:
 
 
 def _is_own(settings: Settings, address: str) -> bool:
-    """Tell whether an address leads to the listener: as its clients write it, or as this machine's.
+    """True where an address leads to the listener: as its clients write it, or as this machine's.
 
     Each loopback address has ports of its own; localhost, and a bind to all addresses, mean any.
     """
@@ -82,7 +82,7 @@ def forward_backend(
 
 
 def telltales(settings: Settings, name: str, contract: Contract) -> Telltales:
-    """Return what gives a service away: each host that its settings and its WSDL name for it."""
+    """What reveals a service: each host that its settings and its WSDL name for it."""
     table = settings.services[name]
     return Telltales(
         places([table.forward or "", table.wsdl or "", *contract.addresses()]), contract.names()
@@ -116,8 +116,8 @@ def _check_clear_text(settings: Settings, name: str, address: str) -> None:
     table = settings.services[name].backend
     if table.shows_secrets and address.startswith("http:") and not table.unsafe_clear_text:
         raise ConfigurationError(
-            f"services.{name}.backend: its login would go over http, where all on the way can "
-            "read it: use an https address, or set unsafe_clear_text = true."
+            f"services.{name}.backend: its login would go over http, where anybody on the way "
+            "can read it: use an https address, or set unsafe_clear_text = true."
         )
 
 

@@ -72,18 +72,18 @@ def check_exposure(settings: Settings) -> None:
     for name in ("unsafe_no_clients", "unsafe_no_tls"):
         if getattr(table, name):
             log.warning(
-                "listener.%s is set, and %s is no address of this machine alone", name, table.bind
+                "listener.%s is set, and %s can be reached from other machines", name, table.bind
             )
     if not settings.clients and not table.unsafe_no_clients:
         raise ConfigurationError(
-            f"listener.bind: who reaches {table.bind} could call everything, for there are no "
-            "clients: add [clients.NAME] tables, listen on 127.0.0.1, or set "
+            f"listener.bind: anybody who reaches {table.bind} could call everything, because there "
+            "are no clients: add [clients.NAME] tables, listen on 127.0.0.1, or set "
             "listener.unsafe_no_clients = true."
         )
     if table.tls.certificate is None and not table.unsafe_no_tls:
         raise ConfigurationError(
-            f"listener.bind: on {table.bind} without TLS, others read messages and secrets: set "
-            "listener.tls.certificate, listen on 127.0.0.1, or, where a proxy does TLS, set "
+            f"listener.bind: on {table.bind} without TLS, others can read messages and secrets: "
+            "set listener.tls.certificate, listen on 127.0.0.1, or, where a proxy does TLS, set "
             "listener.unsafe_no_tls = true."
         )
 
@@ -133,5 +133,5 @@ def _recogniser(settings: Settings) -> tuple[Recogniser, Reread]:
 def _credentials(settings: Settings, path: Path) -> Credentials:
     known = read_credentials(path)
     for name in sorted({one.client for one in known} - set(settings.clients)):
-        log.warning("%s has a secret, and no table [clients.%s]: it is not let in", name, name)
+        log.warning("%s has a secret, but no table [clients.%s]: it is not let in", name, name)
     return Credentials(known)

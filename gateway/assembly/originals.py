@@ -19,7 +19,7 @@ DAY = 86400.0
 
 
 def kept_faults(settings: Settings) -> KeptFaults | None:
-    """Return what keeps them; None where the settings want none kept."""
+    """The folder of originals; None where the settings keep none."""
     table = settings.quarantine
     if table.faults is False:
         return None
@@ -34,7 +34,7 @@ def hindrance(folder: Path) -> str:
     place = next(one for one in (folder, *folder.parents) if one.exists())
     if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
         return ""
-    what = "cannot be written to" if place.is_dir() else "is no folder"
+    what = "cannot be written to" if place.is_dir() else "is not a folder"
     return (
         f"the originals of faults that are rewritten cannot be kept: {place} {what}: set "
         "quarantine.faults to a folder that this user may write to, or to false"

@@ -189,7 +189,7 @@ def remote(settings: Settings, queue: Queue) -> Remote:
 
 
 def queue_options(settings: Settings, put_aside: PutAside = untold) -> QueueOptions:
-    """Return what a queue is told beside its address."""
+    """The options of a queue, beside its address."""
     return QueueOptions(
         lease=settings.gateway.lease,
         concurrency=settings.gateway.concurrency,
@@ -204,7 +204,7 @@ def queue_options(settings: Settings, put_aside: PutAside = untold) -> QueueOpti
 
 
 def queue_abilities(settings: Settings) -> Abilities:
-    """Return what the queue of the settings can do. Raises ConfigurationError."""
+    """The abilities of the queue in the settings. Raises ConfigurationError."""
     return abilities_of(settings.queue, settings.folder, queue_options(settings))
 
 

@@ -17,7 +17,7 @@ from gateway.soap.jms import is_packed
 
 
 class Repeats:
-    """Says of a request whether it may be carried out twice; each contract is loaded once."""
+    """Whether a request may be carried out twice; each contract is loaded once."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

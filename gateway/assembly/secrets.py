@@ -51,7 +51,7 @@ class Secrets:
         self._around = Surroundings(settings.folder, os.environ)
 
     def login(self) -> Login:
-        """Return what logs in. Raises ConfigurationError."""
+        """The login to the service. Raises ConfigurationError."""
         table = self._table
         if table.login == "basic" and table.password is not None:
             return basic(table.username, self._secret("password", table.password))
@@ -78,7 +78,7 @@ class Secrets:
         return self._around.folder / name if name else None
 
     def secured(self) -> Secured | None:
-        """Return what puts a WS-Security header in. Raises ConfigurationError."""
+        """The step that adds a WS-Security header. Raises ConfigurationError."""
         table = self._table.wss
         if table is None:
             return None

@@ -25,7 +25,7 @@ _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a program does."""
+    """The halves that a program runs."""
 
     serves: bool = False
     listens: bool = False
@@ -50,7 +50,7 @@ def checks(settings: Settings, contracts: Mapping[str, Contract]) -> str:
 
 
 def unchecked(name: str, contract: Contract) -> str:
-    """Say of which requests of a service no schema is checked; empty where there are none."""
+    """The requests of a service that no schema checks, in words; empty where there are none."""
     gaps = {one.name for one in contract.unchecked}
     if gaps == {one.name for one in contract.operations}:
         return name
@@ -58,7 +58,7 @@ def unchecked(name: str, contract: Contract) -> str:
 
 
 def slow_checks(settings: Settings, contract: Contract) -> list[str]:
-    """Say what in a contract may take long to check, and what is done about it."""
+    """The parts of a contract that may take long to check, and what is done about it."""
     limit = settings.limits.schema_time
     return [
         f"{one}; until then its checks run in a process of their own, {limit} s each at most "
@@ -146,7 +146,7 @@ def _repeatable(settings: Settings, role: Role) -> list[str]:
         for name, table in settings.services.items()
         for operation in _listed(table.repeatable)
     ]
-    return [f"repeatable after a failure: {_some(names) or 'nothing'}; all else at most once"]
+    return [f"repeatable after a failure: {_some(names) or 'nothing'}; all others at most once"]
 
 
 def _listed(repeatable: bool | tuple[str, ...]) -> tuple[str, ...]:

@@ -44,5 +44,5 @@ def refused_login(status: int, challenges: list[str]) -> str:
         return "it does not accept the login: see [services.NAME.backend]"
     return (
         f"it asks for {' or '.join(asked)}, which is not supported: have it accept Basic over "
-        "https, or put a proxy between that logs in"
+        "https, or put a proxy in between that logs in"
     )

@@ -9,7 +9,7 @@ _INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command that the arguments name; whatever goes wrong is told in a line."""
+    """Run the command that the arguments name. Any mistake ends with one line."""
     try:
         # Here, not above: Ctrl-C while all of it is imported ends in one line, too.
         from gateway.cli import outcome, streams

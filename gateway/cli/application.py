@@ -74,8 +74,8 @@ class _Group(TyperGroup):
 
 app = typer.Typer(
     cls=_Group,
-    help="Carry SOAP over a queue: a service is called without ever being reachable.",
-    epilog="Begin with: gateway demo",
+    help="Carry SOAP over a queue: call a service that is not reachable.",
+    epilog="Start with: gateway demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -98,6 +98,6 @@ def common(
         bool, typer.Option("--traceback", help="Show where a defect is, to report it.")
     ] = False,
 ) -> None:
-    """What every command takes."""
+    """The options of every command."""
     if tracebacks:
         outcome.show_tracebacks()

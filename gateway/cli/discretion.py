@@ -1,4 +1,4 @@
-"""What of errors may stand in a log: where they were met and of which kind, and our own words."""
+"""What a log may say about an error: its type, where it happened, and our own words."""
 
 from __future__ import annotations
 

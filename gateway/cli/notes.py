@@ -1,4 +1,4 @@
-"""What is remarked of a contract, on a terminal: alike things together, or each by itself."""
+"""Remarks on a contract, for a terminal: similar ones together, or each by itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HINT = "--verbose shows each of these by itself"
 
 
 def of_model(model: Model, *, verbose: bool) -> Sequence[str]:
-    """Return what is remarked of a port's contract and its stub, and how to see the rest."""
+    """The remarks on a port's contract and its stub, and how to see the rest."""
     every = [*model.all_notes, *describing.gaps(model, as_list=False)]
     short = [*model.notes, *describing.grouped_gaps(model)]
     return chosen(short, every, verbose=verbose)

@@ -51,12 +51,12 @@ def show_tracebacks() -> None:
 
 
 def has_traceback(error: Exception) -> bool:
-    """Tell whether an error is to be told with its traceback."""
+    """True where an error is shown with its traceback."""
     return isinstance(error, tuple(_WANTED))
 
 
 def shows_tracebacks() -> bool:
-    """Tell whether tracebacks are wanted: a process that is started later is to know it, too."""
+    """Whether tracebacks are wanted, here and in processes that are started later."""
     return bool(_WANTED)
 
 
@@ -68,7 +68,7 @@ def _told(error: GatewayError) -> int:
 
 
 def _usage(error: Exception) -> int:
-    """Tell what is wrong with the arguments; nothing where the help was shown in their place."""
+    """Print the mistake in the arguments, unless the help was shown in its place."""
     if type(error).__name__ != "NoArgsIsHelpError":
         text = plainly(getattr(error, "format_message", error.__str__)()).rstrip(".")
         command = getattr(getattr(error, "ctx", None), "command_path", "gateway")

@@ -102,7 +102,7 @@ def run(main: Awaitable[T]) -> T:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; whatever a text holds, it stays on its line."""
+    """One JSON object on each line, whatever its text holds."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {

@@ -1,4 +1,4 @@
-"""What signals ask of a program: to stop, or to read its files again."""
+"""Signals: they ask a program to stop, or to read its files again."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Signals:
 
 
 def has_terminal() -> bool:
-    """Tell whether this process has a controlling terminal that is still there."""
+    """True where this process still has its controlling terminal."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
@@ -73,13 +73,13 @@ def has_terminal() -> bool:
 
 
 def say_stopping(number: int) -> None:
-    """Say how the end is hurried, to whoever sent a signal and may send it again."""
+    """Say that a second signal ends the program at once."""
     if number in STOPPING:
         log.info(AGAIN, "Ctrl-C" if number == signal.SIGINT else "SIGTERM")
 
 
 def end_by(number: int) -> NoReturn:
-    """End so that whoever started the process sees which signal ended it.
+    """End by a signal, so that the parent process sees which one it was.
 
     By SIGINT with the status of a shell's, 130, which the command line makes of KeyboardInterrupt;
     by others as a process does that they have killed.

@@ -56,7 +56,7 @@ class _Console(Console):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return what prints for a person: whatever a text holds, it is printed, and nothing else."""
+    """A console for a person: a text is only printed, whatever it holds."""
     return _Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
 
 

@@ -95,7 +95,7 @@ def _pass_on(children: Iterable[SpawnProcess]) -> None:
 
 
 def _is_hopeless(children: Iterable[SpawnProcess]) -> bool:
-    """Tell whether a process ended in a way that another would end in as well."""
+    """True where a process ended in a way that another would end in as well."""
     return any(child.exitcode == MISCONFIGURED for child in children)
 
 

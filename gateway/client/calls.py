@@ -45,8 +45,8 @@ async def opened_in(longest: float) -> AsyncIterator[None]:
         if not limit.expired():
             raise
         raise QueueAway(
-            f"the queue could not be opened in {longest:g} s: see whether its store is well, and "
-            "whether something on the way holds the traffic up. Nothing was sent"
+            f"the queue could not be opened in {longest:g} s: check that its store works, "
+            "and that nothing on the way blocks the traffic. Nothing was sent"
         ) from error
 
 
@@ -119,11 +119,11 @@ class Calls:
             raise requests.ConnectionError(str(error)) from error
 
     def _pending(self, error: NoReplyYet) -> str:
-        """Return what to do about a request that nobody waits for any more."""
+        """The advice about a request that nobody waits for any more."""
         told = f"{error}: do not send it again. Its id is {error.id}"
         if self._keeps_replies:
-            return f"{told}: collect its reply by that, within two days"
-        return f"{told}, and its reply is lost: it goes to a queue of the program that waits"
+            return f"{told}: collect its reply with that id, within two days"
+        return f"{told}, but its reply is lost: it goes to a queue of the program that waits"
 
     def _settings(self, wait: float | None) -> RemoteSettings:
         wait = self._lifetime if wait is None else wait

@@ -111,7 +111,9 @@ class Remote:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise Unsure(f"the queue did not say in {longest:g} s that it has it") from error
+            raise Unsure(
+                f"the queue did not say in {longest:g} s that it has the request"
+            ) from error
 
     async def collect(self, id: str, wait: float, sender: str = "") -> Collected:
         """Return how far a request is, waiting up to so many seconds for its reply.

@@ -189,7 +189,7 @@ def _release(
 def _documents(
     queue: str, service: str, otherwise: Callable[[str], bytes]
 ) -> Callable[[str], bytes]:
-    """Return what reads the documents of a contract: published ones from the queue's bucket."""
+    """The reader of a contract's documents: published ones come from the queue's bucket."""
 
     @functools.cache
     def bucket() -> Callable[[str], bytes]:

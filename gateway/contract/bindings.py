@@ -1,4 +1,4 @@
-"""What WSDL documents say about the Body of each operation, and that zeep's model does not keep."""
+"""The Body of each operation as WSDL documents describe it: zeep's model does not keep this."""
 
 from __future__ import annotations
 

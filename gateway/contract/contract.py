@@ -76,7 +76,7 @@ class Contract:
         return frozenset(self.operations) if self._schemas is None else self._unchecked
 
     def is_slow(self, size: int) -> bool:
-        """Tell whether ``validate`` may take long for a request of so many bytes."""
+        """True where ``validate`` may take long for a request of so many bytes."""
         schemas = self._schemas
         return schemas.is_slow(size) if isinstance(schemas, WeighedSchemas) else schemas is not None
 
@@ -108,7 +108,7 @@ class Contract:
         return tuple(dict.fromkeys(one.address for one in self.operations if one.address))
 
     def names(self) -> frozenset[str]:
-        """Return the namespaces and actions that its documents declare: whoever calls has them."""
+        """The namespaces and actions that its documents declare: every caller knows them."""
         roots = (parse(one.data, one.location) for one in self._documents.values())
         declared = {root.get("targetNamespace", "") for root in roots}
         schemas = (one.namespaces for one in self._documents.values())
@@ -117,7 +117,7 @@ class Contract:
 
     @property
     def is_published(self) -> bool:
-        """Tell whether its WSDL came from a listener: no address in it is that of a backend."""
+        """True where its WSDL came from a listener: no address in it is that of a backend."""
         entry = next(iter(self._documents.values()))
         return f"<!-- {publish.MARK} -->".encode() in entry.data
 

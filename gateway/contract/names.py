@@ -57,7 +57,7 @@ def component(node: Element, value: str, target: str | None) -> str:
 
 
 def one_line(text: object, limit: int = 240) -> str:
-    """Return what another library said, on one line and not too long."""
+    """A message of another library, on one line and not too long."""
     line = " ".join(str(text).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 

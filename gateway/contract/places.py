@@ -15,7 +15,7 @@ _NEVER = re.compile(r"(?!)")
 
 
 def places(addresses: Iterable[str]) -> re.Pattern[str]:
-    """Return what finds the hosts of some addresses in a text, each with its port if there is one.
+    """A pattern that finds the hosts of some addresses in a text, each with its port if it has one.
 
     A loopback address is only found with its port: that of the listener may be the same.
     """
@@ -52,7 +52,7 @@ def _is_word(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can connect to a host. Any other name may lead elsewhere."""
+    """True where only this machine can connect to a host. Any other name may lead elsewhere."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

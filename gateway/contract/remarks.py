@@ -1,4 +1,4 @@
-"""What an operator should know of a contract: each thing once, those that are alike together."""
+"""Remarks on a contract for its operator: each once, similar ones together."""
 
 from __future__ import annotations
 

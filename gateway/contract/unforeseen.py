@@ -11,7 +11,7 @@ from gateway.errors import GatewayError, Unforeseen
 
 @contextlib.contextmanager
 def doing(what: str, contract: str) -> Iterator[None]:
-    """Raise Unforeseen in place of what is no error of ours: zeep's, lxml's, or of our own code.
+    """Raise Unforeseen in place of an unexpected error: zeep's, lxml's, or one in our own code.
 
     ``what`` was done with the ``contract``, as its operator knows both.
     """

@@ -173,7 +173,7 @@ def _declared(service: str, port: Any, operation: Any, body: SoapBody) -> Declar
 
 
 def _faults(operation: Any) -> frozenset[str]:
-    """Return what the details of its declared faults hold (WSDL 1.1 section 3.6).
+    """The elements in the details of its declared faults (WSDL 1.1 section 3.6).
 
     A part that names a type, which the standard does not foresee, is an element of its own name.
     """

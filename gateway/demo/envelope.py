@@ -35,7 +35,7 @@ class Version(Enum):
 
 
 class Fault(Exception):
-    """What the caller is told when a request is not carried out.
+    """The answer to a request that is not carried out.
 
     The code is that of SOAP 1.1: Client, Server, MustUnderstand or VersionMismatch.
     """
@@ -49,7 +49,7 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an envelope asks for: the Body's only child, and the caller's own name for the call."""
+    """The content of an envelope: the Body's only child, and the caller's own name for the call."""
 
     payload: Element
     call_key: str

@@ -99,7 +99,7 @@ class Server(ThreadingHTTPServer):
         self.documents = _published(self.url)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong with a connection; a caller that goes away is no news."""
+        """Log the failure of a connection, unless the caller just went away."""
         gone = isinstance(sys.exception(), ConnectionError)
         logger.log(logging.DEBUG if gone else logging.ERROR, "connection failed", exc_info=True)
 

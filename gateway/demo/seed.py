@@ -1,4 +1,4 @@
-"""What lies in the warehouse when it opens: the same orders and the same stock, every time."""
+"""The warehouse when it opens: the same orders and the same stock, every time."""
 
 from __future__ import annotations
 

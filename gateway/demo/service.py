@@ -113,7 +113,7 @@ def _act(act: Act, warehouse: Warehouse) -> Element | None:
 
 
 def ledger(path: Path) -> Record:
-    """Return what appends ``OPERATION TAB KEY`` lines to a file, for one process or for many."""
+    """A writer of ``OPERATION TAB KEY`` lines to a file, for one process or for many."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def record(operation: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""What a stub needs of a contract: operations and types, with their names in Python, decided once.
+"""The model of a stub: operations and types, with their names in Python, decided once.
 
 Client and service stubs are rendered from the same model, so that they agree on every name.
 """
@@ -46,7 +46,7 @@ class GroupKind(StrEnum):
 
 
 class Origin(StrEnum):
-    """What a record was declared as."""
+    """The kind of declaration that a record comes from."""
 
     TYPE = "type"
     """A named complex type."""
@@ -134,7 +134,7 @@ class Field:
 
     @property
     def is_list(self) -> bool:
-        """Tell whether it may occur more than once."""
+        """True where it may occur more than once."""
         return self.max_occurs is None or self.max_occurs > 1
 
 
@@ -208,7 +208,7 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A request or a reply, inside of the Body."""
+    """A request or a reply, inside the Body."""
 
     wrapper: str = ""
     """The element around the content, in Clark notation; empty for BARE."""
@@ -248,7 +248,7 @@ class Operation:
 
     @property
     def beside(self) -> tuple[Field, ...]:
-        """What it has outside of its request and reply: headers, and the details of its faults."""
+        """What it has beside its request and reply: headers, and the details of its faults."""
         details = (one.detail for one in self.faults)
         return (*self.headers, *self.reply_headers, *details)
 

@@ -1,1 +1,1 @@
-"""What AWS must hold for a queue, who may do what with it, and single grants for strangers."""
+"""The resources of a queue in AWS, the rights of its users, and single grants for strangers."""

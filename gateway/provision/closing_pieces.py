@@ -70,7 +70,7 @@ def _format(place: Place) -> Piece:
 
 
 def _read_note(body: bytes, place: Place) -> Document:
-    """Return what the bucket says of itself. Raises ConfigurationError where it is another's."""
+    """The bucket's own format.json. Raises ConfigurationError where it is another's."""
     where = f"s3://{place.address.bucket}/{place.address.key('format.json')}"
     try:
         note = dict(json.loads(body))

@@ -151,7 +151,7 @@ def _no_service(service: Service, status: int) -> str:
 
 
 def _cured(service: Service, error: BotoCoreError) -> str:
-    """Return what happened before anything was answered, and what to do about it."""
+    """The failure before anything was answered, and its cure."""
     text = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return (

@@ -1,4 +1,4 @@
-"""What must be there for the address of a queue: a bucket, an SQS queue, or both."""
+"""The resources that a queue's address needs: a bucket, an SQS queue, or both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SQS_RECEIVES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisionSettings:
-    """What people choose. ``kms_key`` is an ARN; empty for the keys that S3 and SQS have."""
+    """An operator's choices. ``kms_key`` is an ARN; empty for the keys that S3 and SQS have."""
 
     cors_origins: tuple[str, ...] = ()
     kms_key: str = ""
@@ -61,7 +61,7 @@ class DesiredQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """What must be there. ``mode`` is that of the bucket: plain, doorbell or replies."""
+    """The resources of a queue. ``mode`` is that of the bucket: plain, doorbell or replies."""
 
     bucket: BucketAddress | None
     mode: str
@@ -70,7 +70,7 @@ class Desired:
 
 
 def desire(address: str, settings: ProvisionSettings) -> Desired:
-    """Return what an address needs. Raises ConfigurationError where it is none of AWS."""
+    """The resources that an address needs. Raises ConfigurationError where it is not on AWS."""
     place = place_of(address)
     if place is None:
         raise ConfigurationError(

@@ -155,7 +155,7 @@ def _exposed() -> list[str]:
 
 
 def notification(arns: Arns, address: BucketAddress) -> Document:
-    """Return what has S3 tell the doorbell of each new request."""
+    """The notification by which S3 tells the doorbell of each new request."""
     prefix = address.key("requests", "")
     return {
         "Id": rule_id(address, "doorbell"),
@@ -166,7 +166,7 @@ def notification(arns: Arns, address: BucketAddress) -> Document:
 
 
 def format_note(desired: Desired) -> bytes:
-    """Return what a bucket says of itself in format.json."""
+    """The content of a bucket's format.json."""
     note = {"format": "gateway-queue", "version": 1, "mode": desired.mode}
     return json.dumps(note).encode()
 

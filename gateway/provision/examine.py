@@ -1,4 +1,4 @@
-"""What a gateway does with its bucket and its queue, tried permission by permission.
+"""The permissions of a gateway on its bucket and its queue, tried one by one.
 
 Nothing is left behind, and no request is touched. Writes that must not happen are tried with a
 condition that cannot hold: a service looks first at who asks.
@@ -40,7 +40,7 @@ _HELD = (404, 409, 412)
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What was tried, and what came of it; ``cure`` is empty where all is well."""
+    """One check and its result; ``cure`` is empty where all is well."""
 
     subject: str
     text: str

@@ -21,7 +21,7 @@ LONGEST = 7 * 86400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a client must send, byte for byte in the headers, and where its reply will be."""
+    """The headers that a client must send, byte for byte, and where its reply will be."""
 
     id: str
     method: str

@@ -1,4 +1,4 @@
-"""What a store was found to lack: it tells that only when it is asked to make it.
+"""The features that a store was found to lack: it says so only when asked to make one.
 
 Kept in the bucket, so that a second run offers none of that again, whoever runs it.
 """
@@ -54,5 +54,5 @@ def _skipped(place: Place, piece: Piece, reason: str) -> Piece:
 
 
 def _name(piece: Piece) -> str:
-    """Return what names a piece, with all that is wanted of it."""
+    """A key that names a piece, with all that is wanted of it."""
     return f"{piece.subject.strip()}: {piece.text}"

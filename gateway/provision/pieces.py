@@ -12,7 +12,7 @@ from gateway.provision.connection import Unsupported
 
 
 class Action(StrEnum):
-    """What is to be done with a piece, or was."""
+    """What is done with a piece."""
 
     CREATE = "create"
     CHANGE = "change"

@@ -36,7 +36,7 @@ class Place:
     arns: Callable[[], Arns]
 
     def ask(self, permission: str, call: str, **fields: Any) -> Document | None:
-        """Ask S3 about the bucket; None where there is no such thing."""
+        """Ask S3 about the bucket; None where it has no such thing."""
         with told(self.s3, permission, self.resource(fields)):
             try:
                 answer = getattr(self.s3.client, call)(Bucket=self.address.bucket, **fields)

@@ -36,7 +36,7 @@ _EMPTYING = (
 
 
 def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = ()) -> Document:
-    """Return what a gateway must be allowed. ``reply_queues`` are names or URLs of SQS queues."""
+    """The policy of a gateway. ``reply_queues`` are names or URLs of SQS queues."""
     statements = []
     if desired.bucket is not None:
         statements += _gateway_objects(desired, desired.bucket, arns)
@@ -51,7 +51,7 @@ def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = (
 
 
 def client_policy(desired: Desired, arns: Arns, *clients: str) -> Document:
-    """Return what a client must be allowed: its own requests and replies, and nothing else.
+    """The policy of a client: its own requests and replies, and nothing else.
 
     Of several, what a listener must be that writes and reads in the name of each.
     """
@@ -67,7 +67,7 @@ def client_policy(desired: Desired, arns: Arns, *clients: str) -> Document:
 
 
 def operator_policy(desired: Desired, arns: Arns) -> Document:
-    """Return what a person must be allowed who counts the queue, and empties its quarantine."""
+    """The policy of an operator, who counts the queue and empties its quarantine."""
     statements = []
     if desired.bucket is not None:
         statements += _operator_objects(desired, desired.bucket, arns)
@@ -174,7 +174,7 @@ def _allow(sid: str, actions: Sequence[str], *resources: str) -> Document:
 
 
 def _key(desired: Desired, *actions: str) -> list[Document]:
-    """Return what is needed to use the key of one's own, where there is one."""
+    """The rights to use an own KMS key, where there is one."""
     key = desired.settings.kms_key
     return [_allow("Key", [f"kms:{action}" for action in actions], key)] if key else []
 

@@ -145,7 +145,7 @@ def _attributes(
 
 
 def _changed(found: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
-    """Return what must be set. What somebody else chose for good reasons stays as it is."""
+    """The attributes that must be set. Those that somebody chose for good reasons stay."""
     changed = {key: one for key, one in wanted.items() if not _is_same(found.get(key), one)}
     if "KmsMasterKeyId" in found:
         changed.pop("SqsManagedSseEnabled", None)
@@ -162,7 +162,7 @@ def _is_same(found: str | None, wanted: str) -> bool:
 
 
 def _is_ours(found: str | None, wanted: str | None) -> bool:
-    """Tell whether dead letters go where we want them, or nowhere yet."""
+    """True where dead letters go where we want them, or nowhere yet."""
     if not found or not wanted:
         return True
     target = "deadLetterTargetArn"
@@ -170,7 +170,7 @@ def _is_ours(found: str | None, wanted: str | None) -> bool:
 
 
 def _without_encryption(attributes: dict[str, str]) -> dict[str, str]:
-    """Return what every store can: encryption is a piece of its own, which a store may lack."""
+    """The attributes that every store has: encryption is a piece of its own."""
     return {key: one for key, one in attributes.items() if key not in _ENCRYPTION}
 
 

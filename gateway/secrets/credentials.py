@@ -41,7 +41,7 @@ class Credential:
 
     @property
     def mark(self) -> str:
-        """What people call it by: it is in no way secret."""
+        """A short name for people; it is not secret."""
         return self.digest.hex()[:8]
 
 
@@ -84,11 +84,12 @@ def read_credentials(path: Path) -> list[Credential]:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(
-            f"{path}: is no file of credentials: gateway client add makes one."
+            f"{path}: is not a file of credentials: gateway client add makes one."
         ) from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigurationError(
-            f"{path}: others than its owner may write to it, and let anybody in: chmod 600 {path}"
+            f"{path}: users other than its owner can write to it, and let anybody in: "
+            f"chmod 600 {path}"
         )
     return [
         _credential(path, *line) for line in enumerate(text.splitlines(), 1) if _counts(line[1])
@@ -104,7 +105,8 @@ def _credential(path: Path, number: int, line: str) -> Credential:
     if found is None:
         # Without the line: somebody may have written a secret into it.
         raise ConfigurationError(
-            f"{path}: line {number} is no credential: remove it, and make one with gateway client."
+            f"{path}: line {number} is not a credential: remove it, and make one with "
+            "gateway client."
         )
     return Credential(found[1], bytes.fromhex(found[2]), found[3])
 

@@ -48,7 +48,7 @@ class Secret:
 
     @property
     def is_exposed(self) -> bool:
-        """Tell whether every user of the machine may read its file."""
+        """True where every user of the machine may read its file."""
         return self._path is not None and bool(self._path.stat().st_mode & stat.S_IROTH)
 
     def value(self) -> str:
@@ -62,7 +62,7 @@ class Secret:
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text says where a secret is."""
+    """True for a text that says where a secret is."""
     kind, _, name = text.partition(":")
     return kind in KINDS and bool(name)
 
@@ -79,7 +79,7 @@ def secret(key: str, reference: str, around: Surroundings) -> Secret:
 def changes(
     paths: Sequence[Path], clock: Callable[[], float] = time.monotonic
 ) -> Callable[[], bool]:
-    """Return what tells whether files are others than when it was last asked."""
+    """A function that tells whether files have changed since it was last called."""
     seen = _stamps(paths)
     looked = clock()
 
@@ -129,7 +129,7 @@ def _from_file(key: str, path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
-            raise ConfigurationError(f"{key}: its file is larger than a secret is: name another.")
+            raise ConfigurationError(f"{key}: its file is too large for a secret: name another.")
         return _usable(key, data.decode("utf-8"))
     except OSError as error:
         raise ConfigurationError(
@@ -138,7 +138,7 @@ def _from_file(key: str, path: Path) -> str:
     except UnicodeDecodeError:
         # Its cause would hold the bytes.
         raise ConfigurationError(
-            f"{key}: its file is no text in UTF-8: write it as such."
+            f"{key}: its file is not text in UTF-8: write it in UTF-8."
         ) from None
 
 

@@ -22,7 +22,7 @@ _KEYS = {"basic": ("username", "password"), "bearer": ("token",), "": ()}
 def _reference(value: object) -> object:
     """Refuse what does not say where a secret is; it may be the secret: it is not repeated."""
     if not isinstance(value, str) or not is_reference(value):
-        raise wrong(f"must say where the secret is, {HOW}: no secret belongs into this file")
+        raise wrong(f"must say where the secret is, {HOW}: no secret belongs in this file")
     return value
 
 
@@ -90,7 +90,7 @@ class BackendTable(Table):
         if value.lower() in _UNSUPPORTED:
             raise wrong(
                 "is not supported: NTLM, Kerberos and Digest need several messages for one call. "
-                'Have the service accept "basic" over https, or put a proxy between that logs in'
+                'Have the service accept "basic" over https, or put a proxy in between that logs in'
             )
         if value not in LOGINS:
             raise wrong('must be "basic" or "bearer"')
@@ -102,7 +102,7 @@ class BackendTable(Table):
         needed = _KEYS[self.login]
         for key in sorted(given - set(needed)):
             login = next(one for one in LOGINS if key in _KEYS[one])
-            raise wrong(f'{key} is of no use without login = "{login}": add it, or leave it out')
+            raise wrong(f'{key} has no effect without login = "{login}": add it, or leave it out')
         if len(given) < len(needed):
             raise wrong(f'login = "{self.login}" needs {" and ".join(needed)}')
         return self
@@ -112,12 +112,12 @@ class BackendTable(Table):
         if ":" in self.username:
             raise wrong("username must not hold a colon: Basic ends it there (RFC 7617)")
         if self.key and not self.certificate:
-            raise wrong("key is of no use without certificate: add the certificate")
+            raise wrong("key has no effect without certificate: add the certificate")
         return self
 
     @property
     def shows_secrets(self) -> bool:
-        """Tell whether a request shows a secret to whoever sees it."""
+        """True where a request contains a secret that others could read."""
         has_text = self.wss is not None and self.wss.password_type == "text"  # noqa: S105
         return bool(self.login) or (has_text and self.wss is not None and bool(self.wss.username))
 

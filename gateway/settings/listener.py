@@ -80,7 +80,7 @@ class ListenerTable(Table):
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and not is_http(value):
-            raise wrong('is no HTTP address: write one like "https://soap.example.com"')
+            raise wrong('is not an HTTP address: write one like "https://soap.example.com"')
         return value
 
     @property

@@ -22,7 +22,9 @@ queue = "sqlite:///queue.db"
 wsdl = "http://10.1.2.3/Orders?wsdl"
 """
 
-TOML_CURE = 'text stands in quotes, as in wsdl = "orders.wsdl", and a key is in its table once.'
+TOML_CURE = (
+    'text must be in quotes, as in wsdl = "orders.wsdl", and a key may be in its table only once.'
+)
 
 
 def read(path: Path) -> Settings:
@@ -31,13 +33,13 @@ def read(path: Path) -> Settings:
         values = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"{path}: there is no such file: name yours with -c, or make one of these lines:\n"
+            f"{path}: there is no such file: name yours with -c, or make one with these lines:\n"
             f"{EXAMPLE}"
         ) from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: is no text in UTF-8: save it as UTF-8.") from error
+        raise ConfigurationError(f"{path}: is not text in UTF-8: save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: is not valid TOML: {error}: {TOML_CURE}") from error
     return from_values(values, path.resolve().parent, str(path))
@@ -69,7 +71,7 @@ def _explain(error: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"{key}: {_not_a_key(path[:-1], path[-1])}"
         case "string_pattern_mismatch":
-            return f"{key}: a name has {NAMED}."
+            return f"{key}: a name must have {NAMED}."
         case "gateway":
             return f"{key}: {error['msg']}."
         case "model_type" | "dict_type":
@@ -84,12 +86,12 @@ _MISSING = {
 
 
 def _is_kind(part: object) -> bool:
-    """Tell whether a part of a location is pydantic's own: a kind in a union, a key of a table."""
+    """True where a part of a location is pydantic's own: a kind in a union, a key of a table."""
     return part == "[key]" or (isinstance(part, str) and part.startswith(("bool", "tuple[")))
 
 
 def _not_a_key(table: Sequence[str], name: str) -> str:
-    """Say what was meant by a key that its table does not have: one of the whole file, perhaps."""
+    """The key that was probably meant by one that its table does not have."""
     field = Settings.model_fields.get(name) if table and name != "folder" else None
     if field is None:
         return f"is not a key of this file: {meant(name, _known_keys(table))}"
@@ -112,7 +114,7 @@ def _is_table(annotation: object) -> bool:
 
 
 def _given(path: Iterable[str], value: object) -> str:
-    """Say what was written; not where it may be a secret in the wrong place."""
+    """The value that was written, unless it may be a secret in the wrong place."""
     text = repr(value)
     short = text if len(text) <= 60 else f"{text[:57]}..."
     return "" if {"backend", "wss"} & set(path) else f", not {short}"

@@ -63,16 +63,16 @@ class ServiceTable(Table):
         if value is not None and "://" in value and not is_http(value):
             raise wrong("is neither a path nor an HTTP address")
         if value is not None and is_http(value) and "@" in urlsplit(value).netloc:
-            raise wrong("holds a name or a password: these go into [services.NAME.backend]")
+            raise wrong("contains a user name or a password: these go into [services.NAME.backend]")
         return value
 
     @field_validator("forward")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and not is_http(value):
-            raise wrong('is no HTTP address: write one like "http://10.1.2.3/Orders"')
+            raise wrong('is not an HTTP address: write one like "http://10.1.2.3/Orders"')
         if value is not None and "@" in urlsplit(value).netloc:
-            raise wrong("holds a name or a password: these go into [services.NAME.backend]")
+            raise wrong("contains a user name or a password: these go into [services.NAME.backend]")
         return value
 
     @field_validator("host")
@@ -89,7 +89,7 @@ class ServiceTable(Table):
         if self.wsdl is None and self.host is None:
             raise wrong('needs wsdl = "path or URL" (or host = "module:attribute")')
         if self.host is not None and self.backend != BackendTable():
-            raise wrong("is hosted here: a [services.NAME.backend] is of no use, take it out")
+            raise wrong("is hosted here, so a [services.NAME.backend] has no effect: remove it")
         return self
 
     @model_validator(mode="after")
@@ -146,7 +146,7 @@ class ProvisionTable(Table):
     @classmethod
     def _is_arn(cls, value: str) -> str:
         if value and not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", value):
-            raise wrong('is no ARN of a key: "arn:aws:kms:eu-west-1:123456789012:key/..."')
+            raise wrong('is not the ARN of a key: "arn:aws:kms:eu-west-1:123456789012:key/..."')
         return value
 
 
@@ -239,5 +239,5 @@ class Settings(Table):
 
 
 def _is_clark_name(value: object) -> bool:
-    """Tell whether a value is a qualified name in Clark notation."""
+    """True where a value is a qualified name in Clark notation."""
     return isinstance(value, str) and bool(re.fullmatch(r"\{[^{}\s]+\}[^{}\s:]+", value))

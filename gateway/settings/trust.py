@@ -1,4 +1,4 @@
-"""Who besides its user may change the settings: whoever does decides what runs, and for whom."""
+"""Who else can write to the settings: whoever can decides what runs, and for whom."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def writers(path: Path) -> list[str]:
 
 def _of(place: Path) -> Iterator[str]:
     told = place.stat()
-    what = f"{place} may be written by others"
-    why = "who decides there what is run, and where secrets go"
+    what = f"{place} can be written by others"
+    why = "who can decide there what is run, and where secrets go"
     if told.st_uid not in (ROOT, os.geteuid()):
         yield f"{what}, {_user(told.st_uid)}, {why}: chown it to root, or to the gateway's user"
     if told.st_mode & stat.S_IWOTH:
@@ -31,12 +31,12 @@ def _of(place: Path) -> Iterator[str]:
 
 
 def _is_sticky(folder: Path) -> bool:
-    """Tell whether only the owner of a file can replace it, as in /tmp."""
+    """True where only the owner of a file can replace it, as in /tmp."""
     return bool(folder.stat().st_mode & stat.S_ISVTX)
 
 
 def _is_own_group(told: os.stat_result) -> bool:
-    """Tell whether a group is the one that a user has alone, or that of root."""
+    """True where a group is the one that a user has alone, or that of root."""
     try:
         group, user = grp.getgrgid(told.st_gid), pwd.getpwuid(told.st_uid)
     except KeyError:

@@ -1,4 +1,4 @@
-"""What the tables of ``gateway.toml`` are made of: their form, common kinds of values, mistakes."""
+"""The parts of the tables of ``gateway.toml``: their form, common kinds of values, mistakes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Table(BaseModel):
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a text may name a service or a client."""
+    """True for a text that may name a service or a client."""
     return re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text) is not None
 
 
 def is_http(address: str) -> bool:
-    """Tell whether an address is one that HTTP can go to."""
+    """True for an address that HTTP can connect to."""
     try:
         parts = urlsplit(address)
         host = (parts.hostname or "").encode("idna")
@@ -38,7 +38,7 @@ def is_http(address: str) -> bool:
 
 
 def is_origin(value: object) -> bool:
-    """Tell whether a value names an origin as browsers do (RFC 6454): no path, and not all."""
+    """True for an origin as browsers write it (RFC 6454): without a path, and not ``*``."""
     return isinstance(value, str) and is_http(value) and value.count("/") == 2
 
 

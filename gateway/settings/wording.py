@@ -40,7 +40,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def plainly(text: str) -> str:
-    """Return what pydantic says of a value in plain words."""
+    """A message of pydantic's about a value, in plain words."""
     for theirs, ours in _PLAIN:
         text = re.sub(theirs, ours, text)
     return text

@@ -208,7 +208,7 @@ def _payload(body: Element, version: SoapVersion) -> Element | None:
 
 
 def is_alone(include: Element) -> bool:
-    """Tell whether an xop:Include is all that its parent holds (XOP 1.0, section 3.2)."""
+    """True where an xop:Include is all that its parent holds (XOP 1.0, section 3.2)."""
     parent = include.getparent()
     texts = ("" if parent is None else parent.text, include.tail)
     return parent is not None and len(parent) == 1 and not "".join(t or "" for t in texts).strip()
@@ -234,7 +234,7 @@ def fault(error: FaultError, request: Message) -> Message:
 
 
 def _carried_back(request: Message) -> dict[str, Any]:
-    """Return what a fault has of its request: the id alone, where no queue would hold the rest."""
+    """The part of a request that its fault repeats: the id alone, where a queue has no room."""
     fields = echoed(request)
     if sum(len(quote(value)) for value in fields.values()) > CARRIED_BACK:
         return {"correlation_id": request.id}

@@ -46,7 +46,7 @@ def check_understood(envelope: Envelope, understood: Collection[str]) -> None:
 
 
 def is_for_us(block: Element, version: SoapVersion) -> bool:
-    """Tell whether a header block is for the next or the last receiver."""
+    """True for a header block that is for the next or the last receiver."""
     role, ours = _ROLES[version]
     return block.get(f"{{{version.namespace}}}{role}", "").strip() in ours
 

@@ -58,7 +58,7 @@ def violation(
 
 
 def mistyped(content_type: str, body: bytes) -> JmsSubcode | None:
-    """Return what is wrong with the content type of a body that is not packed."""
+    """The mistake in the content type of a body that is not packed, if there is one."""
     if not content_type:
         return JmsSubcode.MISSING_CONTENT_TYPE
     if media_type(content_type) not in MEDIA_TYPES:
@@ -113,7 +113,7 @@ def decoded(body: bytes, encoding: str, limit: int, ratio: int = GZIP_RATIO) -> 
 
 
 def is_packed(encoding: str) -> bool:
-    """Tell whether a content encoding changes the bytes of a body."""
+    """True for a content encoding that changes the bytes of a body."""
     return encoding.strip().lower() not in ("", "none", "identity")
 
 
@@ -171,7 +171,7 @@ def _beginning(body: bytes) -> str:
 
 
 def _declared_encoding(body: bytes) -> str:
-    """Return what the XML declaration or the byte order mark says; empty where neither is there."""
+    """The encoding in the XML declaration or the byte order mark; empty where neither is there."""
     is_utf_16 = body.startswith(_UTF_16_MARKS)
     declared = _DECLARED.match(_beginning(body).encode() if is_utf_16 else body[:BEGINNING])
     if declared:

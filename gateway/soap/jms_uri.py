@@ -16,7 +16,7 @@ _IN_PARAMETER = "/:@!$'()*,;?~"
 
 
 class MalformedJmsUri(ValueError):
-    """A text is no JMS URI, or its lookup variant is not a known one."""
+    """A text is not a JMS URI, or its lookup variant is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

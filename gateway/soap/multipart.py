@@ -94,7 +94,7 @@ def parameter(content_type: str, name: str) -> str:
 
 @_remembered
 def is_plain(content_type: str) -> bool:
-    """Tell whether no parameter is there twice, or in the form of RFC 2231.
+    """True where no parameter is there twice, or in the form of RFC 2231.
 
     Readers differ in what they make of those, and of some the library of mail makes nothing.
     """
@@ -107,7 +107,7 @@ def is_plain(content_type: str) -> bool:
 
 @_remembered
 def is_readable(content_type: str) -> bool:
-    """Tell whether the parameters of a content type can be read."""
+    """True where the parameters of a content type can be read."""
     return ";" not in content_type or _parameters(content_type) is not None
 
 
@@ -126,7 +126,7 @@ def _parameters(content_type: str) -> Sequence[tuple[str, str | tuple[str, str, 
 
 
 def is_multipart(content_type: str) -> bool:
-    """Tell whether the body is a whole multipart message."""
+    """True where the body is a whole multipart message."""
     return media_type(content_type).startswith("multipart/")
 
 
@@ -174,12 +174,12 @@ def _root(body: bytes, sections: Sequence[_Section], start: str) -> _Section:
 
 
 def _is_xml(content: bytes) -> bool:
-    """Tell whether a part begins as XML does, in UTF-8 or UTF-16."""
+    """True where a part begins as XML does, in UTF-8 or UTF-16."""
     return content.lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1] == b"<"
 
 
 def has_attachments(body: bytes, content_type: str) -> bool:
-    """Tell whether a message has parts beside its root, named or not. Raises Refused."""
+    """True where a message has parts beside its root, named or not. Raises Refused."""
     return is_multipart(content_type) and len(list(islice(_sections(body, content_type), 2))) > 1
 
 

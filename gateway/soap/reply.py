@@ -1,4 +1,4 @@
-"""What a reply is, from its first elements: no tree is built of one, however large it is."""
+"""The kind of a reply, from its first elements: no tree is built of one, however large it is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Glimpse:
 
 
 def glimpse(body: bytes, content_type: str) -> Glimpse | None:
-    """Return what kind of SOAP reply this is; None where it is none."""
+    """The kind of a SOAP reply; None where it is not one."""
     if media_type(content_type) not in MEDIA_TYPES:
         return None
     span = root_span(body, content_type) if is_multipart(content_type) else (0, len(body))
@@ -73,7 +73,7 @@ def _is_in_body(element: Element) -> bool:
 
 
 def _kind(root: Element) -> Glimpse | None:
-    """Return what kind of reply a tree is, be it only the beginning of one."""
+    """The kind of reply in a tree, or in the beginning of one."""
     if root.getroottree().docinfo.internalDTD is not None:
         return None  # forbidden (SOAP 1.1 section 3), and a trap for whoever reads it next
     version = VERSIONS.get(root.tag)

@@ -1,4 +1,4 @@
-"""What the stubs of ``gateway stubs`` are built on."""
+"""The run-time part of the stubs that ``gateway stubs`` writes."""
 
 from gateway.stubs.client import AsyncClient, Client
 from gateway.stubs.duration import Duration

@@ -141,7 +141,7 @@ def _transport(
     folder: Path | None,
     transport: Transport | None,
 ) -> Queued | Transport:
-    """Return what carries the envelopes of a client to an address."""
+    """The transport of a client's envelopes to an address."""
     if not address.lower().startswith(("http://", "https://")):
         return queued(address, service, client=client, folder=folder, operation_timeout=timeout)
     if transport is not None:

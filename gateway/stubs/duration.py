@@ -25,7 +25,7 @@ class Duration:
         """Read the text form of XML Schema. Raises ValueError."""
         found = _FORM.fullmatch(text)
         if found is None:
-            raise ValueError("it is no duration, as in P1DT12H")
+            raise ValueError("it is not a duration, as in P1DT12H")
         part = {
             name: Decimal(value or 0)
             for name, value in found.groupdict("0").items()
@@ -40,14 +40,14 @@ class Duration:
 
     @classmethod
     def of_timedelta(cls, value: dt.timedelta) -> Duration:
-        """Return what Python's own type says."""
+        """The duration for a timedelta."""
         microseconds = value // dt.timedelta(microseconds=1)
         return cls(seconds=Decimal(microseconds) / 1_000_000)
 
     def timedelta(self) -> dt.timedelta:
         """Return it as Python's own type. Raises ValueError where it has months."""
         if self.months:
-            raise ValueError("a duration with months is no fixed number of seconds")
+            raise ValueError("a duration with months is not a fixed number of seconds")
         return dt.timedelta(microseconds=int(self.seconds * 1_000_000))
 
     def __str__(self) -> str:

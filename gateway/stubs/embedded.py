@@ -1,4 +1,4 @@
-"""The contract inside of a stub: for programs that must have it where no file and no server is."""
+"""The contract inside a stub, for programs that need it without a file or a server."""
 
 from __future__ import annotations
 

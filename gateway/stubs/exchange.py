@@ -59,7 +59,7 @@ def request(layout: Layout, name: str, arguments: Mapping[str, object]) -> Outgo
 
 
 def result(layout: Layout, name: str, response: requests.Response) -> Any:
-    """Return what a call returns: nothing, the only value of the reply, or its record.
+    """The result of a call: nothing, the only value of the reply, or its record.
 
     Raises the fault, UnreadableReply, or zeep's TransportError for what is no reply of SOAP.
     """
@@ -111,7 +111,7 @@ def _body(response: requests.Response) -> Element:
         root = _root(response)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise TransportError(
-            f"the answer is no SOAP message (status {response.status_code})",
+            f"the answer is not a SOAP message (status {response.status_code})",
             status_code=response.status_code,
             content=response.content,
         ) from error

@@ -1,4 +1,4 @@
-"""What a call can end in, other than its result."""
+"""The errors that a call can end with."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ class UnreadableReply(Exception):
 
 
 class UnwritableValue(ValueError):
-    """A value is none that its type allows; nothing was sent."""
+    """A value is not one that its type allows; nothing was sent."""

@@ -1,4 +1,4 @@
-"""What a stub's table says, resolved: records with their classes, operations with their faults."""
+"""A stub's table, resolved: records with their classes, operations with their faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gateway.stubs.values import (
 
 @dataclass(slots=True, kw_only=True)
 class RecordLayout:
-    """What a record looks like in XML, what it has from its bases included."""
+    """The form of a record in XML, with what it has from its bases."""
 
     name: str
     xml_name: str
@@ -56,7 +56,7 @@ class RecordLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationLayout:
-    """What an operation takes and gives."""
+    """The request, the reply and the faults of an operation."""
 
     name: str
     action: str

@@ -62,7 +62,7 @@ class _Cursor:
 
 
 def read_record(element: Element, record: RecordLayout, layout: Layout) -> object:
-    """Return what an element holds: an instance of the record's class, or its values by name.
+    """The content of an element: an instance of the record's class, or its values by name.
 
     Elements that the contract does not know are passed over, and what it requires and is not there
     is None: services add and leave out more than their contracts say. Raises UnreadableReply.
@@ -159,7 +159,7 @@ def _read_in_order(
     cursor = _Cursor([one for one in children if has_any or one.tag in known], known)
     _read_group(record.content, cursor, layout, found)
     if cursor.tag:
-        raise UnreadableReply(f"{record.name}: {cursor.tag} does not stand where it belongs")
+        raise UnreadableReply(f"{record.name}: {cursor.tag} is in the wrong place")
 
 
 def _read_particle(
@@ -207,7 +207,7 @@ def _read_round(field: FieldLayout, cursor: _Cursor, layout: Layout) -> object:
 
 
 def _starts(particle: FieldLayout | GroupLayout, cursor: _Cursor, layout: Layout) -> bool:
-    """Tell whether the next child can be the first of a particle."""
+    """True where the next child can be the first of a particle."""
     if not cursor.tag:
         return False
     firsts = _firsts(particle, layout)
@@ -228,7 +228,7 @@ def _firsts(particle: FieldLayout | GroupLayout, layout: Layout) -> set[str]:
 
 
 def _inside(field: FieldLayout, layout: Layout) -> GroupLayout | None:
-    """Return what one round of a repeated group holds; None for other fields."""
+    """The content of one round of a repeated group; None for other fields."""
     return layout.record(field.type).content if field.tag == GROUP else None
 
 

@@ -130,7 +130,7 @@ def _carry_out(
 
 
 def _reply(layout: Layout, reply: tuple[str, str], value: object) -> Element | None:
-    """Return what goes into the Body of a reply. Raises UnwritableValue."""
+    """The content of a reply's Body. Raises UnwritableValue."""
     wrapper, name = reply
     record = layout.record(name)
     names = _names(record.fields())

@@ -61,7 +61,7 @@ def enumeration(kind: type[Enum]) -> Simple:
         collapsed = " ".join(text.split())
         if collapsed in by_text:
             return by_text[collapsed]
-        raise ValueError(f"it is none of the values of {kind.__name__}")
+        raise ValueError(f"it is not one of the values of {kind.__name__}")
 
     return Simple(read, lambda value, element: str(kind(value).value))
 

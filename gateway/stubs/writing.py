@@ -67,7 +67,7 @@ class _Source:
     nils: Mapping[tuple[str, int], Mapping[str, str]]
 
     def has(self, name: str) -> bool:
-        """Tell whether there is something to write for a field."""
+        """True where there is something to write for a field."""
         value = self.get(name)
         return (name, 0) in self.nils or (value is not None and value != [])
 
@@ -177,7 +177,7 @@ def _write_group(element: Element, group: GroupLayout, source: _Source, layout: 
 
 
 def _is_absent(particle: FieldLayout | GroupLayout, source: _Source) -> bool:
-    """Tell whether a group may be left out, and has nothing in it."""
+    """True where a group may be left out, and has nothing in it."""
     if isinstance(particle, FieldLayout) or not particle.optional:
         return False
     return not any(source.has(one.name) for one in particle.fields())

@@ -55,7 +55,7 @@ ENVELOPE = """\
 <e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>
 <{0} xmlns="urn:claims"><number>1</number></{0}></e:Body></e:Envelope>
 """
-VALUE = "a value is none of its type (invalid literal for int() with base 10: 'many')."
+VALUE = "a value is not of its type (invalid literal for int() with base 10: 'many')."
 WAYS = ["operation", "envelope"]
 
 pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
@@ -133,7 +133,7 @@ def test_where_no_reply_comes_the_hint_is_one_that_helps(place, way):
     assert status == 1
     assert "no reply in 0.2 s" in text
     assert "do not send it again" in text
-    assert "see whether gateway up or gateway serve runs" in text
+    assert "check that gateway up or gateway serve is running" in text
     assert "gateway status" not in text
 
 
@@ -190,14 +190,14 @@ def answering(body: bytes) -> Iterator[str]:
     [
         (
             '<t:Bogus xmlns:t="urn:claims"/>',
-            "its Body holds Bogus, in the place of GetClaimResponse.",
+            "its Body holds Bogus, and should hold GetClaimResponse.",
         ),
         (
             '<GetClaimResponse xmlns="urn:other"><amount>7</amount></GetClaimResponse>',
-            "its Body holds GetClaimResponse, of another namespace, in the place of "
+            "its Body holds GetClaimResponse, of another namespace, and should hold "
             "GetClaimResponse.",
         ),
-        ("", "its Body is empty, in the place of GetClaimResponse."),
+        ("", "its Body is empty, and should hold GetClaimResponse."),
         ('<GetClaimResponse xmlns="urn:claims"><amount>many</amount></GetClaimResponse>', VALUE),
         ('<GetClaimResponse xmlns="urn:claims"><sum>7</sum></GetClaimResponse>', ""),
         ('<GetClaimResponse xmlns="urn:claims"><amount>7</amount></GetClaimResponse>', None),

@@ -253,9 +253,9 @@ def test_a_name_that_is_none_is_refused(settings: Path, name: str):
 @pytest.mark.parametrize(
     ("content", "mode", "says"),
     [
-        ("shop sha256:zz 2026-01-01\n", 0o600, "line 1 is no credential"),
-        ("# head\nmy-secret-password\n", 0o600, "line 2 is no credential"),
-        ("", 0o666, "others than its owner may write to it"),
+        ("shop sha256:zz 2026-01-01\n", 0o600, "line 1 is not a credential"),
+        ("# head\nmy-secret-password\n", 0o600, "line 2 is not a credential"),
+        ("", 0o666, "users other than its owner can write to it"),
     ],
 )
 def test_a_file_of_credentials_that_cannot_be_used_is_told(
@@ -278,12 +278,12 @@ def test_check_tells_what_each_client_may_call_and_a_slip_of_the_pen(guarded: Gu
     told = gateway("check", "-c", path).stdout
     assert "client    shop:  operations that it may call: 2 of warehouse" in told
     assert "client    back-office:  operations that it may call: 5 of warehouse" in told
-    assert "is not looked at" not in told
+    assert "its certificate is ignored" not in told
     vain = guarded.folder / "vain.toml"
     named = '[clients.shop]\ncertificate = "shop.example.com"\n'
     vain.write_text(path.read_text().replace("[clients.shop]\n", named))
     told = gateway("check", "-c", vain).stdout
-    assert "! client    shop:  its certificate is not looked at: that needs listener.tls" in told
+    assert "! client    shop:  its certificate is ignored: set listener.tls" in told
     wrong = guarded.folder / "wrong.toml"
     wrong.write_text(path.read_text().replace("warehouse.GetOrder", "warehouse.GetOrdr"))
     done = gateway("check", "-c", wrong)
@@ -297,7 +297,7 @@ def test_nobody_listens_elsewhere_without_clients_and_tls(guarded: Guarded):
     for command in ("listen", "up"):
         done = gateway(command, "-c", wrong)
         assert done.returncode == 2
-        assert "without TLS, others read messages and secrets" in done.stdout + done.stderr
+        assert "without TLS, others can read messages and secrets" in done.stdout + done.stderr
     assert "unsafe_no_tls" in gateway("check", "-c", wrong).stdout
 
 

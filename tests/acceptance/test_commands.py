@@ -117,7 +117,7 @@ def test_an_envelope_from_a_file_is_sent_as_it_is(deployment, name):
             "nope: is not known: there is orderId. (GetOrder takes orderId (token))",
         ),
         (("GetOrder", "orderId"), "write key=value"),
-        (("GetOrder", "orderId:=}"), "is no JSON"),
+        (("GetOrder", "orderId:=}"), "is not JSON"),
         (("--envelope", "/nowhere.xml"), "cannot be read"),
     ],
 )
@@ -152,7 +152,7 @@ def test_check_has_a_tick_for_all_that_is_right(deployment):
     ("file", "mark", "says"),
     [
         ("audit.jsonl", "✓", "can be written"),
-        ("nowhere/audit.jsonl", "✗", "which is no folder: correct audit.file"),
+        ("nowhere/audit.jsonl", "✗", "which is not a folder: correct audit.file"),
         (".", "✗", "must name a file"),
     ],
 )
@@ -431,7 +431,7 @@ def test_whoever_calls_as_none_of_the_clients_is_told_before_anything_is_sent(tm
     (tmp_path / "gateway.toml").write_text(f'{settings}[clients.shop]\nallow = ["*"]\n')
     done = gateway("call", "warehouse", "GetOrder", "orderId=WH-1", cwd=tmp_path)
     assert done.returncode == 2
-    assert "you would call as 'local'" in done.stderr
+    assert "calls are sent as 'local'" in done.stderr
     assert "set client to one of shop" in done.stderr
 
 

@@ -177,7 +177,7 @@ def test_a_generated_class_needs_its_contract(tmp_path):
 def test_a_service_needs_the_name_of_a_module(tmp_path, name):
     made = gateway(tmp_path, "stubs", WAREHOUSE, "--service", name)
     assert made.returncode == 2
-    assert "is no module of Python" in made.stderr
+    assert "is not the name of a Python module" in made.stderr
 
 
 def test_the_contract_may_be_at_an_address_with_all_that_it_imports(tmp_path, site):
@@ -198,7 +198,7 @@ def test_the_queue_that_is_named_is_in_the_settings(tmp_path):
 def test_a_name_that_no_service_can_have_is_refused(tmp_path, name):
     made = gateway(tmp_path, "new", "--wsdl", WAREHOUSE, "--", name)
     assert made.returncode == 2
-    assert "is no name for a service" in made.stderr
+    assert "is not a name for a service" in made.stderr
     assert files_in(tmp_path) == set()
 
 
@@ -206,7 +206,7 @@ def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
     (tmp_path / "stock").mkdir()
     made = gateway(tmp_path, "new", "stock", "--wsdl", WAREHOUSE)
     assert made.returncode == 2
-    assert "stock is there already, and stays as it is" in made.stderr
+    assert "stock exists already, and is left as it is" in made.stderr
     assert list(tmp_path.rglob("*")) == [tmp_path / "stock"]
 
 
@@ -292,7 +292,7 @@ def test_a_contract_cannot_write_settings_by_its_names(tmp_path):
     made = gateway(tmp_path, "new", "stock", "--wsdl", "evil.wsdl")
     assert made.returncode == 2
     assert "/evil.wsdl:73: the name of a wsdl:operation" in made.stderr
-    assert "is no name (NCName" in made.stderr
+    assert "is not a name (NCName" in made.stderr
     assert len(made.stderr.splitlines()) == 1
     assert not (tmp_path / "stock").exists()
 

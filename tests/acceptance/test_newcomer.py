@@ -54,18 +54,18 @@ WRONG = {
     "serve --processes 0": "invalid value for '--processes': must be 1 or more",
     "serve --processes many": "invalid value for '--processes': must be a whole number",
     "demo --port 99999999": "must be 65535 or less",
-    "status -c binary": "binary: is no text in UTF-8: save it as UTF-8.",
+    "status -c binary": "binary: is not text in UTF-8: save it as UTF-8.",
     "status -c place": "place: cannot be read: Is a directory.",
     "status -c empty": "empty: queue: is missing",
-    "audit verify text": "text is no audit log",
-    "audit verify binary": "binary is no audit log",
+    "audit verify text": "text is not an audit log",
+    "audit verify binary": "binary is not an audit log",
     "audit verify place": "place cannot be read: Is a directory.",
     "new shop --wsdl ftp://host/a": "--wsdl: 'ftp://host/a' is neither a path nor an HTTP address",
     "new shop --wsdl=": "--wsdl: '' is neither a path nor an HTTP address",
     "new shop --wsdl empty": "this is not well-formed XML",
     "new shop --wsdl place": "cannot be read (it is a folder); name the file in it",
-    "stubs warehouse.wsdl --client c.py --service-name a/b": "'a/b' is no name of a service",
-    "client add shop --secret-file text": "text is there already, and stays as it is",
+    "stubs warehouse.wsdl --client c.py --service-name a/b": "'a/b' is not a service's name",
+    "client add shop --secret-file text": "text exists already, and is left as it is",
     "client add shop --secret-file nowhere/a": "cannot be written: No such file or directory.",
 }
 
@@ -118,7 +118,7 @@ def test_a_file_of_credentials_that_is_none_is_told_and_kept(folder):
     (folder / "credentials.txt").write_bytes(bytes(range(128, 256)))
     done = gateway(folder, "client", "add", "shop")
     assert done.returncode == 2
-    assert "credentials.txt: is no file of credentials" in done.stderr
+    assert "credentials.txt: is not a file of credentials" in done.stderr
     assert (folder / "credentials.txt").read_bytes() == bytes(range(128, 256))
 
 

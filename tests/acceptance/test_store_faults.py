@@ -100,7 +100,7 @@ class Bench:
 
 
 async def _insist(send: object, message: Message) -> None:
-    """Send until the queue says that it has it: the same id is the same request."""
+    """Send until the queue says that it has the request: the same id is the same request."""
     for _ in range(10):
         try:
             return await send(message)  # type: ignore[operator]

@@ -268,6 +268,6 @@ def test_no_password_and_nothing_that_was_sent_is_in_log_quarantine_or_check(pla
         shown.append(done.stdout + done.stderr)
     assert "WS-Security: the password is wrong, for the user 'joe'" in shown[0]
     assert "WS-Security: there is no such user" in shown[0]
-    assert re.search(r"WS-Security is asked for: a UsernameToken .* or a signature", shown[1])
+    assert re.search(r"WS-Security is required: a UsernameToken .* or a signature", shown[1])
     assert "the password is wrong" in shown[3]
     assert not [one for one in shown if "canary" in one]

@@ -107,7 +107,7 @@ def test_a_wait_that_runs_out_is_a_timeout_as_zeeps_users_know_it(deployment, ws
             client.service.GetOrder("WH-100001")
         assert isinstance(caught.value, ReplyPending)
         assert len(caught.value.id) == 26
-        told = f"do not send it again. Its id is {caught.value.id}: collect its reply by that"
+        told = f"do not send it again. Its id is {caught.value.id}: collect its reply with that id"
         assert told in str(caught.value)
 
 
@@ -151,7 +151,7 @@ def _credentials(monkeypatch):
 def test_a_transport_whose_queue_is_still_being_opened_is_closed_at_once(wsdl, silent):
     transport = QueueTransport(silent, "warehouse", operation_timeout=0.1)
     client = zeep.Client(wsdl, transport=transport)
-    with pytest.raises(requests.ConnectionError, match="see whether its store is well"):
+    with pytest.raises(requests.ConnectionError, match="check that its store works"):
         client.service.GetOrder("WH-100001")
     opening = transport._calls._opening
     transport.close()

@@ -76,7 +76,7 @@ def _data(hint: Element) -> Matches:
     """Return what matches where all parts of an X509Data do: they tell of one certificate."""
     readers = [_OF_DATA.get(str(part.tag)) for part in hint]
     if not readers or None in readers or len(readers) > len(_OF_DATA):
-        raise NotSecured("the X509Data holds what is not supported, or nothing")
+        raise NotSecured("the X509Data is empty, or holds what is not supported")
     all_of_it = [read(part) for read, part in zip(readers, hint, strict=True) if read]
     return lambda certificate: all(matches(certificate) for matches in all_of_it)
 

@@ -63,7 +63,7 @@ def _signers(file: Path) -> Sequence[TrustedSigner]:
         from gateway.admission.wss.x509 import read_signers
     except ImportError as error:
         raise ConfigurationError(
-            f"wss.certificates: signatures need cryptography, which is not there: {INSTALL}."
+            f"wss.certificates: signatures need cryptography, which is not installed: {INSTALL}."
         ) from error
     try:
         with file.open("rb") as opened:

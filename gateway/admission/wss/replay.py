@@ -27,8 +27,8 @@ EARLY = 3600.0
 """Seconds before which nothing should be forgotten for want of room; and between two warnings."""
 
 REPLAYED = (
-    "it was shown before, by another request: a replay; or the same call twice within a second,"
-    " which takes milliseconds in Created, or a signed wsa:MessageID"
+    "it was shown before, by another request: a replay; or the same call twice within a second:"
+    " then write milliseconds in Created, or sign a wsa:MessageID"
 )
 
 

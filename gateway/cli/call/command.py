@@ -62,7 +62,9 @@ def call(
     envelope: Annotated[
         Path | None, typer.Option(help="Send this file, a whole envelope, instead.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Show the reply for programs.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Show the reply as one line of JSON.")
+    ] = False,
 ) -> None:
     """Call an operation through the queue, and show the reply; without one, list them.
 
@@ -116,7 +118,7 @@ def _check_client(settings: Settings) -> None:
     """Refuse a call in the name of nobody: the gateway would, without a word about the name."""
     if settings.clients and settings.client not in settings.clients:
         raise ConfigurationError(
-            f"client: you would call as {settings.client!r}, and there is no table "
+            f"client: calls are sent as {settings.client!r}, and there is no table "
             f"[clients.{settings.client}]: set client to one of {', '.join(settings.clients)}."
         )
 
@@ -139,7 +141,7 @@ def _operation(name: str, contract: Contract, operation: str) -> Operation:
 
 
 def _operations(name: str, contract: Contract) -> dict[str, str]:
-    """Return what each operation takes, by its name. Raises ContractError."""
+    """The arguments of each operation, by its name. Raises ContractError."""
     found = {one.name: one for one in reversed(contract.operations)}  # by the first port of each
     with doing("giving it to zeep", contract.entry), _client(name, contract, _describing) as client:
         services = {one: client.bind(found[one].service, found[one].port) for one in sorted(found)}
@@ -299,7 +301,7 @@ def _shown(value: Any) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return what JSON has no type for: bytes in base64, times in ISO 8601, decimals as written."""
+    """A value for JSON, which has no type for it: base64, ISO 8601, decimals as written."""
     match value:
         case bytes():
             return base64.b64encode(value).decode()

@@ -1,4 +1,4 @@
-"""What an operation takes, in the words of a command line, by zeep's model of the contract."""
+"""The arguments of an operation, as a command line has them, from zeep's model of the contract."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Part:
 
     @property
     def is_simple(self) -> bool:
-        """Tell whether it is written as one value: a text, or one with attributes."""
+        """True where it is written as one value: a text, or one with attributes."""
         return not isinstance(self.kind, xsd.ComplexType) or _text_of(self.kind) is not None
 
     def __str__(self) -> str:
@@ -47,13 +47,13 @@ class Part:
 
 
 def _text_of(kind: Any) -> str | None:
-    """Return what the text of a complex type is that has attributes beside it; else None."""
+    """The type of the text of a complex type that has attributes beside it; else None."""
     one = dict(kind.elements).get(TEXT)
     return _builtin(one.type) if isinstance(one, xsd.Element) else None
 
 
 def _has_text(kind: Any) -> bool:
-    """Tell whether zeep has a place in a type for what has no name: a text, any element, a list."""
+    """True where zeep has a place in a type for what has no name: a text, any element, a list."""
     is_list = any(one.accepts_multiple for _, one in kind.elements_nested)
     return is_list or TEXT in dict(kind.elements)
 
@@ -65,7 +65,7 @@ def kind_of(service: Any, operation: str) -> Any:
 
 
 def parts_of(kind: Any) -> dict[str, Part]:
-    """Return what is inside of a complex type, by its names."""
+    """The parts of a complex type, by name."""
     return {part.name: part for part in _parts(kind)}
 
 

@@ -1,4 +1,4 @@
-"""What came back for a call, by the contract: zeep reads what it knows, and lets the rest pass."""
+"""The reply to a call, checked against the contract: zeep ignores what it does not know."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class AsDeclared(zeep.Plugin):
         body = envelope.find("soap-env:Body", namespaces=operation.binding.nsmap)
         if body is None:
             root = etree.QName(envelope).localname
-            raise GatewayError(f"{UNLIKE}: it is {root}, and no envelope of its version of SOAP.")
+            raise GatewayError(
+                f"{UNLIKE}: it is {root}, and not an envelope of its version of SOAP."
+            )
         first = next(body.iterchildren("{*}*"), None)
         is_fault = first is not None and first.tag == f"{{{etree.QName(body).namespace}}}Fault"
         if not is_fault and operation.output is not None and operation.output.body is not None:
@@ -46,13 +48,13 @@ def _check(first: Any, output: Any) -> None:
     if output._is_body_wrapped:
         return
     if first is None:
-        raise GatewayError(f"{UNLIKE}: its Body is empty, in the place of {declared.localname}.")
+        raise GatewayError(f"{UNLIKE}: its Body is empty, and should hold {declared.localname}.")
     came = etree.QName(first)
     if came == declared or not isinstance(output, DocumentMessage):
         return
     of = ", of another namespace" if came.localname == declared.localname else ""
     raise GatewayError(
-        f"{UNLIKE}: its Body holds {came.localname}{of}, in the place of {declared.localname}."
+        f"{UNLIKE}: its Body holds {came.localname}{of}, and should hold {declared.localname}."
     )
 
 
@@ -89,4 +91,4 @@ def _strictly() -> Iterator[None]:
     finally:
         READING.removeFilter(note)
     if found:
-        raise GatewayError(f"{UNLIKE}: a value is none of its type ({found[0]}).")
+        raise GatewayError(f"{UNLIKE}: a value is not of its type ({found[0]}).")

@@ -19,8 +19,8 @@ from gateway.queue import Queue
 from gateway.settings import Settings
 
 WHO = (
-    "Where none comes, see whether gateway up or gateway serve runs, and what its log says of "
-    "that id."
+    "If none comes, check that gateway up or gateway serve is running, and look for that id in "
+    "its log."
 )
 
 
@@ -67,12 +67,12 @@ class Way:
             yield queue
 
     def _pending(self, told: str) -> str:
-        """Return what to do about a request that nobody waits for any more."""
+        """The advice about a request that nobody waits for any more."""
         if not assembly.queue_abilities(self.settings).keeps_replies:
             return (
-                f"{told}: do not send it again. Its id is {self.id}. It is still carried out, and "
-                "its reply is lost: on this queue replies go to a queue of the program that waits, "
-                "and that of this command is gone with it. Set listener.wait higher; or give the "
+                f"{told}: do not send it again. Its id is {self.id}. It is still carried out, but "
+                "its reply is lost: here replies go to a queue of the program that waits, and "
+                "this command removes its own at the end. Set listener.wait higher; or give the "
                 "queue a bucket (?replies=s3://BUCKET/PREFIX), where replies are kept for two "
                 f"days. {WHO}"
             )

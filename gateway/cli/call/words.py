@@ -36,7 +36,7 @@ def _split(word: str) -> tuple[list[str], Any]:
         return key[:-1].split("."), json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"argument {word!r}: what follows := is no JSON: {error}."
+            f"argument {word!r}: what follows := is not JSON: {error}."
         ) from error
 
 
@@ -60,12 +60,12 @@ def _place(root: dict[str, Any], path: list[str], value: Any, word: str) -> None
 
 
 def _is_text(value: Any) -> bool:
-    """Tell whether a value can be the text of an element: no list, no parts, not nothing."""
+    """True where a value can be the text of an element: no list, no parts, not nothing."""
     return isinstance(value, str | int | float | bool)
 
 
 def _given_before(word: str) -> ConfigurationError:
-    return ConfigurationError(f"argument {word!r}: was given before; for a list: {HOW}.")
+    return ConfigurationError(f"argument {word!r}: was given twice; for a list: {HOW}.")
 
 
 def _with_lists(value: Any) -> Any:

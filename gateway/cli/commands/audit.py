@@ -13,7 +13,7 @@ from gateway.observe.audit.verify import AuditFinding, Verification
 from gateway.observe.audit.verify import verify as verified
 
 app = typer.Typer(
-    help="The audit log: look whether it was changed.",
+    help="The audit log: verify that nobody changed it.",
     no_args_is_help=True,
 )
 
@@ -58,7 +58,7 @@ def _check_is_log(path: Path) -> None:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     if not is_log:
         raise ConfigurationError(
-            f"{path} is no audit log, nor was it one: name the file that audit.file names."
+            f"{path} is not an audit log: name the file that audit.file names."
         )
 
 

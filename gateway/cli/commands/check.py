@@ -63,7 +63,7 @@ async def _findings(settings: Settings, verbose: bool) -> AsyncIterator[Finding]
 
 
 def _clients(settings: Settings) -> Iterator[Finding]:
-    """Tell what each client may call, where the contracts can be read."""
+    """A finding for each client: what it may call, where the contracts can be read."""
     try:
         loaded = assembly.load_contracts(settings) if settings.clients else {}
         rights = assembly.rights(settings, loaded)
@@ -83,12 +83,12 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
     if settings.listener.tls.client_ca is None:
         for name, table in settings.clients.items():
             if table.certificate is not None:
-                text = "its certificate is not looked at: that needs listener.tls.client_ca"
+                text = "its certificate is ignored: set listener.tls.client_ca"
                 yield Finding(f"client    {name}:", text, is_note=True)
 
 
 async def _queue_findings(settings: Settings) -> AsyncIterator[Finding]:
-    """Tell what is wrong with the queue; that it opens, only where nothing is wrong with it."""
+    """Findings on the queue; that it opens is one only where nothing is wrong with it."""
     queue = await _queue(settings)
     found: list[Finding] = []
     if not queue.cure and assembly.queue_abilities(settings).is_provisioned:
@@ -134,7 +134,7 @@ async def _service(settings: Settings, name: str, verbose: bool) -> AsyncIterato
 
 
 def _caller_security(settings: Settings, name: str) -> Iterator[Finding]:
-    """Tell what WS-Security a service asks its callers for, if it does."""
+    """A finding on the WS-Security that a service asks its callers for, if it does."""
     subject = f"callers   {name}:"
     try:
         asked, notes = assembly.check_caller_security(settings, name)
@@ -142,7 +142,7 @@ def _caller_security(settings: Settings, name: str) -> Iterator[Finding]:
         yield Finding(subject, "", cure=str(error).removeprefix(f"services.{name}: "))
         return
     if asked:
-        yield Finding(subject, f"WS-Security is asked for: {asked}")
+        yield Finding(subject, f"WS-Security is required: {asked}")
     for note in notes:
         yield Finding(subject, note, is_note=True)
 
@@ -187,7 +187,10 @@ async def _listener(settings: Settings) -> Finding:
         if error.errno != errno.EADDRINUSE:
             cure = f"cannot be listened on ({os.strerror(error.errno or 0)}): correct listener.bind"
             return Finding(subject, "", cure=cure)
-        text = "is taken: right if this listener runs already, else choose another listener.bind"
+        text = (
+            "is in use: expected if this listener is running already, otherwise choose another "
+            "listener.bind"
+        )
         return Finding(subject, text, is_note=True)
     server.close()
     return Finding(subject, "is free to listen on")
@@ -207,7 +210,9 @@ def _audit(path: Path) -> Finding:
     subject = f"audit     {path.name}:"
     place = path if path.exists() else path.parent
     if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"is to be in {path.parent}, which is no folder"
+        what = (
+            "is a folder" if path.is_dir() else f"must be in {path.parent}, which is not a folder"
+        )
         return Finding(subject, "", cure=f"{what}: correct audit.file")
     if not os.access(place, os.W_OK):
         return Finding(subject, "", cure=f"{place} is read-only: let this user write to it")

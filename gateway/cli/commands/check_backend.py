@@ -1,4 +1,4 @@
-"""What ``gateway check`` tries of a service behind ``forward``: its secrets, and the way to it."""
+"""What ``gateway check`` tries of a service behind ``forward``: its secrets, and its connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.sockets import NO_TLS
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was tried, and what came of it; ``cure`` is empty where all is well."""
+    """One check and its result; ``cure`` is empty where all is well."""
 
     subject: str
     text: str
@@ -52,7 +52,7 @@ async def _built(settings: Settings, name: str, contract: Contract) -> Finding |
 
 
 def secret_findings(settings: Settings, name: str) -> Iterator[Finding]:
-    """Tell of each secret whether it is there, and whether others could read it."""
+    """A finding for each secret: whether it is there, and whether others could read it."""
     secrets = assembly.Secrets(settings, name)
     for key, reference in secrets.all():
         subject = f"secret    {key}:"
@@ -62,7 +62,7 @@ def secret_findings(settings: Settings, name: str) -> Iterator[Finding]:
             yield Finding(subject, "", cure=str(error).removeprefix(f"{key}: "))
             continue
         if found.is_exposed:
-            text = f"{reference} may be read by every user of this machine: chmod 600 is enough"
+            text = f"{reference} can be read by every user of this machine: chmod 600 is enough"
             yield Finding(subject, text, is_note=True)
         else:
             yield Finding(subject, f"{reference} is there, and can be used")
@@ -98,7 +98,7 @@ def _tls(settings: Settings, name: str, host: str) -> tuple[ssl.SSLContext, str]
 
 
 def _tls_cure(place: str, error: ssl.SSLError) -> str:
-    """Return what to do where TLS did not come about: a certificate is one reason of several."""
+    """The cure for a TLS handshake that failed: a certificate is one reason of several."""
     reason = getattr(error, "verify_message", "") or error.reason or "no TLS"
     if reason in NO_TLS:
         return (
@@ -121,6 +121,6 @@ def _unreachable(settings: Settings, name: str, place: str, reason: str) -> Find
     subject, table = f"service   {name}:", settings.services[name]
     text = f"the backend at {place} cannot be reached ({reason})"
     if table.forward is None and not is_http(table.wsdl or ""):
-        text += ": right where gateway serve runs elsewhere; if it runs here, start the service, "
+        text += ": expected if gateway serve runs elsewhere; if it runs here, start the service, "
         return Finding(subject, f"{text}or set forward to where it is", is_note=True)
     return Finding(subject, "", cure=f"{text}: start it, or set forward to where it is.")

@@ -26,7 +26,7 @@ from gateway.settings import (
 )
 
 app = typer.Typer(
-    help="Make and take away the secrets that clients come to the listener with.",
+    help="Make and remove the secrets that clients show to the listener.",
     no_args_is_help=True,
 )
 
@@ -49,7 +49,7 @@ def add(
     """
     settings = read(config)
     if not is_name(name):
-        raise ConfigurationError(f"{name!r} is no name of a client: it has {NAMED}.")
+        raise ConfigurationError(f"{name!r} is not a client's name: it must have {NAMED}.")
     secret = new_secret()
     path = credentials_path(settings)
     with changing(path) as known:
@@ -57,7 +57,7 @@ def add(
         if secret_file is not None:  # before its hash: one without the other lets nobody in
             _write(secret_file, secret)
     if secret_file is None:
-        _say(f"Its hash is in {path}. The secret, which is shown only now:")
+        _say(f"Its hash is in {path}. The secret, shown only this once:")
         typer.echo(secret)
     else:
         _say(f"Its hash is in {path}. The secret, which only you can read, is in {secret_file}.")
@@ -76,7 +76,7 @@ def _write(path: Path, secret: str) -> None:
             opened.write(f"{secret}\n")
     except FileExistsError as error:
         raise ConfigurationError(
-            f"--secret-file: {path} is there already, and stays as it is: name another file."
+            f"--secret-file: {path} exists already, and is left as it is: name another file."
         ) from error
     except OSError as error:
         raise ConfigurationError(
@@ -94,7 +94,10 @@ def show(config: ConfigOption = DEFAULT) -> None:
     for name in sorted({*settings.clients, *marks}):
         typer.echo(f"{name}: {', '.join(marks[name]) or 'no secret'}; {_rights(settings, name)}")
     if not settings.clients:
-        _say("There are no clients in the settings: whoever reaches the listener may call all.")
+        _say(
+            "There are no clients in the settings: anybody who reaches the listener may call "
+            "everything."
+        )
 
 
 def _rights(settings: Settings, name: str) -> str:
@@ -113,7 +116,7 @@ def remove(
     ] = "",
     config: ConfigOption = DEFAULT,
 ) -> None:
-    """Take secrets away: whoever comes with one of them is not let in any more."""
+    """Remove secrets: the listener no longer accepts them."""
     path = credentials_path(read(config))
     with changing(path) as known:
         gone = [one for one in known if one.client == name and one.mark.startswith(mark)]
@@ -121,7 +124,7 @@ def remove(
             which = f"secret {mark!r}" if mark else "secret"
             raise ConfigurationError(f"{name} has no {which}: gateway client list shows them.")
         known[:] = [one for one in known if one not in gone]
-    _say(f"{len(gone)} of {name} taken away. Running listeners know within 5 seconds.")
+    _say(f"{len(gone)} of {name} removed. Running listeners notice within 5 seconds.")
 
 
 def _say(text: str) -> None:

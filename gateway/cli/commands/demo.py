@@ -67,7 +67,10 @@ class Row:
 
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="Make the calls, then end: 0 when all were right.")
+        bool,
+        typer.Option(
+            "--once", help="Make the calls, then end: status 0 if all replies were right."
+        ),
     ] = False,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Where the listener listens, if it is free.")
@@ -109,7 +112,7 @@ def _start_all(stack: contextlib.ExitStack, folder: Path, port: int, console: Co
     """Start the four parts, telling each; return the listener's address."""
     with console.status("starting the legacy service"):
         legacy = _start_legacy(stack)
-    console.print(f"[bold]legacy service[/]  {legacy}   known to the gateway alone")
+    console.print(f"[bold]legacy service[/]  {legacy}   only the gateway knows it")
     private, client = folder / "private", folder / "client"
     _write(private, PRIVATE.format(queue=folder / "queue.db", legacy=legacy))
     _write(client, CLIENT.format(queue=folder / "queue.db", port=port))
@@ -268,7 +271,7 @@ def _described(outcome: Any) -> str:
 
 
 def _show(rows: list[Row], console: Console) -> None:
-    table = Table("", "call", "way", "came back", "ms", title="Calls, all the way and back")
+    table = Table("", "call", "way", "came back", "ms", title="Calls through the queue and back")
     for row in rows:
         mark = "[green]✓[/]" if row.is_right else "[red]✗[/]"
         cells = (row.call, row.way, row.came_back)
@@ -297,11 +300,11 @@ print(zeep.Client('{listener}?wsdl').service.GetOrder('{ORDER}'))"
         markup=False,
     )
     console.print(f"All files are in {folder}.")
-    console.print("[bold]All of it stays up until you press Ctrl-C here.[/]")
+    console.print("[bold]Everything stays up until you press Ctrl-C here.[/]")
 
 
 def _command() -> str:
-    """Return what starts this program in a shell where its environment is not active."""
+    """The command that starts this program in a shell where its environment is not active."""
     beside = Path(sys.executable).with_name("gateway")
     command = [str(beside)] if beside.exists() else [sys.executable, "-m", "gateway"]
     return shlex.join(command)

@@ -51,7 +51,8 @@ def fault(
 def _only(kept: KeptFaults, id: str, client: str) -> Original:
     if not is_id(id):
         raise ConfigurationError(
-            f"{plain(id)} is no id of a request: copy it from the fault's detail, or from the log."
+            f"{plain(id)} is not the id of a request: copy it from the fault's detail, or from "
+            "the log."
         )
     every = kept.find(id)
     clients = ", ".join(plain(one.client) for one in every)
@@ -71,7 +72,7 @@ def _only(kept: KeptFaults, id: str, client: str) -> Original:
         )
     if len(found) > 1:
         raise ConfigurationError(
-            f"{plain(id)} is an id of several clients ({clients}): name one with --client."
+            f"{plain(id)} is an id that several clients have ({clients}): name one with --client."
         )
     return found[0]
 

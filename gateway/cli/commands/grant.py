@@ -31,14 +31,19 @@ def grant(
     client: Annotated[str, typer.Argument(help="The client's name.")],
     length: Annotated[int, typer.Option(min=1, help="The exact size of its request, in bytes.")],
     target: Annotated[
-        str, typer.Argument(help="SERVICE or SERVICE.OPERATION; where there is one service, none.")
+        str,
+        typer.Argument(
+            help="SERVICE or SERVICE.OPERATION; SERVICE may be left out if there is only one."
+        ),
     ] = "",
     content_type: Annotated[str, typer.Option(help="The exact content type.")] = "",
-    expires: Annotated[int, typer.Option(min=1, max=86400, help="Seconds to send it in.")] = 900,
+    expires: Annotated[
+        int, typer.Option(min=1, max=86400, help="Seconds within which it must be sent.")
+    ] = 900,
     config: ConfigOption = Path("gateway.toml"),
-    as_json: Annotated[bool, typer.Option("--json", help="Show it for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Show it as one line of JSON.")] = False,
 ) -> None:
-    """Sign for one request, so that whoever has it can send that one, and read its reply."""
+    """Sign for one request: whoever has the result can send it, and read its reply."""
     settings = read(config)
     address = _bucket(settings)
     service, _, operation = target.partition(".")

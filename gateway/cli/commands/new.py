@@ -28,14 +28,14 @@ QUEUE = "sqlite:///queue.db"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is made, and from what: the options of the command."""
+    """The options of the command: what is made, and from what."""
 
     wsdl: Annotated[str, typer.Option(help="Its WSDL: a file, or an address.")]
     queue: Annotated[str, typer.Option(help="The queue, as in gateway.toml.")] = QUEUE
     host: Annotated[
         bool, typer.Option("--host", help="Also make a service to fill in, and an example test.")
     ] = False
-    port: Annotated[str, typer.Option(help="One of the contract's ports; else the first.")] = ""
+    port: Annotated[str, typer.Option(help="One of the contract's ports. Default: the first.")] = ""
     contract_host: Annotated[
         list[str] | None,
         typer.Option(help="Another host that documents of the contract may come from."),

@@ -37,7 +37,7 @@ queue = {queue}
 
 [services.{name}]
 wsdl = "{contract}/{name}.wsdl"
-{answers}# repeatable = [{operation}]    # what only reads; all else is never carried out twice
+{answers}# repeatable = [{operation}]    # these only read; all others are never carried out twice
 """
 
 
@@ -45,12 +45,12 @@ def check_name(name: str, folder: Path) -> None:
     """Raise ConfigurationError where a project cannot have this name, or its folder is taken."""
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} is no name for a service: take 1 to 64 letters, digits, '_' or '-', "
+            f"{name!r} is not a name for a service: use 1 to 64 letters, digits, '_' or '-', "
             "a letter first."
         )
     if os.path.lexists(folder / name):
         raise ConfigurationError(
-            f"{name} is there already, and stays as it is: choose another name, or move it away."
+            f"{name} exists already, and is left as it is: choose another name, or move it away."
         )
 
 

@@ -31,7 +31,7 @@ from gateway.settings import (
 
 
 class Role(StrEnum):
-    """Who uses a queue."""
+    """A user of a queue."""
 
     GATEWAY = "gateway"
     CLIENT = "client"

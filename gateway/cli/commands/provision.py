@@ -48,7 +48,7 @@ def provision(
     config: ConfigOption = Path("gateway.toml"),
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: Annotated[
-        Template | None, typer.Option(help="Write a template instead; nothing is looked at.")
+        Template | None, typer.Option(help="Write a template instead; AWS is not asked.")
     ] = None,
 ) -> None:
     """Make the bucket and the queues that the settings name; what is right already is kept."""
@@ -70,7 +70,7 @@ def provision(
 
 
 def desired_by(settings: Settings) -> Desired:
-    """Return what the settings ask for. Raises ConfigurationError where nothing is on AWS."""
+    """The pieces that the settings need. Raises ConfigurationError where nothing is on AWS."""
     days = settings.quarantine.days
     chosen = ProvisionSettings(**settings.provision.model_dump(), quarantine_days=days)
     return desire(settings.queue, chosen)
@@ -87,7 +87,7 @@ def _show(steps: Sequence[Step], console: Console) -> None:
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        raise ConfigurationError("there is no terminal to ask at: add --yes to carry this out.")
+        raise ConfigurationError("there is no terminal to ask on: add --yes to carry this out.")
     typer.confirm("Carry this out?", abort=True)
 
 

@@ -34,7 +34,7 @@ def publish(config: ConfigOption = Path("gateway.toml")) -> None:
 
 
 def _address(settings: Settings, name: str) -> str:
-    """Return what the ports of a contract name: the listener, or else the queue itself."""
+    """The address in the ports of a contract: the listener's, or else that of the queue."""
     if settings.listener.url:
         return f"{settings.listener.url.rstrip('/')}/{name}"
     return settings.queue.partition("?")[0]

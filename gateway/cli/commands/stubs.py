@@ -38,7 +38,7 @@ from gateway.stubs.embedded import pack
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is written, and how: the options of the command."""
+    """The options of the command: what is written, and how."""
 
     client: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a client to this file.")
@@ -52,10 +52,13 @@ class Wanted:
     service_name: Annotated[
         str, typer.Option(metavar="NAME", help="The service's name in gateway.toml.")
     ] = ""
-    port: Annotated[str, typer.Option(help="One of the contract's ports; else the first.")] = ""
+    port: Annotated[str, typer.Option(help="One of the contract's ports. Default: the first.")] = ""
     is_async: Annotated[bool, typer.Option("--async", help="A client for asyncio.")] = False
     embed: Annotated[
-        bool, typer.Option("--embed", help="Put the contract into it: requests are checked first.")
+        bool,
+        typer.Option(
+            "--embed", help="Include the contract: requests are checked before they are sent."
+        ),
     ] = False
     host: Annotated[
         list[str] | None, typer.Option(help="A host that the contract may import from.")
@@ -64,7 +67,7 @@ class Wanted:
         False
     )
     force: Annotated[
-        bool, typer.Option("--force", help="Write over a file that was not written by this.")
+        bool, typer.Option("--force", help="Write over a file that this command did not write.")
     ] = False
     verbose: VerboseOption = False
 
@@ -104,7 +107,8 @@ def _check(wanted: Wanted) -> None:
         check_module(path)
     if wanted.service_name and not is_name(wanted.service_name):
         raise ConfigurationError(
-            f"--service-name: {wanted.service_name!r} is no name of a service: it has {NAMED}."
+            f"--service-name: {wanted.service_name!r} is not a service's name: it must have "
+            f"{NAMED}."
         )
 
 
@@ -144,7 +148,7 @@ def _show_changes(told: Changes, files: ServiceFiles, console: Console) -> None:
         if told.changed
         else "",
         f"gone from the contract: {', '.join(told.removed)}" if told.removed else "",
-        f"is never called any more, and can leave {own}: {', '.join(told.orphans)}"
+        f"is no longer called, and can be removed from {own}: {', '.join(told.orphans)}"
         if told.orphans
         else "",
     ]

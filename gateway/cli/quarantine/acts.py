@@ -1,4 +1,4 @@
-"""What an operator has done to entries of the quarantine, each act with its lines of audit."""
+"""An operator's acts on entries of the quarantine, each with its lines in the audit log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What a command does to each entry."""
+    """The act of a command on each entry."""
 
     name: str
     done: str
@@ -93,7 +93,7 @@ async def _do(quarantine: Quarantine, entry: Quarantined, deed: Deed, write: Wri
 
 
 async def _kept(quarantine: Quarantine, entry: Quarantined) -> Message | None:
-    """Return what an entry holds; None where that cannot be had, which holds up no drop."""
+    """The content of an entry; None where it cannot be read, which does not hinder a drop."""
     try:
         return await quarantine.read(entry) if entry.is_request else None
     except Refused:

@@ -34,23 +34,23 @@ from gateway.settings import Settings, read
 DEFAULT = Path("gateway.toml")
 
 app = typer.Typer(
-    help="What was refused or failed: look at it, send it again, drop it.",
+    help="Requests that were refused or failed: look at them, send them again, drop them.",
     no_args_is_help=True,
 )
 
 IdArgument = Annotated[str, typer.Argument(help="The id of an entry.", metavar="ID")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="The ids.", metavar="ID...")]
 ClientOption = Annotated[str, typer.Option(help="Of this client only.")]
-SenderOption = Annotated[str, typer.Option(hidden=True, help="What --client was called once.")]
+SenderOption = Annotated[str, typer.Option(hidden=True, help="The former name of --client.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Show one line of JSON for each.")]
 
 
 @app.command("list")
 def list_entries(
-    service: Annotated[str, typer.Option(help="For this service only.")] = "",
+    service: Annotated[str, typer.Option(help="Only requests for this service.")] = "",
     client: ClientOption = "",
     sender: SenderOption = "",
-    reason: Annotated[str, typer.Option(help="Only where the reason has this in it.")] = "",
+    reason: Annotated[str, typer.Option(help="Only where the reason contains this.")] = "",
     older_than: Annotated[str, typer.Option(help="As in 90s, 15min, 12h, 7d.")] = "",
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT,
@@ -101,7 +101,8 @@ def send_again(
     perhaps_twice: Annotated[
         bool,
         typer.Option(
-            "--perhaps-twice", help="Also what may have been carried out, and is not repeatable."
+            "--perhaps-twice",
+            help="Also requests that may have been carried out, and are not repeatable.",
         ),
     ] = False,
     client: ClientOption = "",
@@ -136,7 +137,7 @@ def send_again(
 @app.command()
 def drop(
     ids: IdsArgument = None,
-    all_: Annotated[bool, typer.Option("--all", help="Everything that is there.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every entry.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     client: ClientOption = "",
     sender: SenderOption = "",
@@ -216,6 +217,6 @@ def _repaired(path: Path, ids: Sequence[str], settings: Settings) -> bytes:
 
 def _ask(count: int) -> None:
     if not sys.stdin.isatty():
-        raise ConfigurationError("there is no terminal to ask at: add --yes to drop them.")
+        raise ConfigurationError("there is no terminal to ask on: add --yes to drop them.")
     what = "this entry" if count == 1 else f"these {count} entries"
     typer.confirm(f"Remove {what} for good?", abort=True)

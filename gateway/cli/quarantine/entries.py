@@ -33,7 +33,9 @@ def seconds(age: str) -> float:
     """Return an age as a person writes it, in seconds. Raises ConfigurationError."""
     found = _AGE.fullmatch(age)
     if found is None:
-        raise ConfigurationError(f"--older-than: {age!r} is no age: write 90s, 15min, 12h or 7d.")
+        raise ConfigurationError(
+            f"--older-than: {age!r} is not an age: write 90s, 15min, 12h or 7d."
+        )
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -47,7 +49,7 @@ class Filter:
     age: float | None = None
 
     def __call__(self, entry: Quarantined, now: float) -> bool:
-        """Tell whether an entry is wanted, at a time by the queue's clock."""
+        """True where an entry is wanted, at a time by the queue's clock."""
         is_old = self.age is None or (entry.since is not None and now - entry.since > self.age)
         return (
             self.service in ("", entry.service)
@@ -83,13 +85,13 @@ def _only(id: str, entries: Sequence[Quarantined]) -> Quarantined:
     if len(entries) > 1:
         clients = ", ".join(sorted(plain(entry.sender) for entry in entries))
         raise ConfigurationError(
-            f"{plain(id)} is an id of several clients ({clients}): name one with --client."
+            f"{plain(id)} is an id that several clients have ({clients}): name one with --client."
         )
     return entries[0]
 
 
 async def operations(quarantine: Quarantine, entries: Sequence[Quarantined]) -> list[str]:
-    """Return what each of the entries asks for; what is large, or tells of none, for nothing.
+    """The operation of each entry; empty for a large entry, or one that names none.
 
     It is the name of the element in the Body, which is the operation's in most contracts.
     """

@@ -34,7 +34,7 @@ class Tls(Protocol):
         ...
 
     def context(self) -> ssl.SSLContext:
-        """Return what verifies it, and shows our certificate."""
+        """The TLS context that verifies the server, and shows our certificate."""
         ...
 
 
@@ -96,7 +96,9 @@ def _check_host(url: str, hosts: frozenset[str]) -> None:
     # repeated where it may hold a password.
     if not _PLAIN_URL.fullmatch(url):
         told = repr(url) if "@" not in url else "an address with an @ in it"
-        raise ContractError(f"{told} is no address that a contract can be read from; correct it")
+        raise ContractError(
+            f"{told} is not an address that a contract can be read from; correct it"
+        )
     host = _place(url)
     name, _, port = host.partition(":")
     default = _PORTS[url.partition("://")[0].lower()]
@@ -172,7 +174,7 @@ def _request(session: requests.Session, url: str, headers: Mapping[str, str]) ->
 
 
 def _tls_cure(error: Exception) -> str:
-    """Say what is wrong where TLS did not come about, and the cure: not always a certificate."""
+    """The reason why TLS failed, and the cure: not always a certificate."""
     found = [one for one in _causes(error) if isinstance(one, ssl.SSLError)]
     if any(one.reason in NO_TLS for one in found):
         return (
@@ -206,7 +208,9 @@ def _content(response: requests.Response, url: str) -> bytes:
         answer = "a redirect" if response.is_redirect else f"status {response.status_code}"
         raise ContractError(f"{url} answers with {answer}; {_cure(response.status_code)}")
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise ContractError(f"{url} is packed, unasked; save the document as a file")
+        raise ContractError(
+            f"{url} is compressed, which was not asked for; save the document as a file"
+        )
     content = bytearray()
     # Not iter_content: it unpacks.
     for chunk in response.raw.stream(_CHUNK, decode_content=False):

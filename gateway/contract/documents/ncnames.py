@@ -1,4 +1,4 @@
-"""What a contract calls its parts: names as XML Namespaces has them, and nothing else.
+"""The names of a contract's parts: they must be names as XML Namespaces has them.
 
 Names reach settings, Python, pages and terminals. libxml2 and zeep take any text for a name, with
 quotes and line breaks in it: so each is looked at here, before anything else reads the document.
@@ -84,6 +84,6 @@ def _told(node: Element, attribute: str, value: str) -> str:
     if len(value) > LONGEST:
         return f"{what} has more than {LONGEST} characters; shorten it in a copy of the contract"
     return (
-        f"{what} is no name (NCName: letters, digits, '_', '-' and '.', of which a letter or '_' "
-        "comes first); correct it in a copy of the contract"
+        f"{what} is not a name (NCName: letters, digits, '_', '-' and '.', of which a letter or "
+        "'_' comes first); correct it in a copy of the contract"
     )

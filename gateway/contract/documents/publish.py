@@ -137,7 +137,7 @@ def _import_encoding(root: Element, location: str) -> None:
 
 
 def _is_encoded(node: Element) -> bool:
-    """Tell whether an element refers to a name of SOAP encoding."""
+    """True where an element refers to a name of SOAP encoding."""
     values = (one for name in _REFERRING for one in node.get(name, "").split())
     return any(clark(node, one).startswith(f"{{{_ENCODING}}}") for one in values)
 
@@ -202,7 +202,7 @@ def _hide(root: Element, hidden: re.Pattern[str]) -> None:
 
 
 def _is_free(name: str, is_known: bool) -> bool:
-    """Tell whether an attribute may be changed: not an action, nor a name of the standards."""
+    """True where an attribute may be changed: not an action, nor a name of the standards."""
     if etree.QName(name).localname == "Action":
         return False
     return name == "source" or not is_known or name.startswith("{")

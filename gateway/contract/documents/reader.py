@@ -32,7 +32,7 @@ def absolute(location: str, base: str) -> str:
     try:
         return urljoin(base, location) if _is_web(base) else _path(location, os.path.dirname(base))
     except ValueError as error:  # a bracket without its other half
-        raise ContractError(f"{location!r} is no address; correct it") from error
+        raise ContractError(f"{location!r} is not an address; correct it") from error
 
 
 def from_folder(folder: Path, fetch: Read) -> Read:
@@ -89,7 +89,7 @@ def _read_file(path: str, top: Path) -> bytes:
     try:
         return _read_below(path if plain == path or os.path.lexists(path) else plain, top)
     except (ValueError, RecursionError) as error:  # a NUL, a path without an end
-        raise ContractError(f"{path!r} is no path of a file; correct it") from error
+        raise ContractError(f"{path!r} is not the path of a file; correct it") from error
     except OSError as error:
         raise ContractError(f"{path} {_told(error)}") from error
 
@@ -125,7 +125,7 @@ def _check_below(path: str, shown: str, top: Path) -> None:
 
 def _whole(file: BinaryIO, path: str) -> bytes:
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        raise ContractError(f"{path} is not there, or is no file; save it there")
+        raise ContractError(f"{path} is not there, or is not a file; save it there")
     data = file.read(MAX_DOCUMENT + 1)
     if len(data) > MAX_DOCUMENT:
         raise ContractError(f"{path} is larger than {MAX_DOCUMENT} bytes; split it")
@@ -134,7 +134,7 @@ def _whole(file: BinaryIO, path: str) -> bytes:
 
 def _told(error: OSError) -> str:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return "is not there, or is no file; save it there"
+        return "is not there, or is not a file; save it there"
     if isinstance(error, IsADirectoryError):
         return "cannot be read (it is a folder); name the file in it"
     return f"cannot be read ({error.strerror}); give access to it"

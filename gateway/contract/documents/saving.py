@@ -52,7 +52,7 @@ def as_files(documents: Mapping[str, Document], name: str) -> Mapping[str, bytes
 
 
 def _is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
-    """Tell whether a schema of the catalogue is left out: the contract has a copy of its own."""
+    """True where a schema of the catalogue is left out: the contract has a copy of its own."""
     others = (one for key, one in documents.items() if key != location)
     return wellknown.is_known(location) and any(location in one.namespaces for one in others)
 
@@ -83,7 +83,7 @@ def _left_alone(documents: Mapping[str, Document]) -> Iterator[str]:
 
 
 def _stem(location: str) -> str:
-    """Return what a location calls its document, as far as a file's name can hold it."""
+    """The name of a document in its location, as far as a file's name can hold it."""
     if wellknown.is_known(location):
         return wellknown.file_name(location).removesuffix(".xsd")
     parts = urlsplit(location)

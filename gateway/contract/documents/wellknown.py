@@ -81,7 +81,7 @@ def known(location: str) -> str | None:
 
 
 def is_known(namespace: str) -> bool:
-    """Tell whether the catalogue holds the schema of a namespace."""
+    """True where the catalogue has the schema of a namespace."""
     return namespace in _FILES
 
 

@@ -39,7 +39,7 @@ class Characters:
         return character
 
     def character(self, character: str) -> int:
-        """Return what a character of a pattern takes, that was read already."""
+        """The characters that a character of a pattern, read already, matches."""
         if character == ".":
             return ALL & ~(1 << 10 | 1 << 13)
         return self._escape() if character == "\\" else _one(character)

@@ -128,7 +128,7 @@ def _empty_includes(top: Element) -> None:
 
 
 def is_standard(name: str) -> bool:
-    """Tell whether a header block is of WS-Addressing or WS-Security."""
+    """True for a header block of WS-Addressing or WS-Security."""
     return etree.QName(name).namespace in _OTHERS
 
 

@@ -36,7 +36,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the process is started for, and how much it may take for compiling."""
+    """The work of the process, and how much it may use for compiling."""
 
     documents: SchemaSet
     headers: frozenset[str]
@@ -84,7 +84,7 @@ def _compiled(control: socket.socket, task: Task) -> Schemas | None:
 
 
 def _is_short_of_memory(error: BaseException | None) -> bool:
-    """Tell whether libxml2 gave up for want of memory: it calls that a fault of the schema."""
+    """True where libxml2 gave up for want of memory: it calls that a fault of the schema."""
     entries = list(error.error_log) if isinstance(error, etree.XMLSchemaParseError) else []
     return not entries or any(one.type_name in _NO_MEMORY for one in entries)
 

@@ -1,4 +1,4 @@
-"""What in a contract's schemas can take long to compile or to check; measured with libxml2 2.14.
+"""Parts of a contract's schemas that can take long to compile or check (libxml2 2.14, measured).
 
 A contract with any of it is compiled and checked in a process of its own, which can be ended.
 """
@@ -58,7 +58,7 @@ class Doubt:
 
 
 def doubts(documents: Mapping[str, Document]) -> list[Doubt]:
-    """Return what may take long, the first SHOWN of it."""
+    """The parts that may take long, the first SHOWN of them."""
     roots = {
         shown(one.location): parse(one.data, shown(one.location), bare=True)
         for one in documents.values()
@@ -100,7 +100,7 @@ class _Index:
         return self.named.get((kind, _local(name)), [])
 
     def pattern(self, value: str) -> str:
-        """Return what a pattern may take long for; after JUDGING steps nobody judges any more."""
+        """The reason why a pattern may take long; after JUDGING steps none is judged any more."""
         if value not in self.patterns:
             if self.steps >= JUDGING:
                 return "more patterns than are judged"
@@ -241,7 +241,7 @@ def _of(node: Element) -> str:
 
 
 def _is_nested(top: Element, index: _Index) -> bool:
-    """Tell whether a content model may be read in several ways: what repeats, repeats as a whole.
+    """True where a content model may be read in several ways: what repeats, repeats as a whole.
 
     libxml2 goes back to where it had a choice when the message turns out to be wrong; and it
     compiles such a model to a size that multiplies with each repetition.

@@ -115,7 +115,7 @@ class _Unions:
         return self.sizes[top]
 
     def _parts(self, node: Element) -> list[list[Element]]:
-        """Return what a type is made of: for each member, what is declared under its name."""
+        """The parts of a type: for each member, the declarations of its name."""
         inside = [[one] for one in node.iterchildren(_SIMPLE, _UNION, _RESTRICTION)]
         names = (node.get("memberTypes", "") + " " + node.get("base", "")).split()
         return inside + [self._behind(clark(node, one)) for one in names]

@@ -1,4 +1,4 @@
-"""What is wrong with an element, in words of the contract: libxml2's own hold what was sent.
+"""Mistakes in an element, in words of the contract: libxml2's own quote what was sent.
 
 The kind of an error says most. Names of what was expected are taken from the end of libxml2's
 text, behind all that a message could have put into it.
@@ -16,7 +16,7 @@ _MISSING = ": Missing child element(s). "
 _SHOWN = 10
 _SAID = {
     "SCHEMAV_CVC_PATTERN_VALID": "its value does not match the pattern of its type",
-    "SCHEMAV_CVC_ENUMERATION_VALID": "its value is none that its type lists",
+    "SCHEMAV_CVC_ENUMERATION_VALID": "its value is not one that its type lists",
     "SCHEMAV_CVC_LENGTH_VALID": "its value does not have the length of its type",
     "SCHEMAV_CVC_MINLENGTH_VALID": "its value is too short",
     "SCHEMAV_CVC_MAXLENGTH_VALID": "its value is too long",
@@ -25,7 +25,7 @@ _SAID = {
     "SCHEMAV_CVC_MAXINCLUSIVE_VALID": "its value is too large",
     "SCHEMAV_CVC_MAXEXCLUSIVE_VALID": "its value is too large",
     "SCHEMAV_CVC_TOTALDIGITS_VALID": "its value has too many digits",
-    "SCHEMAV_CVC_FRACTIONDIGITS_VALID": "its value has too many digits behind the point",
+    "SCHEMAV_CVC_FRACTIONDIGITS_VALID": "its value has too many digits after the decimal point",
     "SCHEMAV_CVC_COMPLEX_TYPE_2_1": "it must be empty",
     "SCHEMAV_CVC_COMPLEX_TYPE_2_2": "it takes a value, and no elements",
     "SCHEMAV_CVC_COMPLEX_TYPE_2_3": "it takes elements, and no text",
@@ -36,7 +36,7 @@ _SAID = {
     "SCHEMAV_CVC_TYPE_3_1_2": "it takes a value, and no elements",
     "SCHEMAV_CVC_ELT_3_1": "it must not be nil",
     "SCHEMAV_CVC_ELT_3_2_1": "it is nil, and not empty",
-    "SCHEMAV_CVC_ELT_4_2": "its xsi:type is none that is declared",
+    "SCHEMAV_CVC_ELT_4_2": "its xsi:type is not declared",
     "SCHEMAV_CVC_ELT_4_3": "its xsi:type is not derived from its own type",
     "SCHEMAV_CVC_IDC": "a key is missing, there twice, or refers to nothing",
 }
@@ -44,7 +44,7 @@ _SAID = {
 
 
 def mistake(kind: str, text: str, names: frozenset[str], *, is_here: bool) -> str:
-    """Say what is wrong; empty where that is not known.
+    """The mistake in words; empty where it is not known.
 
     ``kind`` and ``text`` are libxml2's; ``names`` are those of the contract's elements; ``is_here``
     tells whether it is about the element that is named before this, or about a child of it that
@@ -71,7 +71,7 @@ def _content(text: str, expected: str, is_here: bool) -> str:
 
 
 def _at_the_end(pattern: re.Pattern[str], text: str) -> str:
-    """Return what a pattern finds that ends with the text: nothing of a message comes so late."""
+    """The match of a pattern at the end of the text: nothing of a message comes so late."""
     found = [one for one in pattern.finditer(text.rstrip()) if one.end() == len(text.rstrip())]
     return found[-1][1] if found else ""
 

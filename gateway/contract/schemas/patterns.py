@@ -1,4 +1,4 @@
-"""Which patterns of a schema are checked in linear time, whatever the value.
+"""Patterns of a schema that are checked in linear time, whatever the value.
 
 libxml2 tries one way to match after the other, and goes back where one fails. So a check takes as
 long as there are ways to read a part of the value: with ``(a+)+`` twice as many for each letter.
@@ -25,13 +25,13 @@ _DEEPEST = 50
 
 
 def is_linear(pattern: str) -> bool:
-    """Tell whether every value is checked against a pattern in a time linear to its length."""
+    """True where every value is checked against a pattern in time linear in its length."""
     return judged(pattern)[0]
 
 
 @lru_cache(1024)
 def judged(pattern: str) -> tuple[bool, int]:
-    """Tell whether a pattern ``is_linear``; and how many steps that took, of 2 us and more."""
+    """Whether a pattern ``is_linear``, and how many steps that took, of 2 us and more."""
     if len(pattern) > LENGTH:
         return False, 1
     steps = 0

@@ -175,7 +175,7 @@ def _add_catalogued(by_namespace: defaultdict[str, list[Element]]) -> None:
 
 
 def _is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
-    """Tell whether the contract has its own copy of this schema of the catalogue."""
+    """True where the contract has its own copy of this schema of the catalogue."""
     others = (other for name, other in documents.items() if name != location)
     return wellknown.is_known(location) and any(location in other.namespaces for other in others)
 

@@ -125,7 +125,7 @@ def _sum(left: Ways, right: Ways) -> Ways:
 
 
 def has_few_ways(whole: Part, ways: Positions) -> bool:
-    """Tell whether no value can be read in more than WAYS ways, up to any of its characters."""
+    """True where no value can be read in more than WAYS ways, up to any of its characters."""
     letters = _kinds(ways.takes)
     start = tuple(sorted(whole.first.items()))
     pending, seen = [start], {start}

@@ -41,7 +41,7 @@ class WeighedSchemas:
         self._starting = threading.Lock()
 
     def is_slow(self, size: int) -> bool:
-        """Tell whether a message of so many bytes may take long. It then waits for a process."""
+        """True where a message of so many bytes may take long. It then waits for a process."""
         return size * self._weight > LONG
 
     def validate(
@@ -68,7 +68,7 @@ class WeighedSchemas:
         return self._here.unknown(headers)
 
     def _started(self) -> ApartSchemas | ContractError:
-        """Return what checks in the other process, or why the schemas do not compile there.
+        """The check in the other process, or why the schemas do not compile there.
 
         Raises Unchecked.
         """
@@ -79,7 +79,7 @@ class WeighedSchemas:
             return apart
 
     def _may_be_over(self, apart: ApartSchemas | ContractError) -> bool:
-        """Tell whether something hindered the start that is not in the schemas, and a while ago."""
+        """True where something hindered the start that is not in the schemas, and a while ago."""
         if isinstance(apart, NotCompiled) or not isinstance(apart, ContractError):
             return False
         return time.monotonic() - self._tried >= PAUSE

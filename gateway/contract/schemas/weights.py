@@ -105,7 +105,7 @@ class _Types:
         return max((self.costs[one] for one in twins), key=lambda one: one.weight, default=_Cost())
 
     def _parts(self, node: Element) -> list[list[Element]]:
-        """Return what a definition is made of: for each name, what is declared under it."""
+        """The parts of a definition: for each name, its declarations."""
         inside = [one for one in node if one.tag in (*_DERIVED, *_CONTENT, *_NAMED, _UNION, _LIST)]
         names = [name for key in _REFERENCES for name in node.get(key, "").split()]
         behind = (self.named.get(clark(node, name), []) for name in names)

@@ -1,1 +1,1 @@
-"""What a stub needs of a contract: read from its documents, with names for Python."""
+"""The parts of a contract that a stub needs, read from its documents, with names for Python."""

@@ -109,7 +109,7 @@ def _text_type(source: Element, record: Record, types: Types, known: Known) -> S
 
 
 def _is_any_xml(content: Group) -> bool:
-    """Tell whether a type declares nothing of its own: .NET writes XmlNode and the like so."""
+    """True where a type declares nothing of its own: .NET writes XmlNode and the like so."""
     return all(one.kind is FieldKind.ANY for one in content.fields())
 
 

@@ -1,4 +1,4 @@
-"""What stands inside of one complex type: its particles, each with its name."""
+"""The content of one complex type: its particles, each with its name."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _model(node: Element, types: Types) -> Element:
 
 
 def _heirs(node: Element, types: Types) -> list[Element]:
-    """Return what may stand in an element's place, itself among it; empty where nothing else."""
+    """The elements that may take an element's place, itself included; empty if only itself."""
     name = types.declarations.reference(node, "ref")
     members = types.declarations.members(name) if name else []
     declared = [types.declarations.get("element", one) for one in (name, *members)]
@@ -169,7 +169,7 @@ def _heirs(node: Element, types: Types) -> list[Element]:
 
 
 def _is_plain(node: Element, types: Types) -> bool:
-    """Tell whether a particle is an element that stands there exactly once, and no other."""
+    """True where a particle is an element that stands there exactly once, and no other."""
     return node.tag == xs("element") and occurs(node) == (1, 1) and not _heirs(node, types)
 
 

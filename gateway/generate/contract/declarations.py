@@ -1,4 +1,4 @@
-"""What the schemas of a contract declare, by its names, and which of it some operations reach."""
+"""The declarations in a contract's schemas, by name, and those that some operations reach."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Declarations:
             self._relate(kind, name, node)
 
     def get(self, kind: str, name: str) -> Element | None:
-        """Return what declares a name, if anything does."""
+        """The declaration of a name, if there is one."""
         return self._nodes.get((kind, name))
 
     def all(self) -> Sequence[Key]:
@@ -61,7 +61,7 @@ class Declarations:
         return self._scopes[schema]
 
     def reference(self, node: Element, attribute: str) -> str:
-        """Return what an attribute names, in Clark notation; empty where it is not there.
+        """The name in an attribute, in Clark notation; empty where there is none.
 
         Without a prefix, an included document without a namespace means its includer's.
         """
@@ -159,7 +159,7 @@ def derivation(node: Element) -> Element | None:
 
 
 def documentation(node: Element) -> str:
-    """Return what an annotation says, its blanks evened out; paragraphs stay apart."""
+    """The text of an annotation, with single blanks; paragraphs stay apart."""
     notes = node.iterfind(f"{xs('annotation')}/{xs('documentation')}")
     return paragraphs("\n\n".join("".join(map(str, note.itertext())) for note in notes))
 

@@ -102,7 +102,7 @@ def wildcard(node: Element, optional: bool, types: Types, class_name: str) -> Fi
 
 
 def referred(node: Element, declarations: Declarations) -> Element | None:
-    """Return what declares an element or attribute: itself, or what it refers to."""
+    """The declaration of an element or attribute: itself, or the one that it refers to."""
     reference = declarations.reference(node, "ref")
     if not reference:
         return node

@@ -163,7 +163,7 @@ def _record(wrapper: Element, records: Records) -> str:
 
 
 def _is_wrapper(node: Element, operation: str, suffixes: tuple[str, ...], records: Records) -> bool:
-    """Tell whether an element is only there to hold the parameters, or the results.
+    """True where an element is only there to hold the parameters, or the results.
 
     One with a type of its own is; one with a named type if it is called like the operation, and
     nothing is derived from that type.
@@ -178,7 +178,7 @@ def _is_wrapper(node: Element, operation: str, suffixes: tuple[str, ...], record
 
 
 def _says_more(node: Element, kind: Element) -> bool:
-    """Tell whether an element is more than what is inside of it: nil, text, another type."""
+    """True where an element is more than what is inside of it: nil, text, another type."""
     marks = (node.get("nillable"), kind.get("abstract"), kind.get("mixed"))
     return kind.find(xs("simpleContent")) is not None or any(one in fields.TRUE for one in marks)
 

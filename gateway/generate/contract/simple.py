@@ -67,7 +67,7 @@ class SimpleTypes:
         return self._named[name]
 
     def of(self, node: Element, name: str, hint: str) -> SimpleType:
-        """Return what an xs:simpleType declares; ``hint`` is what an enumeration is called by."""
+        """The simple type that an xs:simpleType declares; ``hint`` names an enumeration."""
         if node in self._made:
             return self._made[node]
         made = next(node.iterchildren(xs("restriction"), xs("list"), xs("union")), None)

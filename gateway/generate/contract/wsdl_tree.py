@@ -1,4 +1,4 @@
-"""What the WSDL documents of a contract say about one port, as it is written there."""
+"""One port, as the WSDL documents of a contract describe it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """What a request or a reply has in the Body and in the Header."""
+    """The Body and the Header of a request or a reply."""
 
     parts: tuple[Part, ...]
     headers: tuple[Part, ...] = ()
@@ -94,7 +94,7 @@ class WsdlTree:
                 yield self._operation(node, declared[name], style)
 
     def _get(self, kind: str, name: str) -> Element | None:
-        """Return what declares a name; as for zeep, one without a namespace stands for any."""
+        """The declaration of a name; as for zeep, one without a namespace stands for any."""
         found = self._nodes.get((kind, name))
         return self._nodes.get((kind, name.rpartition("}")[2])) if found is None else found
 
@@ -168,7 +168,7 @@ def _soap(node: Element, name: str) -> Iterator[Element]:
 
 
 def _name(node: Element, attribute: str) -> str:
-    """Return what an attribute names, in Clark notation; without a prefix, as zeep reads it."""
+    """The name in an attribute, in Clark notation; without a prefix, as zeep reads it."""
     value = node.get(attribute)
     if not value:
         return ""

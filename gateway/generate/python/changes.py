@@ -1,4 +1,4 @@
-"""What changes for a person when the base of a service stub is written again."""
+"""The changes for a person when the base of a service stub is written again."""
 
 from __future__ import annotations
 

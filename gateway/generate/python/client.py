@@ -37,7 +37,7 @@ MANY = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """What a client stub is made like."""
+    """The options of a client stub."""
 
     source: str
     """What the contract is called, for whoever reads the stub."""

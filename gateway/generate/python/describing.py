@@ -1,4 +1,4 @@
-"""What stubs say about themselves: docstrings, and what could not be expressed."""
+"""The texts in a stub: docstrings, and what could not be expressed."""
 
 from __future__ import annotations
 

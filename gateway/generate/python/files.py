@@ -15,7 +15,7 @@ from gateway.generate.python.describing import MARK
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a file: how many lines of it are new, and how many are gone."""
+    """The result of writing a file: how many lines are new, and how many are gone."""
 
     path: Path
     is_new: bool
@@ -31,14 +31,15 @@ class Written:
 
 
 def check_module(path: Path) -> None:
-    """Refuse a file that Python cannot import, or that it would import in the place of another.
+    """Refuse a file that Python cannot import, or would import in place of another.
 
     Raises ConfigurationError.
     """
     name = path.stem
     if path.suffix != ".py" or not name.isidentifier() or iskeyword(name):
         raise ConfigurationError(
-            f"{path} is no module of Python: name a file like orders.py, of letters, digits and _."
+            f"{path} is not the name of a Python module: name a file like orders.py, of "
+            "letters, digits and _."
         )
     if name in sys.stdlib_module_names or name == "gateway":
         whose = "the gateway" if name == "gateway" else "Python's own library"

@@ -24,7 +24,7 @@ class ServiceFiles:
 
     @property
     def host(self) -> str:
-        """What gateway.toml says of the service: its module and its class."""
+        """The service as gateway.toml names it: its module and its class."""
         return f"{self.path.stem}:{self.own}"
 
 
@@ -37,7 +37,7 @@ def service_files(path: Path, model: Model, source: str) -> ServiceFiles:
 
 
 def difference(files: ServiceFiles) -> str:
-    """Return what would change in the base, as patch reads it; empty for nothing."""
+    """The changes to the base, as a patch; empty where there are none."""
     return diff(_text(files.base_path), files.base, str(files.base_path))
 
 

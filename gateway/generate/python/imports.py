@@ -30,7 +30,7 @@ def local_imports(module: str, names: Iterable[str]) -> str:
 
 
 def _place(name: str) -> tuple[bool, list[tuple[str, int]], str]:
-    """Return what isort sorts names by: constants first, numbers by their value, then case."""
+    """The key by which isort sorts names: constants first, numbers by value, then case."""
     is_constant = name.isupper() and len(name) > 1
     parts = re.findall(r"(\D*)(\d*)", name.lower())
     return not is_constant, [(text, int(number or -1)) for text, number in parts], name

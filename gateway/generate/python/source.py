@@ -83,7 +83,7 @@ def _wrapped(text: str, width: int, first: int) -> list[str]:
 
 
 def _harmless(text: str) -> str:
-    """Return what may stand in a docstring, and means the same there."""
+    """A text that is safe in a docstring, with the same meaning."""
     text = visible(text).replace("\\", "\\\\")
     return re.sub('^"|"$', "'", text.replace('"""', "'''"))
 

@@ -64,7 +64,7 @@ def of_type(kind: Type) -> str:
 
 
 def builtin(name: str) -> str:
-    """Return what one of XML Schema's own types is in Python."""
+    """The Python type for one of XML Schema's own types."""
     return "int" if name in INTEGERS else _OTHERS.get(name, "str")
 
 

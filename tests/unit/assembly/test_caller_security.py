@@ -107,7 +107,7 @@ def test_a_service_that_asks_for_nothing_has_no_verifier(folder):
 @pytest.mark.parametrize(("key", "value"), [("wss_user", "jo"), ("wss_certificate", "sign.pem")])
 def test_a_client_that_has_to_show_what_nobody_knows_stops_the_start(folder, key, value):
     settings = configured(folder, {"shop": {"allow": ["*"], key: value}}, orders=BOTH)
-    with pytest.raises(ConfigurationError, match=rf"^clients\.shop\.{key}: '{value}' is named by"):
+    with pytest.raises(ConfigurationError, match=rf"^clients\.shop\.{key}: no \[.*names '{value}'"):
         caller_security(settings, time.time)
 
 

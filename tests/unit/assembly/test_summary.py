@@ -79,8 +79,8 @@ def test_what_may_be_carried_out_twice_is_named():
         "orders": {"wsdl": "a.wsdl", "repeatable": ["GetOrder"]},
         "stock": {"wsdl": "b.wsdl", "repeatable": True},
     }
-    assert "after a failure: orders.GetOrder, all of stock; all else" in said(services=services)
-    assert "after a failure: nothing; all else at most once" in said()
+    assert "after a failure: orders.GetOrder, all of stock; all others" in said(services=services)
+    assert "after a failure: nothing; all others at most once" in said()
 
 
 def test_limits_bounds_and_audit_are_those_of_the_settings():

@@ -152,5 +152,5 @@ def test_a_text_where_only_parts_may_be_is_a_mistake(prices):
 
 def test_a_value_that_was_given_before_is_a_mistake():
     for words in (["a=1", "a=2"], ["a.b=1", "a=2", "a=3"]):
-        with pytest.raises(ConfigurationError, match="was given before"):
+        with pytest.raises(ConfigurationError, match="was given twice"):
             parse_arguments(words)

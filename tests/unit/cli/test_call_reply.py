@@ -77,5 +77,5 @@ def test_a_fault_is_zeeps(client):
 
 def test_an_envelope_of_the_other_version_is_told(client):
     soap12 = "http://www.w3.org/2003/05/soap-envelope"
-    with pytest.raises(GatewayError, match="no envelope of its version of SOAP"):
+    with pytest.raises(GatewayError, match="not an envelope of its version of SOAP"):
         read(client, "C", "Add", "<a/>", soap12)

@@ -115,7 +115,7 @@ def test_an_id_of_another_client_is_not_looked_for_on_other_machines(place):
 @pytest.mark.parametrize("id", ["xyz", "", "no id at all, but long enough", f"{ID}\x1b[31m"])
 def test_what_is_no_id_is_told_as_that(place, id):
     told = refusal("--", id)
-    assert "is no id of a request" in told
+    assert "is not the id of a request" in told
     assert "\x1b" not in told
     assert socket.gethostname() not in told
 
@@ -148,5 +148,5 @@ def test_where_none_are_kept_the_command_says_so(place):
 def test_a_folder_that_cannot_be_written_is_told_with_the_cure(tmp_path):
     (tmp_path / "file").write_text("")
     told = assembly.hindrance(tmp_path / "file" / "faults")
-    assert "is no folder: set quarantine.faults" in told
+    assert "is not a folder: set quarantine.faults" in told
     assert assembly.hindrance(tmp_path / "none" / "faults") == ""

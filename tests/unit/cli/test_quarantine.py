@@ -292,8 +292,8 @@ def test_everything_of_a_client_can_be_dropped(place):
         (["drop", "NOBODY", "--yes"], "NOBODY is not in quarantine"),
         (["send-again"], "name the ids of entries"),
         (["drop", "--yes"], "name the ids to drop, or all of them with --all."),
-        (["drop", "--all"], "there is no terminal to ask at: add --yes"),
-        (["list", "--older-than", "soon"], "--older-than: 'soon' is no age"),
+        (["drop", "--all"], "there is no terminal to ask on: add --yes"),
+        (["list", "--older-than", "soon"], "--older-than: 'soon' is not an age"),
         (["send-again", "A", "B", "--envelope", "x"], "takes the place of one request"),
         (["send-again", "A", "--envelope", "none.xml"], "none.xml cannot be read: No such file"),
         (["send-again", "A", "--envelope", "empty.xml"], "empty.xml is empty."),
@@ -346,7 +346,7 @@ def test_an_age_is_read_as_a_person_writes_it(text, found):
 
 @pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1.5h", "7 d"])
 def test_what_is_no_age_is_told(text):
-    with pytest.raises(ConfigurationError, match="is no age"):
+    with pytest.raises(ConfigurationError, match="is not an age"):
         seconds(text)
 
 

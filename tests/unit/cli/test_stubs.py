@@ -52,7 +52,10 @@ def test_what_is_not_expressed_is_told_with_its_operations(tmp_path):
         ([str(WAREHOUSE), "--client", "c.py", "--port", "x"], "name one of WarehouseSoap11, "),
         ([str(WAREHOUSE), "--client", "mine.py"], "mine.py was not written by gateway stubs"),
         (["http://127.0.0.1:9/x?wsdl", "--client", "c.py"], "does not answer"),
-        ([str(WAREHOUSE), "--client", "a-b.py"], "a-b.py is no module of Python: name a file"),
+        (
+            [str(WAREHOUSE), "--client", "a-b.py"],
+            "a-b.py is not the name of a Python module: name a file",
+        ),
         ([str(WAREHOUSE), "--service", "gateway.py"], "name a file like gateway_client.py."),
         (["far.wsdl", "--client", "c.py"], "name the host other.example with --host"),
         (["encoded.wsdl", "--client", "c.py"], "is rpc/encoded, and left out (Add, Reset, Old)"),

@@ -428,7 +428,7 @@ def answer(head, body=b""):
         (endless, "is larger than"),
         (
             answer(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", gzip.compress(b" " * 10**7)),
-            "is packed, unasked",
+            "is compressed, which was not asked for",
         ),
         (
             answer(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/x"),

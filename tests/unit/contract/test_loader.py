@@ -107,7 +107,7 @@ def test_a_named_host_is_read_and_nothing_else(site, including):
 )
 def test_an_address_that_could_be_read_in_two_ways_is_refused(site, including, trick):
     message = refused(including, trick.format(host=site.host), frozenset({site.host}))
-    assert "is no address" in message
+    assert "is not an address" in message
     assert not site.asked
 
 

@@ -59,7 +59,7 @@ def told(contract, wsdl, get, envelope):
         ),
         (
             f"{SKU}<o:colour>SECRET</o:colour>{NOTE}",
-            "element getOrder/colour: its value is none that its type lists.",
+            "element getOrder/colour: its value is not one that its type lists.",
         ),
         (
             f"{SKU}<o:code>secret</o:code>{NOTE}",

@@ -80,7 +80,7 @@ def test_a_name_of_50_000_letters_is_refused_and_not_repeated(wsdl, get):
 def test_such_a_contract_is_not_saved_either(wsdl, get, tmp_path: Path):
     text = wsdl(get).decode().replace('operation name="getOrder"', f'operation name="{INJECTED}"')
     (tmp_path / "orders.wsdl").write_text(text)
-    with pytest.raises(ContractError, match="is no name"):
+    with pytest.raises(ContractError, match="is not a name"):
         fetch("orders.wsdl", "orders", folder=tmp_path)
 
 

@@ -13,11 +13,11 @@ from gateway.generate.python.files import check_module
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("a-b.py", "a-b.py is no module of Python: name a file like orders.py"),
-        ("a4.txt", "a4.txt is no module of Python"),
-        ("4a.py", "4a.py is no module of Python"),
-        ("class.py", "class.py is no module of Python"),
-        ("client", "client is no module of Python"),
+        ("a-b.py", "a-b.py is not the name of a Python module: name a file like orders.py"),
+        ("a4.txt", "a4.txt is not the name of a Python module"),
+        ("4a.py", "4a.py is not the name of a Python module"),
+        ("class.py", "class.py is not the name of a Python module"),
+        ("client", "client is not the name of a Python module"),
         ("gateway.py", "would hide the module gateway of the gateway from what is started"),
         ("in/queue.py", "would hide the module queue of Python's own library"),
     ],

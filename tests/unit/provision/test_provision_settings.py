@@ -19,7 +19,7 @@ LEAST = {"queue": "s3://orders", "services": {"orders": {"wsdl": "orders.wsdl"}}
         ({"cors_origins": ["*"]}, 'provision.cors_origins: must be a list of origins like ["http'),
         ({"cors_origins": ["https://a.example/x"]}, "provision.cors_origins: must be a list"),
         ({"cors_origins": "https://a.example"}, "provision.cors_origins: must be a list"),
-        ({"kms_key": "alias/orders"}, "provision.kms_key: is no ARN of a key"),
+        ({"kms_key": "alias/orders"}, "provision.kms_key: is not the ARN of a key"),
         ({"quarantine_days": 9}, "provision.quarantine_days: is not a key of this file"),
         ({"dead_letter_receives": 1001}, "provision.dead_letter_receives: must be 1000 or less"),
         (

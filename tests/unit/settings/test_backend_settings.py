@@ -41,10 +41,10 @@ def settings(tmp_path):
         ({"login": "canary"}, 'must be "basic" or "bearer"'),
         ({"login": "basic", "username": "x"}, 'login = "basic" needs username and password'),
         ({"login": "bearer"}, 'login = "bearer" needs token'),
-        ({"token": "env:X"}, 'token is of no use without login = "bearer"'),
-        ({**LOGIN, "token": "env:X"}, "token is of no use without"),
+        ({"token": "env:X"}, 'token has no effect without login = "bearer"'),
+        ({**LOGIN, "token": "env:X"}, "token has no effect without"),
         ({**LOGIN, "username": "a:b"}, "must not hold a colon"),
-        ({"key": "a.pem"}, "key is of no use without certificate"),
+        ({"key": "a.pem"}, "key has no effect without certificate"),
         ({"hosts": ["http://x/"]}, "must be a list of hosts like"),
         ({"hosts": "x"}, "must be a list of hosts like"),
         ({"connect": 0}, "backend.connect: "),
@@ -76,7 +76,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(settings, key):
 
 
 def test_a_hosted_service_has_no_backend(settings):
-    with pytest.raises(ConfigurationError, match="of no use, take it out"):
+    with pytest.raises(ConfigurationError, match="has no effect: remove it"):
         settings({"connect": 1.0}, forward=None, host="quotes:QuoteService")
 
 

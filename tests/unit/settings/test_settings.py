@@ -96,22 +96,31 @@ QUEUE = 'queue = "memory:"\n'
             QUEUE + SERVICE + 'repeatable = "all"',
             "services.orders.repeatable: must be true, false, or a list",
         ),
-        (QUEUE + SERVICE + 'forward = "10.1.2.3"', "services.orders.forward: is no HTTP address"),
-        (QUEUE + SERVICE + 'forward = "http://h:80800/"', "services.orders.forward: is no HTTP"),
-        (QUEUE + SERVICE + 'forward = "http://a..b/"', "services.orders.forward: is no HTTP"),
+        (
+            QUEUE + SERVICE + 'forward = "10.1.2.3"',
+            "services.orders.forward: is not an HTTP address",
+        ),
+        (
+            QUEUE + SERVICE + 'forward = "http://h:80800/"',
+            "services.orders.forward: is not an HTTP",
+        ),
+        (QUEUE + SERVICE + 'forward = "http://a..b/"', "services.orders.forward: is not an HTTP"),
         (QUEUE + '[services.orders]\nwsdl = "http://[x"', "services.orders.wsdl: is neither"),
-        (QUEUE + SERVICE + 'forward = "ftp://a/"', "services.orders.forward: is no HTTP address"),
+        (
+            QUEUE + SERVICE + 'forward = "ftp://a/"',
+            "services.orders.forward: is not an HTTP address",
+        ),
         (QUEUE + SERVICE + 'host = "quotes"', 'services.orders.host: must be "module:attribute"'),
         (
             QUEUE + SERVICE + 'forward = "http://a/"\nhost = "a:b"',
             "services.orders: has both forward and host",
         ),
         (QUEUE + "[services.orders]\nrepeatable = true", "services.orders: needs wsdl = "),
-        (QUEUE + '[services."a b"]\nwsdl = "x"', "a name has 1 to 64 letters"),
+        (QUEUE + '[services."a b"]\nwsdl = "x"', "a name must have 1 to 64 letters"),
         (QUEUE + SERVICE + '[listener]\nbind = "8800"', 'listener.bind: must be "host:port"'),
         (
             QUEUE + SERVICE + '[listener]\nurl = "soap.example.com"',
-            "listener.url: is no HTTP address",
+            "listener.url: is not an HTTP address",
         ),
         (QUEUE + SERVICE + "[gateway]\nconcurrency = 0", "gateway.concurrency: "),
         (QUEUE + SERVICE + "[limits]\nrequest = 1.5", "limits.request: "),
@@ -127,7 +136,7 @@ QUEUE = 'queue = "memory:"\n'
         ("queue = ", "is not valid TOML"),
         (
             QUEUE + "[services.a]\nwsdl = a.wsdl",
-            'text stands in quotes, as in wsdl = "orders.wsdl"',
+            'text must be in quotes, as in wsdl = "orders.wsdl"',
         ),
         ("queue = 'a'\nqueue = 'b'", "is not valid TOML"),
     ],
@@ -159,7 +168,7 @@ def test_a_folder_is_no_file(tmp_path):
 
 def test_a_file_that_is_not_text_is_told(tmp_path):
     (tmp_path / "gateway.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationError, match="is no text in UTF-8"):
+    with pytest.raises(ConfigurationError, match="is not text in UTF-8"):
         read(tmp_path / "gateway.toml")
 
 
@@ -177,8 +186,8 @@ def test_a_folder_in_the_place_of_the_file_is_told_in_plain_words(tmp_path):
         ("[listener]\nconnections = 0", "listener.connections:"),
         ("[listener.tls]\nkey = 'a.pem'", "listener.tls: needs certificate"),
         ("[listener.tls]\ncert = 'a.pem'", "listener.tls.cert: is not a key of this file"),
-        ("[sqs]\nsenders = {A = 'a b'}", "sqs.senders.A: a name has 1 to 64"),
-        ("[clients.'a b']", "clients.a b: a name has 1 to 64"),
+        ("[sqs]\nsenders = {A = 'a b'}", "sqs.senders.A: a name must have 1 to 64"),
+        ("[clients.'a b']", "clients.a b: a name must have 1 to 64"),
     ],
 )
 def test_what_is_wrong_with_the_front_door_is_told_by_its_key(parse, text, says):

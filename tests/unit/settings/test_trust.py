@@ -33,7 +33,7 @@ def test_what_all_may_write_is_told_with_the_cure(settings, place):
     which = (settings / place).resolve()
     which.chmod(0o777)
     (told,) = writers(settings)
-    assert told.startswith(f"{which} may be written by others, all users of this machine")
+    assert told.startswith(f"{which} can be written by others, all users of this machine")
     assert told.endswith(f"chmod o-w {which}")
 
 
@@ -69,4 +69,4 @@ def test_it_is_told_where_a_person_looks(settings, command):
         text=True,
         check=False,
     )
-    assert "may be written by others" in done.stdout + done.stderr
+    assert "can be written by others" in done.stdout + done.stderr

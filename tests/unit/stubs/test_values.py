@@ -108,7 +108,7 @@ def test_a_value_of_an_enumeration_may_have_blanks_around_it():
     simple = enumeration(Colour)
     assert simple.read(" dark  red\n", ELEMENT) is Colour.DARK_RED
     assert simple.write("dark red", ELEMENT) == "dark red"
-    with pytest.raises(ValueError, match="none of the values of Colour"):
+    with pytest.raises(ValueError, match="not one of the values of Colour"):
         simple.read("red", ELEMENT)
 
 
