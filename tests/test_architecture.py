@@ -310,6 +310,16 @@ def changed(node: ast.AST) -> list[ast.expr]:
     return []
 
 
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"gateway.cli.supervisor"}))
+def test_no_log_gets_the_text_of_an_error_of_others(name):
+    """It quotes what it failed on: a traceback goes through ``gateway.errors.unquoted``."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "log.exception":
+            pytest.fail(f"{name}, line {node.lineno}: log.error(..., exc_info=unquoted(error))")
+        if isinstance(node, ast.keyword) and node.arg == "exc_info" and not is_apart(name):
+            assert ast.unparse(node.value).startswith("unquoted("), f"{name}, line {node.lineno}"
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_error_is_changed_on_its_way(name):
     for function in nodes(name):

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from gateway.errors import QueueError, QueueUnavailable, Unsure
+from gateway.errors import QueueError, QueueUnavailable, Unsure, unquoted
 from gateway.queues.aws.sqs import BATCH, BATCH_BYTES, Outcome
 
 log = logging.getLogger(__name__)
@@ -98,8 +98,8 @@ class Batches(Generic[T]):
             outcomes = await self._carry([item for item, _ in batch])
         except QueueUnavailable as error:
             outcomes = [error] * len(batch)
-        except Exception:  # a bug: who waits is told, and the next batch may do
-            log.exception("a batch for SQS failed in the gateway")
+        except Exception as error:  # a bug: who waits is told, and the next batch may do
+            log.error("a batch for SQS failed in the gateway", exc_info=unquoted(error))
             outcomes = [Unsure("what SQS answered could not be read")] * len(batch)
         except BaseException:
             for _, done in batch:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
-from gateway.errors import QueueError, QueueUnavailable
+from gateway.errors import QueueError, QueueUnavailable, unquoted
 from gateway.queues.aws.http import pause
 from gateway.queues.aws.sqs import (
     BATCH,
@@ -139,8 +139,8 @@ class _Intake:
             await pause(self._polls.note_throttled())
         except QueueUnavailable as error:
             self._error = error
-        except Exception:  # a bug: who receives is told, and tries again after a while
-            log.exception("a receive from SQS failed in the gateway")
+        except Exception as error:  # a bug: who receives is told, and tries again after a while
+            log.error("a receive from SQS failed in the gateway", exc_info=unquoted(error))
             self._error = QueueUnavailable("what SQS answered could not be read")
         else:
             self._error = None

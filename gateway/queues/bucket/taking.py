@@ -7,7 +7,7 @@ import logging
 import time
 from dataclasses import replace
 
-from gateway.errors import LeaseLost, QueueAway, QueueError, QueueUnavailable
+from gateway.errors import LeaseLost, QueueAway, QueueError, QueueUnavailable, unquoted
 from gateway.message import Clock, Message, Unreadable
 from gateway.queues.bucket.backlog import Backlog, Candidate
 from gateway.queues.bucket.layout import Keys
@@ -82,8 +82,12 @@ class Taker:
             log.debug("%s is left for a while: %s", candidate.key, error)
         except QueueError:
             raise
-        except Exception:  # a bug, met by one request: the others go on
-            log.exception("%s failed in the gateway: it is left for a lease", candidate.key)
+        except Exception as error:  # a bug, met by one request: the others go on
+            log.error(
+                "%s failed in the gateway: it is left for a lease",
+                candidate.key,
+                exc_info=unquoted(error),
+            )
             candidate.is_tried, candidate.due = True, time.monotonic() + self._lease
         finally:
             if delivery is None:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from gateway.errors import LeaseLost, QueueBroken, QueueError, QueueUnavailable
+from gateway.errors import LeaseLost, QueueBroken, QueueError, QueueUnavailable, unquoted
 from gateway.queue import Delivery
 from gateway.queues.claims.delivery import ClaimDelivery
 
@@ -57,8 +57,12 @@ class Basket(Generic[T]):
                 raise
             except QueueError as error:
                 failure = failure or error
-            except Exception:  # a bug, met by one request: the others go on
-                log.exception("%s failed in the gateway: it comes again", self._told(one))
+            except Exception as error:  # a bug, met by one request: the others go on
+                log.error(
+                    "%s failed in the gateway: it comes again",
+                    self._told(one),
+                    exc_info=unquoted(error),
+                )
         return failure
 
     def is_left(self) -> bool:
@@ -123,5 +127,5 @@ async def given_back(what: str, giving: Awaitable[None]) -> None:
         log.warning("%s not given back: %s", what, error)
     except QueueError:
         raise
-    except Exception:  # a bug, met by one request: the others are given back
-        log.exception("%s failed in the gateway: not given back", what)
+    except Exception as error:  # a bug, met by one request: the others are given back
+        log.error("%s failed in the gateway: not given back", what, exc_info=unquoted(error))

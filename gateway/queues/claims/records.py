@@ -13,14 +13,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.message import Message, Unreadable, digest
+from gateway.queue import LEASE
 
 Name = tuple[str, str]
 """Sender and id: together they name a request."""
 Version = str
 """Of a record, opaque: it changes with each write. An ETag of S3 is one."""
 
-LEASE = 30.0
-"""Seconds for which what is no claim of ours counts as one."""
 LONGEST_DELAY = 3600.0
 """Seconds for which a request that was given back is left alone, at most."""
 MARGIN = 1.0
@@ -94,6 +93,7 @@ class ClaimRecord:
     token: str = ""
     digest: str = ""
     lease: float = LEASE
+    """Seconds for which it holds; what is no claim of ours counts as one, for as long as usual."""
     attempt: int = 1
     not_before: float = 0.0
     """Of one given back: seconds since the epoch by the ledger's clock."""

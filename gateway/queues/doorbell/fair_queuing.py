@@ -19,7 +19,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import QueueError
+from gateway.errors import QueueError, unquoted
 from gateway.message import Clock, id_time, new_id
 from gateway.queue import Delivery
 from gateway.queues.aws.sqs import Received
@@ -176,8 +176,11 @@ class FairQueuing:
         except QueueError as error:
             log.warning("the requests of other clients could not be listed: %s", error)
             return
-        except Exception:  # a bug: they wait for their rings, and the next look
-            log.exception("a look for the requests of other clients failed in the gateway")
+        except Exception as error:  # a bug: they wait for their rings, and the next look
+            log.error(
+                "a look for the requests of other clients failed in the gateway",
+                exc_info=unquoted(error),
+            )
             return
         for candidate in self._backlog.candidates.values():
             # Others may have been there first: a look costs less than a claim that fails.

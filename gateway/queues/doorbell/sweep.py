@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Container, Sequence
 
-from gateway.errors import QueueError
+from gateway.errors import QueueError, unquoted
 from gateway.message import id_time
 from gateway.queues.aws.sqs import Outgoing, Received
 from gateway.queues.aws.sqs_pump import SqsPump
@@ -103,8 +103,8 @@ class Sweep:
                 await self._look(pump)
         except QueueError as error:
             log.warning("the bucket could not be swept: %s", error)
-        except Exception:  # a bug: the next sweep is in a minute
-            log.exception("a sweep of the bucket failed in the gateway")
+        except Exception as error:  # a bug: the next sweep is in a minute
+            log.error("a sweep of the bucket failed in the gateway", exc_info=unquoted(error))
 
     async def _look(self, pump: SqsPump) -> None:
         """Ring for every request that is old and that nobody here has."""
@@ -133,8 +133,10 @@ class Sweep:
             await pump.groups.send(outgoing, self._keys.client(key))
         except QueueError:
             raise
-        except Exception:  # a bug, met by one request: the others are rung for
-            log.exception("%s failed in the gateway: it was not rung for", key)
+        except Exception as error:  # a bug, met by one request: the others are rung for
+            log.error(
+                "%s failed in the gateway: it was not rung for", key, exc_info=unquoted(error)
+            )
 
     def _is_late(self, key: str) -> bool:
         if key in self._at_work():

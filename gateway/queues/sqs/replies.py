@@ -26,7 +26,7 @@ from gateway.message import (
     id_time,
     new_id,
 )
-from gateway.queue import Collected, State
+from gateway.queue import LEASE, Collected, State
 from gateway.queues.aws.sqs import (
     LONGEST_POLL,
     QueueMissing,
@@ -58,7 +58,6 @@ KEPT = 1000
 """Replies that are kept in memory, for those who collect them again."""
 AT_ONCE = 100
 """Replies that are received at once, at most."""
-LEASE = 30.0
 CORRELATION_TAKEN = (
     "Another request of this client waits for its reply under the same correlation id: use another."
 )
