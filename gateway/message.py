@@ -164,7 +164,7 @@ def check_id_time(id: str, at: float) -> None:
     """Refuse an id of another time than ``at``, when its request came. Raises IdOfAnotherTime.
 
     Its reply may be swept by now, or will be while the id is still good:
-    ``gateway.queues.lifespan``.
+    ``gateway.queues.request_age``.
     """
     made = id_time(id)
     if made is not None and not -ID_AHEAD <= at - made <= ID_WINDOW:

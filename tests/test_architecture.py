@@ -35,14 +35,14 @@ LAYERS = [
     {
         "gateway.contract.names",
         "gateway.contract.operations",
-        "gateway.contract.places",
-        "gateway.contract.remarks",
+        "gateway.contract.backend_names",
+        "gateway.contract.notes",
     },
     {
         "gateway.contract.bindings",
         "gateway.contract.documents",
-        "gateway.contract.unforeseen",
-        "gateway.contract.unserved",
+        "gateway.contract.border",
+        "gateway.contract.no_operation",
     },
     {"gateway.contract.schemas", "gateway.contract.zeep_model"},
     {"gateway.contract"},
@@ -51,13 +51,13 @@ LAYERS = [
     # Queues: what all have in common, then AWS, then each kind on those below it.
     {
         "gateway.queues.foreign_text",
-        "gateway.queues.forgetting",
-        "gateway.queues.lifespan",
+        "gateway.queues.forgotten_ids",
+        "gateway.queues.request_age",
         "gateway.queues.options",
-        "gateway.queues.patience",
+        "gateway.queues.polling",
         "gateway.queues.quarantine",
-        "gateway.queues.turns",
-        "gateway.queues.unasked",
+        "gateway.queues.fair_queuing",
+        "gateway.queues.prefetched",
     },
     {"gateway.queues.aws", "gateway.queues.embedded", "gateway.queues.memory"},
     {"gateway.queues.claims"},
@@ -79,7 +79,7 @@ LAYERS = [
     {"gateway.admission.gate"},
     {"gateway.admission.threads"},
     {"gateway.admission"},
-    {"gateway.backends.login", "gateway.backends.served"},
+    {"gateway.backends.login", "gateway.backends.service_class"},
     {"gateway.backends.answers"},
     {"gateway.backends.redact"},
     {"gateway.backends.forward", "gateway.backends.hosted"},
@@ -88,7 +88,7 @@ LAYERS = [
     {
         "gateway.serving.breaker",
         "gateway.serving.quotas",
-        "gateway.serving.renewals",
+        "gateway.serving.leases",
         "gateway.serving.verdict",
     },
     {"gateway.serving.intake", "gateway.serving.service"},
@@ -98,17 +98,17 @@ LAYERS = [
     {
         "gateway.listening.answers",
         "gateway.listening.health",
-        "gateway.listening.room",
+        "gateway.listening.connection_room",
         "gateway.listening.tls",
-        "gateway.listening.waits",
+        "gateway.listening.waiting",
     },
     {
         "gateway.listening.authentication",
         "gateway.listening.connections",
-        "gateway.listening.door",
+        "gateway.listening.origin",
         "gateway.listening.pages",
         "gateway.listening.refusals",
-        "gateway.listening.share",
+        "gateway.listening.concurrency",
     },
     {"gateway.listening"},
     {"gateway.testing"},
@@ -122,7 +122,7 @@ LAYERS = [
     {"gateway.assembly"},
     {"gateway.embedding"},
     {
-        "gateway.cli.discretion",
+        "gateway.cli.plain_log",
         "gateway.cli.notes",
         "gateway.cli.options",
         "gateway.cli.signals",
@@ -272,7 +272,7 @@ def nodes(name: str) -> Iterator[ast.AST]:
     return ast.walk(ast.parse(MODULES[name].read_text("utf-8")))
 
 
-BESIDE = {"gateway.backends.served"}
+BESIDE = {"gateway.backends.service_class"}
 """``current_request`` is promised to the methods of services, which get nothing but values."""
 
 

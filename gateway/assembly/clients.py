@@ -16,7 +16,7 @@ from gateway.serving.quotas import (
     Shares,
 )
 from gateway.settings import ClientTable, Settings
-from gateway.settings.wording import meant
+from gateway.settings.suggestions import meant
 
 BURST = 10.0
 """Seconds of its rate that a client may use at once, where nothing else is set."""

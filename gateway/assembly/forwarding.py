@@ -9,7 +9,7 @@ from gateway.backends.forward.transport import ForwardBackend, ForwardSettings
 from gateway.backends.redact.kept_faults import Keep, kept_nowhere
 from gateway.backends.redact.telltale import Telltales
 from gateway.contract import Contract
-from gateway.contract.places import is_loopback, places
+from gateway.contract.backend_names import is_loopback, places
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_http
 

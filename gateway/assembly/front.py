@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.assembly.clients import quotas, shares
-from gateway.contract.places import is_loopback
+from gateway.contract.backend_names import is_loopback
 from gateway.errors import ConfigurationError
 from gateway.listening.application import Front
 from gateway.listening.authentication import Recogniser, recognised
-from gateway.listening.door import DoorSettings, door
-from gateway.listening.share import in_share
+from gateway.listening.concurrency import in_share
+from gateway.listening.origin import DoorSettings, door
 from gateway.listening.tls import (
     ListenerTls,
     Reread,

@@ -42,7 +42,7 @@ from gateway.serving.intake import Intake, by_operation
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.serving.service import Policy, Service
 from gateway.settings import Settings
-from gateway.settings.wording import meant
+from gateway.settings.suggestions import meant
 from gateway.soap.wellformed import XmlLimits
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.assembly.parts import queue_abilities
 from gateway.contract import Contract
-from gateway.contract.places import is_loopback
+from gateway.contract.backend_names import is_loopback
 from gateway.settings import Settings, Table
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from gateway.cli import streams
 from gateway.errors import ConfigurationError, GatewayError, Unforeseen
-from gateway.settings.wording import plainly
+from gateway.settings.suggestions import plainly
 
 FAILED = 1
 USAGE = 2

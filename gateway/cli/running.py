@@ -20,7 +20,7 @@ import typer
 from uvloop import new_event_loop
 
 from gateway.assembly import Asked
-from gateway.cli.discretion import plain_text, plain_traceback
+from gateway.cli.plain_log import plain_text, plain_traceback
 from gateway.cli.signals import STOPPING, Signals, end_by
 from gateway.errors import StoppedEarly
 

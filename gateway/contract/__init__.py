@@ -7,7 +7,7 @@ from gateway.contract.documents.kept import Copies
 from gateway.contract.documents.saving import fetch
 from gateway.contract.loader import from_documents, from_names, load
 from gateway.contract.operations import Operation
-from gateway.contract.schemas.checking import WORKERS
+from gateway.contract.schemas.separate_process import WORKERS
 
 __all__ = [
     "WORKERS",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gateway.contract.backend_names import places
+from gateway.contract.border import doing
 from gateway.contract.documents import publish
 from gateway.contract.documents.gathering import Document
 from gateway.contract.documents.reader import shown
 from gateway.contract.names import parse
+from gateway.contract.notes import Remark, grouped
 from gateway.contract.operations import Operation, Operations
-from gateway.contract.places import places
-from gateway.contract.remarks import Remark, grouped
-from gateway.contract.schemas.checking import CHECK_SECONDS, ApartSchemas
-from gateway.contract.schemas.doubts import Doubt
-from gateway.contract.schemas.weighed import WeighedSchemas
-from gateway.contract.unforeseen import doing
+from gateway.contract.schemas.by_cost import WeighedSchemas
+from gateway.contract.schemas.costly import Doubt
+from gateway.contract.schemas.separate_process import CHECK_SECONDS, ApartSchemas
 from gateway.soap.envelope import Envelope
 
 

@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urljoin
 
-from gateway.contract import unserved
+from gateway.contract import no_operation
 from gateway.contract.bindings import bound_operations, request_bodies
+from gateway.contract.border import doing
 from gateway.contract.contract import Contract
 from gateway.contract.documents import reader
 from gateway.contract.documents.fetching import Access, allowing, from_web
 from gateway.contract.documents.gathering import Document, collect
 from gateway.contract.documents.kept import Copies, keeping
 from gateway.contract.names import parse, wsdl
+from gateway.contract.notes import Remark, grouped, of_zeep
 from gateway.contract.operations import Operation, Operations
-from gateway.contract.remarks import Remark, grouped, of_zeep
-from gateway.contract.schemas.checking import ApartSchemas
-from gateway.contract.schemas.doubts import Doubt, doubts
+from gateway.contract.schemas.by_cost import WeighedSchemas
+from gateway.contract.schemas.cost import weight
+from gateway.contract.schemas.costly import Doubt, doubts
 from gateway.contract.schemas.expansion import check_expansion
 from gateway.contract.schemas.schema_set import NotCompiled, Wrapper, schema_set
-from gateway.contract.schemas.weighed import WeighedSchemas
-from gateway.contract.schemas.weights import weight
-from gateway.contract.unforeseen import doing
+from gateway.contract.schemas.separate_process import ApartSchemas
 from gateway.contract.zeep_model import Declared, declared, read_model
 from gateway.errors import ContractError
 from gateway.soap.envelope import Element
@@ -104,7 +104,7 @@ def _understood(
     found = list(declared(model, request_bodies(roots)))
     left_out = list(of_zeep(warnings))
     if not found:
-        why = unserved.why(by_place, grouped(left_out))
+        why = no_operation.why(by_place, grouped(left_out))
         raise ContractError(f"{reader.shown(entry)}: {why}")
     operations = Operations(one.operation for one in found)
     notes = [*left_out, *_skipped_ports(roots, found), *_overloads(roots)]

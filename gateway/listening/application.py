@@ -42,12 +42,12 @@ from gateway.listening.answers import (
     state_response,
 )
 from gateway.listening.connections import ConnectionLimits, Site
-from gateway.listening.door import let_read
 from gateway.listening.health import Health
+from gateway.listening.origin import let_read
 from gateway.listening.pages import ListedService, Pages
 from gateway.listening.refusals import telling_refusals
 from gateway.listening.tls import Reread, keep_fresh
-from gateway.listening.waits import Waits, preferred_wait
+from gateway.listening.waiting import Waits, preferred_wait
 from gateway.message import Message, is_id
 from gateway.observe.events import CallAccepted, CallCollected, Events
 from gateway.queue import Collected, State

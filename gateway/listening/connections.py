@@ -13,7 +13,7 @@ from typing import Any, cast
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.listening.room import Room, Slot, address_of
+from gateway.listening.connection_room import Room, Slot, address_of
 from gateway.observe.events import ConnectionEnded, Events, Trouble
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from gateway.provision.closing_pieces import closing_pieces
 from gateway.provision.connection import connect
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
-from gateway.provision.lacking import left_out
 from gateway.provision.pieces import Piece
 from gateway.provision.place import Place
 from gateway.provision.queue_pieces import QueuePlace, queue_pieces
+from gateway.provision.unsupported import left_out
 
 
 def pieces(desired: Desired) -> list[Piece]:

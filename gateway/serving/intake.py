@@ -15,7 +15,7 @@ from gateway.contract import Contract
 from gateway.endpoint import Endpoint
 from gateway.errors import BindingViolation, FaultError, Forbidden, Refused
 from gateway.message import Clock, Message
-from gateway.queues.lifespan import check_age
+from gateway.queues.request_age import check_age
 from gateway.reasons import Check
 from gateway.soap.envelope import Envelope, parse
 from gateway.soap.jms import (

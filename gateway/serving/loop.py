@@ -31,8 +31,8 @@ from gateway.observe.events import (
     Subject,
 )
 from gateway.queue import LEASE, Delivery, Queue, let_go, reason_code
+from gateway.serving.leases import Renewals, Work
 from gateway.serving.quotas import Shares
-from gateway.serving.renewals import Renewals, Work
 from gateway.serving.verdict import Completed, Rejected, Retry, Verdict
 from gateway.serving.walk import Walk
 

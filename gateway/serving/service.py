@@ -24,7 +24,7 @@ from gateway.message import (
     echoed,
     id_time,
 )
-from gateway.queues.lifespan import check_known, check_once
+from gateway.queues.request_age import check_known, check_once
 from gateway.serving.breaker import CircuitBreaker
 from gateway.serving.quotas import NO_QUOTAS, Quotas
 from gateway.serving.verdict import INTERRUPTED, UNKNOWN

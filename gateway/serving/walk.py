@@ -24,7 +24,7 @@ from gateway.observe.events import (
     RequestBegun,
     RequestRefused,
 )
-from gateway.serving.renewals import Work
+from gateway.serving.leases import Work
 from gateway.serving.verdict import (
     TOO_OFTEN,
     Completed,

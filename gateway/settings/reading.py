@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import ConfigurationError
+from gateway.settings.suggestions import meant, plainly
 from gateway.settings.tables import Settings
 from gateway.settings.values import NAMED, Table
-from gateway.settings.wording import meant, plainly
 
 EXAMPLE = """\
 queue = "sqlite:///queue.db"

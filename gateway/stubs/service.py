@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from lxml import etree
 
-from gateway.backends.served import (
+from gateway.backends.service_class import (
     REQUEST,
     Answer,
     FaultAnswer,

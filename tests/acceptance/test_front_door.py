@@ -27,10 +27,10 @@ from gateway.contract import Contract
 from gateway.errors import QueueBroken, QueueFull, QueueUnavailable, Unchecked
 from gateway.listening import application
 from gateway.listening.authentication import Recogniser, Unrecognised
+from gateway.listening.connection_room import neighbourhood
 from gateway.listening.connections import BROKEN
-from gateway.listening.door import is_own
-from gateway.listening.room import neighbourhood
-from gateway.listening.waits import Waits
+from gateway.listening.origin import is_own
+from gateway.listening.waiting import Waits
 from gateway.message import Message, new_id
 from gateway.observe.audit.tally import LINES
 from gateway.queue import Collected

@@ -22,6 +22,7 @@ from gateway.backends.forward.transport import ForwardBackend, ForwardSettings
 from gateway.backends.redact.telltale import Telltales
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.contract import Contract, Operation, from_documents
+from gateway.contract.backend_names import places
 from gateway.contract.names import (
     SOAP_BINDINGS,
     clark,
@@ -29,7 +30,6 @@ from gateway.contract.names import (
     wsdl,
     xs,
 )
-from gateway.contract.places import places
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.queues.embedded.queue import SqliteQueue

@@ -38,7 +38,7 @@ from gateway.queues.doorbell.messages import (
 )
 from gateway.queues.doorbell.queue import DoorbellQueue
 from gateway.queues.options import QueueOptions
-from gateway.serving.renewals import Work
+from gateway.serving.leases import Work
 from gateway.serving.verdict import Completed
 from gateway.serving.walk import Walk
 

@@ -20,7 +20,7 @@ from gateway.queues.bucket.layout import Keys
 from gateway.queues.bucket.published import published
 from gateway.queues.bucket.queue import S3Queue
 from gateway.queues.bucket.store import S3Store
-from gateway.queues.embedded.aside import old
+from gateway.queues.embedded.quarantine_rows import old
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.memory.queue import MemoryQueue
 from gateway.queues.options import Bounds, QueueOptions
@@ -60,8 +60,8 @@ async def ids(queue) -> list[str]:
 @pytest.fixture(params=["memory", "sqlite"])
 async def opened(request, tmp_path, monkeypatch):
     """Open queues of one kind with bounds, which are kept at each look."""
-    monkeypatch.setattr("gateway.queues.embedded.tidying.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.embedded.tidying.EVERY", 0.0)
+    monkeypatch.setattr("gateway.queues.embedded.housekeeping.SWEEP", -1.0)
+    monkeypatch.setattr("gateway.queues.embedded.housekeeping.EVERY", 0.0)
     async with contextlib.AsyncExitStack() as stack:
 
         async def open(bounds: Bounds, clock):

@@ -32,8 +32,8 @@ from gateway.queue import State
 from gateway.queues.aws.address import SqsAddress, parse_sqs
 from gateway.queues.aws.sqs import Outgoing
 from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.lifespan import LONGEST_LIFE, check_age
 from gateway.queues.options import QueueOptions
+from gateway.queues.request_age import LONGEST_LIFE, check_age
 from gateway.queues.sqs.queue import SqsQueue
 from gateway.queues.sqs.replies import ReplyBox
 

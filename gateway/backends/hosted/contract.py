@@ -19,7 +19,7 @@ from gateway.backends.hosted.spyne_compat import (
     Service,
     rpc,
 )
-from gateway.backends.served import (
+from gateway.backends.service_class import (
     REQUEST,
     Answer,
     FaultAnswer,

@@ -23,7 +23,7 @@ from gateway.backends.hosted.spyne_compat import (
     ServerBase,
 )
 from gateway.backends.hosted.wsdl import SOAP_OVER_HTTP
-from gateway.backends.served import Answer
+from gateway.backends.service_class import Answer
 from gateway.contract.operations import Operation
 from gateway.errors import BackendFailed, Refused, unquoted
 from gateway.message import Message

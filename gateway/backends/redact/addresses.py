@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.backends.answers import NOT_SOAP
-from gateway.contract.places import STAND_IN
+from gateway.contract.backend_names import STAND_IN
 from gateway.errors import BackendFailed
 from gateway.message import Message
 from gateway.soap.multipart import is_multipart, root_span

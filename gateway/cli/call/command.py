@@ -32,8 +32,8 @@ from gateway.cli.call.words import parse_arguments
 from gateway.cli.running import ConfigOption
 from gateway.client.calls import message_of, response_of
 from gateway.contract import Contract, Operation
+from gateway.contract.border import doing
 from gateway.contract.documents import wellknown
-from gateway.contract.unforeseen import doing
 from gateway.errors import (
     ConfigurationError,
     ContractError,
@@ -42,7 +42,7 @@ from gateway.errors import (
 )
 from gateway.message import Message
 from gateway.settings import Settings, read
-from gateway.settings.wording import listed, meant
+from gateway.settings.suggestions import listed, meant
 from gateway.soap.envelope import SoapVersion, parse
 
 HERE = "http://queue.invalid/"

@@ -11,7 +11,7 @@ from zeep.exceptions import ValidationError
 
 from gateway.cli.call.words import TEXT
 from gateway.errors import ConfigurationError
-from gateway.settings.wording import meant
+from gateway.settings.suggestions import meant
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from gateway.provision.grants import Grant
 from gateway.provision.grants import grant as sign
 from gateway.queues.aws.address import BucketAddress, place_of
 from gateway.settings import Settings, read
-from gateway.settings.wording import meant
+from gateway.settings.suggestions import meant
 from gateway.soap.envelope import SoapVersion
 
 DEFAULT_TYPE = "text/xml; charset=utf-8"

@@ -17,7 +17,7 @@ from gateway.cli.commands import new_folder
 from gateway.cli.notes import VerboseOption, of_model, show
 from gateway.cli.options import with_options
 from gateway.contract import Contract, fetch, from_documents
-from gateway.contract.unforeseen import doing
+from gateway.contract.border import doing
 from gateway.errors import ContractError, OutOfBounds
 from gateway.generate.contract.reading import read as read_model
 from gateway.queues.registry import abilities_of

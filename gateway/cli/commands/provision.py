@@ -17,7 +17,6 @@ from gateway.cli import streams
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
 from gateway.provision.desired import Desired, ProvisionSettings, desire
-from gateway.provision.lacking import remember
 from gateway.provision.pieces import (
     Action,
     Step,
@@ -27,6 +26,7 @@ from gateway.provision.pieces import (
 from gateway.provision.plan import pieces
 from gateway.provision.templates import cloudformation, refuse_other_clouds
 from gateway.provision.terraform import terraform
+from gateway.provision.unsupported import remember
 from gateway.settings import Settings, read
 
 _COLORS = {

@@ -16,7 +16,7 @@ from gateway.cli import streams
 from gateway.cli.notes import VerboseOption, of_model, show
 from gateway.cli.options import with_options
 from gateway.contract import Contract, load
-from gateway.contract.unforeseen import doing
+from gateway.contract.border import doing
 from gateway.errors import ConfigurationError, ContractError, OfAnotherHost
 from gateway.generate.contract.reading import ports, read
 from gateway.generate.model import Model

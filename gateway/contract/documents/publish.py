@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lxml import etree
 
+from gateway.contract.backend_names import STAND_IN
 from gateway.contract.documents import wellknown
 from gateway.contract.documents.gathering import Document, linked
 from gateway.contract.documents.reader import MEMORY
@@ -22,7 +23,6 @@ from gateway.contract.names import (
     wsdl,
     xs,
 )
-from gateway.contract.places import STAND_IN
 from gateway.soap.envelope import Element
 
 ENTRY = "wsdl"

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache, partial
 
-from gateway.contract.schemas.characters import Characters, Unjudged
-from gateway.contract.schemas.ways import (
+from gateway.contract.schemas.ambiguity import (
     EMPTY,
     Part,
     Positions,
     has_few_ways,
 )
+from gateway.contract.schemas.characters import Characters, Unjudged
 
 LENGTH = 1000
 """Characters of a pattern that is judged, at most."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.contract import Contract
 from gateway.contract import operations as contract
+from gateway.contract.border import doing
 from gateway.contract.documents.reader import shown
 from gateway.contract.names import parse, wsdl
 from gateway.contract.schemas.schema_set import schemas_by_namespace
-from gateway.contract.unforeseen import doing
 from gateway.errors import ContractError
 from gateway.generate.contract.declarations import (
     Declarations,

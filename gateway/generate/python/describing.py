@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from gateway.contract.remarks import listed
+from gateway.contract.notes import listed
 from gateway.generate.model import (
     Gap,
     GapKind,

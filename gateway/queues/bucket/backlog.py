@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gateway.message import Clock
 from gateway.queues.bucket.store import Listed
 from gateway.queues.claims.records import Claimable, Version
-from gateway.queues.turns import Turns, deal
+from gateway.queues.fair_queuing import Turns, deal
 
 PATIENCE = 0.5
 """Seconds that a request is left to each gateway before the next in its line may try."""

@@ -18,7 +18,7 @@ from gateway.queues.bucket.store import Listed, S3Store
 from gateway.queues.bucket.taking import Taker
 from gateway.queues.claims.basket import LAST_LOOK, Basket
 from gateway.queues.options import QueueOptions
-from gateway.queues.unasked import Unasked
+from gateway.queues.prefetched import Unasked
 
 BUSY_LOOK = 0.25
 """Seconds between two listings, at least, while there is work."""

@@ -30,7 +30,7 @@ from gateway.queues.bucket.store import (
     Stored,
 )
 from gateway.queues.claims.records import Name
-from gateway.queues.lifespan import forgotten
+from gateway.queues.request_age import forgotten
 
 VERSION = 1
 RINGS = "gateway-rings"

@@ -52,7 +52,7 @@ from gateway.queues.claims.records import (
     Version,
     Writing,
 )
-from gateway.queues.patience import Patience, sparse
+from gateway.queues.polling import Patience, sparse
 from gateway.soap.envelope import fault
 
 log = logging.getLogger(__name__)

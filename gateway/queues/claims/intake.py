@@ -26,7 +26,7 @@ from gateway.queues.claims.records import (
     request_digest,
 )
 from gateway.queues.options import QueueOptions
-from gateway.queues.unasked import Unasked
+from gateway.queues.prefetched import Unasked
 
 log = logging.getLogger(__name__)
 

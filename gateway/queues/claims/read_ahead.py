@@ -14,7 +14,7 @@ from gateway.queues.aws.sqs import Received
 from gateway.queues.claims.basket import Basket
 from gateway.queues.claims.delivery import ClaimDelivery, Entry
 from gateway.queues.claims.records import Name
-from gateway.queues.turns import Turns, deal
+from gateway.queues.fair_queuing import Turns, deal
 
 Resume = Callable[[], Coroutine[None, None, None]]
 

@@ -33,7 +33,7 @@ from gateway.queues.claims.intake import Open
 from gateway.queues.claims.read_ahead import MessageEntry
 from gateway.queues.doorbell.entry import RequestEntry
 from gateway.queues.options import QueueOptions
-from gateway.queues.unasked import Unasked
+from gateway.queues.prefetched import Unasked
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ from gateway.errors import (
 )
 from gateway.message import Clock
 from gateway.queues.embedded import store
-from gateway.queues.embedded.bells import Bell
 from gateway.queues.embedded.group_commit import (
     Job,
     Writer,
@@ -36,7 +35,8 @@ from gateway.queues.embedded.owners import (
     is_alive,
     keep_from_children,
 )
-from gateway.queues.embedded.steady import Steady, Uptime, begin
+from gateway.queues.embedded.steady_clock import Steady, Uptime, begin
+from gateway.queues.embedded.wake_up import Bell
 
 T = TypeVar("T")
 

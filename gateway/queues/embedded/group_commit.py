@@ -23,9 +23,9 @@ from gateway.errors import (
     QueueHeld,
     QueueUnavailable,
 )
-from gateway.queues.embedded.bells import ring_all
 from gateway.queues.embedded.identity import Files
 from gateway.queues.embedded.lock_holder import described_holder
+from gateway.queues.embedded.wake_up import ring_all
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from gateway.message import (
     new_id,
 )
 from gateway.queue import Quarantined
-from gateway.queues.embedded import aside
+from gateway.queues.embedded import quarantine_rows
 from gateway.queues.embedded.file import REQUESTS, QueueFile
-from gateway.queues.embedded.steady import made_by
+from gateway.queues.embedded.steady_clock import made_by
 from gateway.queues.options import Bounds
 from gateway.queues.quarantine import check_sendable, renewed
 
@@ -35,9 +35,9 @@ class SqliteQuarantine:
         self.bounds = bounds
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
-        after = aside.Place()
+        after = quarantine_rows.Place()
         while True:
-            job = partial(aside.page, after=after, id=id, limit=PAGE)
+            job = partial(quarantine_rows.page, after=after, id=id, limit=PAGE)
             found, after = await self._file.read(job)
             for entry in found:
                 yield entry
@@ -45,7 +45,7 @@ class SqliteQuarantine:
                 return
 
     async def read(self, entry: Quarantined) -> Message:
-        return await self._file.read(partial(aside.read, entry=entry))
+        return await self._file.read(partial(quarantine_rows.read, entry=entry))
 
     async def send_again(
         self, entry: Quarantined, envelope: bytes | None = None, lifetime: float = ID_WINDOW
@@ -55,20 +55,22 @@ class SqliteQuarantine:
         kept, clock = await self.read(entry), self._clock
         new = renewed(kept, entry, envelope, id=new_id(clock), expires=clock() + lifetime)
         steady = self._file.steady
-        job = partial(aside.exchange, entry=entry, new=new, clock=clock, steady=steady)
+        job = partial(quarantine_rows.exchange, entry=entry, new=new, clock=clock, steady=steady)
         await self._file.write(job, durable=True, ring=REQUESTS)
         return new.id
 
     async def drop(self, entry: Quarantined) -> None:
-        await self._file.write(partial(aside.drop, entry=entry), durable=True)
+        await self._file.write(partial(quarantine_rows.drop, entry=entry), durable=True)
 
     async def sweep(self) -> None:
         """Remove the oldest entries until the bounds are kept."""
         bounds, before = self.bounds, self._file.steady() - self.bounds.age
         old = await self._file.read(
-            lambda connection: aside.old(connection, made_by(connection, before), bounds.size)
+            lambda connection: quarantine_rows.old(
+                connection, made_by(connection, before), bounds.size
+            )
         )
         for at in range(0, len(old), AT_ONCE):
-            await self._file.write(partial(aside.remove, seqs=old[at : at + AT_ONCE]))
+            await self._file.write(partial(quarantine_rows.remove, seqs=old[at : at + AT_ONCE]))
         if old:
             log.warning("%d requests left the quarantine: they are over its bounds", len(old))

@@ -24,16 +24,16 @@ from gateway.message import (
 )
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.embedded import store
-from gateway.queues.embedded.bells import Bell
 from gateway.queues.embedded.file import REPLIES, REQUESTS, QueueFile
 from gateway.queues.embedded.group_commit import Job
+from gateway.queues.embedded.housekeeping import Tidying
 from gateway.queues.embedded.quarantine import SqliteQuarantine
 from gateway.queues.embedded.status import census
-from gateway.queues.embedded.steady import Uptime, of_this_machine
-from gateway.queues.embedded.tidying import Tidying
+from gateway.queues.embedded.steady_clock import Uptime, of_this_machine
 from gateway.queues.embedded.waiters import Waiters
+from gateway.queues.embedded.wake_up import Bell
+from gateway.queues.fair_queuing import Turns
 from gateway.queues.options import Bounds
-from gateway.queues.turns import Turns
 
 LOOK = 0.5
 """Seconds between two looks of who waits for requests, rung or not: a ring is only a hint."""

@@ -14,7 +14,7 @@ from gateway.message import (
     to_properties,
 )
 from gateway.queue import Collected, State
-from gateway.queues import forgetting
+from gateway.queues import forgotten_ids
 from gateway.queues.embedded import bodies
 
 LAST = "SELECT seq FROM sqlite_sequence WHERE name='replies'"
@@ -112,6 +112,6 @@ def remove(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
         "DELETE FROM replies WHERE seq IN (SELECT value FROM json_each(?)) RETURNING seq, id, body",
         (json.dumps(seqs),),
     ).fetchall()
-    forgetting.note(connection, (id for _, id, _ in rows))
+    forgotten_ids.note(connection, (id for _, id, _ in rows))
     for seq, _, body in rows:
         bodies.remove(connection, bodies.REPLIES, seq, body)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.queues.embedded import store
-from gateway.queues.embedded.steady import SINCE, Steady
+from gateway.queues.embedded.steady_clock import SINCE, Steady
 
 # The counts are taken from indexes alone: rows have bodies, and there may be gigabytes of them.
 _QUERY = """

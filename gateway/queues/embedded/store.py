@@ -27,12 +27,11 @@ from gateway.message import (
     from_properties,
     to_properties,
 )
-from gateway.queues import forgetting
-from gateway.queues.embedded import bodies, replies
-from gateway.queues.embedded import turns as sqlite_turns
-from gateway.queues.embedded.steady import SINCE
-from gateway.queues.embedded.steady import TABLES as STEADY
-from gateway.queues.turns import Turns
+from gateway.queues import forgotten_ids
+from gateway.queues.embedded import bodies, fair_queuing, replies
+from gateway.queues.embedded.steady_clock import SINCE
+from gateway.queues.embedded.steady_clock import TABLES as STEADY
+from gateway.queues.fair_queuing import Turns
 
 ARRIVED = "gateway-arrived"
 """Among a request's properties: when it was added. Files from before this do not tell."""
@@ -55,7 +54,7 @@ CREATE TABLE replies(
     UNIQUE(sender, id));
 """
 # What version 1 did not have.
-ADDED = f"{STEADY}{forgetting.TABLE}DROP INDEX IF EXISTS answered"
+ADDED = f"{STEADY}{forgotten_ids.TABLE}DROP INDEX IF EXISTS answered"
 # Apart: a file that was made without it gets it when it is opened.
 ASIDE = (
     "CREATE INDEX IF NOT EXISTS aside ON requests(quarantined_at, seq)"
@@ -90,7 +89,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{VERSION}: drain it with the program that made it, or name another file."
         )
     # A file from before clients took turns has another index.
-    _run(connection, f"{ADDED}; DROP INDEX IF EXISTS waiting; {sqlite_turns.INDEX}; {ASIDE}")
+    _run(connection, f"{ADDED}; DROP INDEX IF EXISTS waiting; {fair_queuing.INDEX}; {ASIDE}")
     if version != VERSION:
         connection.execute(f"PRAGMA user_version={VERSION}")
 
@@ -115,9 +114,9 @@ def add(
     added = connection.execute(
         "INSERT INTO requests(sender, id, digest, properties, body, due) SELECT ?, ?, ?, ?, ?, ?"
         " WHERE NOT EXISTS (SELECT 1 FROM replies WHERE sender=? AND id=?)"
-        f" AND NOT EXISTS ({forgetting.FORGOTTEN}) ON CONFLICT DO NOTHING"
+        f" AND NOT EXISTS ({forgotten_ids.FORGOTTEN}) ON CONFLICT DO NOTHING"
         f" RETURNING seq, ({replies.LAST})",
-        (*row, *name, *forgetting.moment(message.id)),
+        (*row, *name, *forgotten_ids.moment(message.id)),
     ).fetchone()
     if added is None:
         _check_same(connection, message)
@@ -152,7 +151,7 @@ def claim(
 
     Where there is none, tell when one comes due.
     """
-    chosen, due = sqlite_turns.next_requests(connection, steady(), limit, turns, shares)
+    chosen, due = fair_queuing.next_requests(connection, steady(), limit, turns, shares)
     if chosen == "[]":
         return [], due
     rows = connection.execute(

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.queue import Collected, State
 from gateway.queues.embedded import replies
-from gateway.queues.embedded.bells import Bell
+from gateway.queues.embedded.wake_up import Bell
 
 Name = tuple[str, str]
 Waiter = asyncio.Future[Collected | None]

@@ -27,10 +27,10 @@ from gateway.queue import (
     QueueStatus,
     State,
 )
-from gateway.queues import forgetting
+from gateway.queues import forgotten_ids
+from gateway.queues.fair_queuing import Turns, deal
 from gateway.queues.memory.quarantine import MemoryQuarantine
 from gateway.queues.options import Bounds
-from gateway.queues.turns import Turns, deal
 
 Name = tuple[str, str]
 """Sender and id: together they name a request."""
@@ -212,7 +212,7 @@ class _Store:
         return digest(self.requests[name].message) if name in self.requests else None
 
     def _is_forgotten(self, id: str) -> bool:
-        span, time = forgetting.moment(id)
+        span, time = forgotten_ids.moment(id)
         return time is not None and self._swept.get(span or "", "") >= time
 
     def _sweep(self) -> None:
@@ -222,7 +222,7 @@ class _Store:
         going = [name for name in old if (id_time(name[1]) or 0.0) < made]
         for name in going:
             del self._replies[name]
-        for span, until in forgetting.latest(id for _, id in going).items():
+        for span, until in forgotten_ids.latest(id for _, id in going).items():
             self._swept[span] = max(until, self._swept.get(span, ""))
 
 

@@ -27,8 +27,8 @@ from gateway.queues.bucket.ledger import REASON_LIMIT
 from gateway.queues.bucket.quarantine import RAW
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.claims.records import Ledger, Name
-from gateway.queues.lifespan import forgotten
 from gateway.queues.quarantine import entry_name
+from gateway.queues.request_age import forgotten
 from gateway.queues.sqs.attributes import (
     BadTag,
     Tag,

@@ -12,7 +12,7 @@ from gateway import assembly
 from gateway.admission import Limits
 from gateway.backends.forward.transport import ForwardSettings
 from gateway.backends.redact.telltale import Telltales
-from gateway.contract.places import places
+from gateway.contract.backend_names import places
 from gateway.errors import ConfigurationError, Refused
 from gateway.queue import reason_code
 from gateway.reasons import Check

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.backends.redact.addresses import without_addresses
-from gateway.contract.places import places
+from gateway.contract.backend_names import places
 from gateway.errors import BackendFailed
 from gateway.message import Message
 

@@ -17,7 +17,7 @@ from gateway.backends.redact.faults import (
     discreet,
 )
 from gateway.backends.redact.telltale import Telltales
-from gateway.contract.places import places
+from gateway.contract.backend_names import places
 from gateway.errors import BackendFailed
 from gateway.message import Message
 

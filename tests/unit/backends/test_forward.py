@@ -24,7 +24,7 @@ from gateway.backends.forward.transport import (
 )
 from gateway.backends.forward.transport import STRAY as STRAY_WARNING
 from gateway.backends.redact.telltale import Telltales
-from gateway.contract.places import places
+from gateway.contract.backend_names import places
 from gateway.errors import (
     BackendFailed,
     Declined,

@@ -12,7 +12,7 @@ from lxml import etree
 
 from gateway.backend import Call
 from gateway.backends.hosted.service import HostedBackend
-from gateway.backends.served import Answer, FaultAnswer, ServedOperation
+from gateway.backends.service_class import Answer, FaultAnswer, ServedOperation
 from gateway.contract.names import XSI
 from gateway.contract.operations import Operation
 from gateway.errors import (

@@ -16,7 +16,7 @@ from gateway.backends.forward.tls import Tls, TlsSettings
 from gateway.backends.forward.transport import ForwardBackend, ForwardSettings
 from gateway.backends.login import basic, bearer, refused_login
 from gateway.backends.redact.telltale import Telltales
-from gateway.contract.places import places
+from gateway.contract.backend_names import places
 from gateway.errors import ConfigurationError, Unanswered, Unreached
 from gateway.secrets import reference as secrets
 from gateway.secrets.reference import Secret, Surroundings, secret

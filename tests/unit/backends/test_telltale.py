@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.backends.redact.telltale import LONGEST, Telltales
-from gateway.contract.places import places
+from gateway.contract.backend_names import places
 
 TELLTALES = Telltales(
     places(["http://app01.example.com:8080/x", "http://orders/"]),

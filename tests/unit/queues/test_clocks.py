@@ -17,7 +17,7 @@ from gateway.message import Message, new_id
 from gateway.queue import State
 from gateway.queues.embedded import store as sqlite_store
 from gateway.queues.embedded.queue import SqliteQueue
-from gateway.queues.embedded.steady import EVERY, Uptime, of_this_machine
+from gateway.queues.embedded.steady_clock import EVERY, Uptime, of_this_machine
 from gateway.queues.memory.queue import MemoryQueue
 from gateway.queues.options import Bounds
 
@@ -69,8 +69,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def always_tidy(monkeypatch):
     """Have each look sweep."""
-    monkeypatch.setattr("gateway.queues.embedded.tidying.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.embedded.tidying.EVERY", 0.0)
+    monkeypatch.setattr("gateway.queues.embedded.housekeeping.SWEEP", -1.0)
+    monkeypatch.setattr("gateway.queues.embedded.housekeeping.EVERY", 0.0)
 
 
 async def opened(machine: Machine, path: Path, **options: object) -> SqliteQueue:

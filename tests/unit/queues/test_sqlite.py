@@ -34,7 +34,7 @@ from gateway.queues.embedded.group_commit import transaction
 from gateway.queues.embedded.lock_holder import described_holder
 from gateway.queues.embedded.owners import is_alive
 from gateway.queues.embedded.queue import SqliteQueue
-from gateway.queues.embedded.steady import Uptime
+from gateway.queues.embedded.steady_clock import Uptime
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 

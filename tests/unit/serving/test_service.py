@@ -25,8 +25,8 @@ from gateway.message import Message, new_id
 from gateway.observe.events import Events
 from gateway.queues.memory.queue import MemoryQueue
 from gateway.serving.intake import Intake
+from gateway.serving.leases import Work
 from gateway.serving.quotas import Quota, Quotas
-from gateway.serving.renewals import Work
 from gateway.serving.service import Policy, Service
 from gateway.serving.verdict import Rejected
 from gateway.serving.walk import Walk

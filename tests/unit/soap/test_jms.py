@@ -33,7 +33,7 @@ from gateway.message import (
 )
 from gateway.observe.events import Events
 from gateway.serving.intake import Intake, by_operation
-from gateway.serving.renewals import Work
+from gateway.serving.leases import Work
 from gateway.serving.service import Policy, Service
 from gateway.serving.verdict import Completed, Rejected
 from gateway.serving.walk import Walk

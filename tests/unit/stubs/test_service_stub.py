@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from gateway.backends.hosted.contract import reply_envelope
-from gateway.backends.served import Answer, FaultAnswer
+from gateway.backends.service_class import Answer, FaultAnswer
 from gateway.contract.names import XSI, clark
 from gateway.soap.envelope import SoapVersion
 from gateway.stubs import (

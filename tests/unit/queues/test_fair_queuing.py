@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.queues.turns import Turns, deal
+from gateway.queues.fair_queuing import Turns, deal
 
 CLIENTS = st.dictionaries(
     st.sampled_from(["a", "b", "c", "d"]), st.integers(1, 30), min_size=1, max_size=4

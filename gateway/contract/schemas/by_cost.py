@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from gateway.contract.operations import Operation
 from gateway.contract.schemas.check import Schemas
-from gateway.contract.schemas.checking import CHECK_SECONDS, ApartSchemas, unchecked
+from gateway.contract.schemas.cost import LONG
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
-from gateway.contract.schemas.weights import LONG
+from gateway.contract.schemas.separate_process import CHECK_SECONDS, ApartSchemas, unchecked
 from gateway.errors import ContractError, Refused
 from gateway.reasons import Check
 from gateway.soap.envelope import Envelope

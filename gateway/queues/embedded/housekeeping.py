@@ -12,7 +12,7 @@ from gateway.message import ID_WINDOW, REPLY_RETENTION, Clock
 from gateway.queues.embedded import replies, store
 from gateway.queues.embedded.file import REQUESTS, QueueFile
 from gateway.queues.embedded.quarantine import SqliteQuarantine
-from gateway.queues.embedded.steady import made_by, mark
+from gateway.queues.embedded.steady_clock import made_by, mark
 
 EVERY = 0.5
 """Seconds between two looks for dead processes."""

@@ -20,8 +20,7 @@ from lxml import etree
 from gateway.admission import Gate, Limits, admit
 from gateway.backend import Refusal
 from gateway.contract.names import XS
-from gateway.contract.schemas import checking
-from gateway.contract.schemas import doubts as doubting
+from gateway.contract.schemas import costly, separate_process
 from gateway.contract.schemas.expansion import union_sizes
 from gateway.contract.schemas.patterns import judged
 from gateway.errors import ContractError, Refused, Unchecked
@@ -85,7 +84,7 @@ def test_where_there_is_more_to_judge_than_takes_a_while_the_rest_is_checked_apa
         )
 
     _, steps = judged("[a-c0]{1,20}x{2,9}")
-    monkeypatch.setattr(doubting, "JUDGING", 5 * steps)
+    monkeypatch.setattr(costly, "JUDGING", 5 * steps)
     assert not contract(wsdl(get, types=orders("", restricted(5)))).doubts
     assert not contract(wsdl(get, types=orders("", 2 * restricted(5)))).doubts
     loaded = contract(wsdl(get, types=orders("", restricted(8))))
@@ -140,7 +139,7 @@ async def test_many_costly_messages_of_one_client_do_not_take_the_places_of_othe
 
 def test_more_checks_at_once_than_workers_are_all_made(apart):
     gate = Gate(apart, Limits())
-    with ThreadPoolExecutor(3 * checking.WORKERS) as pool:
+    with ThreadPoolExecutor(3 * separate_process.WORKERS) as pool:
         list(pool.map(gate.admit, [sent("a@b.c")] * 60))
 
 
@@ -176,8 +175,10 @@ def test_a_check_whose_worker_or_process_was_killed_from_outside_is_made_again(a
 
 
 def test_a_check_is_waited_for_as_long_as_it_may_work_and_longer(apart, monkeypatch):
-    monkeypatch.setattr(checking, "_STANDSTILL", 0.01)
-    monkeypatch.setattr(checking, "_PATIENCE", 240)  # a second of work may take long on a machine
+    monkeypatch.setattr(separate_process, "_STANDSTILL", 0.01)
+    monkeypatch.setattr(
+        separate_process, "_PATIENCE", 240
+    )  # a second of work may take long on a machine
     gate = Gate(apart, Limits(schema_time=1))
     with pytest.raises(Refused) as caught:
         gate.admit(sent(COSTLY))
@@ -185,7 +186,7 @@ def test_a_check_is_waited_for_as_long_as_it_may_work_and_longer(apart, monkeypa
 
 
 def test_workers_that_stand_still_are_ended_and_that_is_told(apart, monkeypatch):
-    monkeypatch.setattr(checking, "_STANDSTILL", 0.1)
+    monkeypatch.setattr(separate_process, "_STANDSTILL", 0.1)
     process = of_this(apart)
     process._idle.extend([process._forked(), process._forked()])
     for worker in process._idle:
@@ -217,13 +218,13 @@ def test_a_process_that_cannot_be_started_again_now_is_no_fault_of_the_message(
     tried, gate = [], Gate(apart, Limits())
     killed(apart)
     with monkeypatch.context() as ill:
-        ill.setattr(checking, "_Process", fail)
+        ill.setattr(separate_process, "_Process", fail)
         for _ in "12":
             with pytest.raises(Unchecked) as caught:
                 gate.admit(sent("a@b.c"))
         assert len(tried) == 1
         assert "cannot be made now" in str(caught.value)
-    monkeypatch.setattr(checking, "RESTART", 0.0)
+    monkeypatch.setattr(separate_process, "RESTART", 0.0)
     gate.admit(sent("a@b.c"))
 
 
@@ -232,7 +233,7 @@ def test_a_lack_of_sockets_is_no_fault_of_the_message(apart, monkeypatch):
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as ill:
-        ill.setattr(checking.socket, "socketpair", fail)
+        ill.setattr(separate_process.socket, "socketpair", fail)
         with pytest.raises(Unchecked, match="Too many open files"):
             Gate(apart, Limits()).admit(sent("a@b.c"))
     Gate(apart, Limits()).admit(sent("a@b.c"))
@@ -242,7 +243,7 @@ def test_a_process_that_is_gone_again_and_again_is_no_fault_of_the_message(apart
     def fail(self, request, wait):
         raise EOFError
 
-    monkeypatch.setattr(checking._Process, "ask", fail)
+    monkeypatch.setattr(separate_process._Process, "ask", fail)
     with pytest.raises(Unchecked):
         Gate(apart, Limits()).admit(sent("a@b.c"))
 
@@ -289,7 +290,7 @@ def test_they_end_with_the_contract(contract, wsdl, get):
 def test_schemas_that_take_too_long_to_compile_are_refused_with_the_cure(
     contract, wsdl, get, monkeypatch
 ):
-    monkeypatch.setattr(checking, "COMPILE_SECONDS", 1)
+    monkeypatch.setattr(separate_process, "COMPILE_SECONDS", 1)
     many = "".join(f'<xs:element name="e{n}" minOccurs="0"/>' for n in range(3000))
     with pytest.raises(ContractError) as caught:
         contract(wsdl(get, types=orders(many)))
@@ -300,7 +301,7 @@ def test_schemas_that_take_too_long_to_compile_are_refused_with_the_cure(
 
 
 def test_schemas_that_take_too_much_memory_to_compile_are_refused(contract, wsdl, get, monkeypatch):
-    monkeypatch.setattr(checking, "COMPILE_MEMORY", 4 << 20)
+    monkeypatch.setattr(separate_process, "COMPILE_MEMORY", 4 << 20)
     many = "".join(f'<xs:element name="e{n}" minOccurs="0"/>' for n in range(700))
     with pytest.raises(ContractError, match="within 60 s and 4 MiB: simplify them"):
         contract(wsdl(get, types=orders(many)))

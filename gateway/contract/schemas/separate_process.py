@@ -19,9 +19,9 @@ from lxml import etree
 
 from gateway.contract.operations import Operation
 from gateway.contract.schemas.check import is_standard
-from gateway.contract.schemas.checker import Request, Task
 from gateway.contract.schemas.framing import receive, send
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
+from gateway.contract.schemas.separate_main import Request, Task
 from gateway.errors import ContractError, Refused, Unchecked
 from gateway.reasons import Check
 from gateway.soap.envelope import Envelope
@@ -47,7 +47,7 @@ _TOO_LONG = (
 )
 _STARTED = (
     "import sys; sys.path[:] = sys.argv[1:]; "
-    "from gateway.contract.schemas.checker import main; main()"
+    "from gateway.contract.schemas.separate_main import main; main()"
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.settings.wording import meant, plainly
+from gateway.settings.suggestions import meant, plainly
 
 
 @pytest.mark.parametrize("wrong", ["GetOrdr", "getorder", "GETORDER", "GetOrders"])

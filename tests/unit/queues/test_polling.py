@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.queues.patience import (
+from gateway.queues.polling import (
     FIRST_TRIP,
     LONGEST,
     Patience,
@@ -45,7 +45,7 @@ def test_the_last_look_is_when_the_wait_is_over():
 
 def test_a_reply_is_seen_within_two_trips_or_a_tenth_of_the_time_waited(monkeypatch):
     now = 0.0
-    monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
+    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
     trip = FIRST_TRIP
     for delay in Patience().delays(600):
         before, now = now, now + delay + trip
@@ -56,7 +56,7 @@ def test_a_reply_is_seen_within_two_trips_or_a_tenth_of_the_time_waited(monkeypa
 
 def test_whoever_waits_long_does_not_hammer(monkeypatch):
     now = 0.0
-    monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
+    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
     looks = 0
     for delay in Patience().delays(3600):
         now += delay + FIRST_TRIP
@@ -67,7 +67,7 @@ def test_whoever_waits_long_does_not_hammer(monkeypatch):
 
 def test_whoever_learns_of_slow_replies_soon_looks_no_more_than_a_few_times(monkeypatch):
     now = 0.0
-    monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
+    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
     patience, made = Patience(), []
     for _ in range(80):
         now, looks = 0.0, 0
@@ -85,7 +85,7 @@ def test_whoever_learns_of_slow_replies_soon_looks_no_more_than_a_few_times(monk
 @pytest.mark.parametrize(("wait", "most"), [(0, 1), (1, 2), (20, 7), (60, 9), (600, 50)])
 def test_what_may_be_nowhere_is_looked_for_rarely_and_once_more_at_the_end(monkeypatch, wait, most):
     now, looks = 0.0, 0
-    monkeypatch.setattr("gateway.queues.patience.monotonic", lambda: now)
+    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
     for delay in sparse(wait):
         now += delay
         looks += 1

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.listening.waits import Waits
+from gateway.listening.waiting import Waits
 
 
 async def test_a_wait_ends_with_the_listener():

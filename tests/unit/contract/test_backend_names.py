@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.contract.places import places
+from gateway.contract.backend_names import places
 
 HOSTS = [
     "http://app01.example.com:8080/Orders",

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.admission import Gate, Limits, admit
-from gateway.contract.schemas import weighed
+from gateway.contract.schemas import by_cost
 from gateway.contract.schemas.schema_set import NotCompiled
 from gateway.errors import ContractError, Refused, Unchecked
 from gateway.message import Message
@@ -171,7 +171,7 @@ def test_where_the_process_cannot_compile_a_large_message_is_refused_and_small_o
     def fail(*_):
         raise ContractError("the schemas cannot be compiled within 60 s")
 
-    monkeypatch.setattr(weighed, "ApartSchemas", fail)
+    monkeypatch.setattr(by_cost, "ApartSchemas", fail)
     heavy = gate("o:Code", listed(50))
     for _ in "12":
         with pytest.raises(Refused) as caught:
@@ -185,7 +185,7 @@ def test_where_the_process_cannot_compile_a_large_message_is_refused_and_small_o
 def test_a_process_that_could_not_start_is_started_again_and_not_at_once(
     gate, monkeypatch, caplog, pause, starts
 ):
-    monkeypatch.setattr(weighed, "PAUSE", pause)
+    monkeypatch.setattr(by_cost, "PAUSE", pause)
     tried = []
 
     def fail(*_):
@@ -194,7 +194,7 @@ def test_a_process_that_could_not_start_is_started_again_and_not_at_once(
 
     heavy, large = gate("o:Code", listed(50)), sent("c0001 " * 3000)
     with monkeypatch.context() as killed:
-        killed.setattr(weighed, "ApartSchemas", fail)
+        killed.setattr(by_cost, "ApartSchemas", fail)
         for _ in "12":
             with pytest.raises(Refused):
                 heavy.admit(large)
@@ -213,21 +213,21 @@ def test_a_process_that_cannot_be_started_now_is_no_fault_of_the_message(gate, m
 
     heavy, large = gate("o:Code", listed(50)), sent("c0001 " * 3000)
     with monkeypatch.context() as ill:
-        ill.setattr(weighed, "ApartSchemas", fail)
+        ill.setattr(by_cost, "ApartSchemas", fail)
         with pytest.raises(Unchecked, match="Too many open files"):
             heavy.admit(large)
     heavy.admit(large)
 
 
 def test_schemas_that_do_not_compile_in_the_process_are_not_compiled_again(gate, monkeypatch):
-    monkeypatch.setattr(weighed, "PAUSE", 0.0)
+    monkeypatch.setattr(by_cost, "PAUSE", 0.0)
     tried = []
 
     def fail(*_):
         tried.append(1)
         raise NotCompiled("wrong")
 
-    monkeypatch.setattr(weighed, "ApartSchemas", fail)
+    monkeypatch.setattr(by_cost, "ApartSchemas", fail)
     heavy = gate("o:Code", listed(50))
     for _ in "12":
         with pytest.raises(Refused):

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import FaultError, OutcomeUnknown, Refused
 from gateway.message import REPLY_RETENTION, Message, new_id
-from gateway.queues.lifespan import (
+from gateway.queues.request_age import (
     LONGEST_LIFE,
     check_age,
     check_known,

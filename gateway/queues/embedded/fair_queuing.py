@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 
-from gateway.queues.turns import Turns, deal
+from gateway.queues.fair_queuing import Turns, deal
 
 FREE = "owner IS NULL AND quarantined IS NULL"
 INDEX = f"CREATE INDEX IF NOT EXISTS turns ON requests(sender, due, seq) WHERE {FREE}"
