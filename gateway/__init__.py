@@ -2,9 +2,9 @@
 
 What programs may use, and what stays as it is from one version to the next:
 
-- here: a gateway or a listener inside of a program (``serve``, ``listen``, ``up``), their
-  settings (``read_settings``, ``settings_of``), zeep's transports (``QueueTransport``,
-  ``AsyncQueueTransport``), and ``__version__``;
+- here: a gateway or a listener inside of a program (``serve``, ``listen``, ``up``, which give
+  ``Running``), their ``Settings`` (``read_settings``, ``settings_of``), zeep's transports
+  (``QueueTransport``, ``AsyncQueueTransport``; ``ReplyPending``), and ``__version__``;
 - ``gateway.errors``: every error, grouped by what is done about it;
 - ``gateway.stubs``: what generated clients and services run on;
 - ``gateway.queue``, ``gateway.message``, and ``kind``, ``options`` and ``quarantine`` of

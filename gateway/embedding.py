@@ -44,12 +44,17 @@ def serve(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]
 
 
 def listen(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
-    """Listen for HTTP while the block runs, as ``gateway listen`` does; else as ``serve``."""
+    """Listen for HTTP while the block runs, as ``gateway listen`` does.
+
+    Enters once calls are taken. At the end callers who wait still get their replies, within
+    ``gateway.grace``. That the queue cannot be used any more is noticed by the next call, which
+    ends the block. Raises what ``serve`` does.
+    """
     return _running(assembly.listen, settings, Role(listens=True))
 
 
 def up(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
-    """Do both while the block runs, as ``gateway up`` does; else as ``serve``."""
+    """Serve and listen while the block runs, as ``gateway up`` does: see ``serve``, ``listen``."""
     return _running(assembly.up, settings, Role(serves=True, listens=True))
 
 

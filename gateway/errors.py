@@ -59,6 +59,14 @@ class ConfigurationError(GatewayError):
     """
 
 
+class WrongSettings(ConfigurationError):
+    """Settings with mistakes: one line for each."""
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
 class ContractError(ConfigurationError):
     """A WSDL or a schema cannot be used."""
 

@@ -222,7 +222,7 @@ async def opened_queue(
 
 
 @contextlib.asynccontextmanager
-async def opened_places(settings: Settings) -> AsyncIterator[tuple[AdministeredQueue, Events]]:
+async def opened_with_events(settings: Settings) -> AsyncIterator[tuple[AdministeredQueue, Events]]:
     """Open the queue, and tell what happens to its requests to all who subscribe.
 
     Raises ConfigurationError.

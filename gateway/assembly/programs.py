@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.originals import keeping_faults
-from gateway.assembly.parts import gateway, listener, opened_places
+from gateway.assembly.parts import gateway, listener, opened_with_events
 from gateway.assembly.summary import SHOWN, say_checks, slow_checks
 from gateway.errors import QueueBroken, StoppedEarly
 from gateway.listening.tls import keep_fresh
@@ -40,7 +40,7 @@ async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) 
     """
     say_checks(settings, {name: one.contract for name, one in loaded.items()})
     async with contextlib.AsyncExitStack() as stack:
-        opening = stack.enter_async_context(opened_places(settings))
+        opening = stack.enter_async_context(opened_with_events(settings))
         queue, events = await _unless_stopped(asked.stop, opening)
         keep = await stack.enter_async_context(keeping_faults(settings))
         daemon = await stack.enter_async_context(gateway(settings, loaded, queue, events, keep))
@@ -56,7 +56,7 @@ async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked)
     """Offer the services over HTTP until told to stop. Raises ConfigurationError, StoppedEarly."""
     say_checks(settings, {name: one.contract for name, one in loaded.items()})
     async with contextlib.AsyncExitStack() as stack:
-        opening = stack.enter_async_context(opened_places(settings))
+        opening = stack.enter_async_context(opened_with_events(settings))
         queue, events = await _unless_stopped(asked.stop, opening)
         front = listener(settings, loaded, queue, events, asked.reread)
         await front.run(asked.stop, asked.ready)
@@ -70,7 +70,7 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
     say_checks(settings, {name: one.contract for name, one in loaded.items()})
     drained = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
-        opening = stack.enter_async_context(opened_places(settings))
+        opening = stack.enter_async_context(opened_with_events(settings))
         queue, events = await _unless_stopped(asked.stop, opening)
         keep = await stack.enter_async_context(keeping_faults(settings))
         daemon = await stack.enter_async_context(gateway(settings, loaded, queue, events, keep))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway.assembly.parts import queue_abilities
 from gateway.contract import Contract
 from gateway.contract.backend_names import is_loopback
+from gateway.queues.kind import Reach
 from gateway.settings import Settings, Table
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,14 @@ def _http_callers(settings: Settings) -> str:
     )
 
 
+def _alone(settings: Settings, role: Role) -> list[str]:
+    """Say where nobody can be at the other end of the queue."""
+    is_alone = queue_abilities(settings).reach is Reach.PROCESS and not (
+        role.serves and role.listens
+    )
+    return ["NO OTHER PROGRAM reaches this queue: gateway up does both ends of it"] * is_alone
+
+
 def _off(settings: Settings, role: Role) -> list[str]:
     unchecked = [name for name, one in settings.services.items() if not one.validate_body]
     off = {
@@ -176,6 +185,7 @@ def _audit(settings: Settings, role: Role) -> list[str]:
 
 PARTS: tuple[Part, ...] = (
     _callers,
+    _alone,
     _off,
     _unsafe,
     _repeatable,

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli import streams
-from gateway.errors import ConfigurationError, GatewayError, Unforeseen
+from gateway.errors import ConfigurationError, GatewayError, Unforeseen, WrongSettings
 from gateway.settings.suggestions import plainly
 
 FAILED = 1
@@ -61,7 +61,8 @@ def shows_tracebacks() -> bool:
 
 
 def _told(error: GatewayError) -> int:
-    _tell(str(error))
+    for one in error.mistakes if isinstance(error, WrongSettings) else [str(error)]:
+        _tell(one)
     if has_traceback(error):
         typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     return USAGE if isinstance(error, ConfigurationError) else FAILED

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, WrongSettings
 from gateway.settings.suggestions import meant, plainly
 from gateway.settings.tables import Settings
 from gateway.settings.values import NAMED, Table
@@ -27,8 +27,9 @@ TOML_CURE = (
 )
 
 
-def read(path: Path) -> Settings:
+def read(path: Path | str) -> Settings:
     """Read a file. Raises ConfigurationError with one line for each mistake."""
+    path = Path(path)
     try:
         values = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
@@ -46,7 +47,7 @@ def read(path: Path) -> Settings:
 
 
 def from_values(
-    values: Mapping[str, Any], folder: Path = Path(), source: str = "settings"
+    values: Mapping[str, Any], folder: Path | str = Path(), source: str = "settings"
 ) -> Settings:
     """Check values as ``gateway.toml`` has them; relative paths are taken from ``folder``.
 
@@ -55,10 +56,10 @@ def from_values(
     if "folder" in values:
         raise ConfigurationError(f"{source}: folder: is not a key of this file: remove it.")
     try:
-        return Settings.model_validate({**values, "folder": folder})
+        return Settings.model_validate({**values, "folder": Path(folder)})
     except ValidationError as error:
         lines = [f"{source}: {_explain(one)}" for one in error.errors(include_url=False)]
-        raise ConfigurationError("\nerror: ".join(lines)) from error
+        raise WrongSettings(*lines) from error
 
 
 def _explain(error: ErrorDetails) -> str:

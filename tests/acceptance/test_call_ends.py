@@ -161,6 +161,14 @@ def test_a_queue_that_does_not_open_is_waited_for_no_longer_than_for_a_reply(
     assert "Nothing was sent" in text
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_queue_that_one_program_alone_reaches_is_not_waited_for(place, way):
+    place.write("memory:", wait=60.0)
+    status, text = place.told(place.call(way, "GetClaim"))
+    assert status == 2
+    assert "call its listener over HTTP, or choose another kind of queue" in " ".join(text.split())
+
+
 @contextlib.contextmanager
 def answering(body: bytes) -> Iterator[str]:
     """Serve HTTP with one answer to everything; yield the address."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import time
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import EntryGone, IdTaken, LeaseLost, QueueUnavailable
+from gateway.errors import ConfigurationError, EntryGone, IdTaken, LeaseLost, QueueUnavailable
 from gateway.message import ID_WINDOW, Message, Unreadable, check_identity, digest, new_id
 from gateway.queue import Collected, Quarantined, QueueStatus, State
 from gateway.queues.kind import Abilities, Kind, Reach
@@ -66,7 +67,11 @@ class JournalQueue:
         """Who has a request, or nobody, and until when by ``time.monotonic``."""
         self.changed = asyncio.Condition()
         self._lease = lease
-        self._journal = path.open("a+", encoding="utf-8")
+        try:
+            self._journal = path.open("a+", encoding="utf-8")
+            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(f"queue: {path}: {error.strerror}: name another") from error
         self._journal.seek(0)
         for line in self._journal:
             for values in json.loads(line) if line.endswith("\n") else ():

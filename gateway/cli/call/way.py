@@ -13,9 +13,10 @@ from gateway.cli import streams
 from gateway.cli.running import run
 from gateway.client.calls import opened_in
 from gateway.client.remote import ACCEPTING
-from gateway.errors import GatewayError, NoReplyYet
+from gateway.errors import ConfigurationError, GatewayError, NoReplyYet
 from gateway.message import Message
 from gateway.queue import Queue
+from gateway.queues.kind import Reach
 from gateway.settings import Settings
 
 WHO = (
@@ -61,6 +62,11 @@ class Way:
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[Queue]:
         """Open the queue, in no more time than a reply is waited for. Raises QueueAway."""
+        if assembly.queue_abilities(self.settings).reach is Reach.PROCESS:
+            raise ConfigurationError(
+                f"queue: {self.settings.queue!r} is reached by the program alone that has it open: "
+                "call its listener over HTTP, or choose another kind of queue."
+            )
         async with contextlib.AsyncExitStack() as stack:
             async with opened_in(max(self.settings.listener.wait, ACCEPTING)):
                 queue = await stack.enter_async_context(assembly.opened_queue(self.settings))

@@ -296,6 +296,7 @@ async def test_a_quarantined_one_way_request_is_done(queue: AdministeredQueue) -
         lambda d: d.quarantine("late", reply(b"late")),
         lambda d: d.extend(1),
     ],
+    ids=["answer", "retry", "quarantine", "extend"],
 )
 async def test_whoever_settled_a_request_has_lost_it(
     queue: AdministeredQueue, settle: Callable[[Delivery], Awaitable[None]]

@@ -65,6 +65,14 @@ def test_who_may_call_from_the_queue_is_what_the_queue_knows(queue, who):
     assert f"queue callers: {who}" in said(queue=queue)
 
 
+def test_a_queue_that_one_program_reaches_is_told_where_it_is_of_no_use():
+    told = "NO OTHER PROGRAM reaches this queue"
+    assert told in said(Role(serves=True), queue="memory:")
+    assert told in said(Role(listens=True), queue="memory:")
+    assert told not in said(queue="memory:")
+    assert told not in said(Role(serves=True))
+
+
 def test_senders_of_sqs_are_named_by_their_clients():
     sqs = {"senders": {"AROA1": "shop", "AROA2": "billing"}}
     lines = said(queue="sqs://q?replies=s3://bucket/p", sqs=sqs)
