@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.provision.bucket_pieces import bucket_pieces
-from gateway.provision.closing_pieces import closing_pieces
+from gateway.provision.bucket_pieces import bucket_pieces, closing_pieces
 from gateway.provision.connection import connect
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns

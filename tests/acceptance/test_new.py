@@ -149,7 +149,7 @@ def test_what_was_filled_in_is_never_written_over(tmp_path):
     written = gateway(folder, *stubs)
     assert written.returncode == 0, written.stderr
     assert "'not implemented' until stock_service.py has it: fetch_label" in written.stderr
-    assert "never called any more, and can leave stock_service.py: get_label" in written.stderr
+    assert "can be removed from stock_service.py: get_label" in written.stderr
     assert own.read_text() == FILLED_IN
     assert "    def fetch_label(" in (folder / "stock_base.py").read_text()
     assert gateway(folder, *stubs, "--diff").returncode == 0

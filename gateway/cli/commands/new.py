@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +16,21 @@ import typer
 from rich.markup import escape
 
 from gateway.cli import streams
-from gateway.cli.commands import new_folder
 from gateway.cli.notes import VerboseOption, of_model, show
 from gateway.cli.options import with_options
 from gateway.contract import Contract, fetch, from_documents
 from gateway.contract.border import doing
-from gateway.errors import ContractError, OutOfBounds
+from gateway.errors import ConfigurationError, ContractError, OutOfBounds
 from gateway.generate.contract.reading import read as read_model
+from gateway.generate.model import Model
+from gateway.generate.python import describing
+from gateway.generate.python.client import ClientOptions, render
+from gateway.generate.python.service import (
+    ServiceNames,
+    render_base,
+    render_service,
+    render_test,
+)
 from gateway.queues.registry import abilities_of
 from gateway.settings import is_http, read
 
@@ -54,8 +65,8 @@ def new(
 ) -> None:
     """Make a folder for a service: settings, contract, and what to call it with."""
     target = Path.cwd() / name
-    new_folder.check_name(name, target.parent)
-    new_folder.check_wsdl(wanted.wsdl)
+    check_name(name, target.parent)
+    check_wsdl(wanted.wsdl)
     abilities_of(wanted.queue)
     with _progress() as say:
         hosts = wanted.contract_host or ()
@@ -64,13 +75,12 @@ def new(
         contract = from_documents(documents, f"{name}.wsdl")
         model = read_model(contract, wanted.port)
         say("writing")
-        files = {f"{new_folder.CONTRACT}/{key}": data for key, data in documents.items()}
+        files = {f"{CONTRACT}/{key}": data for key, data in documents.items()}
         with doing("writing Python for it", wanted.wsdl):
-            files |= new_folder.python_files(model, name, wanted.host)
-        settings = new_folder.settings(name, wanted.queue, model, wanted.host)
-        files["gateway.toml"] = settings.encode()
-        with new_folder.made_whole(target) as folder:
-            new_folder.write(folder, files)
+            files |= python_files(model, name, wanted.host)
+        files["gateway.toml"] = settings(name, wanted.queue, model, wanted.host).encode()
+        with made_whole(target) as folder:
+            write(folder, files)
             read(folder / "gateway.toml")
     _show(name, contract, files, of_model(model, verbose=wanted.verbose))
 
@@ -117,3 +127,123 @@ def _show(
     console.print(f"\n{escape(name)} has {told}. Next:\n")
     for command in (f"cd {name}", "gateway check", "gateway up"):
         console.print(f"  {escape(command)}")
+
+
+CONTRACT = "wsdl"
+"""The folder of the contract, inside of the project's."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+_FORWARDED = """\
+# forward = "http://10.1.2.3/Service"    # where the service is, if not where its WSDL says
+"""
+_HOSTED = """\
+host = {host}
+"""
+_SETTINGS = """\
+queue = {queue}
+
+[services.{name}]
+wsdl = "{contract}/{name}.wsdl"
+{answers}# repeatable = [{operation}]    # these only read; all others are never carried out twice
+"""
+
+
+def check_name(name: str, folder: Path) -> None:
+    """Raise ConfigurationError where a project cannot have this name, or its folder is taken."""
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is not a name for a service: use 1 to 64 letters, digits, '_' or '-', "
+            "a letter first."
+        )
+    if os.path.lexists(folder / name):
+        raise ConfigurationError(
+            f"{name} exists already, and is left as it is: choose another name, or move it away."
+        )
+
+
+def check_wsdl(place: str) -> None:
+    """Raise ConfigurationError where a WSDL is neither said to be a file nor at an address."""
+    if not place or ("://" in place and not is_http(place)):
+        raise ConfigurationError(
+            f"--wsdl: {place!r} is neither a path nor an HTTP address: name the WSDL's."
+        )
+
+
+def python_files(model: Model, name: str, host: bool) -> Mapping[str, bytes]:
+    """Return the stubs of a project: a client, and, to ``host``, a service with one test.
+
+    Raises ContractError where there is no operation to host; without one there is no client.
+    """
+    if not model.operations:
+        if host:
+            raise ContractError(
+                f"no operation of port {model.port.name} can be hosted from a stub: "
+                f"{'; '.join(describing.grouped_gaps(model))}"
+            )
+        return {}
+    stem, source = _stem(name), f"{name}.wsdl"
+    client = render(model, ClientOptions(source=source, service=name))
+    files = {f"{stem}_client.py": client}
+    if host:
+        names = ServiceNames.of(model, f"{stem}_service")
+        files[f"{names.base_module}.py"] = render_base(model, names, source)
+        files[f"{names.module}.py"] = render_service(model, names)
+        files[f"test_{stem}.py"] = render_test(model, names)
+    return {path: text.encode() for path, text in files.items() if text}
+
+
+def settings(name: str, queue: str, model: Model, host: bool) -> str:
+    """Return the text of ``gateway.toml``."""
+    own = ServiceNames.of(model, f"{_stem(name)}_service")
+    return _SETTINGS.format(
+        name=name,
+        queue=_quoted(queue),
+        contract=CONTRACT,
+        answers=_HOSTED.format(host=_quoted(f"{own.module}:{own.own}")) if host else _FORWARDED,
+        operation=_quoted(model.operations[0].name if model.operations else "GetOrder"),
+    )
+
+
+def _stem(name: str) -> str:
+    """Return a name as modules begin with it."""
+    return name.replace("-", "_").lower()
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a basic string of TOML, on one line whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    inside = "".join(one if one.isprintable() else rf"\U{ord(one):08x}" for one in escaped)
+    return f'"{inside}"'
+
+
+@contextlib.contextmanager
+def made_whole(target: Path) -> Iterator[Path]:
+    """Yield a folder to fill beside ``target``; it takes that name in the end, or is gone.
+
+    Raises ConfigurationError where nothing can be written, or the name was taken meanwhile.
+    """
+    unseen = target.with_name(f".{target.name}-{os.getpid()}")
+    try:
+        unseen.mkdir()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{target.parent}: no folder can be made here ({error.strerror}): work elsewhere."
+        ) from error
+    try:
+        yield unseen
+        # Making it fails where anything has the name; an empty folder is then replaced at once.
+        target.mkdir()
+        unseen.rename(target)
+    except OSError as error:
+        raise ConfigurationError(f"{target} cannot be made: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(unseen, ignore_errors=True)
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by their paths inside a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

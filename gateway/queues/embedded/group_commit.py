@@ -24,7 +24,6 @@ from gateway.errors import (
     QueueUnavailable,
 )
 from gateway.queues.embedded.identity import Files
-from gateway.queues.embedded.lock_holder import described_holder
 from gateway.queues.embedded.wake_up import ring_all
 
 log = logging.getLogger(__name__)
@@ -110,16 +109,17 @@ class Writer:
         """Have a job done; then ring the bells in a folder, once for a whole commit.
 
         Cancelling the future does not undo the job. One that ``is_new`` is refused at once while
-        the disk stands still: what waits for it is held in memory, and others may send without end.
+        the disk stands still, longer than for a turn and a foreign writer: what waits for it is
+        held in memory, and others may send without end.
         Raises, through the future, what the job raises, QueueUnavailable or QueueBroken; then
         nothing was changed.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        if is_new and (still := time.monotonic() - self._began) > BUSY:
+        if is_new and (still := time.monotonic() - self._began) > 2 * BUSY:
             future.set_exception(
                 QueueHeld(
                     f"the queue file {self._files.path} has taken no write for {still:.0f} s: see "
-                    "whether its disk stands still, or another program holds it"
+                    "whether its disk stands still"
                 )
             )
         else:
@@ -281,3 +281,47 @@ def _resolve(batch: Sequence[_Entry], outcomes: Sequence[_Outcome]) -> None:
             entry.future.set_exception(outcome.error)
         else:
             entry.future.set_result(outcome.result)
+
+
+_STOPPED = ("T", "t")
+"""Of the states of a process (proc(5)): stopped by a signal, or by a debugger."""
+
+
+def described_holder(file: int) -> str:
+    """Return who has a ``flock`` on an open file, and what to do about it."""
+    pid = _holder(file)
+    if pid is None:
+        return "another process holds the queue file"
+    if pid == os.getpid():
+        return "this process itself still writes: its disk is slow, or stands still"
+    if _state(pid) in _STOPPED:
+        return (
+            f"process {pid} holds the queue file and is stopped: let it go on (kill -CONT {pid}), "
+            f"or end it (kill -KILL {pid})"
+        )
+    return f"process {pid} holds the queue file"
+
+
+def _holder(file: int) -> int | None:
+    """Return the process that has a lock; None where that cannot be known.
+
+    By the number of the file alone, since some file systems have the lock on another device than
+    ``fstat`` tells.
+    """
+    inode = str(os.fstat(file).st_ino)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            # Of those who wait for a lock, "->" follows the number.
+            _, kind, _, _, pid, place, *_ = line.split()
+            if kind == "FLOCK" and place.rpartition(":")[2] == inode and int(pid) > 0:
+                return int(pid)
+    return None
+
+
+def _state(pid: int) -> str:
+    """Return the state of a process, a letter; nothing of one that is gone or hidden."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[0]

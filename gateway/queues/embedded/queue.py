@@ -28,8 +28,8 @@ from gateway.queues.embedded.file import REPLIES, REQUESTS, QueueFile
 from gateway.queues.embedded.group_commit import Job
 from gateway.queues.embedded.housekeeping import Tidying
 from gateway.queues.embedded.quarantine import SqliteQuarantine
-from gateway.queues.embedded.status import census
 from gateway.queues.embedded.steady_clock import Uptime, of_this_machine
+from gateway.queues.embedded.store import census
 from gateway.queues.embedded.waiters import Waiters
 from gateway.queues.embedded.wake_up import Bell
 from gateway.queues.fair_queuing import Turns

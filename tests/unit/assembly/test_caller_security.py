@@ -20,7 +20,7 @@ from gateway import assembly
 from gateway.assembly import parts
 from gateway.assembly.caller_security import caller_security
 from gateway.assembly.summary import Role, checks, summary
-from gateway.cli.commands.check_backend import secret_findings
+from gateway.cli.commands.check import secret_findings
 from gateway.errors import ConfigurationError, NotSecured
 from gateway.message import Message, new_id
 from gateway.observe.events import Events

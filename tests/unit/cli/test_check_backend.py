@@ -11,7 +11,7 @@ import pytest
 from certificates import Authority
 
 from gateway import assembly
-from gateway.cli.commands.check_backend import backend_findings, secret_findings
+from gateway.cli.commands.check import backend_findings, secret_findings
 from gateway.settings import from_values
 
 ROOT = Path(__file__).resolve().parents[3]

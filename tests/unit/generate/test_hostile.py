@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gateway.cli import streams
-from gateway.cli.commands import new_folder
+from gateway.cli.commands import new
 from gateway.contract import Contract, from_documents
 from gateway.errors import ContractError
 from gateway.generate.contract.reading import read
@@ -167,7 +167,7 @@ def without_marks(every: list[str]) -> list[str]:
 
 _, PLAIN_MODEL = understood(PLAIN)
 PLAIN_FILES = {
-    name: data.decode() for name, data in new_folder.python_files(PLAIN_MODEL, "shop", True).items()
+    name: data.decode() for name, data in new.python_files(PLAIN_MODEL, "shop", True).items()
 }
 
 
@@ -205,8 +205,8 @@ def test_the_words_that_broke_out_are_understood_and_stay_inside():
 
 def check_settings(model: Model, words: dict[str, str]) -> None:
     for host in (False, True):
-        text = new_folder.settings("shop", 'sqlite:///a"\n\\b.db', model, host)
-        plain = new_folder.settings("shop", "q", PLAIN_MODEL, host)
+        text = new.settings("shop", 'sqlite:///a"\n\\b.db', model, host)
+        plain = new.settings("shop", "q", PLAIN_MODEL, host)
         assert len(text.splitlines()) == len(plain.splitlines())
         found = tomllib.loads(text)
         own = {"host": f"shop_service:{model.port.class_name}"} if host else {}
@@ -218,9 +218,7 @@ def check_settings(model: Model, words: dict[str, str]) -> None:
 
 def check_python(model: Model, words: dict[str, str]) -> None:
     known = named(model)
-    files = {
-        name: data.decode() for name, data in new_folder.python_files(model, "shop", True).items()
-    }
+    files = {name: data.decode() for name, data in new.python_files(model, "shop", True).items()}
     assert files.keys() == PLAIN_FILES.keys()
     for name, source in files.items():
         assert all(one.isprintable() or one in "\n\u200c\u200d" for one in source), name

@@ -30,8 +30,7 @@ from gateway.errors import (
 from gateway.message import REPLY_RETENTION, Message
 from gateway.queue import State
 from gateway.queues.embedded import store
-from gateway.queues.embedded.group_commit import transaction
-from gateway.queues.embedded.lock_holder import described_holder
+from gateway.queues.embedded.group_commit import described_holder, transaction
 from gateway.queues.embedded.owners import is_alive
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.embedded.steady_clock import Uptime
@@ -514,7 +513,7 @@ async def test_while_the_disk_takes_no_write_new_requests_are_refused_and_held_o
             files = "gateway.queues.embedded.identity.Files.check"
             patched.setattr(files, lambda self: ends.wait(240))  # after the commit, in its place
             early = asyncio.ensure_future(queue.send(request()))
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(1.5)
             with pytest.raises(QueueHeld, match=r"has taken no write for \d+ s: see whether its"):
                 await queue.send(refused := request())
             answering = asyncio.ensure_future(delivery.answer(REPLY))
