@@ -28,6 +28,7 @@ from gateway.queues.claims.records import Claim, Settled, new_token
 from gateway.queues.doorbell import entry as doorbell_entry
 from gateway.queues.doorbell import fair_queuing
 from gateway.queues.doorbell import sweep as doorbell_sweep
+from gateway.queues.doorbell.entry import RequestEntry
 from gateway.queues.doorbell.messages import (
     Ring,
     Stray,
@@ -90,6 +91,11 @@ class Place:
                 QueueUrl=self.url, AttributeNames=["All"], MaxNumberOfMessages=10
             )
         return [one["Attributes"]["MessageGroupId"] for one in found["Messages"]]
+
+    def put(self, key: str) -> None:
+        with contextlib.closing(servers.client(self._cloud, "s3")) as s3:
+            body = b"<Envelope/>"
+            s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="text/xml")
 
     def objects(self, folder: str) -> list[str]:
         with contextlib.closing(servers.client(self._cloud, "s3")) as s3:
@@ -254,6 +260,29 @@ async def test_a_notification_of_a_request_that_is_gone_is_dropped(place, queue)
     place.post(event(place.keys.request(("alice", new_id()))))
     assert list(await queue.receive(1, 0.5)) == []
     assert place.messages() == 0
+
+
+async def test_a_request_that_comes_while_its_ring_is_looked_at_is_not_removed(
+    place, queue, monkeypatch
+):
+    """A client may ring just before it puts its request, and has been told that it was taken."""
+    key, read = place.keys.request(("alice", new_id())), RequestEntry.read
+
+    async def too_early(entry: RequestEntry, *, interrupted: bool) -> object:
+        found = await read(entry, interrupted=interrupted)
+        if found is None:
+            place.put(key)
+        return found
+
+    monkeypatch.setattr(RequestEntry, "read", too_early)
+    place.post(ring(key))
+    async with asyncio.timeout(240):
+        while not place.objects("requests") or place.messages():
+            assert list(await queue.receive(1, 0.5)) == []
+    assert place.objects("requests") == [key]
+    place.post(ring(key))
+    delivery = await take(queue)
+    assert delivery.message.body == b"<Envelope/>"
 
 
 async def lost(key: str, *, again: bool = False) -> None:

@@ -130,6 +130,7 @@ class S3Intake:
 
     async def aclose(self) -> None:
         """Give back what was taken and not settled: others have it at once."""
+        await self._taker.give_back()  # first: what is under way may use up the time that is left
         if self._listing is not None:
             await asyncio.wait([self._listing], timeout=LAST_LOOK)
             self._listing.cancel()

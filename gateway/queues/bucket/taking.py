@@ -164,14 +164,7 @@ class Taker:
 
     async def put_off(self, delivery: ClaimDelivery, delay: float) -> None:
         """Leave a request that was given back to whoever comes first, from then on."""
-        candidate, standing = self._taken.pop(delivery), delivery.standing
-        if standing.version is None:
-            candidate.leave(time.monotonic() + delay)
-        else:
-            claim = standing.claim
-            seen = Claimable(standing.version, claim.attempt, claim.interrupted, delay)
-            self._backlog.watch(candidate, seen)
-        self._backlog.drop(candidate.key)
+        self._leave(self._taken.pop(delivery), delivery.standing, delay)
 
     def ended(self, delivery: ClaimDelivery) -> None:
         """Note how a delivery ended: what is not done comes again."""
@@ -181,8 +174,21 @@ class Taker:
         if delivery.standing.is_settled and not delivery.standing.owed:
             self._backlog.finish(candidate.key)
             return
-        rest = 0.0 if delivery.entry.ledger.remembers else STRAY_REST
-        candidate.leave(time.monotonic() + rest)
+        self._leave(
+            candidate, delivery.standing, 0.0 if delivery.entry.ledger.remembers else STRAY_REST
+        )
+
+    def _leave(self, candidate: Candidate, standing: Standing, delay: float) -> None:
+        """Have a request come again after a delay; claimed without a look, where it was released.
+
+        The version of a claim that was let go says nothing of what became of that.
+        """
+        if standing.version is None or standing.is_claimed:
+            candidate.leave(time.monotonic() + delay)
+        else:
+            claim = standing.claim
+            seen = Claimable(standing.version, claim.attempt, claim.interrupted, delay)
+            self._backlog.watch(candidate, seen)
         self._backlog.drop(candidate.key)
 
     async def give_back(self) -> None:

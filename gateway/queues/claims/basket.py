@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 TOGETHER = 0.5
 """Seconds that a request is kept back, at most, for those that are being taken beside it."""
-LAST_LOOK = 5.0
-"""Seconds that what is under way may take at the end: a claim that is being made is given back."""
+LAST_LOOK = 2.0
+"""Seconds that what is under way may take at the end: a claim that is being made is given back.
+
+Two baskets one after the other leave time to do that, within ``CLOSING``."""
 
 
 class Basket(Generic[T]):

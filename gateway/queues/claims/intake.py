@@ -154,6 +154,7 @@ class Intake:
     async def give_back(self) -> None:
         """Give back what was received and not settled: others have it at once."""
         await self._unasked.aclose()
+        await give_back(self._ahead.deliveries)  # first: what is under way may take all the time
         undone = await self._ahead.basket.end()
         parked = [one.received for one in self._ahead.parked]
         letting_go = (_let_go(one, self._pump) for one in (*undone, *parked))
@@ -181,7 +182,8 @@ class _Triage:
             await finish(entry, record, self._put_aside)
             return
         seen = claimable(record, self.clock())
-        has_stood_still = seen.is_claim and seen.version == watched
+        # Also one that was given back: no clock but ours is believed for longer than its delay.
+        has_stood_still = seen.version == watched
         if seen.delay > 0 and not has_stood_still:
             await self.park(entry, seen.delay, partial(self._again, entry, seen.version))
             return

@@ -209,6 +209,7 @@ class RequestEntry:
         """Whether the sweep rang for it, and not its client."""
         self.key = key
         self._porter = porter
+        self._is_gone = False
 
     @property
     def is_late(self) -> bool:
@@ -219,13 +220,18 @@ class RequestEntry:
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
         stored = await self._porter.reading.get(self.key)
+        self._is_gone = stored is None
         if stored is None:
             return None
         return from_object(stored, self.name, interrupted=interrupted)
 
     async def remove(self) -> None:
-        """Remove the request first: a message without one is found out, the other way not."""
-        await self._porter.requests.remove(self.key)
+        """Remove the request first: a message without one is found out, the other way not.
+
+        One that was not there when it was looked for may be there by now, and is somebody's call.
+        """
+        if not self._is_gone:
+            await self._porter.requests.remove(self.key)
         await self._dismiss()
 
     async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:

@@ -192,6 +192,7 @@ class FairQueuing:
             self._look.cancel()
             await asyncio.gather(self._look, return_exceptions=True)
         await self._unasked.aclose()
+        await self._taker.give_back()  # first: what is under way may use up the time that is left
         await self._basket.end()
         await self._taker.give_back()
 

@@ -14,7 +14,7 @@ import pytest
 from gateway.errors import QueueBroken, QueueUnavailable
 from gateway.message import Message
 from gateway.queues.aws.sqs import Received
-from gateway.queues.claims import basket
+from gateway.queues.claims import basket, records
 from gateway.queues.claims.intake import Intake
 from gateway.queues.options import QueueOptions
 
@@ -244,3 +244,23 @@ async def test_a_request_that_could_not_be_settled_is_looked_at_when_it_comes_ag
     else:  # it is answered, and still put aside
         assert (again, aside) == ([], ["unreadable: it"])
     await taking.give_back()
+
+
+async def test_a_request_that_was_given_back_for_ever_is_taken_after_the_longest_delay(monkeypatch):
+    """Another's clock says until when: it may be years off."""
+    monkeypatch.setattr(records, "LONGEST_DELAY", 0.2)
+    looks: list[float] = []
+
+    async def look(name: object) -> records.ClaimRecord:
+        looks.append(time.monotonic())
+        far = time.time() + 1e9
+        state = records.ClaimState.RELEASED
+        return records.ClaimRecord(state=state, version="v1", attempt=3, not_before=far)
+
+    monkeypatch.setattr(Ledger, "look", staticmethod(look), raising=False)
+    monkeypatch.setattr(Entry, "was_used", True)
+    pump = Pump(1)
+    (delivery,) = await intake(pump).receive(1, 60.0, {})
+    assert delivery.attempt == 4
+    assert len(looks) == 2
+    assert looks[1] - looks[0] >= 0.2
