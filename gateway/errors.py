@@ -250,13 +250,17 @@ class OverQuota(FaultError):
     code = FaultCode.BUSY
     check = Check.QUOTA
 
-    def __init__(self, retry_after: float, *, reason: str, check: Check | None = None) -> None:
-        super().__init__(
-            "This client's quota is used up: try later.",
-            check=check,
-            reason=reason,
-            retry_after=retry_after,
-        )
+    text = "This client's quota is used up: try later."
+
+    def __init__(self, retry_after: float, *, reason: str) -> None:
+        super().__init__(self.text, reason=reason, retry_after=retry_after)
+
+
+class OverShare(OverQuota):
+    """The client has all that it may have at a time, and is told when there is more."""
+
+    check = Check.SHARE
+    text = "This client has too many calls under way, or calls too often: try later."
 
 
 class Expired(FaultError):

@@ -7,9 +7,8 @@ import math
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import OverQuota
+from gateway.errors import OverShare
 from gateway.listening.answers import CLIENT, refusal
-from gateway.reasons import Check
 from gateway.serving.quotas import Shares
 
 
@@ -36,5 +35,5 @@ def in_share(shares: Shares) -> Middleware:
 def _over(request: web.Request, shares: Shares) -> web.Response:
     client = request.get(CLIENT, "")
     seconds = max(1.0, shares.wait(client))
-    error = OverQuota(seconds, reason=f"{client} is over its share", check=Check.SHARE)
+    error = OverShare(seconds, reason=f"{client} is over its share")
     return refusal(request, error, 429, {"Retry-After": str(math.ceil(seconds))})

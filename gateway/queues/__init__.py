@@ -1,1 +1,4 @@
-"""The queues, one folder for each kind of store; ``gateway.queue`` says what all of them do."""
+"""The queues, one folder for each kind of store; ``gateway.queue`` says what all of them do.
+
+A message goes in, its reply comes out. It imports the vocabulary alone.
+"""

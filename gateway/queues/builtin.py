@@ -58,6 +58,7 @@ def _of_bucket(address: str, folder: Path, options: QueueOptions) -> Abilities:
         reach=Reach.NETWORK,
         callers="whoever may write requests/ID.CLIENT into the bucket, as that CLIENT",
         is_fair=not place.doorbell,
+        counts_exactly=not place.doorbell,
         quarantine=_by_rule(options),
         is_provisioned=True,
         is_paid=True,

@@ -1,6 +1,7 @@
 """How much of the gateway each client may have: a share of what goes on now, and a daily quota.
 
-Over its share a client waits; only a quota that is used up is refused. All of it is counted by the
+Over its share a client waits in the queue, and is refused at the listener; a quota that is used up
+is refused by both. All of it is counted by the
 process that asks, from its start on: several processes count each for itself.
 """
 

@@ -2,7 +2,7 @@
 
 It compiles the schemas once, alone and without threads. For each worker that is asked for it
 forks: a worker costs a millisecond, and may be ended at any time. Both end when whoever started
-them is gone: their sockets end then. ``checking`` is the other side.
+them is gone: their sockets end then. ``separate_process`` is the other side.
 """
 
 from __future__ import annotations

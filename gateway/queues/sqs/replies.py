@@ -26,7 +26,7 @@ from gateway.message import (
     id_time,
     new_id,
 )
-from gateway.queue import LEASE, Collected, State
+from gateway.queue import Collected, State
 from gateway.queues.aws.sqs import (
     LONGEST_POLL,
     QueueMissing,
@@ -58,6 +58,8 @@ KEPT = 1000
 """Replies that are kept in memory, for those who collect them again."""
 AT_ONCE = 100
 """Replies that are received at once, at most."""
+HIDDEN = 30.0
+"""Seconds for which a reply that was received stays hidden, until it is removed."""
 CORRELATION_TAKEN = (
     "Another request of this client waits for its reply under the same correlation id: use another."
 )
@@ -273,7 +275,7 @@ class ReplyBox:
             tags={"soap-queue-gateway": "replies"},
         )
         url = str(answer["QueueUrl"])
-        return url, SqsPump(self._client, url, LEASE)
+        return url, SqsPump(self._client, url, HIDDEN)
 
     async def aclose(self) -> None:
         """Remove the queue. Replies that come later have nobody who waits for them."""
