@@ -44,13 +44,17 @@ async def test_gateways_killed_paused_and_stopped_break_no_promise(
 
 @pytest.mark.timeout(900)
 async def test_what_is_taken_ahead_of_a_crowd_is_carried_out_once(request, tmp_path, monkeypatch):
-    kind = "doorbell of ministack"
-    address = kinds.address(kind, request, monkeypatch)
     cloud = clouds.started("ministack", request)
-    plan = replace(crowded(200, seed=1), concurrency=4, delay=0.5, faults=(), lease=6.0)
-    outcome = await run(tmp_path, address, cloud, plan)
-    assert outcome.violations == []
-    assert outcome.ahead > 0
+    for seed in (1, 2, 3):  # on a busy machine the crowd may be served before anybody waits behind
+        address = kinds.address("doorbell of ministack", request, monkeypatch)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        plan = replace(crowded(200, seed=seed), concurrency=4, delay=0.5, faults=(), lease=6.0)
+        outcome = await run(folder, address, cloud, plan)
+        assert outcome.violations == []
+        if outcome.ahead:
+            return
+    pytest.fail("nothing of any run was taken ahead of its turn: they proved nothing")
 
 
 @pytest.mark.parametrize("looks", [[DONE], [CLAIMED, Look("released", "3"), CLAIMED, DONE]])
