@@ -1,4 +1,7 @@
-"""Builds the objects from the settings: the only place that knows every class."""
+"""Builds the objects from the settings: the only place that knows every class.
+
+Settings come in, running programs go out. It imports every room but the command line.
+"""
 
 from gateway.assembly.caller_security import check_caller_security
 from gateway.assembly.clients import may_call, rights

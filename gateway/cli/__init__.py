@@ -1,4 +1,8 @@
-"""The command line. Each command is a module: it parses, calls, and prints."""
+"""The command line. Each command is a module: it parses, calls, and prints.
+
+What a person types comes in, lines and an exit status go out. It imports whatever a command
+needs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The contract of a service: its WSDL, read once, from where it may be read."""
+"""The contract of a service: its WSDL, read once, from where it may be read.
+
+Documents come in, an understood contract goes out. It knows SOAP and errors. The home of zeep's
+model.
+"""
 
 from gateway.contract.bindings import one_way_bodies
 from gateway.contract.contract import Contract

@@ -1,1 +1,4 @@
-"""A legacy SOAP service to try the gateway on: it knows nothing of the gateway."""
+"""A legacy SOAP service to try the gateway on: it knows nothing of the gateway.
+
+It imports nothing of ours.
+"""

@@ -1,4 +1,4 @@
 """Secrets: references to those of others, and the credentials of our clients.
 
-It knows errors alone.
+References come in, values go out. It knows errors alone.
 """

@@ -1,4 +1,8 @@
-"""The settings: what may stand in ``gateway.toml``, and reading it."""
+"""The settings: what may stand in ``gateway.toml``, and reading it.
+
+TOML or values come in, checked tables go out. It knows errors, secrets and defaults of queues.
+The home of pydantic.
+"""
 
 from gateway.settings.clients import ClientTable
 from gateway.settings.reading import from_values, read

@@ -1,4 +1,7 @@
-"""The run-time part of the stubs that ``gateway stubs`` writes."""
+"""The run-time part of the stubs that ``gateway stubs`` writes.
+
+Calls of generated code come in, typed replies go out. It knows the client, contracts and SOAP.
+"""
 
 from gateway.stubs.client import AsyncClient, Client
 from gateway.stubs.duration import Duration

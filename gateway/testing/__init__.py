@@ -1,4 +1,7 @@
-"""Suites by which others prove what they have built: they run in pytest, against real parts."""
+"""Suites by which others prove what they have built: they run in pytest, against real parts.
+
+Addresses come in, verdicts of pytest go out. It knows queues. The home of pytest.
+"""
 
 import pytest
 

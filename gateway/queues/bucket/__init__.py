@@ -1,1 +1,4 @@
-"""The queue in a bucket: requests are objects, and the reply object is the claim."""
+"""The queue in a bucket: requests are objects, and the reply object is the claim.
+
+Messages come in, deliveries and replies go out. It knows ``aws`` and ``claims``.
+"""

@@ -1,1 +1,5 @@
-"""The embedded queue: one SQLite file, many processes on one machine, no server."""
+"""The embedded queue: one SQLite file, many processes on one machine, no server.
+
+Messages come in, deliveries and replies go out. It knows what all queues share. The home of
+SQLite.
+"""
