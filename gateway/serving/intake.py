@@ -35,7 +35,7 @@ SEVERAL = "Several services here take this message: name one of them in SOAPJMS_
 
 
 class Intake:
-    """An endpoint over services: what a request passes before it comes to the gate of its own.
+    """An endpoint over services: the checks before the gate of the service that a request is for.
 
     The queue keeps the bytes as they came, so that a request sent again is still the same one.
     """

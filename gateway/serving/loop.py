@@ -170,8 +170,8 @@ class Gateway:
     async def _settle(self, work: Work, verdict: Verdict) -> None:
         """Tell the queue; while it cannot take the verdict, keep that and try again.
 
-        First those are told who come first: a crash in between leaves a line of audit too many, and
-        never an answer without one. After a while others have the place; the lease is renewed all
+        The audit log is told first: a crash in between leaves a line too many, and never an answer
+        without one. After a while others have the place; the lease is renewed all
         the same.
         """
         began, id, delays = time.monotonic(), work.delivery.message.id, _delays(work)
