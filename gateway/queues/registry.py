@@ -1,6 +1,7 @@
 """From the address of a queue, as settings and programs write it, to what is known of its kind.
 
-Nothing else looks at the scheme of an address.
+Nothing else looks at the scheme of an address, but for ``queues.aws.address``, which parses those
+of AWS for programs that need the bucket or the queue itself.
 """
 
 from __future__ import annotations
