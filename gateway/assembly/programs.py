@@ -77,14 +77,26 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
         # Before anything is taken: it may refuse.
         front = listener(settings, loaded, queue, events, asked.reread)
         _say_ready(settings, loaded)
-        draining = asyncio.create_task(daemon.run(drained))
-        listening = asyncio.create_task(front.run(asked.stop, asked.ready))
+        listens = asyncio.Event()
+
+        def ready(url: str) -> None:
+            listens.set()
+            asked.ready(url)
+
+        async def drain() -> None:
+            # Not before: a port that is taken ends this program, and would end what it had begun.
+            await listens.wait()
+            await daemon.run(drained)
+
+        draining = asyncio.create_task(drain())
+        listening = asyncio.create_task(front.run(asked.stop, ready))
         both = (listening, draining)
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             asked.stop.set()
             await asyncio.wait([listening])
             drained.set()
+            listens.set()  # or it never did, and nothing is taken any more
             await asyncio.wait([draining])
         finally:  # cancelled before that: what they use is closed behind them, not before
             for one in both:

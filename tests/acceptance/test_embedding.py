@@ -76,6 +76,29 @@ async def test_what_was_begun_is_finished_at_the_end_of_the_block(settings):
     assert "SLOW 42" in await asking
 
 
+async def test_where_the_port_is_taken_no_request_is(settings, caplog, monkeypatch):
+    resolve = asyncio.BaseEventLoop.getaddrinfo
+
+    async def slowly(*arguments, **options):
+        await asyncio.sleep(1.0)
+        return await resolve(*arguments, **options)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", slowly)
+    async with gateway.listen(settings) as listening:
+        asking = asyncio.create_task(ask(listening.url, "broken"))
+        await asyncio.sleep(0.5)
+        there = f"localhost:{listening.url.rpartition(':')[2]}"
+        values = settings.model_dump(exclude={"folder"}, exclude_defaults=True)
+        values["listener"]["bind"] = there
+        with pytest.raises(ConfigurationError, match="cannot be listened on"):
+            async with gateway.up(gateway.settings_of(values, settings.folder)):
+                raise AssertionError
+        assert "the operation Quote failed" not in caplog.text
+        async with gateway.serve(settings):
+            await asking
+        assert "the operation Quote failed" in caplog.text
+
+
 async def test_an_error_of_the_block_leaves_it_as_it_is_and_ends_the_gateway(settings):
     asking: list[asyncio.Task[str]] = []
 
