@@ -103,7 +103,7 @@ class Unreadable:
     reason: str
 
 
-class Known(TypedDict):
+class QueueFields(TypedDict):
     """What a queue itself knows of a message: fields that no property sets."""
 
     id: str
@@ -217,7 +217,7 @@ def from_properties(
     *,
     strict: bool = False,
     kind: str | None = "byte",
-    **known: Unpack[Known],
+    **known: Unpack[QueueFields],
 ) -> Message | Unreadable:
     """Return the message, or why it cannot be read. Never raises on what the properties hold.
 

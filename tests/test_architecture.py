@@ -10,6 +10,7 @@ import ast
 import configparser
 import functools
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -346,6 +347,16 @@ def test_what_is_said_to_contributors_of_layers_is_so():
     assert set(rooms) == set(told)
     order = [told[room] for room, _ in sorted(rooms.items(), key=lambda one: one[1])]
     assert order == sorted(order)
+
+
+def test_a_name_of_a_class_stands_for_one_thing():
+    """Also of one that no other module imports: readers search for names in the whole package."""
+    homes: dict[str, list[str]] = defaultdict(list)
+    for name, path in MODULES.items():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(name)
+    assert {one: found for one, found in homes.items() if len(found) > 1} == {}
 
 
 def test_every_room_says_what_it_is():

@@ -40,7 +40,7 @@ from gateway.queues.options import (
 from gateway.queues.registry import abilities_of, open_queue
 from gateway.serving.intake import Intake, by_operation
 from gateway.serving.loop import Gateway, GatewaySettings
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.settings import Settings
 from gateway.settings.suggestions import meant
 from gateway.soap.wellformed import XmlLimits
@@ -111,7 +111,7 @@ async def gateway(
     used = quotas(settings, queue.clock)
     security = caller_security(settings, queue.clock)
     services = {
-        name: Service(
+        name: ServiceEndpoint(
             gate(settings, name, one.contract, allowed[name], security[name]),
             backends[name],
             policy(settings, name, one.contract),

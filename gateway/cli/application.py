@@ -61,7 +61,7 @@ class _Commands(Mapping[str, Any]):
         return typer.main.get_command(alone)
 
 
-class _Group(TyperGroup):
+class _LazyGroup(TyperGroup):
     """What loads a command only when somebody asks for it."""
 
     def __init__(self, **settings: Any) -> None:
@@ -73,7 +73,7 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=_LazyGroup,
     help="Carry SOAP over a queue: call a service that is not reachable.",
     epilog="Start with: gateway demo",
     no_args_is_help=True,

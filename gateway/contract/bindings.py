@@ -26,7 +26,7 @@ class SoapBody:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundOperation:
     """An operation of a SOAP binding, as it is written there."""
 
     binding: str
@@ -42,7 +42,7 @@ def request_bodies(roots: Iterable[Element]) -> Mapping[tuple[str, str], SoapBod
     return {(bound.binding, bound.name): bound.body for bound in found}
 
 
-def bound_operations(root: Element) -> Iterator[Bound]:
+def bound_operations(root: Element) -> Iterator[BoundOperation]:
     """Yield the operations of every SOAP binding of a WSDL document."""
     namespace = root.get("targetNamespace")
     for binding in root.iterfind(wsdl("binding")):
@@ -54,7 +54,7 @@ def bound_operations(root: Element) -> Iterator[Bound]:
         for node in binding.iterfind(wsdl("operation")):
             extension = node.find(f"{{{soap}}}operation")
             style = extension.get("style") if extension is not None else None
-            yield Bound(
+            yield BoundOperation(
                 binding=f"{{{namespace}}}{binding.get('name')}",
                 port_type=component(binding, binding.get("type", ""), namespace),
                 name=node.get("name", ""),
@@ -95,7 +95,7 @@ def one_way_bodies(documents: Iterable[bytes]) -> frozenset[str]:
     return frozenset(name for name in one_way - two_way if name)
 
 
-def _first_child(bound: Bound, parts: Mapping[str, str]) -> str:
+def _first_child(bound: BoundOperation, parts: Mapping[str, str]) -> str:
     if bound.is_rpc:
         namespace = bound.body.namespace
         return f"{{{namespace}}}{bound.name}" if namespace else bound.name

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class LegacyOperation:
     """One operation of the service: its reader, and which element names a request in the ledger."""
 
     name: str
@@ -103,14 +103,14 @@ def _notify_shipment(request: Element) -> Act:
     return act
 
 
-OPERATIONS: Mapping[str, Operation] = {
+OPERATIONS: Mapping[str, LegacyOperation] = {
     f"{T}{operation.name}": operation
     for operation in (
-        Operation("GetOrder", _get_order, key="orderId"),
-        Operation("ListOrders", _list_orders, key=None),
-        Operation("PlaceOrder", _place_order, key="note"),
-        Operation("GetLabel", _get_label, key="orderId"),
-        Operation("NotifyShipment", _notify_shipment, key="orderId"),
+        LegacyOperation("GetOrder", _get_order, key="orderId"),
+        LegacyOperation("ListOrders", _list_orders, key=None),
+        LegacyOperation("PlaceOrder", _place_order, key="note"),
+        LegacyOperation("GetLabel", _get_label, key="orderId"),
+        LegacyOperation("NotifyShipment", _notify_shipment, key="orderId"),
     )
 }
 """By the name of the Body's element."""

@@ -23,7 +23,7 @@ from gateway.demo.envelope import (
 from gateway.demo.operations import (
     OPERATIONS,
     Act,
-    Operation,
+    LegacyOperation,
     detail,
 )
 from gateway.demo.stock import OrderNotFound, OutOfStock, Warehouse
@@ -78,7 +78,7 @@ def _checker(schema: etree.XMLSchema) -> Callable[[Element], None]:
     return check
 
 
-def _operation(payload: Element, action: str) -> Operation:
+def _operation(payload: Element, action: str) -> LegacyOperation:
     operation = OPERATIONS.get(payload.tag)
     if operation is None:
         raise Fault("Client", f"There is no operation {payload.tag}.")
@@ -87,14 +87,14 @@ def _operation(payload: Element, action: str) -> Operation:
     return operation
 
 
-def _read(operation: Operation, payload: Element) -> Act:
+def _read(operation: LegacyOperation, payload: Element) -> Act:
     try:
         return operation.read(payload)
     except (ValueError, OverflowError) as error:
         raise Fault("Client", "A number or a date in the request is out of range.") from error
 
 
-def _note(record: Record, operation: Operation, request: Request) -> None:
+def _note(record: Record, operation: LegacyOperation, request: Request) -> None:
     key = " ".join((request.call_key or operation.key_of(request.payload)).split())
     try:
         record(operation.name, key or "-")

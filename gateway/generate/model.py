@@ -156,7 +156,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class RecordClass:
     """A complex type, or what is treated like one; it becomes a class."""
 
     class_name: str
@@ -207,7 +207,7 @@ class Enumeration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class StubMessage:
     """A request or a reply, inside the Body."""
 
     wrapper: str = ""
@@ -217,7 +217,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class DeclaredFault:
     """A fault that an operation declares."""
 
     name: str
@@ -229,7 +229,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class StubOperation:
     """An operation that stubs can be made for."""
 
     name: str
@@ -237,13 +237,13 @@ class Operation:
     style: Style
     soap_action: str
     one_way: bool
-    request: Message
-    reply: Message | None
+    request: StubMessage
+    reply: StubMessage | None
     """None where it is one-way, or its reply has an empty Body."""
     headers: tuple[Field, ...] = ()
     """Of the request; their names are unique among the fields of the request."""
     reply_headers: tuple[Field, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[DeclaredFault, ...] = ()
     documentation: str = ""
 
     @property
@@ -274,8 +274,8 @@ class Model:
     """All that is needed to render a stub of one port."""
 
     port: Port
-    operations: tuple[Operation, ...]
-    records: Mapping[str, Record]
+    operations: tuple[StubOperation, ...]
+    records: Mapping[str, RecordClass]
     """By class name, bases before what is derived from them."""
     enumerations: Mapping[str, Enumeration]
     gaps: tuple[Gap, ...] = ()
@@ -284,7 +284,7 @@ class Model:
     all_notes: tuple[str, ...] = field(default=())
     """The same with a line for each operation or port that it is so of."""
 
-    def lineage(self, class_name: str) -> tuple[Record, ...]:
+    def lineage(self, class_name: str) -> tuple[RecordClass, ...]:
         """Return a record and what it is derived from, the outermost base first."""
         record = self.records[class_name]
         return (*(self.lineage(record.base) if record.base else ()), record)

@@ -10,7 +10,7 @@ from gateway.provision import documents
 from gateway.provision.documents import Arns, Document
 from gateway.provision.merging import with_rules, with_statement
 from gateway.provision.pieces import Piece
-from gateway.provision.place import Place
+from gateway.provision.place import BucketPlace
 from gateway.queues.aws.address import BucketAddress
 from gateway.queues.bucket.store import SMALL
 
@@ -19,7 +19,7 @@ _HOME = "us-east-1"
 """The one region whose buckets are made without naming it (S3 API, CreateBucket)."""
 
 
-def bucket_pieces(place: Place) -> list[Piece]:
+def bucket_pieces(place: BucketPlace) -> list[Piece]:
     """Return the pieces in the order to make them: nothing is open in between."""
     return [
         _bucket(place),
@@ -38,7 +38,7 @@ def bucket_pieces(place: Place) -> list[Piece]:
     ]
 
 
-def _bucket(place: Place) -> Piece:
+def _bucket(place: BucketPlace) -> Piece:
     s3 = place.s3
     fields: Document = {"ObjectOwnership": "BucketOwnerEnforced"}
     if s3.is_aws and s3.region != _HOME:
@@ -54,7 +54,7 @@ def _bucket(place: Place) -> Piece:
     )
 
 
-def _public_access(place: Place) -> Piece:
+def _public_access(place: BucketPlace) -> Piece:
     def read() -> Document | None:
         found = place.ask("s3:GetBucketPublicAccessBlock", "get_public_access_block")
         return found and found["PublicAccessBlockConfiguration"]
@@ -75,19 +75,19 @@ def _public_access(place: Place) -> Piece:
     )
 
 
-def _tls_only(place: Place) -> Piece:
+def _tls_only(place: BucketPlace) -> Piece:
     text = "plain HTTP is refused"
     skipped = "" if place.s3.is_tls else _PLAIN_HTTP
     return _statement(place, "  policy: TLS", text, documents.tls_only, skipped)
 
 
-def _written_once(place: Place) -> Piece:
+def _written_once(place: BucketPlace) -> Piece:
     text = "requests cannot be overwritten"
     return _statement(place, "  policy: requests", text, documents.written_once, "")
 
 
 def _statement(
-    place: Place,
+    place: BucketPlace,
     subject: str,
     text: str,
     statement: Callable[[Arns, BucketAddress], Document],
@@ -111,7 +111,7 @@ def _statement(
     )
 
 
-def _encryption(place: Place) -> Piece:
+def _encryption(place: BucketPlace) -> Piece:
     key = place.desired.settings.kms_key
     wanted = documents.encryption(key)
 
@@ -137,17 +137,17 @@ def _encryption(place: Place) -> Piece:
     return Piece(subject="  encryption", text=text, read=read, merge=merge, write=write)
 
 
-def _expirations(place: Place) -> list[Document]:
+def _expirations(place: BucketPlace) -> list[Document]:
     return documents.expirations(place.desired, place.address)
 
 
-def _expiry_text(place: Place) -> str:
+def _expiry_text(place: BucketPlace) -> str:
     rules = _expirations(place)
     days = [f"{one['ID'].rpartition('-')[2]} {one['Expiration']['Days']}" for one in rules]
     return f"days: {', '.join(days)}; requests never"
 
 
-def _lifecycle(place: Place, subject: str, text: str, rules: Sequence[Document]) -> Piece:
+def _lifecycle(place: BucketPlace, subject: str, text: str, rules: Sequence[Document]) -> Piece:
     ours = {rule["ID"]: rule for rule in rules}
 
     def read() -> Document | None:
@@ -168,7 +168,7 @@ def _lifecycle(place: Place, subject: str, text: str, rules: Sequence[Document])
     return Piece(subject=f"  lifecycle: {subject}", text=text, read=read, merge=merge, write=write)
 
 
-def _cors(place: Place) -> Piece:
+def _cors(place: BucketPlace) -> Piece:
     origins = place.desired.settings.cors_origins
     rule = documents.cors(place.desired, place.address)
     ours = {documents.rule_id(place.address, "browsers"): rule}
@@ -195,13 +195,13 @@ def _cors(place: Place) -> Piece:
     )
 
 
-def closing_pieces(place: Place) -> list[Piece]:
+def closing_pieces(place: BucketPlace) -> list[Piece]:
     """Return the pieces that need the doorbell, and the note that says what the bucket is."""
     bell = [_notification(place)] if place.address.doorbell else []
     return [*bell, _format(place)]
 
 
-def _notification(place: Place) -> Piece:
+def _notification(place: BucketPlace) -> Piece:
     def read() -> Document | None:
         return place.ask("s3:GetBucketNotification", "get_bucket_notification_configuration")
 
@@ -222,7 +222,7 @@ def _notification(place: Place) -> Piece:
     return Piece(subject="  notification", text=text, read=read, merge=merge, write=write)
 
 
-def _format(place: Place) -> Piece:
+def _format(place: BucketPlace) -> Piece:
     key = place.address.key("format.json")
     wanted = documents.format_note(place.desired)
 
@@ -251,7 +251,7 @@ def _format(place: Place) -> Piece:
     )
 
 
-def _read_note(body: bytes, place: Place) -> Document:
+def _read_note(body: bytes, place: BucketPlace) -> Document:
     """The bucket's own format.json. Raises ConfigurationError where it is another's."""
     where = f"s3://{place.address.bucket}/{place.address.key('format.json')}"
     try:

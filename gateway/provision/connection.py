@@ -57,7 +57,7 @@ class Unsupported(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class AwsClient:
     """A client of boto3's, and what is known of the service behind it."""
 
     client: Any
@@ -70,7 +70,7 @@ class Service:
         return partition_of(self.region)
 
 
-def connect(access: AwsAccess, name: str) -> Service:
+def connect(access: AwsAccess, name: str) -> AwsClient:
     """Make a client for ``s3`` or ``sqs``; nothing is sent. Raises ConfigurationError."""
     try:
         session = session_of(access)
@@ -85,7 +85,7 @@ def connect(access: AwsAccess, name: str) -> Service:
             "queue: no AWS region is set: add ?region=eu-west-1 to the address, or set AWS_REGION."
         )
     is_tls = str(client.meta.endpoint_url).startswith("https:")
-    return Service(client, str(client.meta.region_name), is_aws, is_tls)
+    return AwsClient(client, str(client.meta.region_name), is_aws, is_tls)
 
 
 def _client(session: boto3.session.Session, access: AwsAccess, name: str, style: str) -> Any:
@@ -126,7 +126,7 @@ def status_of(error: ClientError) -> int:
 
 
 @contextlib.contextmanager
-def told(service: Service, permission: str, resource: str) -> Iterator[None]:
+def told(service: AwsClient, permission: str, resource: str) -> Iterator[None]:
     """Turn what boto3 raises into ConfigurationError: one line, with the missing permission.
 
     Raises Unsupported where a store that is not AWS has no such feature.
@@ -145,12 +145,12 @@ def told(service: Service, permission: str, resource: str) -> Iterator[None]:
         raise ConfigurationError(f"queue: {_cured(service, error)}") from error
 
 
-def _no_service(service: Service, status: int) -> str:
+def _no_service(service: AwsClient, status: int) -> str:
     name, url = service.client.meta.service_model.service_id, service.client.meta.endpoint_url
     return f"queue: what answers at {url} is no {name} (status {status}): correct endpoint_url."
 
 
-def _cured(service: Service, error: BotoCoreError) -> str:
+def _cured(service: AwsClient, error: BotoCoreError) -> str:
     """The failure before anything was answered, and its cure."""
     text = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, NoCredentialsError | PartialCredentialsError):

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from gateway.errors import ConfigurationError
 from gateway.message import new_id
 from gateway.provision.connection import (
-    Service,
+    AwsClient,
     Unsupported,
     code_of,
     connect,
@@ -116,7 +116,7 @@ def _expiry(rules: Iterable[Mapping[str, Any]], prefix: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    s3: Service
+    s3: AwsClient
     address: BucketAddress
 
     def call(self, permission: str, name: str, key: str, **conditions: str) -> Examined:
@@ -168,7 +168,7 @@ class _Bench:
 
 
 def _tried(
-    service: Service, permission: str, resource: str, subject: str, ask: Callable[[], Any]
+    service: AwsClient, permission: str, resource: str, subject: str, ask: Callable[[], Any]
 ) -> Examined:
     try:
         with told(service, permission, resource):
@@ -215,13 +215,13 @@ def _queue(desired: Desired, queue: DesiredQueue) -> Iterator[Examined]:
         yield one("sqs:SendMessage", lambda: _ring(sqs, url, address))
 
 
-def _waiting(sqs: Service, url: str) -> int:
+def _waiting(sqs: AwsClient, url: str) -> int:
     name = "ApproximateNumberOfMessages"
     answer = sqs.client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     return int(answer.get("Attributes", {}).get(name, 0))
 
 
-def _receive(sqs: Service, url: str) -> None:
+def _receive(sqs: AwsClient, url: str) -> None:
     """Receive from an empty queue; a message that waits would be counted as delivered.
 
     Then more messages are asked for than SQS ever gives, which it refuses to those who may ask.
@@ -236,7 +236,7 @@ def _receive(sqs: Service, url: str) -> None:
             raise
 
 
-def _without_receipt(sqs: Service, call: str, url: str, **fields: int) -> None:
+def _without_receipt(sqs: AwsClient, call: str, url: str, **fields: int) -> None:
     """Do something to no message: who may not is refused for that, before the receipt is."""
     try:
         getattr(sqs.client, call)(QueueUrl=url, ReceiptHandle="none", **fields)
@@ -245,7 +245,7 @@ def _without_receipt(sqs: Service, call: str, url: str, **fields: int) -> None:
             raise
 
 
-def _ring(sqs: Service, url: str, address: BucketAddress) -> None:
+def _ring(sqs: AwsClient, url: str, address: BucketAddress) -> None:
     """Ring for a request that is gone, as doubled notifications do."""
     key = address.key("requests", f"{new_id()}.{NOBODY}")
     body = json.dumps({"gateway": "ring", "key": key})

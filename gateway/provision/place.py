@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gateway.provision.connection import Service, code_of, told
+from gateway.provision.connection import AwsClient, code_of, told
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns, Document
 from gateway.queues.aws.address import BucketAddress
@@ -27,10 +27,10 @@ _NOT_THERE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BucketPlace:
     """A bucket, and what is wanted of it; ``arns`` are asked for late: a queue may be new."""
 
-    s3: Service
+    s3: AwsClient
     desired: Desired
     address: BucketAddress
     arns: Callable[[], Arns]

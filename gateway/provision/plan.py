@@ -7,7 +7,7 @@ from gateway.provision.connection import connect
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
 from gateway.provision.pieces import Piece
-from gateway.provision.place import Place
+from gateway.provision.place import BucketPlace
 from gateway.provision.queue_pieces import QueuePlace, queue_pieces
 from gateway.provision.unsupported import left_out
 
@@ -19,7 +19,7 @@ def pieces(desired: Desired) -> list[Piece]:
     between = queue_pieces(queue, bell) if queue else []
     if desired.bucket is None:
         return between
-    place = Place(
+    place = BucketPlace(
         connect(desired.bucket.access, "s3"),
         desired,
         desired.bucket,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from gateway.provision.connection import (
-    Service,
+    AwsClient,
     code_of,
     connect,
     told,
@@ -69,7 +69,7 @@ def publish(
         yield Published(key, is_new)
 
 
-def _read(s3: Service, address: BucketAddress, key: str, limit: int) -> bytes | None:
+def _read(s3: AwsClient, address: BucketAddress, key: str, limit: int) -> bytes | None:
     """Return the beginning of a file, so many bytes at most; None where there is none."""
     with told(s3, "s3:GetObject", _resource(s3, address, key)):
         try:
@@ -81,5 +81,5 @@ def _read(s3: Service, address: BucketAddress, key: str, limit: int) -> bytes | 
             raise
 
 
-def _resource(s3: Service, address: BucketAddress, key: str) -> str:
+def _resource(s3: AwsClient, address: BucketAddress, key: str) -> str:
     return f"{Arns(partition=s3.partition).bucket(address)}/{key}"

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from gateway.errors import ConfigurationError
 from gateway.provision import documents
-from gateway.provision.connection import Service, code_of, told
+from gateway.provision.connection import AwsClient, code_of, told
 from gateway.provision.desired import DesiredQueue
 from gateway.provision.documents import Arns, Document
 from gateway.provision.merging import with_statement
@@ -31,7 +31,7 @@ _PLAIN_HTTP = "skipped: the address of this service is plain HTTP, which it woul
 class QueuePlace:
     """An SQS service, and the queue that is wanted there."""
 
-    sqs: Service
+    sqs: AwsClient
     queue: DesiredQueue
 
     def url(self, name: str) -> str | None:

@@ -13,13 +13,13 @@ from gateway.provision.connection import connect
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
 from gateway.provision.pieces import Action, Piece, Step
-from gateway.provision.place import Place
+from gateway.provision.place import BucketPlace
 from gateway.queues.bucket.store import SMALL
 
 NOTE = "provision.json"
 
 
-def left_out(place: Place, pieces: Sequence[Piece]) -> list[Piece]:
+def left_out(place: BucketPlace, pieces: Sequence[Piece]) -> list[Piece]:
     """Return the pieces, those that the store lacks skipped. Raises ConfigurationError."""
     reasons = {} if place.s3.is_aws else _noted(place)
     return [_skipped(place, one, reasons.get(_name(one), "")) for one in pieces]
@@ -30,13 +30,13 @@ def remember(desired: Desired, done: Sequence[Step]) -> None:
     found = {_name(one.piece): one.text for one in done if one.action is Action.SKIP}
     if not found or desired.bucket is None:
         return
-    place = Place(connect(desired.bucket.access, "s3"), desired, desired.bucket, Arns)
+    place = BucketPlace(connect(desired.bucket.access, "s3"), desired, desired.bucket, Arns)
     body = json.dumps({"lacks": {**_noted(place), **found}}, indent=2).encode()
     key = place.address.key(NOTE)
     place.tell("s3:PutObject", "put_object", Key=key, Body=body, ContentType="application/json")
 
 
-def _noted(place: Place) -> dict[str, str]:
+def _noted(place: BucketPlace) -> dict[str, str]:
     """Return why each piece is left out, as an earlier run has noted it."""
     found = place.ask("s3:GetObject", "get_object", Key=place.address.key(NOTE))
     try:
@@ -46,7 +46,7 @@ def _noted(place: Place) -> dict[str, str]:
         return {}  # not ours, or broken: what it says is found out again
 
 
-def _skipped(place: Place, piece: Piece, reason: str) -> Piece:
+def _skipped(place: BucketPlace, piece: Piece, reason: str) -> Piece:
     if not reason or piece.skipped or piece.is_needed:
         return piece
     note = f"s3://{place.address.bucket}/{place.address.key(NOTE)}"

@@ -45,7 +45,7 @@ class Policy:
         return self.repeatable is None or operation in self.repeatable
 
 
-class Service:
+class ServiceEndpoint:
     """An endpoint: its gate admits a request, then its backend carries out the call."""
 
     def __init__(

@@ -42,7 +42,7 @@ _FOLD = re.compile(rb"\r\n[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RootPart:
     """The root part of a multipart message: the one with the envelope."""
 
     body: bytes
@@ -130,7 +130,7 @@ def is_multipart(content_type: str) -> bool:
     return media_type(content_type).startswith("multipart/")
 
 
-def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
+def split(body: bytes, content_type: str) -> tuple[RootPart, dict[str, bytes]]:
     """Return the root part, and the bytes of every other part by its Content-ID.
 
     The root part is the one that ``start`` names, or else the first. Raises Refused, also where
@@ -156,7 +156,7 @@ def split(body: bytes, content_type: str) -> tuple[Part, dict[str, bytes]]:
             "A parameter of the root part's content type is there twice, or in parts.",
             check=Check.MULTIPART,
         )
-    return Part(_content(body, root), kind), others
+    return RootPart(_content(body, root), kind), others
 
 
 def _root(body: bytes, sections: Sequence[_Section], start: str) -> _Section:

@@ -11,7 +11,7 @@ from zeep.transports import Transport
 
 from gateway.client import AsyncQueueTransport, QueueTransport
 from gateway.stubs.embedded import Embedded
-from gateway.stubs.exchange import Outgoing, request, result
+from gateway.stubs.exchange import EncodedRequest, request, result
 from gateway.stubs.layout import Layout
 
 Queued = TypeVar("Queued", QueueTransport, AsyncQueueTransport)
@@ -153,7 +153,7 @@ def _transport(
 
 def _outgoing(
     layout: Layout, embedded: Embedded | None, operation: str, arguments: Mapping[str, object]
-) -> Outgoing:
+) -> EncodedRequest:
     made = request(layout, operation, arguments)
     if embedded is not None:
         embedded.check(made.body, made.headers)

@@ -29,7 +29,7 @@ _VERSIONS = {"1.1": SoapVersion.V11, "1.2": SoapVersion.V12}
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class EncodedRequest:
     """A request, ready to be posted."""
 
     body: bytes
@@ -37,7 +37,7 @@ class Outgoing:
     one_way: bool
 
 
-def request(layout: Layout, name: str, arguments: Mapping[str, object]) -> Outgoing:
+def request(layout: Layout, name: str, arguments: Mapping[str, object]) -> EncodedRequest:
     """Return the request of a call; ``arguments`` are its parameters, headers among them.
 
     Raises UnwritableValue.
@@ -51,7 +51,7 @@ def request(layout: Layout, name: str, arguments: Mapping[str, object]) -> Outgo
     wrapper, record = operation.request
     content = etree.SubElement(body, wrapper) if wrapper else body
     write_record(content, layout.record(record), arguments, layout)
-    return Outgoing(
+    return EncodedRequest(
         body=etree.tostring(envelope, encoding="utf-8", xml_declaration=True),
         headers=_http_headers(version, operation.action),
         one_way=operation.one_way,

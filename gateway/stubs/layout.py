@@ -15,7 +15,7 @@ from gateway.stubs.table import (
     TEXT,
     FieldLayout,
     GroupLayout,
-    Table,
+    LayoutTable,
     content,
     plain,
     read_field,
@@ -81,7 +81,7 @@ class Layout:
         self._simple: dict[str, Simple | None] = {}
 
     @functools.cached_property
-    def table(self) -> Table:
+    def table(self) -> LayoutTable:
         """The table, its headings read."""
         return sort_out(self._text)
 
@@ -124,7 +124,7 @@ class Layout:
         return enumeration(kind) if isinstance(kind, type) and issubclass(kind, Enum) else None
 
 
-def _record(name: str, table: Table, names: Mapping[str, Any]) -> RecordLayout:
+def _record(name: str, table: LayoutTable, names: Mapping[str, Any]) -> RecordLayout:
     particles: list[FieldLayout | GroupLayout] = []
     others: list[FieldLayout] = []
     for one in reversed(list(_lineage(name, table))):
@@ -151,7 +151,7 @@ def _blank(fields: Iterable[FieldLayout], *, is_whole: bool) -> Mapping[str, obj
     return {one.name: None for one in wanted if not one.is_list}
 
 
-def _lineage(name: str, table: Table) -> Iterator[str]:
+def _lineage(name: str, table: LayoutTable) -> Iterator[str]:
     while name:
         yield name
         name = table.bases.get(name, "")
@@ -163,7 +163,7 @@ def _by_tag(group: GroupLayout) -> Mapping[str, FieldLayout] | None:
     return None if len(tags) < len(fields) or {GROUP, ANY} & tags.keys() else tags
 
 
-def _operation(name: str, table: Table, names: Mapping[str, Any]) -> OperationLayout:
+def _operation(name: str, table: LayoutTable, names: Mapping[str, Any]) -> OperationLayout:
     said: dict[str, list[str]] = defaultdict(list)
     for line in table.blocks[f"operation {name}"]:
         word, _, rest = line.strip().partition(" ")
@@ -181,6 +181,6 @@ def _operation(name: str, table: Table, names: Mapping[str, Any]) -> OperationLa
     )
 
 
-def _message(line: str, table: Table) -> tuple[str, str]:
+def _message(line: str, table: LayoutTable) -> tuple[str, str]:
     element, record = line.split()
     return ("" if element == "-" else table.clark(element)), record

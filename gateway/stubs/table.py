@@ -72,7 +72,7 @@ class GroupLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class LayoutTable:
     """A table, its lines sorted out; they are read one block at a time."""
 
     version: str
@@ -108,12 +108,12 @@ class Table:
         return record == base
 
 
-def sort_out(text: str) -> Table:
+def sort_out(text: str) -> LayoutTable:
     """Return a table, its headings read."""
     headings = list(_headings(text))
     records = [(words, lines) for words, lines in headings if _is_record(words)]
     operations = [(words, lines) for words, lines in headings if words[0] == "operation"]
-    table = Table(
+    table = LayoutTable(
         version=next(words[1] for words, _ in headings if words[0] == "soap"),
         prefixes={words[0]: words[2] for words, _ in headings if words[1] == "="},
         blocks={words[0]: lines for words, lines in records}
@@ -152,7 +152,7 @@ def _is_record(words: Sequence[str]) -> bool:
     return words[0] not in ("soap", "operation") and words[1] != "="
 
 
-def content(lines: Sequence[str], table: Table) -> tuple[GroupLayout, list[FieldLayout]]:
+def content(lines: Sequence[str], table: LayoutTable) -> tuple[GroupLayout, list[FieldLayout]]:
     """Return the particles that the lines of a record describe, and its attributes and text."""
     top = GroupLayout(kind="sequence")
     others: list[FieldLayout] = []
@@ -173,7 +173,7 @@ def content(lines: Sequence[str], table: Table) -> tuple[GroupLayout, list[Field
     return top, others
 
 
-def read_field(line: str, table: Table) -> FieldLayout:
+def read_field(line: str, table: LayoutTable) -> FieldLayout:
     """Return the field that a line describes."""
     words, _, default = line.partition(" =")
     name, tag, kind, *flags = words.split()

@@ -19,7 +19,7 @@ from meaning import NIL, TYPE, plain
 from gateway.contract import Contract, load
 from gateway.contract.names import clark
 from gateway.generate.contract.reading import read
-from gateway.generate.model import Message, Model
+from gateway.generate.model import Model, StubMessage
 from gateway.generate.python.client import ClientOptions, render
 from gateway.soap.envelope import Element
 from gateway.stubs import Layout
@@ -95,7 +95,7 @@ class RoundTrip:
                 if not any(self._instances.errors(one) for one in made):
                     yield made
 
-    def _reason(self, message: Message, sample: list[Element]) -> str:
+    def _reason(self, message: StubMessage, sample: list[Element]) -> str:
         """Return why a message does not come back as it was; empty where it does."""
         record = self.layout.record(message.record)
         body = etree.Element("Body", nsmap=self.layout.table.prefixes)

@@ -33,7 +33,7 @@ from gateway.generate.python.service import ServiceNames, render_base
 from gateway.message import Message
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.serving.loop import Gateway, GatewaySettings
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.soap.envelope import Element
 from gateway.stubs import SoapFault, current_request
 from gateway.stubs.exchange import result
@@ -109,7 +109,7 @@ class RoundTrip:
         queue = await SqliteQueue.open(self._folder / "queue.db")
         hosted = HostedBackend(self._filled(), name="trip", threads=1)
         gate = Gate(self._contract, Limits(request=LARGE))
-        service = Service(gate, Recording(hosted, self.seen), Policy(), queue.clock)
+        service = ServiceEndpoint(gate, Recording(hosted, self.seen), Policy(), queue.clock)
         gateway = Gateway(queue, service, GatewaySettings())
         stopping = asyncio.Event()
         draining = asyncio.create_task(gateway.run(stopping))

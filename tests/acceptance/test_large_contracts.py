@@ -34,7 +34,7 @@ from gateway.errors import Refused
 from gateway.message import Message
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.serving.loop import Gateway, GatewaySettings
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.soap.envelope import Element, SoapVersion
 
 DOCUMENT = ["gowsdl/ec2.wsdl", "gowsdl/vboxweb.wsdl", "wasabi/workday.wsdl", "wasabi/economic.wsdl"]
@@ -253,7 +253,7 @@ async def remote(contract: Contract, backend: Backend, folder: Path) -> AsyncIte
     async with serving(backend) as address:
         queue = await SqliteQueue.open(folder / "queue.db")
         forward = ForwardBackend(address, ForwardSettings(telltales=Telltales(places([address]))))
-        service = Service(Gate(contract, Limits()), forward, Policy(), queue.clock)
+        service = ServiceEndpoint(Gate(contract, Limits()), forward, Policy(), queue.clock)
         gateway = Gateway(queue, service, GatewaySettings())
         stop = asyncio.Event()
         draining = asyncio.create_task(gateway.run(stop))

@@ -24,7 +24,7 @@ from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
 from gateway.serving.intake import Intake
 from gateway.serving.loop import Gateway, GatewaySettings
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
@@ -72,7 +72,7 @@ class Place:
         def clock() -> float:
             return self.queue.clock() + later
 
-        service = Service(Gate(self.contract, Limits()), backend, policy, clock)
+        service = ServiceEndpoint(Gate(self.contract, Limits()), backend, policy, clock)
         services = {"warehouse": service}
         endpoint = Intake(services, lambda _: "warehouse", clock=clock, limit=1 << 20)
         stop = asyncio.Event()

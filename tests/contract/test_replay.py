@@ -22,7 +22,7 @@ from gateway.queues.options import PutAside, QueueOptions, untold
 from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway, GatewaySettings
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
@@ -71,7 +71,7 @@ class Backend:
 @contextlib.asynccontextmanager
 async def served(queue: AdministeredQueue, contract: Contract, backend: Backend):
     """Run a gateway over a real service, as a process of its own would."""
-    service = Service(Gate(contract, Limits()), backend, Policy(), queue.clock)
+    service = ServiceEndpoint(Gate(contract, Limits()), backend, Policy(), queue.clock)
     stop = asyncio.Event()
     work = asyncio.create_task(Gateway(queue, service, GatewaySettings(grace=2.0)).run(stop))
     try:

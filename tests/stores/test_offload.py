@@ -12,7 +12,7 @@ from gateway.errors import IdTaken, Refused
 from gateway.queues.aws.address import parse_bucket
 from gateway.queues.aws.sqs import Attribute, Outgoing
 from gateway.queues.bucket.layout import Keys
-from gateway.queues.bucket.store import Forbidden, S3Store
+from gateway.queues.bucket.store import AccessDenied, S3Store
 from gateway.queues.sqs.offload import (
     BadPointer,
     PayloadGone,
@@ -146,13 +146,13 @@ async def test_what_the_store_says_of_a_body_is_told_without_its_key(payloads, s
         bucket = store.bucket
 
         async def get(self, key, limit):
-            raise Forbidden(f"s3://{self.bucket}/{key} may not be read (403): allow it")
+            raise AccessDenied(f"s3://{self.bucket}/{key} may not be read (403): allow it")
 
         async def delete(self, key):
-            raise Forbidden(f"s3://{self.bucket}/{key} may not be removed (403): allow it")
+            raise AccessDenied(f"s3://{self.bucket}/{key} may not be removed (403): allow it")
 
     payloads._store = Failing()
-    with pytest.raises(Forbidden, match=r"^the body that it points to may not be read \(403\)"):
+    with pytest.raises(AccessDenied, match=r"^the body that it points to may not be read \(403\)"):
         await payloads.read("orders/payloads/alice/told-to-nobody")
     await payloads.remove("the-request", "orders/payloads/alice/told-to-nobody")
     assert "the-request: the body that it points to may not be removed" in caplog.text

@@ -21,7 +21,7 @@ from faults import Call, FaultProxy, Forward
 
 from gateway.message import Message
 from gateway.queues.aws.address import parse_sqs
-from gateway.queues.aws.http import Answer
+from gateway.queues.aws.http import HttpResponse
 from gateway.queues.aws.sqs_errors import answer_error
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqs.queue import SqsQueue
@@ -238,5 +238,5 @@ async def test_a_copy_that_is_refused_is_all_that_is_tried_again(place, caplog):
     ],
 )
 def test_a_right_that_is_missing_is_named_as_iam_does(code, cure):
-    answer = Answer(403, {}, json.dumps({"__type": code}).encode())
+    answer = HttpResponse(403, {}, json.dumps({"__type": code}).encode())
     assert cure in str(answer_error("SendMessageBatch", "https://sqs.test/1/orders", answer))

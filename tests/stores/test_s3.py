@@ -29,7 +29,7 @@ from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.queue import S3Queue
 from gateway.queues.bucket.status import list_all
 from gateway.queues.bucket.store import (
-    Forbidden,
+    AccessDenied,
     S3Store,
     Stored,
     Unauthenticated,
@@ -720,7 +720,7 @@ async def test_who_may_not_see_requests_looks_rarely_for_one_that_another_sent(
     gateways, looks, monkeypatch
 ):
     async def refused(self, key):
-        raise Forbidden(key)
+        raise AccessDenied(key)
 
     monkeypatch.setattr(S3Store, "head", refused)
     first, second = gateways

@@ -15,7 +15,7 @@ from gateway.settings.suggestions import meant
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Operand:
     """An argument, or what is inside of one."""
 
     name: str
@@ -64,20 +64,22 @@ def kind_of(service: Any, operation: str) -> Any:
     return xsd.ComplexType() if body is None else body.type
 
 
-def parts_of(kind: Any) -> dict[str, Part]:
+def parts_of(kind: Any) -> dict[str, Operand]:
     """The parts of a complex type, by name."""
     return {part.name: part for part in _parts(kind)}
 
 
-def _parts(kind: Any) -> Iterator[Part]:
+def _parts(kind: Any) -> Iterator[Operand]:
     if not isinstance(kind, xsd.ComplexType):
         return
     for name, one in kind.elements:
         if isinstance(one, xsd.Element):
             is_needed = not (one.is_optional or one.nillable)
-            yield Part(name, one.type, is_needed, one.accepts_multiple)
+            yield Operand(name, one.type, is_needed, one.accepts_multiple)
     for name, one in kind.attributes:
-        yield Part(name, getattr(one, "type", xsd.String()), getattr(one, "required", False), False)
+        yield Operand(
+            name, getattr(one, "type", xsd.String()), getattr(one, "required", False), False
+        )
 
 
 def _builtin(kind: Any) -> str:
@@ -114,7 +116,7 @@ def _mistakes(kind: Any, given: Mapping[str, Any], whole: str, above: str) -> It
             yield f"{above}{name}: is not known: {meant(name, known)} ({takes(whole, kind)})"
 
 
-def _wrong(part: Part, value: Any, path: str) -> Iterator[str]:
+def _wrong(part: Operand, value: Any, path: str) -> Iterator[str]:
     if isinstance(value, list):
         if not part.is_repeated:
             yield f"{path}: is a list, and can be there once only: write {path}=..."
@@ -125,7 +127,7 @@ def _wrong(part: Part, value: Any, path: str) -> Iterator[str]:
         yield from _wrong_one(part, value, f"{path}.0" if is_short else path)
 
 
-def _wrong_one(part: Part, value: Any, path: str) -> Iterator[str]:
+def _wrong_one(part: Operand, value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, dict):
         if value is not None and not part.is_simple:
             yield f"{path}: has parts, written {path}.NAME=... ({takes(path, part.kind)})"

@@ -38,7 +38,7 @@ QUEUE = "sqlite:///queue.db"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class NewOptions:
     """The options of the command: what is made, and from what."""
 
     wsdl: Annotated[str, typer.Option(help="Its WSDL: a file, or an address.")]
@@ -58,10 +58,10 @@ class Wanted:
     verbose: VerboseOption = False
 
 
-@with_options(Wanted)
+@with_options(NewOptions)
 def new(
     name: Annotated[str, typer.Argument(help="The service, and the folder that is made for it.")],
-    wanted: Wanted,
+    wanted: NewOptions,
 ) -> None:
     """Make a folder for a service: settings, contract, and what to call it with."""
     target = Path.cwd() / name

@@ -30,7 +30,7 @@ from gateway.settings import (
 )
 
 
-class Role(StrEnum):
+class QueueUser(StrEnum):
     """A user of a queue."""
 
     GATEWAY = "gateway"
@@ -41,7 +41,7 @@ class Role(StrEnum):
 
 def policy(
     role: Annotated[
-        Role,
+        QueueUser,
         typer.Argument(
             help="gateway drains; client NAME sends; listener does so for all; operator empties"
             " the quarantine."
@@ -57,20 +57,20 @@ def policy(
     if account and not re.fullmatch(r"[0-9]{12}", account):
         raise ConfigurationError("--account: must be 12 digits.")
     arns = _arns(desired, account)
-    if name and role is not Role.CLIENT:
+    if name and role is not QueueUser.CLIENT:
         raise ConfigurationError(f"the role {role} has no name: leave {name!r} out.")
     typer.echo(json.dumps(_document(role, name, settings, desired, arns), indent=2))
 
 
 def _document(
-    role: Role, name: str, settings: Settings, desired: Desired, arns: Arns
+    role: QueueUser, name: str, settings: Settings, desired: Desired, arns: Arns
 ) -> dict[str, Any]:
     match role:
-        case Role.GATEWAY:
+        case QueueUser.GATEWAY:
             return gateway_policy(desired, arns, settings.sqs.reply_queues)
-        case Role.OPERATOR:
+        case QueueUser.OPERATOR:
             return operator_policy(desired, arns)
-        case Role.LISTENER:
+        case QueueUser.LISTENER:
             # Whose calls it passes on, it writes and reads in their names.
             return client_policy(desired, arns, *(settings.clients or [settings.client]))
     return client_policy(desired, arns, _checked(name))

@@ -37,7 +37,7 @@ from gateway.stubs.embedded import pack
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class StubsOptions:
     """The options of the command: what is written, and how."""
 
     client: Annotated[
@@ -72,9 +72,10 @@ class Wanted:
     verbose: VerboseOption = False
 
 
-@with_options(Wanted)
+@with_options(StubsOptions)
 def stubs(
-    wsdl: Annotated[str, typer.Argument(help="The contract: a file, or its URL.")], wanted: Wanted
+    wsdl: Annotated[str, typer.Argument(help="The contract: a file, or its URL.")],
+    wanted: StubsOptions,
 ) -> None:
     """Write a typed client for a service, or a service to fill in, from its WSDL."""
     _check(wanted)
@@ -100,7 +101,7 @@ def stubs(
     show([*_other_ports(model, ports(contract)), *of_model(model, verbose=wanted.verbose)], console)
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: StubsOptions) -> None:
     if wanted.client is None and wanted.service is None:
         raise ConfigurationError("name what to write: --client FILE, --service FILE, or both.")
     for path in filter(None, (wanted.client, wanted.service)):
@@ -119,7 +120,7 @@ def _fill(files: ServiceFiles, model: Model, force: bool, console: Console) -> N
     _show_changes(told, files, console)
 
 
-def _client(wanted: Wanted, wsdl: str, contract: Contract, model: Model) -> str:
+def _client(wanted: StubsOptions, wsdl: str, contract: Contract, model: Model) -> str:
     options = ClientOptions(
         source=_called(wsdl),
         service=wanted.service_name or snake(model.port.class_name),

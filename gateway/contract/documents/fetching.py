@@ -25,7 +25,7 @@ _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?([/?#][!-\[\]-~]
 _CHUNK = 2**16
 
 
-class Tls(Protocol):
+class ServerTls(Protocol):
     """How TLS is spoken with a server."""
 
     @property
@@ -48,7 +48,7 @@ class Access:
     host: str
     """Host and port, as the address of its WSDL has them."""
     headers: Callable[[], Mapping[str, str]]
-    tls: Callable[[], Tls | None]
+    tls: Callable[[], ServerTls | None]
 
 
 class _Verified(HTTPAdapter):

@@ -18,7 +18,7 @@ Ways = dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PatternPart:
     """A part of a pattern: where a match of it begins and ends; and whether it may be empty."""
 
     first: Ways
@@ -45,17 +45,17 @@ class Positions:
         self.takes: list[int] = []
         self.follow: list[Ways] = []
 
-    def letter(self, characters: int) -> Part:
+    def letter(self, characters: int) -> PatternPart:
         if len(self.takes) == POSITIONS:
             raise Unjudged
         self.takes.append(characters)
         self.follow.append({})
         position = {len(self.takes) - 1: 1}
-        return Part(position, position, False)
+        return PatternPart(position, position, False)
 
-    def then(self, left: Part, right: Part) -> Part:
+    def then(self, left: PatternPart, right: PatternPart) -> PatternPart:
         self._link(left.last, right.first)
-        return Part(
+        return PatternPart(
             _sum(left.first, right.first) if left.empty else left.first,
             _sum(right.last, left.last) if right.empty else right.last,
             left.empty and right.empty,
@@ -63,8 +63,8 @@ class Positions:
             right.closes or (right.empty and left.closes),
         )
 
-    def either(self, left: Part, right: Part) -> Part:
-        return Part(
+    def either(self, left: PatternPart, right: PatternPart) -> PatternPart:
+        return PatternPart(
             _sum(left.first, right.first),
             _sum(left.last, right.last),
             left.empty or right.empty,
@@ -72,7 +72,7 @@ class Positions:
             left.closes or right.closes,
         )
 
-    def loop(self, part: Part) -> Part:
+    def loop(self, part: PatternPart) -> PatternPart:
         self._link(part.last, part.first)
         return replace(part, opens=part.is_group, closes=part.is_group)
 
@@ -82,7 +82,9 @@ class Positions:
                 self.follow[end], {begin: many * each for begin, each in begins.items()}
             )
 
-    def repeated(self, make: Callable[[], Part], least: int, most: int | None) -> Part:
+    def repeated(
+        self, make: Callable[[], PatternPart], least: int, most: int | None
+    ) -> PatternPart:
         """Return a part that comes ``least`` to ``most`` times; ``make`` reads it once more."""
         if most == 0:
             return EMPTY
@@ -98,7 +100,9 @@ class Positions:
             raise Unjudged
         return self.loop(part) if least else _optional(self.loop(part))
 
-    def _written_out(self, make: Callable[[], Part], least: int, most: int | None) -> Part:
+    def _written_out(
+        self, make: Callable[[], PatternPart], least: int, most: int | None
+    ) -> PatternPart:
         if (most or least) > POSITIONS:
             raise Unjudged
         whole = EMPTY
@@ -110,10 +114,10 @@ class Positions:
         return whole
 
 
-EMPTY = Part({}, {}, True)
+EMPTY = PatternPart({}, {}, True)
 
 
-def _optional(part: Part) -> Part:
+def _optional(part: PatternPart) -> PatternPart:
     return replace(part, empty=True)
 
 
@@ -124,7 +128,7 @@ def _sum(left: Ways, right: Ways) -> Ways:
     return total
 
 
-def has_few_ways(whole: Part, ways: Positions) -> bool:
+def has_few_ways(whole: PatternPart, ways: Positions) -> bool:
     """True where no value can be read in more than WAYS ways, up to any of its characters."""
     letters = _kinds(ways.takes)
     start = tuple(sorted(whole.first.items()))

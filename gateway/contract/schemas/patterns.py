@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 
 from gateway.contract.schemas.ambiguity import (
     EMPTY,
-    Part,
+    PatternPart,
     Positions,
     has_few_ways,
 )
@@ -46,13 +46,13 @@ def judged(pattern: str) -> tuple[bool, int]:
 
 def _is_bounded(pattern: str, ways: Positions) -> bool:
     try:
-        whole = _Reading(pattern, ways).whole()
+        whole = _PatternReader(pattern, ways).whole()
         return has_few_ways(whole, ways)
     except (Unjudged, RecursionError):
         return False
 
 
-class _Reading:
+class _PatternReader:
     """Reads a pattern (XML Schema part 2, appendix F) from its first character to the last."""
 
     def __init__(self, pattern: str, ways: Positions) -> None:
@@ -60,13 +60,13 @@ class _Reading:
         self._depth = 0
         self._ways = ways
 
-    def whole(self) -> Part:
+    def whole(self) -> PatternPart:
         part = self._branches()
         if self._read.at < len(self._read.text):
             raise Unjudged
         return part
 
-    def _branches(self) -> Part:
+    def _branches(self) -> PatternPart:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise Unjudged
@@ -80,13 +80,13 @@ class _Reading:
         is_mixed = not is_one and (part.opens or part.closes)
         return self._ways.loop(part) if is_mixed else part
 
-    def _branch(self) -> Part:
+    def _branch(self) -> PatternPart:
         part = EMPTY
         while self._read.next() not in ("", "|", ")"):
             part = self._ways.then(part, self._piece())
         return part
 
-    def _piece(self) -> Part:
+    def _piece(self) -> PatternPart:
         """Read an atom and how often it comes: first the count, for the atom is read for each."""
         begins, positions = self._read.at, len(self._ways.takes)
         self._atom()
@@ -99,7 +99,7 @@ class _Reading:
         self._read.at = goes_on
         return part
 
-    def _atom_at(self, place: int) -> Part:
+    def _atom_at(self, place: int) -> PatternPart:
         self._read.at = place
         return self._atom()
 
@@ -116,7 +116,7 @@ class _Reading:
         self._read.at += len(inside) + 2
         return int(least), (int(most) if most else None) if comma else int(least)
 
-    def _atom(self) -> Part:
+    def _atom(self) -> PatternPart:
         character = self._read.take()
         if character == "(":
             part = self._branches()

@@ -45,7 +45,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CheckRequest:
     """A message to check: its envelope, and how many seconds of work that may take."""
 
     operation: Operation
@@ -131,13 +131,13 @@ def _work(descriptor: int, schemas: Schemas) -> NoReturn:
         size = _grown()
         with socket.socket(fileno=descriptor) as asked:
             while True:
-                request: Request = pickle.loads(receive(asked))  # noqa: S301  # of our parent
+                request: CheckRequest = pickle.loads(receive(asked))  # noqa: S301  # of our parent
                 send(asked, json.dumps(_verdict(schemas, request, size)).encode())
     finally:
         os._exit(0)  # nothing of what was forked is to run twice
 
 
-def _verdict(schemas: Schemas, request: Request, size: int) -> dict[str, Any]:
+def _verdict(schemas: Schemas, request: CheckRequest, size: int) -> dict[str, Any]:
     """Check a message, in a process that began with this size.
 
     The kernel ends it when that takes too long (setitimer(2)). The clock is that of this process:

@@ -21,7 +21,7 @@ from gateway.contract.operations import Operation
 from gateway.contract.schemas.check import is_standard
 from gateway.contract.schemas.framing import receive, send
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
-from gateway.contract.schemas.separate_main import Request, Task
+from gateway.contract.schemas.separate_main import CheckRequest, Task
 from gateway.errors import ContractError, Refused, Unchecked
 from gateway.reasons import Check
 from gateway.soap.envelope import Envelope
@@ -77,7 +77,7 @@ class ApartSchemas:
 
         Raises Refused, and Unchecked: nobody can check it now.
         """
-        request = Request(operation, etree.tostring(envelope.root, encoding="utf-8"), seconds)
+        request = CheckRequest(operation, etree.tostring(envelope.root, encoding="utf-8"), seconds)
         with self._room:
             verdict = self._verdict(pickle.dumps(request), seconds)
         if "text" in verdict:

@@ -18,7 +18,7 @@ from gateway.generate.model import (
     GapKind,
     Group,
     Origin,
-    Record,
+    RecordClass,
     SimpleType,
 )
 from gateway.soap.envelope import Element
@@ -34,12 +34,12 @@ class Wanted:
     origin: Origin
 
 
-class Known(Protocol):
+class KnownTypes(Protocol):
     """Gives the records and simple types that others are derived from."""
 
     simple: SimpleTypes
 
-    def lineage(self, name: str) -> tuple[Record, ...]:
+    def lineage(self, name: str) -> tuple[RecordClass, ...]:
         """Return a complex type by its name in Clark notation, and its bases, all built.
 
         The type itself comes first; empty where there is no such complex type.
@@ -47,9 +47,9 @@ class Known(Protocol):
         ...
 
 
-def group(wanted: Wanted, types: Types) -> Record:
+def group(wanted: Wanted, types: Types) -> RecordClass:
     """Return the record of one round of a group."""
-    return Record(
+    return RecordClass(
         class_name=wanted.class_name,
         origin=Origin.GROUP,
         content=Body(types, wanted.class_name, ()).once(wanted.node),
@@ -57,13 +57,13 @@ def group(wanted: Wanted, types: Types) -> Record:
     )
 
 
-def complex_type(wanted: Wanted, types: Types, known: Known) -> Record:
+def complex_type(wanted: Wanted, types: Types, known: KnownTypes) -> RecordClass:
     """Return the record of a complex type."""
     node = wanted.node
     made = derivation(node)
     source = node if made is None else made
     bases = known.lineage(types.declarations.reference(source, "base"))
-    record = Record(
+    record = RecordClass(
         class_name=wanted.class_name,
         xml_name=wanted.xml_name,
         origin=wanted.origin,
@@ -78,7 +78,9 @@ def complex_type(wanted: Wanted, types: Types, known: Known) -> Record:
     return _filled(record, source, body, types, known)
 
 
-def _filled(record: Record, source: Element, body: Body, types: Types, known: Known) -> Record:
+def _filled(
+    record: RecordClass, source: Element, body: Body, types: Types, known: KnownTypes
+) -> RecordClass:
     """Return a record with its own fields, which stand in the type or in what derives it."""
     content = body.content(source)
     if record.mixed and content is not None:
@@ -95,7 +97,9 @@ def _filled(record: Record, source: Element, body: Body, types: Types, known: Kn
     return replace(record, text=text)
 
 
-def _text_type(source: Element, record: Record, types: Types, known: Known) -> SimpleType | None:
+def _text_type(
+    source: Element, record: RecordClass, types: Types, known: KnownTypes
+) -> SimpleType | None:
     """Return the type of the text of a simpleContent, or of mixed content without elements."""
     if next(source.iterancestors()).tag != xs("simpleContent"):
         return TEXT if record.mixed and record.content is None else None

@@ -12,14 +12,14 @@ from gateway.contract.names import xs
 from gateway.generate.contract import fields
 from gateway.generate.contract.declarations import in_namespace
 from gateway.generate.contract.records import Records
-from gateway.generate.contract.wsdl_tree import Bound, Part, Payload
+from gateway.generate.contract.wsdl_tree import MessagePart, Payload, PortOperation
 from gateway.generate.model import (
-    Fault,
+    DeclaredFault,
     Field,
     FieldKind,
     GapKind,
-    Message,
-    Operation,
+    StubMessage,
+    StubOperation,
     Style,
 )
 from gateway.generate.naming import Names, pascal, snake
@@ -43,7 +43,7 @@ class Draft:
 class Drafted:
     """An operation whose types were asked for."""
 
-    bound: Bound
+    bound: PortOperation
     contract: contract.Operation
     request: Draft
     reply: Draft | None
@@ -52,7 +52,7 @@ class Drafted:
     faults: tuple[tuple[str, Field], ...]
 
 
-def draft(bound: Bound, operation: contract.Operation, records: Records) -> Drafted:
+def draft(bound: PortOperation, operation: contract.Operation, records: Records) -> Drafted:
     """Ask for the types of an operation; they are built, and named, when all have been asked for.
 
     Raises LookupError where a message is not one that SOAP can carry literally.
@@ -73,7 +73,7 @@ def draft(bound: Bound, operation: contract.Operation, records: Records) -> Draf
     )
 
 
-class Operations:
+class OperationNaming:
     """Gives operations their names: to be used when all records are built."""
 
     def __init__(self, records: Records, names: Names) -> None:
@@ -82,12 +82,12 @@ class Operations:
         self._methods = Names()
         self._faults: dict[str, str] = {}
 
-    def named(self, drafted: Drafted) -> Operation:
+    def named(self, drafted: Drafted) -> StubOperation:
         """Return a drafted operation with its names."""
         bound = drafted.bound
         request = self._message(drafted.request, f"{bound.name}Request")
         taken = {one.name for one in self._fields(request.record)}
-        return Operation(
+        return StubOperation(
             name=bound.name,
             method=self._methods.unique(snake(bound.name)),
             style=_style(bound, request),
@@ -103,9 +103,9 @@ class Operations:
             documentation=bound.documentation,
         )
 
-    def _message(self, drafted: Draft, hint: str) -> Message:
+    def _message(self, drafted: Draft, hint: str) -> StubMessage:
         record = drafted.record or self._records.message(hint, _unique(drafted.parts, Names()))
-        return Message(wrapper=drafted.wrapper, record=record)
+        return StubMessage(wrapper=drafted.wrapper, record=record)
 
     def _fields(self, class_name: str) -> Iterator[Field]:
         record = self._records.records[class_name]
@@ -113,7 +113,7 @@ class Operations:
             yield from self._fields(record.base)
         yield from record.fields
 
-    def _fault(self, name: str, detail: Field) -> Fault:
+    def _fault(self, name: str, detail: Field) -> DeclaredFault:
         key = detail.xml_name
         if key not in self._faults:
             plain = pascal(etree.QName(key).localname)
@@ -121,7 +121,7 @@ class Operations:
             if plain.endswith(_ERRORS):
                 candidates.insert(0, plain)
             self._faults[key] = self._names.first(*candidates)
-        return Fault(
+        return DeclaredFault(
             name=name,
             class_name=self._faults[key],
             detail=detail,
@@ -129,7 +129,7 @@ class Operations:
         )
 
 
-def _style(bound: Bound, request: Message) -> Style:
+def _style(bound: PortOperation, request: StubMessage) -> Style:
     if bound.is_rpc:
         return Style.RPC
     return Style.WRAPPED if request.wrapper else Style.BARE
@@ -140,7 +140,11 @@ def _unique(found: Iterable[Field], names: Names) -> tuple[Field, ...]:
 
 
 def _draft(
-    bound: Bound, payload: Payload, element: str, suffixes: tuple[str, ...], records: Records
+    bound: PortOperation,
+    payload: Payload,
+    element: str,
+    suffixes: tuple[str, ...],
+    records: Records,
 ) -> Draft:
     parts = payload.parts
     if bound.is_rpc:
@@ -187,12 +191,12 @@ def _folded(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _headers(parts: Iterable[Part], records: Records) -> tuple[Field, ...]:
+def _headers(parts: Iterable[MessagePart], records: Records) -> tuple[Field, ...]:
     found = (_part(part, records) for part in parts)
     return tuple(replace(one, min_occurs=0, optional=True) for one in found)
 
 
-def _part(part: Part, records: Records) -> Field:
+def _part(part: MessagePart, records: Records) -> Field:
     """Return the field of a part that is an element of its own."""
     node = records.declarations.get("element", part.element)
     if node is not None:
@@ -204,7 +208,7 @@ def _part(part: Part, records: Records) -> Field:
     return Field(name=snake(name), kind=FieldKind.ELEMENT, xml_name=part.element, type=None)
 
 
-def _rpc_part(part: Part, records: Records) -> Field:
+def _rpc_part(part: MessagePart, records: Records) -> Field:
     """Return the field of a part that has a type: an element without a namespace."""
     node = records.declarations.get("element", part.element) if part.element else None
     if node is not None:

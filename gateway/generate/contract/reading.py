@@ -18,17 +18,17 @@ from gateway.generate.contract.declarations import (
     paragraphs,
     reached,
 )
-from gateway.generate.contract.messages import Drafted, Operations, draft
+from gateway.generate.contract.messages import Drafted, OperationNaming, draft
 from gateway.generate.contract.records import Records, Seen
 from gateway.generate.contract.simple import SimpleTypes
-from gateway.generate.contract.wsdl_tree import Bound, WsdlTree
+from gateway.generate.contract.wsdl_tree import PortOperation, WsdlTree
 from gateway.generate.model import (
     Gap,
     GapKind,
     Model,
-    Operation,
     Port,
-    Record,
+    RecordClass,
+    StubOperation,
 )
 from gateway.generate.naming import RESERVED_CLASSES, Names, pascal
 from gateway.soap.envelope import Element
@@ -102,12 +102,12 @@ class _Reading:
         self._records = Records(self._declarations, self._simple, self._names)
         self._gaps: list[Gap] = []
 
-    def read(self, bound: Iterable[Bound], own: Mapping[str, contract.Operation]) -> Model:
+    def read(self, bound: Iterable[PortOperation], own: Mapping[str, contract.Operation]) -> Model:
         literal = [one for one in bound if self._is_literal(one)]
         self._name_types(literal)
         drafts = [made for one in literal for made in self._draft(one, own[one.name])]
         self._records.finish()
-        naming = Operations(self._records, self._names)
+        naming = OperationNaming(self._records, self._names)
         operations = tuple(naming.named(one) for one in drafts)
         records = _ordered(self._records.records)
         gaps = [
@@ -125,7 +125,7 @@ class _Reading:
             all_notes=self._contract.all_notes,
         )
 
-    def _is_literal(self, bound: Bound) -> bool:
+    def _is_literal(self, bound: PortOperation) -> bool:
         payloads = [one for one in (bound.request, bound.reply) if one is not None]
         if any(one.has_attachments for one in payloads):
             self._gap(GapKind.ATTACHMENT, bound.name)
@@ -137,13 +137,13 @@ class _Reading:
     def _gap(self, kind: GapKind, operation: str) -> None:
         self._gaps.append(Gap(kind=kind, where=operation, operations=(operation,)))
 
-    def _draft(self, bound: Bound, operation: contract.Operation) -> Iterator[Drafted]:
+    def _draft(self, bound: PortOperation, operation: contract.Operation) -> Iterator[Drafted]:
         try:
             yield draft(bound, operation, self._records)
         except LookupError:
             self._gap(GapKind.UNDECLARED, bound.name)
 
-    def _name_types(self, operations: Iterable[Bound]) -> None:
+    def _name_types(self, operations: Iterable[PortOperation]) -> None:
         """Give all named types that are reached their names, before any without one gets it."""
         found = reached(self._declarations, _starts(operations))
         for name in (name for kind, name in found if kind == "complexType"):
@@ -152,7 +152,7 @@ class _Reading:
             self._simple.named(name)
 
 
-def _starts(operations: Iterable[Bound]) -> Iterator[Key]:
+def _starts(operations: Iterable[PortOperation]) -> Iterator[Key]:
     """Yield the declarations that the messages of some operations name."""
     for part in (part for one in operations for part in one.every_part()):
         yield "element", part.element
@@ -160,9 +160,9 @@ def _starts(operations: Iterable[Bound]) -> Iterator[Key]:
         yield "simpleType", part.type
 
 
-def _ordered(records: Mapping[str, Record]) -> dict[str, Record]:
+def _ordered(records: Mapping[str, RecordClass]) -> dict[str, RecordClass]:
     """Return records with each base before what is derived from it, and else as they came."""
-    found: dict[str, Record] = {}
+    found: dict[str, RecordClass] = {}
 
     def add(name: str) -> None:
         if name and name not in found:
@@ -174,14 +174,14 @@ def _ordered(records: Mapping[str, Record]) -> dict[str, Record]:
     return found
 
 
-def _reply_headers(operations: Iterable[Operation]) -> Iterator[Gap]:
+def _reply_headers(operations: Iterable[StubOperation]) -> Iterator[Gap]:
     for one in operations:
         for header in one.reply_headers:
             yield Gap(kind=GapKind.REPLY_HEADER, where=header.xml_name, operations=(one.name,))
 
 
 def _concerning(
-    seen: Iterable[Seen], operations: Iterable[Operation], records: Mapping[str, Record]
+    seen: Iterable[Seen], operations: Iterable[StubOperation], records: Mapping[str, RecordClass]
 ) -> Iterator[Gap]:
     """Yield each gap of a record, once, with the operations that lead to that record."""
     users = _users(records)
@@ -197,7 +197,7 @@ def _concerning(
         yield Gap(kind=gap.kind, where=gap.where, operations=concerned)
 
 
-def _users(records: Mapping[str, Record]) -> dict[str, set[str]]:
+def _users(records: Mapping[str, RecordClass]) -> dict[str, set[str]]:
     """Return who refers to each record: those with a field of it, its base, what it derives."""
     users: dict[str, set[str]] = defaultdict(set)
     for name, record in records.items():
@@ -209,7 +209,7 @@ def _users(records: Mapping[str, Record]) -> dict[str, set[str]]:
     return users
 
 
-def _roots(operation: Operation) -> set[str]:
+def _roots(operation: StubOperation) -> set[str]:
     messages = (operation.request, operation.reply)
     named = {one.type for one in operation.beside if isinstance(one.type, str)}
     return named | {one.record for one in messages if one is not None}

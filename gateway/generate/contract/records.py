@@ -16,7 +16,7 @@ from gateway.generate.model import (
     Group,
     GroupKind,
     Origin,
-    Record,
+    RecordClass,
     Type,
 )
 from gateway.generate.naming import Names, pascal
@@ -36,7 +36,7 @@ class Records:
     """Complex types by class name. They are built when all that is needed has been asked for."""
 
     def __init__(self, declarations: Declarations, simple: SimpleTypes, names: Names) -> None:
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, RecordClass] = {}
         self.gaps: list[Seen] = []
         self.declarations = declarations
         self.simple = simple
@@ -87,19 +87,19 @@ class Records:
         """Return the class name of a record that has the parts of a message."""
         class_name = self._names.unique(pascal(hint))
         content = Group(kind=GroupKind.SEQUENCE, particles=fields)
-        self.records[class_name] = Record(
+        self.records[class_name] = RecordClass(
             class_name=class_name, origin=Origin.MESSAGE, content=content
         )
         return class_name
 
-    def lineage(self, name: str) -> tuple[Record, ...]:
+    def lineage(self, name: str) -> tuple[RecordClass, ...]:
         """Return a complex type by its name in Clark notation, and its bases, all built."""
         node = self.declarations.get("complexType", name)
         if node is None or name.startswith(f"{{{XS}}}") or self.simple.named(name) is not None:
             return ()
         class_name = self.record(node, etree.QName(name).localname, Origin.TYPE, name)
         self._build(self._wanted[node])
-        found: list[Record] = []
+        found: list[RecordClass] = []
         while class_name in self.records:
             found.append(self.records[class_name])
             class_name = found[-1].base

@@ -18,7 +18,7 @@ _MIME = "{http://schemas.xmlsoap.org/wsdl/mime/}part"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessagePart:
     """A part of a message: an element, or a type, in Clark notation."""
 
     name: str
@@ -30,8 +30,8 @@ class Part:
 class Payload:
     """The Body and the Header of a request or a reply."""
 
-    parts: tuple[Part, ...]
-    headers: tuple[Part, ...] = ()
+    parts: tuple[MessagePart, ...]
+    headers: tuple[MessagePart, ...] = ()
     namespace: str = ""
     """That of the wrapper element of an rpc message."""
     encoded: bool = False
@@ -39,17 +39,17 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class PortOperation:
     """An operation of a binding, and what its port type says of it."""
 
     name: str
     is_rpc: bool
     request: Payload
     reply: Payload | None
-    faults: tuple[tuple[str, Part], ...]
+    faults: tuple[tuple[str, MessagePart], ...]
     documentation: str
 
-    def every_part(self) -> Iterator[Part]:
+    def every_part(self) -> Iterator[MessagePart]:
         """Yield the parts of all its messages, headers and faults."""
         for payload in (self.request, self.reply):
             if payload is not None:
@@ -80,7 +80,7 @@ class WsdlTree:
         )
         return next(found)
 
-    def operations(self, port: Element) -> Iterator[Bound]:
+    def operations(self, port: Element) -> Iterator[PortOperation]:
         """Yield the operations of a port; of several with one name, the last."""
         binding = self._get("binding", _name(port, "binding"))
         port_type = None if binding is None else self._get("portType", _name(binding, "type"))
@@ -98,11 +98,11 @@ class WsdlTree:
         found = self._nodes.get((kind, name))
         return self._nodes.get((kind, name.rpartition("}")[2])) if found is None else found
 
-    def _operation(self, node: Element, declared: Element, style: str) -> Bound:
+    def _operation(self, node: Element, declared: Element, style: str) -> PortOperation:
         request, reply = (self._payload(node, declared, way) for way in ("input", "output"))
         faults = tuple(self._faults(declared))
         notes = declared.findtext(wsdl("documentation")) or node.findtext(wsdl("documentation"))
-        return Bound(
+        return PortOperation(
             name=declared.get("name", ""),
             is_rpc=_style(node, "operation", style) == "rpc",
             request=request or Payload(parts=()),
@@ -131,25 +131,25 @@ class WsdlTree:
             has_attachments=next(bound.iter(_MIME), None) is not None,
         )
 
-    def _headers(self, nodes: Iterable[Element]) -> Iterator[Part]:
+    def _headers(self, nodes: Iterable[Element]) -> Iterator[MessagePart]:
         for node in nodes:
             parts = self._parts(_name(node, "message"))
             yield from (part for part in parts if part.name == node.get("part"))
 
-    def _faults(self, declared: Element) -> Iterator[tuple[str, Part]]:
+    def _faults(self, declared: Element) -> Iterator[tuple[str, MessagePart]]:
         for node in declared.iterchildren(wsdl("fault")):
             for part in list(self._parts(_name(node, "message")))[:1]:
                 yield node.get("name", ""), part
 
-    def _parts(self, message: str) -> Iterator[Part]:
+    def _parts(self, message: str) -> Iterator[MessagePart]:
         node = self._get("message", message)
         for part in () if node is None else node.iterchildren(wsdl("part")):
-            yield Part(part.get("name", ""), _name(part, "element"), _name(part, "type"))
+            yield MessagePart(part.get("name", ""), _name(part, "element"), _name(part, "type"))
 
 
 def _in_body(
-    parts: Iterable[Part], listed: Sequence[str] | None, taken: Set[str]
-) -> Iterator[Part]:
+    parts: Iterable[MessagePart], listed: Sequence[str] | None, taken: Set[str]
+) -> Iterator[MessagePart]:
     """Yield the parts that soap:body lists; without a list, those that no header has taken."""
     for part in parts:
         if part.name not in taken if listed is None else part.name in listed:

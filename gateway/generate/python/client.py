@@ -11,8 +11,8 @@ from gateway.generate.model import (
     Field,
     Member,
     Model,
-    Operation,
-    Record,
+    RecordClass,
+    StubOperation,
 )
 from gateway.generate.python import describing, types
 from gateway.generate.python.imports import imports
@@ -103,7 +103,7 @@ def type_blocks(model: Model) -> list[Block]:
     ]
 
 
-def needed(model: Model) -> list[Record]:
+def needed(model: Model) -> list[RecordClass]:
     """Return the records that become classes: not those that only hold parameters or one result."""
     requests = {one.request.record for one in model.operations}
     replies = {one.reply.record for one in model.operations if one.reply is not None}
@@ -138,7 +138,7 @@ def _member(member: Member, is_number: bool) -> Iterator[str]:
         yield docstring([member.documentation], 4)
 
 
-def _record(record: Record, model: Model) -> Block:
+def _record(record: RecordClass, model: Model) -> Block:
     fields = [_field(one, model) for one in record.fields]
     notes = [record.documentation, "It stands for others: it has no instances." * record.abstract]
     texts = [one for one in notes if one] or ([] if fields else ["Has nothing of its own."])
@@ -171,14 +171,14 @@ def _faults(model: Model) -> Iterator[Block]:
         )
 
 
-def method_head(operation: Operation, model: Model, start: str = "def") -> str:
+def method_head(operation: StubOperation, model: Model, start: str = "def") -> str:
     """Return the beginning of an operation's method, up to its colon."""
     parameters = _signature(list(_parameters(operation, model)))
     result = _result(operation, model)
     return split(f"{start} {operation.method}(", parameters, f") -> {result}:", 4)
 
 
-def _method(operation: Operation, model: Model, options: ClientOptions) -> Block:
+def _method(operation: StubOperation, model: Model, options: ClientOptions) -> Block:
     result = _result(operation, model)
     start = "async def" if options.is_async else "def"
     call = "await self._call(" if options.is_async else "self._call("
@@ -199,7 +199,7 @@ def _body(call: str, given: list[str], result: str, name: str) -> Iterator[str]:
     yield f"        return {name}"
 
 
-def _parameters(operation: Operation, model: Model) -> Iterator[tuple[Field, str | None]]:
+def _parameters(operation: StubOperation, model: Model) -> Iterator[tuple[Field, str | None]]:
     """Yield each parameter, and its default: those that must be given first."""
     every = [*model.fields(operation.request.record), *operation.headers]
     found = [(one, types.default(one, model)) for one in every]
@@ -225,7 +225,7 @@ def _optional(field: Field, default: str) -> str:
     return f"{types.annotation(field)} = {default}"
 
 
-def _result(operation: Operation, model: Model) -> str:
+def _result(operation: StubOperation, model: Model) -> str:
     """Return the type of what a call returns."""
     if operation.reply is None:
         return "None"

@@ -10,7 +10,7 @@ from gateway.generate.model import (
     Gap,
     GapKind,
     Model,
-    Operation,
+    StubOperation,
 )
 from gateway.generate.naming import snake
 from gateway.generate.python.source import WIDTH, unseen_escaped
@@ -84,7 +84,7 @@ def base_class(model: Model) -> list[str]:
     return [model.port.documentation or f"Carries out the service {model.port.service}."]
 
 
-def method(operation: Operation) -> list[str]:
+def method(operation: StubOperation) -> list[str]:
     """Return the paragraphs of the docstring of a method."""
     text = operation.documentation or f"Call {operation.name}."
     faults = ", ".join(dict.fromkeys(one.class_name for one in operation.faults))

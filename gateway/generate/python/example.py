@@ -11,8 +11,8 @@ from gateway.generate.model import (
     Group,
     GroupKind,
     Model,
-    Operation,
     SimpleType,
+    StubOperation,
 )
 
 DEPTH = 3
@@ -41,7 +41,7 @@ _WORDS = {
 class Example:
     """A call, as Python writes it: ``method(arguments)``; and the classes that it names."""
 
-    operation: Operation
+    operation: StubOperation
     arguments: tuple[str, ...]
     classes: tuple[str, ...]
 
@@ -52,7 +52,7 @@ def example(model: Model) -> Example | None:
     return min(found, key=lambda one: len(", ".join(one.arguments)), default=None)
 
 
-def _call(model: Model, operation: Operation) -> Example | None:
+def _call(model: Model, operation: StubOperation) -> Example | None:
     writer = _Writer(model)
     try:
         fields = model.fields(operation.request.record)

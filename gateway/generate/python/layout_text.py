@@ -10,16 +10,16 @@ from lxml import etree
 
 from gateway.contract.names import XML
 from gateway.generate.model import (
-    Fault,
+    DeclaredFault,
     Field,
     FieldKind,
     Group,
     GroupKind,
-    Message,
     Model,
-    Operation,
-    Record,
+    RecordClass,
     SimpleType,
+    StubMessage,
+    StubOperation,
     Type,
 )
 from gateway.soap.envelope import SoapVersion
@@ -80,7 +80,7 @@ def _short(name: str, prefixes: Mapping[str, str]) -> str:
     return f"{prefixes[qname.namespace]}:{qname.localname}" if qname.namespace else name
 
 
-def _record(record: Record, prefixes: Mapping[str, str]) -> Iterator[str]:
+def _record(record: RecordClass, prefixes: Mapping[str, str]) -> Iterator[str]:
     heading = [record.class_name, _short(record.xml_name, prefixes)]
     heading += ["<", record.base] if record.base else []
     heading += ["abstract"] if record.abstract else []
@@ -91,7 +91,7 @@ def _record(record: Record, prefixes: Mapping[str, str]) -> Iterator[str]:
     yield from _particles(record.attributes, "  ", prefixes)
 
 
-def _content(record: Record) -> tuple[Field | Group, ...]:
+def _content(record: RecordClass) -> tuple[Field | Group, ...]:
     """Return the particles of a record: they follow each other unless a group says otherwise."""
     group = record.content or Group(kind=GroupKind.SEQUENCE)
     is_plain = group.kind is GroupKind.SEQUENCE and not group.optional
@@ -134,7 +134,7 @@ def _type(kind: Type) -> str:
     return kind.enumeration or f"xs:{kind.builtin}"
 
 
-def _operation(operation: Operation, prefixes: Mapping[str, str]) -> Iterator[str]:
+def _operation(operation: StubOperation, prefixes: Mapping[str, str]) -> Iterator[str]:
     yield f"operation {operation.name}"
     if operation.soap_action:
         yield f"  action {_text(operation.soap_action)}"
@@ -147,10 +147,10 @@ def _operation(operation: Operation, prefixes: Mapping[str, str]) -> Iterator[st
     yield from (f"  fault {_fault(one, prefixes)}" for one in operation.faults)
 
 
-def _message(message: Message, prefixes: Mapping[str, str]) -> str:
+def _message(message: StubMessage, prefixes: Mapping[str, str]) -> str:
     return f"{_short(message.wrapper, prefixes)} {message.record}"
 
 
-def _fault(fault: Fault, prefixes: Mapping[str, str]) -> str:
+def _fault(fault: DeclaredFault, prefixes: Mapping[str, str]) -> str:
     name = _short(fault.detail.xml_name, prefixes)
     return f"{fault.class_name} {name} {_type(fault.detail.type)}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.generate.model import Model, Operation
+from gateway.generate.model import Model, StubOperation
 from gateway.generate.python import describing
 from gateway.generate.python.client import (
     Block,
@@ -98,7 +98,7 @@ def render_test(model: Model, names: ServiceNames) -> str:
     )
 
 
-def _method(operation: Operation, model: Model) -> Block:
+def _method(operation: StubOperation, model: Model) -> Block:
     return Block(
         head=method_head(operation, model),
         docstring=docstring(describing.method(operation), 8),
@@ -106,14 +106,14 @@ def _method(operation: Operation, model: Model) -> Block:
     )
 
 
-def _bare_method(operation: Operation, model: Model) -> Block:
+def _bare_method(operation: StubOperation, model: Model) -> Block:
     """Return a method without its documentation, which is in the base."""
     return Block(
         head=method_head(operation, model), docstring="", lines=(_not_filled_in(operation),)
     )
 
 
-def _not_filled_in(operation: Operation) -> str:
+def _not_filled_in(operation: StubOperation) -> str:
     return split("raise NotFilledIn(", [literal(operation.name)], ")", 8)
 
 

@@ -43,7 +43,7 @@ NO_CREDENTIALS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class AwsEndpoint:
     """Where a service is; ``path_style`` puts the bucket into the path, not into the host."""
 
     url: str
@@ -77,11 +77,11 @@ class Account:
             raise ConfigurationError(f"queue: {NO_CREDENTIALS}")
         return account
 
-    async def endpoint(self, service: str) -> Endpoint:
+    async def endpoint(self, service: str) -> AwsEndpoint:
         """Return where ``s3`` or ``sqs`` is. Raises ConfigurationError where no region is set."""
         return await asyncio.to_thread(self._endpoint, service)
 
-    def _endpoint(self, service: str) -> Endpoint:
+    def _endpoint(self, service: str) -> AwsEndpoint:
         # A client knows all the places where an endpoint can be set; nothing is sent with it.
         own = self._access.endpoint(service)
         region = self.region
@@ -99,7 +99,7 @@ class Account:
         style = (client.meta.config.s3 or {}).get("addressing_style", self._access.addressing)
         if self._access.addressing != "auto":
             style = self._access.addressing
-        return Endpoint(url, path_style=style == "path" or (style == "auto" and not is_aws))
+        return AwsEndpoint(url, path_style=style == "path" or (style == "auto" and not is_aws))
 
     async def credentials(self, *, renewed: bool = False) -> ReadOnlyCredentials:
         """Return the keys to sign with; ``renewed`` after they were refused as expired.

@@ -9,7 +9,7 @@ from yarl import URL
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Route:
     """Where requests go: the name that they say, and the proxy on the way, if there is one."""
 
     host: str
@@ -23,9 +23,9 @@ class Places:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, Place] = {}
+        self._known: dict[str, Route] = {}
 
-    def of(self, url: str) -> Place:
+    def of(self, url: str) -> Route:
         """Return the place of a URL."""
         scheme, _, rest = url.partition("://")
         origin = f"{scheme}://{rest.partition('/')[0]}"
@@ -33,5 +33,5 @@ class Places:
             place = URL(origin)
             is_direct = urllib.request.proxy_bypass(place.host or "")
             proxy = None if is_direct else urllib.request.getproxies().get(scheme)
-            self._known[origin] = Place(place.host_port_subcomponent or "", proxy)
+            self._known[origin] = Route(place.host_port_subcomponent or "", proxy)
         return self._known[origin]

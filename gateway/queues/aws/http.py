@@ -30,8 +30,8 @@ from gateway.queues.aws.endpoints import Places
 from gateway.queues.aws.limits import (
     CURE,
     WHOLE,
-    Limits,
     Silence,
+    TimeLimits,
 )
 from gateway.queues.aws.signature import Signer
 
@@ -62,7 +62,7 @@ _JSON_TYPE = re.compile(rb'"__type"\s*:\s*"(?:[^"#]*#)?([^"]{1,100})"')
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """What to send; ``headers`` without those of the signature."""
 
     method: str
@@ -79,7 +79,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What came back; headers are found by their names in any case."""
 
     status: int
@@ -134,12 +134,12 @@ class SignedHttp:
         )
         place = f"{service.upper()} at {_authority(url)}" if url else service.upper()
         self._silence = Silence(place)
-        self.limits = Limits(place)
+        self.limits = TimeLimits(place)
 
     async def aclose(self) -> None:
         await self._session.close()
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request once; again only where it was certainly not looked at.
 
         Any status is an answer. Raises Unsure where none came, QueueUnavailable where no
@@ -148,7 +148,7 @@ class SignedHttp:
         async with self.limits.within(max(WHOLE, request.timeout)):
             return await self._send(request)
 
-    async def _send(self, request: Request) -> Answer:
+    async def _send(self, request: HttpRequest) -> HttpResponse:
         ahead = self._ahead()
         answer = await self._exchange(request, await self._account.credentials())
         if answer.code in _SKEWED and abs(self._ahead() - ahead) > _SKEW:
@@ -159,7 +159,7 @@ class SignedHttp:
             answer = await self._exchange(request, fresh)
         return answer
 
-    async def insist(self, request: Request) -> Answer:
+    async def insist(self, request: HttpRequest) -> HttpResponse:
         """Send a request that may be carried out twice, until it gets an answer that counts.
 
         Raises Unsure after a few attempts, or when WHOLE has passed; QueueUnavailable where it was
@@ -168,7 +168,7 @@ class SignedHttp:
         async with self.limits.within():
             return await self._insist(request)
 
-    async def _insist(self, request: Request) -> Answer:
+    async def _insist(self, request: HttpRequest) -> HttpResponse:
         in_doubt = False
         for attempt in range(ATTEMPTS):
             try:
@@ -188,7 +188,9 @@ class SignedHttp:
             await pause(attempt)
         return answer
 
-    async def _exchange(self, request: Request, credentials: ReadOnlyCredentials) -> Answer:
+    async def _exchange(
+        self, request: HttpRequest, credentials: ReadOnlyCredentials
+    ) -> HttpResponse:
         began = time.monotonic()
         due = began + request.idle - IDLE  # a long poll is silent for as long
         try:
@@ -212,7 +214,7 @@ class SignedHttp:
         self.clock.note(answer.headers.get("date", ""))
         return answer
 
-    async def _asked(self, request: Request, headers: Mapping[str, str]) -> Answer:
+    async def _asked(self, request: HttpRequest, headers: Mapping[str, str]) -> HttpResponse:
         async with self._session.request(
             request.method,
             URL(request.url, encoded=True),
@@ -227,7 +229,7 @@ class SignedHttp:
     def _ahead(self) -> float:
         return self.clock() - time.monotonic()
 
-    def _signed(self, request: Request, credentials: ReadOnlyCredentials) -> dict[str, str]:
+    def _signed(self, request: HttpRequest, credentials: ReadOnlyCredentials) -> dict[str, str]:
         """Return the headers with those of Signature Version 4, dated by the server's clock."""
         signed = {
             "Host": self._place_of(request.url).host,
@@ -271,7 +273,7 @@ def _data(body: bytes) -> bytes | io.BytesIO | None:
     return (body if len(body) <= SENT_WHOLE else io.BytesIO(body)) or None
 
 
-async def _read(response: aiohttp.ClientResponse, request: Request) -> Answer:
+async def _read(response: aiohttp.ClientResponse, request: HttpRequest) -> HttpResponse:
     status, body = response.status, b""
     if request.method != "HEAD":  # its answer says how long a body would be, and has none
         most = LONGEST_ERROR if status >= 300 else request.limit
@@ -280,7 +282,7 @@ async def _read(response: aiohttp.ClientResponse, request: Request) -> Answer:
             return _cut(response, request)
         body = read or b""
     status = 500 if _is_late_failure(request, status, body) else status
-    return Answer(status, response.headers, body)
+    return HttpResponse(status, response.headers, body)
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
@@ -299,17 +301,17 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
     return b"".join(chunks)
 
 
-def _cut(response: aiohttp.ClientResponse, request: Request) -> Answer:
+def _cut(response: aiohttp.ClientResponse, request: HttpRequest) -> HttpResponse:
     """Return the answer whose body is too long. Raises QueueUnavailable where it is no object."""
     if request.limit is None:
         raise QueueUnavailable(
             f"{_authority(request.url)} answered with more than {LONGEST_ANSWER >> 20} MiB, as no "
             "S3 or SQS does: correct its address"
         )
-    return Answer(response.status, response.headers, b"", is_cut=True)
+    return HttpResponse(response.status, response.headers, b"", is_cut=True)
 
 
-def _is_late_failure(request: Request, status: int, body: bytes) -> bool:
+def _is_late_failure(request: HttpRequest, status: int, body: bytes) -> bool:
     return request.fails_late and status == 200 and _CODE.search(body) is not None
 
 

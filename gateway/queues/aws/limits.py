@@ -21,7 +21,7 @@ SILENT = 5.0
 CURE = "see whether it is well, and whether something on the way holds the traffic up"
 
 
-class Limits:
+class TimeLimits:
     """Ends what takes too long, and all of it soon once the end was announced."""
 
     def __init__(self, place: str) -> None:

@@ -14,8 +14,8 @@ from gateway.queues.aws.clock import ServerClock
 from gateway.queues.aws.http import (
     IDLE,
     TIMEOUT,
-    Answer,
-    Request,
+    HttpRequest,
+    HttpResponse,
     SignedHttp,
 )
 from gateway.queues.aws.sqs_errors import (
@@ -198,7 +198,7 @@ class SqsClient:
         """
         return _object(action, await self.post(action, wait=wait, **fields))
 
-    async def post(self, action: str, *, wait: float = 0.0, **fields: Any) -> Answer:
+    async def post(self, action: str, *, wait: float = 0.0, **fields: Any) -> HttpResponse:
         """Do what ``call`` does; return the answer as it came.
 
         Raises Unsure, too, where messages were to be sent and may be in the queue.
@@ -210,7 +210,7 @@ class SqsClient:
         body = json.dumps(fields).encode()
         idle = wait + IDLE
         timeout = idle if wait else TIMEOUT
-        request = Request("POST", f"{self._endpoint}/", headers, body, timeout, idle)
+        request = HttpRequest("POST", f"{self._endpoint}/", headers, body, timeout, idle)
         # A receive is not sent again by itself: what it took is gone for a while.
         send = self._http.send if action == "ReceiveMessage" else self._http.insist
         answer = await send(request)
@@ -240,12 +240,12 @@ async def _batch(
     return [outcomes.get(entry["Id"], silent) for entry in numbered]
 
 
-def _is_in_doubt(action: str, answer: Answer) -> bool:
+def _is_in_doubt(action: str, answer: HttpResponse) -> bool:
     """Tell whether messages may be in the queue that were not sent, by the answer."""
     return action == SEND and answer.is_in_doubt
 
 
-def _object(action: str, answer: Answer) -> dict[str, Any]:
+def _object(action: str, answer: HttpResponse) -> dict[str, Any]:
     try:
         said = json.loads(answer.body or b"{}")
     except ValueError as error:

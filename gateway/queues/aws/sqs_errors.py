@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.errors import LeaseLost, QueueError, QueueUnavailable
-from gateway.queues.aws.http import THROTTLED, Answer
+from gateway.queues.aws.http import THROTTLED, HttpResponse
 
 _MISSING = ("NonExistentQueue", "QueueDoesNotExist")
 _NOT_NOW = (408, 425)
@@ -35,11 +35,11 @@ class NoSqs(QueueMissing):
     """What answered is no SQS: another may answer there tomorrow."""
 
 
-class Rejected(QueueUnavailable):
+class RequestRejected(QueueUnavailable):
     """SQS looked at the request, and will never carry it out as it is."""
 
 
-class TooLarge(Rejected):
+class TooLarge(RequestRejected):
     """SQS does not take a message as it is: it is larger than its queue allows, as a rule."""
 
 
@@ -59,7 +59,7 @@ def entry_error(action: str, url: str, said: Mapping[str, Any]) -> QueueError:
     return _rejection(code, text) if said.get("SenderFault") is True else QueueUnavailable(text)
 
 
-def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
+def answer_error(action: str, queue: str, answer: HttpResponse) -> QueueUnavailable:
     """Return the error of an action that was not carried out."""
     name, code = _name(queue), answer.code
     if any(known in code for known in _MISSING):
@@ -77,7 +77,7 @@ def answer_error(action: str, queue: str, answer: Answer) -> QueueUnavailable:
     return _other(action, name, answer)
 
 
-def _other(action: str, name: str, answer: Answer) -> QueueUnavailable:
+def _other(action: str, name: str, answer: HttpResponse) -> QueueUnavailable:
     if answer.is_foreign:
         status = answer.status
         return NoSqs(f"what answered {action} is no SQS ({status}): correct its endpoint_url")
@@ -86,8 +86,8 @@ def _other(action: str, name: str, answer: Answer) -> QueueUnavailable:
     return _rejection(answer.code, text) if is_final else QueueUnavailable(text)
 
 
-def _rejection(code: str, text: str) -> Rejected:
-    return TooLarge(text) if any(known in code for known in _SIZE) else Rejected(text)
+def _rejection(code: str, text: str) -> RequestRejected:
+    return TooLarge(text) if any(known in code for known in _SIZE) else RequestRejected(text)
 
 
 def _right(action: str, code: str) -> str:

@@ -21,7 +21,7 @@ from gateway.queues.bucket.layout import (
 )
 from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.store import (
-    Forbidden,
+    AccessDenied,
     Occupied,
     S3Store,
 )
@@ -81,7 +81,7 @@ class BucketClient:
             return None
         try:
             record = await self._ledger.look(name)
-        except Forbidden:
+        except AccessDenied:
             return None
         return record.digest if record is not None and record.is_final else None
 
@@ -106,7 +106,7 @@ class BucketClient:
         """Refuse other bytes under the id of a request that waits, where its bytes can be seen."""
         try:
             held = await self._store.get(self._keys.request(name), len(own.body))
-        except Forbidden:
+        except AccessDenied:
             return  # it is found out when the reply is collected
         if held is not None and (held.is_cut or held.body != own.body):
             raise IdTaken
@@ -146,7 +146,7 @@ class BucketClient:
         if record is None:
             try:
                 is_there = await self._store.head(self._keys.request(name)) is not None
-            except Forbidden:
+            except AccessDenied:
                 is_there = may_be_none = True
             if not is_there:  # or it was answered, and removed, between these two looks
                 return await self._ledger.collect(name, 0)
@@ -163,5 +163,5 @@ class BucketClient:
         """Tell whether a request is in the bucket; who may not see it must take it for granted."""
         try:
             return await self._store.head(self._keys.request(name)) is not None
-        except Forbidden:
+        except AccessDenied:
             return True

@@ -32,8 +32,8 @@ from gateway.queues.bucket.layout import (
 )
 from gateway.queues.bucket.store import (
     SMALL,
+    AccessDenied,
     Condition,
-    Forbidden,
     IfAbsent,
     IfMatch,
     Occupied,
@@ -84,7 +84,7 @@ class BucketLedger:
         self._patience = Patience()
 
     async def look(self, name: Name) -> ClaimRecord | None:
-        """Read a record; None where there is none. Raises Forbidden, QueueUnavailable."""
+        """Read a record; None where there is none. Raises AccessDenied, QueueUnavailable."""
         stored = await self._store.get(self._keys.reply(name), self._limit)
         return None if stored is None else _record(stored, name)
 
@@ -157,7 +157,7 @@ class BucketLedger:
         """Look as one who may not list: then a missing reply is a forbidden one."""
         try:
             return await self.look(name)
-        except Forbidden:
+        except AccessDenied:
             return None
         except Unauthenticated:
             raise

@@ -53,7 +53,7 @@ async def quarantined_in(store: S3Store, keys: Keys) -> int:
 
 
 async def list_all(store: S3Store, prefix: str) -> Sequence[Listed]:
-    """Return all objects below a prefix. Raises Forbidden, QueueUnavailable."""
+    """Return all objects below a prefix. Raises AccessDenied, QueueUnavailable."""
     found: list[Listed] = []
     while True:
         page = await store.list(prefix, after=found[-1].key if found else "", limit=PAGE)

@@ -11,13 +11,13 @@ from functools import partial
 from urllib.parse import quote
 
 from gateway.errors import QueueAway, QueueUnavailable, Unsure
-from gateway.queues.aws.account import Account, Endpoint
+from gateway.queues.aws.account import Account, AwsEndpoint
 from gateway.queues.aws.address import BucketAddress
 from gateway.queues.aws.clock import ServerClock
 from gateway.queues.aws.http import (
     ATTEMPTS,
-    Answer,
-    Request,
+    HttpRequest,
+    HttpResponse,
     SignedHttp,
     pause,
 )
@@ -41,7 +41,7 @@ class Occupied(Exception):
     """A condition of a write did not hold: certainly nothing was written."""
 
 
-class Forbidden(QueueUnavailable):
+class AccessDenied(QueueUnavailable):
     """The store refuses: no permission, or, to whoever may not list, no such object."""
 
 
@@ -120,7 +120,7 @@ class Page:
 class S3Store:
     """One bucket. Objects are named by their whole keys."""
 
-    def __init__(self, http: SignedHttp, endpoint: Endpoint, bucket: str) -> None:
+    def __init__(self, http: SignedHttp, endpoint: AwsEndpoint, bucket: str) -> None:
         self._http = http
         self.limits = http.limits
         self.bucket = bucket
@@ -153,11 +153,11 @@ class S3Store:
         """Write an object; return its ETag.
 
         Raises Occupied (the condition does not hold), Unsure (only of a conditional write: it may
-        be written; read it back), Forbidden, QueueUnavailable (not written).
+        be written; read it back), AccessDenied, QueueUnavailable (not written).
         """
         headers = {META + name: value for name, value in (metadata or {}).items()}
         headers |= {"Content-Type": content_type, **(only.headers if only else {})}
-        request = Request("PUT", self._root + _path(key), headers, body)
+        request = HttpRequest("PUT", self._root + _path(key), headers, body)
         answer = await (self._http.insist(request) if only is None else _once(self._http, request))
         if answer.status == 200:
             return answer.headers.get("etag", "").strip('"')
@@ -179,7 +179,7 @@ class S3Store:
 
         Return whether it is this one for certain: it may be another's, where an answer was lost and
         then there was one. ``what`` it is, for errors. Raises Occupied (there was one before),
-        Unsure (it may be written), Forbidden, QueueUnavailable (not written).
+        Unsure (it may be written), AccessDenied, QueueUnavailable (not written).
         """
         put = partial(
             self.put, key, body, only=IfAbsent(), metadata=metadata, content_type=content_type
@@ -192,7 +192,7 @@ class S3Store:
 
         Who reads messages says how large they may be.
 
-        Raises Forbidden, QueueUnavailable.
+        Raises AccessDenied, QueueUnavailable.
         """
         return await self._read("GET", key, limit)
 
@@ -203,20 +203,20 @@ class S3Store:
     async def copy(self, source: str, key: str, new: Stored) -> None:
         """Copy an object inside the store, with the metadata and the type of ``new``.
 
-        Raises Forbidden, QueueUnavailable.
+        Raises AccessDenied, QueueUnavailable.
         """
         headers = {META + name: value for name, value in new.metadata.items()} | {
             "Content-Type": new.content_type or OCTETS,
             "x-amz-copy-source": quote(f"/{self.bucket}/{source}", safe="/-_.~"),
             "x-amz-metadata-directive": "REPLACE",
         }
-        request = Request("PUT", self._root + _path(key), headers, fails_late=True)
+        request = HttpRequest("PUT", self._root + _path(key), headers, fails_late=True)
         answer = await self._http.insist(request)
         if answer.status != 200:
             raise _error(self.bucket, answer, "PUT", key)
 
     async def _read(self, method: str, key: str, limit: int | None) -> Stored | None:
-        answer = await self._http.insist(Request(method, self._root + _path(key), limit=limit))
+        answer = await self._http.insist(HttpRequest(method, self._root + _path(key), limit=limit))
         if answer.status == 200:
             etag = answer.headers.get("etag", "").strip('"')
             content_type = legible(answer.headers.get("content-type", ""))
@@ -234,20 +234,20 @@ class S3Store:
         raise _error(self.bucket, answer, method, key)
 
     async def delete(self, key: str) -> None:
-        """Remove an object, if it is there. Raises Forbidden, QueueUnavailable."""
-        answer = await self._http.insist(Request("DELETE", self._root + _path(key)))
+        """Remove an object, if it is there. Raises AccessDenied, QueueUnavailable."""
+        answer = await self._http.insist(HttpRequest("DELETE", self._root + _path(key)))
         if answer.status not in (200, 204) and answer.code != "NoSuchKey":
             raise _error(self.bucket, answer, "DELETE", key)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page:
         """Return the objects below a prefix in the order of their keys, a thousand at most.
 
-        Those after ``after`` only. What is cut is not empty. Raises Forbidden, QueueUnavailable.
+        Those after ``after`` only. What is cut is not empty. Raises AccessDenied, QueueUnavailable.
         """
         query = f"?list-type=2&max-keys={limit}&prefix={quote(prefix, safe='')}"
         start = f"&start-after={quote(after, safe='')}" if after else ""
         while True:
-            answer = await self._http.insist(Request("GET", self._root + query + start))
+            answer = await self._http.insist(HttpRequest("GET", self._root + query + start))
             if answer.status != 200:
                 raise _error(self.bucket, answer, "LIST", prefix)
             found = [_listed(item) for item in _ITEM.findall(answer.body)]
@@ -281,7 +281,7 @@ async def _created(put: Callable[[], Awaitable[str]], what: str) -> bool:
     raise Unsure(f"the store did not say whether it took {what}")
 
 
-async def _once(http: SignedHttp, request: Request) -> Answer:
+async def _once(http: SignedHttp, request: HttpRequest) -> HttpResponse:
     """Send a conditional write, again only where it was certainly not carried out.
 
     409 is S3's word for that: another write was under way, and this one is to be sent again.
@@ -302,7 +302,7 @@ def _path(key: str) -> str:
     return "/" + quote(key, safe="/-_.~")
 
 
-def _error(bucket: str, answer: Answer, verb: str, key: str) -> QueueUnavailable:
+def _error(bucket: str, answer: HttpResponse, verb: str, key: str) -> QueueUnavailable:
     """Return the error for an answer that is none of a verb's own, with the cure."""
     place = f"s3://{bucket}/{key}"
     said = f"{answer.status} {answer.code}".rstrip()
@@ -313,7 +313,7 @@ def _error(bucket: str, answer: Answer, verb: str, key: str) -> QueueUnavailable
         text = f"there is no bucket {bucket}: correct its name, or run gateway provision"
         return QueueUnavailable(text)
     if answer.status in (401, 403):
-        refused = Unauthenticated if answer.code in _CURES else Forbidden
+        refused = Unauthenticated if answer.code in _CURES else AccessDenied
         cure = _CURES.get(answer.code) or (
             f"allow {_ACTIONS[verb]} on it (gateway policy shows the whole policy)"
         )

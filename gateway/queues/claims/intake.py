@@ -43,7 +43,7 @@ Open = Callable[[Received], Awaitable[MessageEntry | None]]
 """Makes an entry of what was received; None where it was no request, and is dealt with."""
 
 
-class Intake:
+class LeasedIntake:
     """Hands out the requests of one SQS queue, each held by its visibility for a lease.
 
     From the second receipt of a message on, its ledger is looked at first. A claim of another is

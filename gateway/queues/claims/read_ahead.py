@@ -54,7 +54,7 @@ class ReadAhead:
         self.deliveries: dict[ClaimDelivery, MessageEntry] = {}
         self.parked: list[Parked] = []
         self.shares: Mapping[str, int] = {}
-        self.copies = Copies()
+        self.copies = Duplicates()
         self._turns = Turns()
 
     def begin_due(self, limit: int) -> None:
@@ -100,7 +100,7 @@ class ReadAhead:
         await self.basket.change(min(longest, max(0.0, next_due - now)))
 
 
-class Copies:
+class Duplicates:
     """Which requests this gateway has, and had last: of two messages of one, the second waits.
 
     It costs nothing, and holds for this process alone. What others have, only a ledger tells.

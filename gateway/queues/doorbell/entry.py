@@ -58,7 +58,7 @@ class Porter:
         self.requests = Requests(store, keys, options.limit)
         self.reading = Reading(self.requests)
         self.ledger = BucketLedger(store, keys)
-        self.known = Known()
+        self.known = KnownRequests()
         self._keys = keys
         self._sweep = sweep
         self._later = LATER * options.lease
@@ -155,7 +155,7 @@ class Porter:
             log.warning("message %s is not removed yet: %s", received.id, error)
 
 
-class Known:
+class KnownRequests:
     """The requests that this process knows, by their keys."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.quarantine import BucketQuarantine
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.claims.delivery import HIDDEN
-from gateway.queues.claims.intake import Intake
+from gateway.queues.claims.intake import LeasedIntake
 from gateway.queues.doorbell.entry import Porter
 from gateway.queues.doorbell.fair_queuing import FairQueuing
 from gateway.queues.doorbell.messages import ring
@@ -194,7 +194,7 @@ class _Gateway:
         self._pump = pump
         self._sweep = Sweep(store, keys, lambda: at_work, lease=options.lease)
         self._fair = FairQueuing(store, keys, porter.ledger, options, at_work)
-        self._intake = Intake(
+        self._intake = LeasedIntake(
             pump, store.clock, options, self._fair.watching(porter.open, pump.client.clock)
         )
         self._sweeping: set[asyncio.Task[None]] = set()

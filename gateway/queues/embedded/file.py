@@ -36,7 +36,7 @@ from gateway.queues.embedded.owners import (
     keep_from_children,
 )
 from gateway.queues.embedded.steady_clock import Steady, Uptime, begin
-from gateway.queues.embedded.wake_up import Bell
+from gateway.queues.embedded.wake_up import WakeUp
 
 T = TypeVar("T")
 
@@ -121,10 +121,10 @@ class QueueFile:
             )
             raise QueueHeld(text) from error
 
-    def bell(self, kind: str) -> Bell:
+    def bell(self, kind: str) -> WakeUp:
         """Return a new bell of this process, of one kind. Raises QueueUnavailable, QueueBroken."""
         try:
-            return Bell(self._bells[kind], self.owner)
+            return WakeUp(self._bells[kind], self.owner)
         except OSError as error:
             self._files.check_all()  # the folder may be gone
             raise QueueUnavailable(f"no bell can be hung in {self._live}: {error}") from error

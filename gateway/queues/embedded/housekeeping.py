@@ -37,7 +37,7 @@ class Tidying:
         self._forgotten: set[tuple[int, int]] = set()
         """The ``seq`` and ``epoch`` of what this process held: no body is kept for that."""
 
-    def let_go(self, claim: store.Claim) -> None:
+    def let_go(self, claim: store.Taken) -> None:
         """Free what this process held and forgot, as soon as the file takes that."""
         self._forgotten.add((claim.seq, claim.epoch))
 

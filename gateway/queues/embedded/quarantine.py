@@ -35,7 +35,7 @@ class SqliteQuarantine:
         self.bounds = bounds
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
-        after = quarantine_rows.Place()
+        after = quarantine_rows.PageStart()
         while True:
             job = partial(quarantine_rows.page, after=after, id=id, limit=PAGE)
             found, after = await self._file.read(job)

@@ -25,7 +25,7 @@ OLD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageStart:
     """Where a page of entries begins: behind this one. Entries are in the order of this."""
 
     since: float = float("-inf")
@@ -33,8 +33,8 @@ class Place:
 
 
 def page(
-    connection: sqlite3.Connection, after: Place, id: str, limit: int
-) -> tuple[list[Quarantined], Place]:
+    connection: sqlite3.Connection, after: PageStart, id: str, limit: int
+) -> tuple[list[Quarantined], PageStart]:
     """Return entries, the oldest first, and where the next page begins; of one id, if given."""
     rows = connection.execute(
         f"SELECT seq, sender, id, properties, quarantined, quarantined_at, {_SIZE} FROM requests"
@@ -42,7 +42,7 @@ def page(
         " AND ? IN ('', id) ORDER BY quarantined_at, seq LIMIT ?",
         (after.since, after.seq, id, limit),
     ).fetchall()
-    last = Place(rows[-1][5], rows[-1][0]) if rows else after
+    last = PageStart(rows[-1][5], rows[-1][0]) if rows else after
     return [_entry(*row[1:]) for row in rows], last
 
 

@@ -31,7 +31,7 @@ from gateway.queues.embedded.quarantine import SqliteQuarantine
 from gateway.queues.embedded.steady_clock import Uptime, of_this_machine
 from gateway.queues.embedded.store import census
 from gateway.queues.embedded.waiters import Waiters
-from gateway.queues.embedded.wake_up import Bell
+from gateway.queues.embedded.wake_up import WakeUp
 from gateway.queues.fair_queuing import Turns
 from gateway.queues.options import Bounds
 
@@ -51,7 +51,7 @@ class SqliteQueue:
         self.quarantine = SqliteQuarantine(file, clock, bounds)
         self._file = file
         self._waiters: Waiters | None = None
-        self._bell: Bell | None = None
+        self._bell: WakeUp | None = None
         self._turns = Turns()
         self._tidying = Tidying(file, clock, self.quarantine)
 
@@ -133,7 +133,7 @@ class SqliteQueue:
 
     async def _claim(
         self, limit: int, shares: Mapping[str, int]
-    ) -> tuple[list[store.Claim], float | None]:
+    ) -> tuple[list[store.Taken], float | None]:
         job = partial(
             store.claim,
             owner=self._file.owner,
@@ -150,7 +150,7 @@ class SqliteQueue:
             claiming.add_done_callback(self._give_back)
             raise
 
-    def _give_back(self, claiming: asyncio.Future[tuple[list[store.Claim], float | None]]) -> None:
+    def _give_back(self, claiming: asyncio.Future[tuple[list[store.Taken], float | None]]) -> None:
         if claiming.cancelled() or claiming.exception() is not None:
             return
         claims, _ = claiming.result()
@@ -169,8 +169,8 @@ class SqliteDelivery:
         self,
         file: QueueFile,
         clock: Clock,
-        claim: store.Claim,
-        let_go: Callable[[store.Claim], None],
+        claim: store.Taken,
+        let_go: Callable[[store.Taken], None],
     ) -> None:
         self.message: Message | Unreadable = claim.message
         self.attempt = claim.attempt
@@ -218,5 +218,5 @@ class SqliteDelivery:
         self._let_go(self._claim)
 
 
-def _giving_back(owner: str, claim: store.Claim, due: float, *, counts: bool) -> Job[None]:
+def _giving_back(owner: str, claim: store.Taken, due: float, *, counts: bool) -> Job[None]:
     return partial(store.give_back, owner=owner, claim=claim, due=due, counts=counts)

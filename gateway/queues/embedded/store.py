@@ -63,7 +63,7 @@ ASIDE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Taken:
     """A request as its taker holds it; ``seq`` and ``epoch`` fence everything done under it."""
 
     seq: int
@@ -146,7 +146,7 @@ def claim(
     steady: Clock,
     turns: Turns,
     shares: Mapping[str, int],
-) -> tuple[list[Claim], float | None]:
+) -> tuple[list[Taken], float | None]:
     """Lease the requests that have waited longest, of each client in its turn.
 
     Where there is none, tell when one comes due.
@@ -171,7 +171,7 @@ def _claim(
     properties: str,
     body: bytes | None,
     *who: str,
-) -> Claim:
+) -> Taken:
     sender, id, interrupted = who
     known = json.loads(properties)
     message = from_properties(
@@ -182,7 +182,7 @@ def _claim(
         interrupted=bool(interrupted),
         arrived=when(known, ARRIVED),
     )
-    return Claim(seq, epoch, attempt, message)
+    return Taken(seq, epoch, attempt, message)
 
 
 def when(properties: Mapping[str, str], name: str) -> float | None:
@@ -194,13 +194,13 @@ def when(properties: Mapping[str, str], name: str) -> float | None:
     return time if math.isfinite(time) else None
 
 
-def start(connection: sqlite3.Connection, owner: str, claim: Claim) -> None:
+def start(connection: sqlite3.Connection, owner: str, claim: Taken) -> None:
     """Mark that work may have begun. Raises LeaseLost."""
     _update_held(connection, "started=1", (), owner, claim)
 
 
 def give_back(
-    connection: sqlite3.Connection, owner: str, claim: Claim, due: float, counts: bool
+    connection: sqlite3.Connection, owner: str, claim: Taken, due: float, counts: bool
 ) -> None:
     """Let others have the request from ``due`` on; not interrupted. Raises LeaseLost."""
     # The first time, it has been due since it was added.
@@ -210,7 +210,7 @@ def give_back(
 
 
 def answer(
-    connection: sqlite3.Connection, owner: str, claim: Claim, reply: Message | None, now: float
+    connection: sqlite3.Connection, owner: str, claim: Taken, reply: Message | None, now: float
 ) -> None:
     """Store the reply (None: an empty one) and remove the request. Raises LeaseLost."""
     row = connection.execute(
@@ -228,7 +228,7 @@ def answer(
 def quarantine(
     connection: sqlite3.Connection,
     owner: str,
-    claim: Claim,
+    claim: Taken,
     reason: str,
     reply: Message | None,
     now: float,
@@ -247,7 +247,7 @@ def _update_held(
     changes: str,
     values: tuple[object, ...],
     owner: str,
-    claim: Claim,
+    claim: Taken,
 ) -> None:
     changed = connection.execute(
         f"UPDATE requests SET {changes} WHERE seq=? AND owner=? AND epoch=?",
@@ -284,7 +284,7 @@ def let_go(connection: sqlite3.Connection, owner: str, held: Iterable[tuple[int,
     )
 
 
-def is_held(connection: sqlite3.Connection, owner: str, claim: Claim) -> bool:
+def is_held(connection: sqlite3.Connection, owner: str, claim: Taken) -> bool:
     """Tell whether the lease is still its owner's."""
     return bool(
         connection.execute(

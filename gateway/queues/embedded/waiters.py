@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.queue import Collected, State
 from gateway.queues.embedded import replies
-from gateway.queues.embedded.wake_up import Bell
+from gateway.queues.embedded.wake_up import WakeUp
 
 Name = tuple[str, str]
 Waiter = asyncio.Future[Collected | None]
@@ -25,7 +25,7 @@ LOOK = 0.5
 class Waiters:
     """Waits for replies, however many: the cost of a look is that of the replies that are new."""
 
-    def __init__(self, read: Read, bell: Bell) -> None:
+    def __init__(self, read: Read, bell: WakeUp) -> None:
         self._read = read
         self._bell = bell
         self._waiting: dict[Name, set[Waiter]] = {}

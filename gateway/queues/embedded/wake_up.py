@@ -15,7 +15,7 @@ from pathlib import Path
 DRAIN = 65536
 
 
-class Bell:
+class WakeUp:
     """A bell in a folder, rung by ``ring`` from any process. For one event loop."""
 
     def __init__(self, folder: Path, name: str) -> None:

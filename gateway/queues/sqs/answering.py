@@ -25,7 +25,7 @@ from gateway.queues.aws.sqs_errors import (
     NoSqs,
     NotAllowed,
     QueueMissing,
-    Rejected,
+    RequestRejected,
     TooLarge,
 )
 from gateway.queues.bucket.ledger import storable
@@ -160,7 +160,7 @@ class Answering:
                 error,
             )
             await self._send_fault(name, reply, error)
-        except (NotAllowed, Rejected) as error:
+        except (NotAllowed, RequestRejected) as error:
             raise _untold(name, error) from error
 
     async def _send_fault(self, name: Name, reply: Message, refusal: Exception) -> None:
@@ -173,11 +173,14 @@ class Answering:
             await self._send(name, fault(error, replace(reply, id=name[1])))
         except NoSqs:
             raise
-        except (QueueMissing, NotAllowed, Refused, Rejected) as error:
+        except (QueueMissing, NotAllowed, Refused, RequestRejected) as error:
             raise _untold(name, error) from error
 
     async def _send(self, name: Name, reply: Message) -> None:
-        """Send a reply. Raises Refused, Rejected, NotAllowed, QueueMissing, QueueUnavailable."""
+        """Send a reply.
+
+        Raises Refused, RequestRejected, NotAllowed, QueueMissing, QueueUnavailable.
+        """
         assert self._queue is not None
         await send_to(self._client, self._queue.url, self._checked(name, reply))
 

@@ -14,7 +14,7 @@ from gateway.errors import IdTaken, QueueUnavailable, Unsure
 from gateway.queues.aws.sqs import Attribute, Outgoing
 from gateway.queues.bucket.layout import Keys, written
 from gateway.queues.bucket.store import (
-    Forbidden,
+    AccessDenied,
     Occupied,
     S3Store,
 )
@@ -42,7 +42,7 @@ class Pointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
+class OffloadedBody:
     """A body that was kept in the bucket."""
 
     text: str
@@ -136,7 +136,7 @@ class Payloads:
     async def _check_same(self, key: str, body: bytes) -> None:
         try:
             held = await self._store.get(key, len(body))
-        except Forbidden:
+        except AccessDenied:
             return  # it is found out when the reply is collected
         if held is not None and (held.is_cut or held.body != body):
             raise IdTaken
@@ -159,7 +159,7 @@ class Payloads:
             raise BadPointer(OVER)
         return pointer.key
 
-    async def read(self, key: str) -> Payload:
+    async def read(self, key: str) -> OffloadedBody:
         """Return a body, of which no more is read than is accepted.
 
         Raises PayloadGone, BadPointer, QueueUnavailable.
@@ -173,7 +173,7 @@ class Payloads:
         if stored.is_cut:
             raise BadPointer(OVER)
         try:
-            return Payload(stored.body.decode("utf-8"), written(stored))
+            return OffloadedBody(stored.body.decode("utf-8"), written(stored))
         except UnicodeDecodeError as error:
             raise BadPointer("the object that it points to is not UTF-8 text") from error
 

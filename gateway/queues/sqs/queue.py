@@ -47,7 +47,7 @@ from gateway.queues.bucket.probe import check_conditions
 from gateway.queues.bucket.quarantine import BucketQuarantine
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.claims.delivery import HIDDEN
-from gateway.queues.claims.intake import Intake
+from gateway.queues.claims.intake import LeasedIntake
 from gateway.queues.claims.read_ahead import MessageEntry
 from gateway.queues.claims.records import Name
 from gateway.queues.options import QueueOptions
@@ -125,7 +125,7 @@ class SqsQueue:
             BucketReplies(bucket.ledger, self.clock) if bucket else ReplyBox(client)
         )
         self._sender = _Sender(pump, url, payloads)
-        self._intake = Intake(pump, self.clock, options, partial(requests.entry, counter))
+        self._intake = LeasedIntake(pump, self.clock, options, partial(requests.entry, counter))
         self._bucket = bucket
         letters = SqsQuarantine(
             client, requests.letters, options.senders, self._sender.send, payloads

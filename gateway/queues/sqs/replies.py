@@ -35,7 +35,7 @@ from gateway.queues.aws.sqs import (
 )
 from gateway.queues.aws.sqs_pump import SqsPump
 from gateway.queues.bucket.ledger import BucketLedger
-from gateway.queues.bucket.store import Forbidden
+from gateway.queues.bucket.store import AccessDenied
 from gateway.queues.claims.records import ClaimRecord, ClaimState, Name
 from gateway.queues.sqs.answering import OWN_REPLIES
 from gateway.queues.sqs.attributes import (
@@ -110,7 +110,7 @@ class BucketReplies:
         name, own = (message.sender, message.id), digest(message).hex()
         made, record = id_time(message.id), None
         if made is None or abs(self._clock() - made) > FRESH:
-            with contextlib.suppress(Forbidden):  # who may not list is told so where nothing is
+            with contextlib.suppress(AccessDenied):  # who may not list is told so where nothing is
                 record = await self._ledger.look(name)
         _check_digest(record, own)
         return None if record is not None and record.is_final else message

@@ -27,7 +27,7 @@ STOOD_STILL = LEASE + 2.0
 
 
 @dataclass
-class Fleet:
+class Gateways:
     """Two gateways of one queue."""
 
     first: Queue
@@ -54,13 +54,13 @@ async def is_begun_by(delivery: Delivery) -> bool:
 @contextlib.asynccontextmanager
 async def opened_twice(
     address: str, folder: Path, lease: float, abilities: Abilities
-) -> AsyncIterator[Fleet]:
+) -> AsyncIterator[Gateways]:
     """Open a queue twice; one that nobody else can open is both."""
     options = QueueOptions(lease=lease)
     first = await open_queue(address, folder, options)
     is_alone = abilities.reach is Reach.PROCESS
     second = first if is_alone else await open_queue(address, folder, options)
-    fleet = Fleet(first, second, remembers=abilities.keeps_replies)
+    fleet = Gateways(first, second, remembers=abilities.keeps_replies)
     yield fleet
     if not fleet.is_ended:
         await fleet.end_first()
@@ -69,7 +69,7 @@ async def opened_twice(
 
 
 @pytest.fixture
-async def expiring(address: str, abilities: Abilities, tmp_path: Path) -> AsyncIterator[Fleet]:
+async def expiring(address: str, abilities: Abilities, tmp_path: Path) -> AsyncIterator[Gateways]:
     """Gateways whose leases run out."""
     if not abilities.leases_run_out:
         pytest.skip("a lease ends with its program alone")
@@ -78,7 +78,7 @@ async def expiring(address: str, abilities: Abilities, tmp_path: Path) -> AsyncI
 
 
 @pytest.fixture
-async def lasting(address: str, abilities: Abilities, tmp_path: Path) -> AsyncIterator[Fleet]:
+async def lasting(address: str, abilities: Abilities, tmp_path: Path) -> AsyncIterator[Gateways]:
     """Gateways whose leases outlast any test."""
     if abilities.reach is Reach.PROCESS:
         pytest.skip("nobody else can open it")
@@ -88,7 +88,7 @@ async def lasting(address: str, abilities: Abilities, tmp_path: Path) -> AsyncIt
 
 @pytest.mark.parametrize("has_begun", [True, False])
 async def test_a_request_whose_lease_ran_out_is_taken_over(
-    expiring: Fleet, has_begun: bool
+    expiring: Gateways, has_begun: bool
 ) -> None:
     await expiring.first.send(sent := request())
     held = await take(expiring.first)
@@ -103,7 +103,7 @@ async def test_a_request_whose_lease_ran_out_is_taken_over(
 
 
 @with_a_store
-async def test_whoever_lost_a_request_to_another_cannot_settle_it(expiring: Fleet) -> None:
+async def test_whoever_lost_a_request_to_another_cannot_settle_it(expiring: Gateways) -> None:
     await expiring.first.send(sent := request())
     held = await take(expiring.first)
     await held.extend(LEASE)
@@ -120,7 +120,9 @@ async def test_whoever_lost_a_request_to_another_cannot_settle_it(expiring: Flee
 
 @with_a_store
 @pytest.mark.parametrize("is_first_asked", [True, False])
-async def test_of_two_who_have_a_request_one_begins(expiring: Fleet, is_first_asked: bool) -> None:
+async def test_of_two_who_have_a_request_one_begins(
+    expiring: Gateways, is_first_asked: bool
+) -> None:
     """The one that is asked first; but where the second is not contested, it was taken from the
     other, and may begin before it is marked."""
     await expiring.first.send(sent := request())
@@ -138,7 +140,7 @@ async def test_of_two_who_have_a_request_one_begins(expiring: Fleet, is_first_as
     assert reply_of(found).body == b"right"
 
 
-async def test_a_request_is_held_for_as_long_as_was_said(expiring: Fleet) -> None:
+async def test_a_request_is_held_for_as_long_as_was_said(expiring: Gateways) -> None:
     await expiring.first.send(sent := request())
     held = await take(expiring.first)
     await held.extend(LONG)
@@ -150,7 +152,9 @@ async def test_a_request_is_held_for_as_long_as_was_said(expiring: Fleet) -> Non
     assert reply_of(found).body == b"late"
 
 
-async def test_what_may_have_been_begun_stays_so_though_it_is_given_back(expiring: Fleet) -> None:
+async def test_what_may_have_been_begun_stays_so_though_it_is_given_back(
+    expiring: Gateways,
+) -> None:
     await expiring.first.send(request())
     held = await take(expiring.first)
     await held.extend(LEASE)
@@ -163,7 +167,7 @@ async def test_what_may_have_been_begun_stays_so_though_it_is_given_back(expirin
     await third.answer(None)
 
 
-async def test_what_a_gateway_has_when_it_ends_is_at_once_for_others(lasting: Fleet) -> None:
+async def test_what_a_gateway_has_when_it_ends_is_at_once_for_others(lasting: Gateways) -> None:
     for _ in range(2):
         await lasting.first.send(request())
     begun, waiting = await take(lasting.first), await take(lasting.first)
@@ -182,7 +186,7 @@ async def test_what_a_gateway_has_when_it_ends_is_at_once_for_others(lasting: Fl
 @with_a_store
 @pytest.mark.parametrize("hours", [0, -5])
 async def test_what_another_program_sends_again_after_its_reply_is_not_begun(
-    lasting: Fleet, hours: float
+    lasting: Gateways, hours: float
 ) -> None:
     sent = request(id=id_at(time.time() + hours * 3600))
     await lasting.first.send(sent)
@@ -198,7 +202,7 @@ async def test_what_another_program_sends_again_after_its_reply_is_not_begun(
 
 @with_a_store
 async def test_an_id_that_was_answered_is_not_taken_by_other_bytes_of_another_program(
-    lasting: Fleet,
+    lasting: Gateways,
 ) -> None:
     sent = request(id=id_at(time.time() - 3600))
     await lasting.first.send(sent)

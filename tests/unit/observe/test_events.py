@@ -28,7 +28,7 @@ from gateway.observe.lines import logged
 from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
 from gateway.serving.intake import Intake
 from gateway.serving.loop import Gateway, GatewaySettings
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 
 OF_REQUESTS = (
     RequestReceived,
@@ -83,7 +83,7 @@ def told(warehouse):
         for kind in OF_REQUESTS:
             events.subscribe(kind, heard.append)
         policy = Policy(repeatable=frozenset({"GetOrder"}))
-        service = Service(Gate(warehouse, Limits()), backend, policy, queue.clock)
+        service = ServiceEndpoint(Gate(warehouse, Limits()), backend, policy, queue.clock)
         intake = Intake(
             {"warehouse": service}, lambda _: "warehouse", clock=queue.clock, limit=1 << 20
         )

@@ -14,7 +14,7 @@ from certificates import Authority
 from gateway.errors import QueueAway, QueueUnavailable, Unsure
 from gateway.queues.aws.account import Account
 from gateway.queues.aws.address import AwsAccess
-from gateway.queues.aws.http import Request, SignedHttp
+from gateway.queues.aws.http import HttpRequest, SignedHttp
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ async def test_a_store_that_speaks_no_tls_is_told_of():
     port = server.sockets[0].getsockname()[1]
     async with server, _http() as http:
         with pytest.raises(QueueAway, match=r"cannot be reached \(it does not speak TLS"):
-            await http.send(Request("GET", f"https://127.0.0.1:{port}/"))
+            await http.send(HttpRequest("GET", f"https://127.0.0.1:{port}/"))
 
 
 async def test_a_store_is_trusted_by_the_authority_that_is_named_and_by_no_other(
@@ -66,7 +66,7 @@ async def test_a_store_is_trusted_by_the_authority_that_is_named_and_by_no_other
     theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     theirs.load_cert_chain(certificate, key)
     server = await asyncio.start_server(_answer, "127.0.0.1", 0, ssl=theirs)
-    request = Request("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    request = HttpRequest("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
     async with server:
         async with _http() as http:
             with pytest.raises(QueueAway, match=r"not trusted: .*; AWS_CA_BUNDLE"):
@@ -108,7 +108,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 async def test_an_object_is_read_no_further_than_its_limit(head: bytes):
     async with _endless(head) as (url, taken), _http() as http:
-        answer = await http.send(Request("GET", url, limit=1 << 20))
+        answer = await http.send(HttpRequest("GET", url, limit=1 << 20))
         assert answer.is_cut
         assert answer.body == b""
         # What the sockets hold was sent, too.
@@ -118,7 +118,7 @@ async def test_an_object_is_read_no_further_than_its_limit(head: bytes):
 async def test_an_error_is_read_no_further_than_an_error_is_long():
     head = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with _endless(head) as (url, _), _http() as http:
-        answer = await http.send(Request("GET", url))
+        answer = await http.send(HttpRequest("GET", url))
         assert (answer.status, answer.code) == (500, "")
 
 
@@ -126,7 +126,7 @@ async def test_an_answer_that_is_no_object_has_an_end_too(monkeypatch: pytest.Mo
     monkeypatch.setattr("gateway.queues.aws.http.LONGEST_ANSWER", 1 << 20)
     async with _endless(CHUNKED) as (url, _), _http() as http:
         with pytest.raises(QueueUnavailable, match="more than 1 MiB, as no S3 or SQS does"):
-            await http.send(Request("POST", url))
+            await http.send(HttpRequest("POST", url))
 
 
 async def test_a_store_that_takes_connections_and_never_answers_is_given_up(monkeypatch):
@@ -141,7 +141,7 @@ async def test_a_store_that_takes_connections_and_never_answers_is_given_up(monk
     port = server.sockets[0].getsockname()[1]
     async with _http() as http:
         with pytest.raises(Unsure, match="gave no answer"):
-            await http.insist(Request("GET", f"http://127.0.0.1:{port}/", idle=0.2))
+            await http.insist(HttpRequest("GET", f"http://127.0.0.1:{port}/", idle=0.2))
     assert len(taken) > 1  # it was tried again
     for writer in taken:
         writer.close()

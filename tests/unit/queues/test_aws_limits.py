@@ -8,18 +8,18 @@ import time
 import pytest
 
 from gateway.errors import QueueAway, Unsure
-from gateway.queues.aws.limits import SILENT, Limits, Silence
+from gateway.queues.aws.limits import SILENT, Silence, TimeLimits
 
 
 async def test_what_takes_longer_than_its_limit_may_have_been_done():
     with pytest.raises(Unsure, match=r"S3 gave no answer in .* s: see whether it is well"):
-        async with Limits("S3").within(0.05):
+        async with TimeLimits("S3").within(0.05):
             await asyncio.Event().wait()
 
 
 async def test_a_cancellation_is_no_end_of_a_limit():
     async def work() -> None:
-        async with Limits("S3").within():
+        async with TimeLimits("S3").within():
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
@@ -30,7 +30,7 @@ async def test_a_cancellation_is_no_end_of_a_limit():
 
 
 async def test_the_end_of_a_program_ends_what_is_under_way_and_lets_nothing_begin():
-    limits = Limits("S3")
+    limits = TimeLimits("S3")
 
     async def work() -> None:
         async with limits.within(), limits.within():

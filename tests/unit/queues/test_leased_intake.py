@@ -15,7 +15,7 @@ from gateway.errors import QueueBroken, QueueUnavailable
 from gateway.message import Message
 from gateway.queues.aws.sqs import Received
 from gateway.queues.claims import basket, records
-from gateway.queues.claims.intake import Intake
+from gateway.queues.claims.intake import LeasedIntake
 from gateway.queues.options import QueueOptions
 
 LEASE = 30.0
@@ -78,12 +78,12 @@ async def at_once() -> None:
     pass
 
 
-def intake(pump: Pump, read: Callable[[], Any] = at_once) -> Intake:
+def intake(pump: Pump, read: Callable[[], Any] = at_once) -> LeasedIntake:
     async def open_entry(received: Received) -> Any:
         return Entry(pump, received, read)
 
     options = QueueOptions(lease=LEASE, concurrency=10)
-    return Intake(pump, time.time, options, open_entry)  # type: ignore[arg-type]
+    return LeasedIntake(pump, time.time, options, open_entry)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ async def test_a_request_that_could_not_be_settled_is_looked_at_when_it_comes_ag
         return entry
 
     options = QueueOptions(lease=LEASE, concurrency=10)
-    taking = Intake(pump, time.time, options, open_entry)  # type: ignore[arg-type]
+    taking = LeasedIntake(pump, time.time, options, open_entry)  # type: ignore[arg-type]
     (delivery,) = await taking.receive(1, 0, {})
     with pytest.raises(ValueError, match="nobody foresaw"):
         await delivery.quarantine("unreadable: it", None)

@@ -27,7 +27,7 @@ from gateway.queues.memory.queue import MemoryQueue
 from gateway.serving.intake import Intake
 from gateway.serving.leases import Work
 from gateway.serving.quotas import Quota, Quotas
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.serving.verdict import Rejected
 from gateway.serving.walk import Walk
 
@@ -73,7 +73,7 @@ class Recorder:
 def service(warehouse):
     def build(backend, *repeatable, timeout=60.0, limit=1 << 20):
         policy = Policy(repeatable=frozenset(repeatable), timeout=timeout)
-        return Service(Gate(warehouse, Limits(request=limit)), backend, policy, lambda: NOW)
+        return ServiceEndpoint(Gate(warehouse, Limits(request=limit)), backend, policy, lambda: NOW)
 
     return build
 
@@ -170,7 +170,9 @@ async def test_an_interrupted_repeatable_operation_is_repeated(service, sample):
 
 async def test_every_operation_is_repeatable_where_the_policy_says_so(warehouse, sample):
     backend = Recorder()
-    everything = Service(Gate(warehouse, Limits()), backend, Policy(repeatable=None), lambda: NOW)
+    everything = ServiceEndpoint(
+        Gate(warehouse, Limits()), backend, Policy(repeatable=None), lambda: NOW
+    )
     await answered(everything, sample("place_order_11", interrupted=True))
     assert len(backend.calls) == 1
 
@@ -236,7 +238,7 @@ async def test_an_expired_request_never_reaches_the_backend(service, sample):
 async def test_a_deadline_ends_a_call_that_is_under_way(warehouse, sample):
     moments = iter([NOW, NOW, NOW, NOW + 0.1])
     gate = Gate(warehouse, Limits())
-    service = Service(gate, Recorder(5.0), Policy(repeatable=None), lambda: next(moments))
+    service = ServiceEndpoint(gate, Recorder(5.0), Policy(repeatable=None), lambda: next(moments))
     with pytest.raises(Expired):
         await answered(service, sample("get_order_11", expires=NOW + 0.05))
 
@@ -245,7 +247,7 @@ async def test_a_deadline_that_ends_a_call_at_most_once_leaves_its_outcome_unkno
     warehouse, sample
 ):
     backend, moments = Recorder(5.0), iter([NOW, NOW, NOW, NOW + 0.1])
-    service = Service(Gate(warehouse, Limits()), backend, Policy(), lambda: next(moments))
+    service = ServiceEndpoint(Gate(warehouse, Limits()), backend, Policy(), lambda: next(moments))
     with pytest.raises(OutcomeUnknown):
         await answered(service, sample("place_order_11", expires=NOW + 0.05))
     assert len(backend.calls) == 1
@@ -264,7 +266,7 @@ async def test_what_was_begun_and_expired_then_is_of_unknown_outcome(service, sa
 
 async def test_a_used_up_quota_says_nothing_of_what_was_begun(warehouse, sample):
     quotas = Quotas({"alice": Quota(requests=0)}, lambda: NOW)
-    service = Service(Gate(warehouse, Limits()), Recorder(), Policy(), lambda: NOW, quotas)
+    service = ServiceEndpoint(Gate(warehouse, Limits()), Recorder(), Policy(), lambda: NOW, quotas)
     with pytest.raises(OutcomeUnknown):
         await answered(service, sample("place_order_11", interrupted=True))
 
@@ -285,7 +287,7 @@ async def test_a_refusal_of_what_may_be_repeated_proves_what_it_did(warehouse, s
         (Gate(warehouse, Limits(request=10)), Recorder()),
         (Gate(warehouse, Limits()), Recorder(Refused("a duration is too long"))),
     ):
-        endpoint = Service(gate, backend, policy, lambda: NOW)
+        endpoint = ServiceEndpoint(gate, backend, policy, lambda: NOW)
         verdict = await judged(endpoint, sample, "warehouse", interrupted=True)
         assert verdict.reason.startswith("Client")
 

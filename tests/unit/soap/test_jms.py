@@ -34,7 +34,7 @@ from gateway.message import (
 from gateway.observe.events import Events
 from gateway.serving.intake import Intake, by_operation
 from gateway.serving.leases import Work
-from gateway.serving.service import Policy, Service
+from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.serving.verdict import Completed, Rejected
 from gateway.serving.walk import Walk
 from gateway.settings import from_values
@@ -83,7 +83,7 @@ def backend():
 @pytest.fixture
 def judge(warehouse, backend):
     """Judge a message with everything that stands before the backend of the warehouse."""
-    service = Service(Gate(warehouse, Limits(request=LIMIT)), backend, Policy(), time.time)
+    service = ServiceEndpoint(Gate(warehouse, Limits(request=LIMIT)), backend, Policy(), time.time)
     find = by_operation({"warehouse": warehouse})
     intake = Intake({"warehouse": service}, find, clock=time.time, limit=LIMIT)
     walk = Walk(intake, 5, 30.0, Events())
@@ -236,7 +236,7 @@ async def test_a_reply_keeps_the_action_that_its_own_content_type_states(warehou
         async def invoke(self, call):
             return Message(body=b"<reply/>", content_type=stated)
 
-    service = Service(Gate(warehouse, Limits()), Stating(), Policy(), time.time)
+    service = ServiceEndpoint(Gate(warehouse, Limits()), Stating(), Policy(), time.time)
     reply = await service.answer(await service.admit(sample("get_order_12", soap_action=GET)))
     assert violation(to_properties(reply), reply.body, strict=False) is None
     assert reply.soap_action == "urn:done"
