@@ -1,11 +1,56 @@
-"""The one shape of everything that answers SOAP messages."""
+"""The one shape of everything that answers SOAP messages, and what passes through it.
+
+A request becomes a call, or a refusal; a backend carries out the call. Implementations of
+``Backend`` are in ``gateway.backends``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.backend import Begin, Call, Refusal, unmarked
+from gateway.contract.operations import Operation
+from gateway.errors import FaultError
 from gateway.message import Message
+from gateway.soap.envelope import Envelope
+
+Begin = Callable[[], Awaitable[None]]
+"""Makes it durable that work on a request begins. Raises LeaseLost, QueueUnavailable."""
+
+
+async def unmarked() -> None:
+    """Mark nothing: the request is under no lease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request that admission let through, with what was learned about it."""
+
+    message: Message
+    """What the backend gets: without a Security header that the gate has verified."""
+    envelope: Envelope
+    operation: Operation
+    size: int = 0
+    """Bytes of the body as it came, unpacked."""
+    is_repeatable: bool = False
+    """Whether the operation may be carried out twice."""
+    begin: Begin = unmarked
+    """Awaited before the first byte of an at-most-once operation leaves: so a request that may have
+    been carried out can never look like a fresh one. What it raises passes through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A request that was not let through: why, and what is known of what it asks for."""
+
+    error: FaultError
+    service: str
+    operation: str = ""
+    """Empty where it was refused before that was known."""
+    one_way: bool = False
+    is_repeatable: bool = False
+    """Whether it is known that the operation may be carried out twice."""
 
 
 class Endpoint(Protocol):
@@ -24,4 +69,20 @@ class Endpoint(Protocol):
         Raises FaultError and its kinds (a fault for the caller), TransientError (it may be tried
         again), and what ``call.begin`` raises.
         """
+        ...
+
+
+class Backend(Protocol):
+    """Carries out calls: in this process, or on a server in the private network."""
+
+    async def invoke(self, call: Call) -> Message | None:
+        """Carry out a call; return its reply, a fault included, or None for a one-way operation.
+
+        Raises Unreached (certainly nothing was sent), Unanswered (something was, and no answer
+        came), BackendFailed (an answer that is no SOAP reply).
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release what the backend holds open."""
         ...

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict, Unpack
 
-from gateway.errors import IdOfAnotherTime, JmsSubcode, Refused
-from gateway.reasons import Check
+from gateway.errors import Check, IdOfAnotherTime, JmsSubcode, Refused
 from gateway.soap.jms import BINDING_VERSION, sniff_content_type, violation
 
 Clock = Callable[[], float]

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     # The vocabulary: what everything is told in.
-    {"gateway.reasons", "gateway.sockets"},
+    {"gateway.sockets"},
     {"gateway.errors"},
     {
         "gateway.secrets",
@@ -47,7 +47,6 @@ LAYERS = [
     },
     {"gateway.contract.schemas", "gateway.contract.zeep_model"},
     {"gateway.contract"},
-    {"gateway.backend"},
     {"gateway.endpoint"},
     # Queues: what all have in common, then AWS, then each kind on those below it.
     {

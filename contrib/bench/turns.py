@@ -18,8 +18,8 @@ from borrowed import Cloud, servers
 from cloud import CONCURRENCY, KINDS, cloud, new_queue
 from report import table
 
-from gateway.backend import Begin, Call, unmarked
 from gateway.contract.operations import Operation
+from gateway.endpoint import Begin, Call, unmarked
 from gateway.message import Message
 from gateway.queue import Queue, State
 from gateway.queues.options import QueueOptions

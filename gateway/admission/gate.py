@@ -10,11 +10,10 @@ from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.structure import check_parts, check_payload, check_version
 from gateway.admission.wire import check_headers, check_size
 from gateway.admission.wss.callers import CallerSecurity
-from gateway.backend import Call
 from gateway.contract import Contract, Operation
-from gateway.errors import Refused
+from gateway.endpoint import Call
+from gateway.errors import Check, Refused
 from gateway.message import Message
-from gateway.reasons import Check
 from gateway.soap.envelope import Envelope, parse
 from gateway.soap.headers import check_understood
 from gateway.soap.multipart import parameter

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from urllib.parse import unquote
 
-from gateway.errors import Refused
-from gateway.reasons import Check
+from gateway.errors import Check, Refused
 from gateway.soap.envelope import (
     XOP_INCLUDE,
     Element,

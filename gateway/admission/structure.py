@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from gateway.contract.operations import Operation
-from gateway.errors import FaultCode, Refused
+from gateway.errors import Check, FaultCode, Refused
 from gateway.message import Message
-from gateway.reasons import Check
 from gateway.soap.envelope import Element, Envelope
 from gateway.soap.multipart import is_multipart, media_type
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from gateway.admission.gate import Gate
-from gateway.backend import Call, Refusal
 from gateway.contract import WORKERS
 from gateway.contract.operations import Operation
+from gateway.endpoint import Call, Refusal
 from gateway.errors import FaultError
 from gateway.message import Message
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gateway.errors import Refused
+from gateway.errors import Check, Refused
 from gateway.message import Message
-from gateway.reasons import Check
 from gateway.soap.jms import MEDIA_TYPES
 from gateway.soap.multipart import is_plain, media_type
 

@@ -17,10 +17,10 @@ from gateway.assembly.clients import quotas, rights, shares
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.forwarding import forward_backend
 from gateway.assembly.front import front
-from gateway.backend import Backend
 from gateway.backends.redact.kept_faults import Keep, kept_nowhere
 from gateway.client.remote import Remote, RemoteSettings
 from gateway.contract import Contract
+from gateway.endpoint import Backend
 from gateway.errors import ConfigurationError
 from gateway.listening.application import Listener, ListenerSettings
 from gateway.listening.connections import ConnectionLimits

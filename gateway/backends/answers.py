@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gateway.backend import Call
 from gateway.backends.login import refused_login
+from gateway.endpoint import Call
 from gateway.errors import BackendFailed, Declined, Unanswered
 from gateway.message import Message
 from gateway.soap.multipart import (

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from gateway.errors import (
     AddressingCode,
+    Check,
     FaultCode,
     Refused,
     WrongAddressing,
 )
-from gateway.reasons import Check
 from gateway.soap.envelope import WS_ADDRESSING, Envelope, SoapVersion
 
 _ACTION_HEADERS = tuple(f"{{{namespace}}}Action" for namespace in WS_ADDRESSING)

@@ -15,10 +15,11 @@ from aiohttp.typedefs import Middleware
 
 from gateway.admission import admit
 from gateway.admission.wire import NO_SOAP
-from gateway.backend import Refusal
 from gateway.client.remote import Remote
 from gateway.contract.operations import Operation
+from gateway.endpoint import Refusal
 from gateway.errors import (
+    Check,
     ConfigurationError,
     FaultCode,
     FaultError,
@@ -51,7 +52,6 @@ from gateway.listening.waiting import Waits, preferred_wait
 from gateway.message import Message, is_id
 from gateway.observe.events import CallAccepted, CallCollected, Events
 from gateway.queue import Collected, State
-from gateway.reasons import Check
 from gateway.serving.quotas import NO_QUOTAS, Quotas
 from gateway.soap.jms import MEDIA_TYPES
 from gateway.soap.multipart import media_type

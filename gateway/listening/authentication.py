@@ -12,9 +12,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import Refused
+from gateway.errors import Check, Refused
 from gateway.listening.answers import CLIENT, refusal
-from gateway.reasons import Check
 from gateway.secrets.credentials import Credentials
 
 OPEN = {"/healthz"}

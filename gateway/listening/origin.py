@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import INTERNAL, FaultError, Refused, unquoted
+from gateway.errors import INTERNAL, Check, FaultError, Refused, unquoted
 from gateway.listening.answers import message_of, refusal
-from gateway.reasons import Check
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.errors import Check
 from gateway.listening.answers import (
     BODY,
     CLIENT,
@@ -14,7 +15,6 @@ from gateway.listening.answers import (
     message_of,
 )
 from gateway.observe.events import CallRefused, Events
-from gateway.reasons import Check
 
 _STRANGERS = (Check.HTTP, Check.HOST, Check.ORIGIN, Check.CREDENTIALS)
 """Checks before anybody is known."""

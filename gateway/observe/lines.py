@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from gateway.errors import FaultCode, FaultError, told
+from gateway.errors import Check, FaultCode, FaultError, told
 from gateway.observe.events import (
     CallCollected,
     CallRefused,
@@ -12,7 +12,6 @@ from gateway.observe.events import (
     RequestAnswered,
     RequestSettled,
 )
-from gateway.reasons import Check
 
 log = logging.getLogger(__name__)
 

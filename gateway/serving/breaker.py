@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from gateway.backend import Call
+from gateway.endpoint import Call
 from gateway.errors import (
     BackendFailed,
     Declined,

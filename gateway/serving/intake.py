@@ -10,13 +10,11 @@ from typing import Any
 from gateway.admission.gate import action
 from gateway.admission.threads import INLINE
 from gateway.admission.wire import check_size
-from gateway.backend import Begin, Call, Refusal, unmarked
 from gateway.contract import Contract
-from gateway.endpoint import Endpoint
-from gateway.errors import BindingViolation, FaultError, Forbidden, Refused
+from gateway.endpoint import Begin, Call, Endpoint, Refusal, unmarked
+from gateway.errors import BindingViolation, Check, FaultError, Forbidden, Refused
 from gateway.message import Clock, Message
 from gateway.queues.request_age import check_age
-from gateway.reasons import Check
 from gateway.soap.envelope import Envelope, parse
 from gateway.soap.jms import (
     GZIP_RATIO,

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 
 from gateway.admission import Gate, admit
-from gateway.backend import Backend, Begin, Call, Refusal, unmarked
+from gateway.endpoint import Backend, Begin, Call, Refusal, unmarked
 from gateway.errors import (
     BackendFailed,
     Declined,

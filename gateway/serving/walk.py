@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from gateway.backend import Refusal
-from gateway.endpoint import Endpoint
+from gateway.endpoint import Endpoint, Refusal
 from gateway.errors import (
     INTERNAL,
     FaultError,

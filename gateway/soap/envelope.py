@@ -20,6 +20,7 @@ from lxml import etree
 
 from gateway.errors import (
     BindingViolation,
+    Check,
     FaultCode,
     FaultError,
     NotSecured,
@@ -28,7 +29,6 @@ from gateway.errors import (
     WrongAddressing,
 )
 from gateway.message import Message, echoed
-from gateway.reasons import Check
 from gateway.soap.jms import (
     MEDIA_TYPES,
     SOAP_11,

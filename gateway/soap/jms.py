@@ -11,8 +11,7 @@ import re
 import zlib
 from collections.abc import Mapping
 
-from gateway.errors import BindingViolation, JmsSubcode, Refused
-from gateway.reasons import Check
+from gateway.errors import BindingViolation, Check, JmsSubcode, Refused
 from gateway.soap.jms_uri import MalformedJmsUri, parse_jms_uri
 from gateway.soap.multipart import media_type, parameter
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ParamSpec, TypeVar
 
-from gateway.errors import Refused
-from gateway.reasons import Check
+from gateway.errors import Check, Refused
 
 P = ParamSpec("P")
 T = TypeVar("T")

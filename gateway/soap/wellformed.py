@@ -10,8 +10,7 @@ import codecs
 from dataclasses import dataclass
 from xml.parsers import expat
 
-from gateway.errors import Refused
-from gateway.reasons import Check
+from gateway.errors import Check, Refused
 
 EMPTY = "The message is empty: send a SOAP envelope."
 NOT_WELL_FORMED = "The message is not well-formed XML."

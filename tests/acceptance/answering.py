@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import cast
 
-from gateway.backend import Begin, Call, unmarked
 from gateway.contract.operations import Operation
+from gateway.endpoint import Begin, Call, unmarked
 from gateway.message import Message
 from gateway.observe.events import Events
 from gateway.observe.lines import logged

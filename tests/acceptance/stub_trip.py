@@ -22,10 +22,10 @@ from lxml import etree
 from meaning import difference
 
 from gateway.admission import Gate, Limits
-from gateway.backend import Call
 from gateway.backends.hosted.service import HostedBackend
 from gateway.contract import Contract
 from gateway.contract.operations import Operation
+from gateway.endpoint import Call
 from gateway.generate.contract.reading import read
 from gateway.generate.model import Model
 from gateway.generate.python.client import ClientOptions, render

@@ -21,8 +21,8 @@ from answering import call_of
 from deployment import ROOT, end, legacy_service, log_of, start
 from faults import Call, FaultProxy, kind
 
-from gateway.backend import Begin, unmarked
-from gateway.backend import Call as Admitted
+from gateway.endpoint import Begin, unmarked
+from gateway.endpoint import Call as Admitted
 from gateway.errors import OutcomeUnknown, QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Collected, State

@@ -22,9 +22,8 @@ from gateway.admission.wss.header import (
 )
 from gateway.admission.wss.keys import Signers
 from gateway.admission.wss.replay import Memory
-from gateway.errors import NotSecured, Refused
+from gateway.errors import Check, NotSecured, Refused
 from gateway.message import Clock, Message
-from gateway.reasons import Check
 from gateway.secrets.reference import Secret
 from gateway.soap.envelope import Envelope
 from gateway.soap.multipart import has_attachments

@@ -22,9 +22,8 @@ from zeep.wsse.signature import BinarySignature
 from zeep.wsse.username import UsernameToken
 from zeep.wsse.utils import get_security_header, get_timestamp
 
-from gateway.backend import Call
-from gateway.errors import ConfigurationError, FaultError, Refused
-from gateway.reasons import Check
+from gateway.endpoint import Call
+from gateway.errors import Check, ConfigurationError, FaultError, Refused
 from gateway.secrets.reference import Secret, changes
 from gateway.soap.envelope import (
     XOP_INCLUDE,

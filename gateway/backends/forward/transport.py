@@ -25,7 +25,6 @@ import requests
 from aiohttp.client_proto import ResponseHandler
 from zeep.transports import Transport
 
-from gateway.backend import Call
 from gateway.backends.answers import HttpAnswer, reply
 from gateway.backends.forward.tls import Tls
 from gateway.backends.login import Login, nobody
@@ -33,6 +32,7 @@ from gateway.backends.redact.addresses import without_addresses
 from gateway.backends.redact.faults import discreet
 from gateway.backends.redact.kept_faults import Keep, kept_nowhere
 from gateway.backends.redact.telltale import Telltales
+from gateway.endpoint import Call
 from gateway.errors import BackendFailed, Unanswered, Unreached
 from gateway.message import Message
 from gateway.soap.envelope import SoapVersion

@@ -10,7 +10,6 @@ from typing import Any
 
 from lxml import etree
 
-from gateway.backend import Call
 from gateway.backends.hosted.application import speaking
 from gateway.backends.hosted.contract import operation_of, reply_envelope
 from gateway.backends.hosted.faults import fault_envelope
@@ -25,9 +24,9 @@ from gateway.backends.hosted.spyne_compat import (
 from gateway.backends.hosted.wsdl import SOAP_OVER_HTTP
 from gateway.backends.service_class import Answer
 from gateway.contract.operations import Operation
-from gateway.errors import BackendFailed, Refused, unquoted
+from gateway.endpoint import Call
+from gateway.errors import BackendFailed, Check, Refused, unquoted
 from gateway.message import Message
-from gateway.reasons import Check
 from gateway.soap.envelope import Envelope, SoapVersion, fault
 from gateway.soap.headers import check_understood
 

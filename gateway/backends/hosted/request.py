@@ -10,8 +10,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from gateway.errors import Refused
-from gateway.reasons import Check
+from gateway.errors import Check, Refused
 from gateway.soap.envelope import (
     XOP_INCLUDE,
     Element,

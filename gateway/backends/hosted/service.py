@@ -13,7 +13,6 @@ from functools import partial
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
-from gateway.backend import Call
 from gateway.backends.hosted.application import application_of, check, unheard, unused
 from gateway.backends.hosted.contract import is_served, spyne_service
 from gateway.backends.hosted.dispatch import answer, bind
@@ -21,6 +20,7 @@ from gateway.backends.hosted.pool import Threads
 from gateway.backends.hosted.spyne_compat import Application, Service, WsgiApplication
 from gateway.backends.hosted.wsdl import publish
 from gateway.contract.operations import Operation
+from gateway.endpoint import Call
 from gateway.errors import ConfigurationError
 from gateway.message import Message
 from gateway.soap.envelope import SoapVersion

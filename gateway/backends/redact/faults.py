@@ -15,7 +15,6 @@ from typing import Any
 
 from lxml import etree
 
-from gateway.backend import Call
 from gateway.backends.redact.fault_tree import (
     TooMuch,
     drop,
@@ -29,6 +28,7 @@ from gateway.backends.redact.fault_tree import (
 )
 from gateway.backends.redact.kept_faults import Keep, Original, kept_nowhere
 from gateway.backends.redact.telltale import LONGEST, Telltales
+from gateway.endpoint import Call
 from gateway.errors import BackendFailed, FaultCode, FaultError
 from gateway.message import Message
 from gateway.soap.envelope import (

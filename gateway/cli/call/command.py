@@ -23,7 +23,6 @@ from rich.markup import escape
 from zeep.wsdl.utils import etree_to_string
 
 from gateway import assembly
-from gateway.backend import Call
 from gateway.cli import streams
 from gateway.cli.call import operands as call_arguments
 from gateway.cli.call import reply as call_reply
@@ -34,6 +33,7 @@ from gateway.client.calls import message_of, response_of
 from gateway.contract import Contract, Operation
 from gateway.contract.border import doing
 from gateway.contract.documents import wellknown
+from gateway.endpoint import Call
 from gateway.errors import (
     ConfigurationError,
     ContractError,

@@ -23,10 +23,9 @@ from gateway.provision.pieces import (
     carry_out,
     look,
 )
-from gateway.provision.plan import pieces
+from gateway.provision.plan import pieces, remember
 from gateway.provision.templates import cloudformation, refuse_other_clouds
 from gateway.provision.terraform import terraform
-from gateway.provision.unsupported import remember
 from gateway.settings import Settings, read
 
 _COLORS = {

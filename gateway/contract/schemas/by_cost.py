@@ -12,8 +12,7 @@ from gateway.contract.schemas.check import Schemas
 from gateway.contract.schemas.cost import LONG
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
 from gateway.contract.schemas.separate_process import CHECK_SECONDS, ApartSchemas, unchecked
-from gateway.errors import ContractError, Refused
-from gateway.reasons import Check
+from gateway.errors import Check, ContractError, Refused
 from gateway.soap.envelope import Envelope
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ from lxml import etree
 from gateway.contract.operations import Operation
 from gateway.contract.schemas.mistakes import mistake
 from gateway.contract.schemas.schema_set import SchemaSet
-from gateway.errors import Refused
-from gateway.reasons import Check
+from gateway.errors import Check, Refused
 from gateway.soap.envelope import (
     WS_ADDRESSING,
     XOP_INCLUDE,

@@ -22,8 +22,7 @@ from gateway.contract.schemas.check import is_standard
 from gateway.contract.schemas.framing import receive, send
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
 from gateway.contract.schemas.separate_main import CheckRequest, Task
-from gateway.errors import ContractError, Refused, Unchecked
-from gateway.reasons import Check
+from gateway.errors import Check, ContractError, Refused, Unchecked
 from gateway.soap.envelope import Envelope
 
 COMPILE_SECONDS = 60

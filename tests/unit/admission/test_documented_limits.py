@@ -13,9 +13,8 @@ from gateway.admission import Limits
 from gateway.backends.forward.transport import ForwardSettings
 from gateway.backends.redact.telltale import Telltales
 from gateway.contract.backend_names import places
-from gateway.errors import ConfigurationError, Refused
+from gateway.errors import Check, ConfigurationError, Refused
 from gateway.queue import reason_code
-from gateway.reasons import Check
 from gateway.settings import Settings, from_values
 from gateway.settings.tables import LimitsTable
 from gateway.soap.jms import GZIP_RATIO

@@ -44,10 +44,10 @@ from spyne import (
     rpc,
 )
 
-from gateway.backend import Call
 from gateway.backends.hosted.pool import Threads
 from gateway.backends.hosted.service import HostedBackend, load_service
 from gateway.contract.operations import Operation
+from gateway.endpoint import Call
 from gateway.errors import (
     BackendFailed,
     ConfigurationError,

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from gateway.backend import Call
 from gateway.backends.hosted.service import HostedBackend
 from gateway.backends.service_class import Answer, FaultAnswer, ServedOperation
 from gateway.contract.names import XSI
 from gateway.contract.operations import Operation
+from gateway.endpoint import Call
 from gateway.errors import (
     BackendFailed,
     ConfigurationError,

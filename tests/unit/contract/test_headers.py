@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.admission import Gate, Limits, admit
-from gateway.backend import Refusal
 from gateway.contract import from_documents
+from gateway.endpoint import Refusal
 from gateway.errors import Refused
 from gateway.message import Message
 

@@ -18,14 +18,13 @@ import pytest
 from lxml import etree
 
 from gateway.admission import Gate, Limits, admit
-from gateway.backend import Refusal
 from gateway.contract.names import XS
 from gateway.contract.schemas import costly, separate_process
 from gateway.contract.schemas.expansion import union_sizes
 from gateway.contract.schemas.patterns import judged
-from gateway.errors import ContractError, Refused, Unchecked
+from gateway.endpoint import Refusal
+from gateway.errors import Check, ContractError, Refused, Unchecked
 from gateway.message import Message
-from gateway.reasons import Check
 
 ASP = "\\w+([-+.']\\w+)*@\\w+([-.]\\w+)*\\.\\w+([-.]\\w+)*"
 """The pattern for e-mail of ASP.NET's validators, found in many contracts."""

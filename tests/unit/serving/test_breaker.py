@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from answering import call_of
 
-from gateway.backend import Call
+from gateway.endpoint import Call
 from gateway.errors import (
     Declined,
     LeftAlone,

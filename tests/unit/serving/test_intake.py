@@ -7,7 +7,7 @@ import time
 import pytest
 from answering import Answering
 
-from gateway.backend import Call, Refusal
+from gateway.endpoint import Call, Refusal
 from gateway.errors import Forbidden
 from gateway.message import Message
 from gateway.serving.intake import Intake

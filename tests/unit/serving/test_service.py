@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.admission import Gate, Limits
-from gateway.backend import Refusal, unmarked
+from gateway.endpoint import Refusal, unmarked
 from gateway.errors import (
     BackendFailed,
     Declined,

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gateway.admission import Gate, Limits
-from gateway.backend import Refusal
 from gateway.contract import from_documents
+from gateway.endpoint import Refusal
 from gateway.errors import (
     BindingViolation,
     ConfigurationError,
