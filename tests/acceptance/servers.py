@@ -34,6 +34,9 @@ MINIO = PLACE / "bin" / "minio"
 ELASTICMQ = PLACE / "elasticmq" / "lib"
 CEPH = PLACE / "ceph.sh"
 
+JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""These programs run for seconds: to compile them well takes half of their CPU, and saves none."""
+
 REGION = "us-east-1"
 _creating = threading.Lock()
 """A session makes clients for one thread at a time."""
@@ -108,7 +111,7 @@ def elasticmq(folder: Path) -> Iterator[Cloud]:
     settings = folder / "elasticmq.conf"
     settings.write_text(ELASTICMQ_SETTINGS.format(port=port))
     main = ["-cp", f"{ELASTICMQ}/*", "org.elasticmq.server.Main"]
-    command = ["java", "-Xmx256m", f"-Dconfig.file={settings}", *main]
+    command = [*JAVA, "-Xmx256m", f"-Dconfig.file={settings}", *main]
     url = f"http://127.0.0.1:{port}"
     with _running(command, folder, f"{url}/health"):
         yield Cloud(sqs=url)

@@ -6,6 +6,7 @@ WSDL that the listener publishes, and prints what it got as JSON.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 from deployment import ROOT, Deployment
+from servers import JAVA
 
 CLIENTS = ROOT / "contrib" / "clients"
 GOLDEN = ROOT / "tests" / "golden" / "envelopes"
@@ -66,8 +68,8 @@ LANGUAGES = (
     ),
     Language(
         folder="java",
-        command=("java", "-cp", "{build}/classes:build/lib/*", "Client"),
-        probe=("java", "-cp", "build/lib/*", "com.sun.tools.ws.WsImport", "-version"),
+        command=(*JAVA, "-cp", "{build}/classes:build/lib/*", "Client"),
+        probe=(*JAVA, "-cp", "build/lib/*", "com.sun.tools.ws.WsImport", "-version"),
         declared="declared",
         optional="install.sh installs no JDK and no Maven",
     ),
@@ -84,6 +86,7 @@ CALLERS = [
 ]
 
 
+@functools.cache
 def is_installed(language: Language) -> bool:
     if shutil.which(language.probe[0]) is None:
         return False

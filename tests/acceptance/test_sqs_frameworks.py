@@ -60,7 +60,14 @@ def java(classes: Path) -> Iterator[Java]:
     with contextlib.ExitStack() as stack:
 
         def start(*arguments: str) -> subprocess.Popen[str]:
-            command = ["java", "-Xmx256m", "-cp", f"{classes}:{JARS}/*", "OverSqs", *arguments]
+            command = [
+                *servers.JAVA,
+                "-Xmx256m",
+                "-cp",
+                f"{classes}:{JARS}/*",
+                "OverSqs",
+                *arguments,
+            ]
             process = subprocess.Popen(
                 command,
                 stdout=subprocess.PIPE,

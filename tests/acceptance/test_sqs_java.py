@@ -56,7 +56,14 @@ def java(classes: Path) -> Iterator[object]:
     with contextlib.ExitStack() as stack:
 
         def start(*arguments: str) -> subprocess.Popen[str]:
-            command = ["java", "-Xmx128m", "-cp", f"{classes}:{JARS}/*", "SoapJms", *arguments]
+            command = [
+                *servers.JAVA,
+                "-Xmx128m",
+                "-cp",
+                f"{classes}:{JARS}/*",
+                "SoapJms",
+                *arguments,
+            ]
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
             )

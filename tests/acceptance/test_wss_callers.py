@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import servers
 import wsse
 import xmlsec
 import zeep
@@ -189,7 +190,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
     )
 
     def run(kind: str) -> bytes:
-        command = ["java", "-cp", f"{folder}:{JARS}/*", "Secured", kind, store, wsse.SECRET]
+        command = [*servers.JAVA, "-cp", f"{folder}:{JARS}/*", "Secured", kind, store, wsse.SECRET]
         done = subprocess.run(command, input=ENVELOPE.read_bytes(), capture_output=True, check=True)
         return done.stdout
 
