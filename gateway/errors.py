@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
@@ -188,6 +189,12 @@ def kind_of(error: BaseException) -> str:
 def cause_of(error: BaseException) -> BaseException | None:
     """Return what led to an error, as a traceback shows it."""
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def shortlist(names: Sequence[str], most: int) -> str:
+    """Return the first of some names, as a sentence has them, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
