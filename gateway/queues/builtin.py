@@ -10,7 +10,7 @@ from gateway.queues.aws.address import parse_bucket, parse_sqs
 from gateway.queues.embedded.file import live_folder
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.kind import Abilities, Kind, Reach
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 from gateway.queues.options import QueueOptions
 
 ANY_CLIENT = "*"
