@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
@@ -166,17 +167,34 @@ def unquoted(error: BaseException, seen: tuple[BaseException, ...] = ()) -> Unqu
     These quote what they failed on: a piece of a message, a header, the name of a host. It is for
     ``exc_info``, so that a log holds none of them, whoever formats it.
     """
-    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-    is_ours = isinstance(error, GatewayError) and not isinstance(error, ConfigurationError)
-    told = Unquoted(f"{kind}: {error}" if is_ours else kind)
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = cause_of(error)
     if isinstance(error, BaseExceptionGroup):
         cause = error.exceptions[0]
     before = None if cause is None or cause in seen else unquoted(cause, (*seen, error))
     try:
-        raise told from before
-    except Unquoted:
+        raise Unquoted(kind_of(error)) from before
+    except Unquoted as told:
         return told.with_traceback(error.__traceback__)
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the type of an error; where its text is our own, that too."""
+    if isinstance(error, Unquoted):
+        return str(error)
+    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    is_ours = isinstance(error, GatewayError) and not isinstance(error, ConfigurationError)
+    return f"{kind}: {error}" if is_ours else kind
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """Return what led to an error, as a traceback shows it."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def shortlist(names: Sequence[str], most: int) -> str:
+    """Return the first of some names, as a sentence has them, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."

@@ -122,7 +122,7 @@ LAYERS = [
     {"gateway.assembly"},
     {"gateway.embedding"},
     {
-        "gateway.cli.plain_log",
+        "gateway.cli.log",
         "gateway.cli.notes",
         "gateway.cli.options",
         "gateway.cli.signals",

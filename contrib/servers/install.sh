@@ -4,8 +4,8 @@
 # and goes on: the tests on that server are then skipped, or fail in CI.
 set -euo pipefail
 cd "$(dirname "$0")"
+. ../installing.sh
 
-PLACES=$(cd .. && pwd)
 MINISTACK=1.5.33
 MOTO=5.2.5
 MINIO=v0.0.0-20250422221226-0d7408fc9969
@@ -14,7 +14,7 @@ CEPH=(radosgw ceph-mon ceph-osd ceph-common curl)
 main() {
     together install_ministack install_moto install_elasticmq install_minio install_tools
     if [ "${1:-}" = --ceph ]; then
-        install_packages "${CEPH[@]}"
+        install_or_say "${CEPH[@]}"
     fi
 }
 
@@ -29,7 +29,7 @@ install_moto() {
 
 # Clocks that are hours off; what is opened; certificates.
 install_tools() {
-    install_packages libfaketime strace openssl
+    install_or_say libfaketime strace openssl
 }
 
 install_python() {
@@ -61,67 +61,8 @@ install_minio() {
         echo "Go failed: MinIO is not installed"
 }
 
-install_packages() {
-    local missing=() as_root=()
-    if ! has apt-get dpkg-query; then
-        echo "no apt-get here: $* is not installed"
-        return
-    fi
-    for package in "$@"; do
-        is_installed "$package" || missing+=("$package")
-    done
-    if [ ${#missing[@]} = 0 ]; then
-        return
-    fi
-    if [ "$(id -u)" != 0 ]; then
-        as_root=(sudo -n)
-    fi
-    export DEBIAN_FRONTEND=noninteractive
-    alone clients "${as_root[@]}" apt-get update -qq || true
-    alone clients quietly "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}" ||
-        echo "apt-get failed: $* is not installed"
-}
-
-is_installed() {
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
-
-# Runs a command while no other of its kind runs, of this script or of the one beside it: apt and
-# Maven's repository take one at a time. A folder is the lock.
-alone() {
-    local folder=$PLACES/$1
-    shift
-    if has flock; then
-        (flock 9 && "$@") 9<"$folder"
-    else
-        "$@"
-    fi
-}
-
-# Runs functions at once, which wait for the network most of their time; fails where one fails.
-together() {
-    local task status=0 started=()
-    for task in "$@"; do
-        "$task" &
-        started+=($!)
-    done
-    for task in "${started[@]}"; do
-        wait "$task" || status=1
-    done
-    return $status
-}
-
-has() {
-    command -v "$@" >/dev/null && [ "$(command -v "$@" | wc -l)" = $# ]
-}
-
-# Runs a command, and shows what it wrote only where it failed.
-quietly() {
-    local output
-    if ! output=$("$@" 2>&1); then
-        echo "$output" >&2
-        return 1
-    fi
+install_or_say() {
+    install_packages "$@" || echo "apt-get failed: not installed: $*"
 }
 
 main "$@"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway.assembly.parts import queue_abilities
 from gateway.contract import Contract
 from gateway.contract.backend_names import is_loopback
+from gateway.errors import shortlist
 from gateway.queues.kind import Reach
 from gateway.settings import Settings, Table
 
@@ -196,9 +197,7 @@ PARTS: tuple[Part, ...] = (
 
 
 def _some(names: list[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return shortlist(names, SHOWN)
 
 
 def size(number: int) -> str:

@@ -16,7 +16,8 @@ from multiprocessing.context import SpawnProcess
 
 from gateway import assembly
 from gateway.cli import outcome
-from gateway.cli.running import LogLevel, log_to_stderr, run_until_stopped
+from gateway.cli.log import LogLevel, log_to_stderr
+from gateway.cli.running import run_until_stopped
 from gateway.cli.signals import (
     AT_ONCE,
     STOPPING,

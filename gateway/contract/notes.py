@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gateway.errors import shortlist
+
 SHOWN = 6
 """So many names are told where many have the same in common."""
 
@@ -34,18 +36,12 @@ def grouped(remarks: Iterable[Remark | str]) -> tuple[str, ...]:
     return tuple(_line(kind, text, list(names)) for (kind, text), names in found.items())
 
 
-def listed(names: list[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"
-
-
 def _line(kind: str, text: str, names: list[str]) -> str:
     if not kind:
         return text
     if len(names) == 1:
         return str(Remark(kind, names[0], text))
-    return f"each of these {len(names)} {kind}s {text} ({listed(names)})"
+    return f"each of these {len(names)} {kind}s {text} ({shortlist(names, SHOWN)})"
 
 
 def of_zeep(warnings: Iterable[str]) -> Iterator[Remark | str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, shortlist
 from gateway.queue import AdministeredQueue
 from gateway.queues.aws.address import parse_bucket, parse_sqs
 from gateway.queues.embedded.file import live_folder
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.kind import Abilities, Kind, Reach
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 from gateway.queues.options import QueueOptions
 
 ANY_CLIENT = "*"
@@ -107,8 +107,7 @@ def _principals(options: QueueOptions) -> str:
     names = set(options.senders.values())
     told = [*(["listeners as any client"] if ANY_CLIENT in names else [])]
     told += sorted(names - {ANY_CLIENT})
-    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    return f"{', '.join(told[:SHOWN])}{more}, by their credentials"
+    return f"{shortlist(told, SHOWN)}, by their credentials"
 
 
 def _by_rule(options: QueueOptions) -> str:

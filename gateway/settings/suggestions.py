@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from gateway.errors import shortlist
+
 SHOWN = 20
 """So many names are told where none is like the wrong one."""
 
@@ -35,8 +37,7 @@ def meant(name: str, known: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """Return some names, and how many more there are."""
     ordered = sorted(names)
-    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return f"there is {', '.join(ordered[:SHOWN]) or 'none'}{more}"
+    return f"there is {shortlist(ordered, SHOWN) or 'none'}"
 
 
 def plainly(text: str) -> str:

@@ -32,7 +32,6 @@ from dataclasses import dataclass, field, replace
 
 from gateway.contract.names import XML
 
-GROUPS = ("sequence", "choice", "all")
 ANY = "..."
 ANY_ATTRIBUTE = "@*"
 TEXT = "."

@@ -19,7 +19,7 @@ from gateway.contract import load
 from gateway.message import Message
 from gateway.observe.audit import Write, nowhere, recorded
 from gateway.observe.events import Events
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 from gateway.secrets.credentials import changing, credential, new_secret
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.settings import from_values

@@ -15,7 +15,7 @@ from gateway.client.remote import Remote, RemoteSettings
 from gateway.errors import QueueAway, Unsure
 from gateway.message import Message
 from gateway.queue import Collected, State
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 
 DONE = Look("done", "1")
 CLAIMED = Look("claimed", "2")

@@ -22,7 +22,7 @@ from gateway.queues.bucket.queue import S3Queue
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.embedded.quarantine_rows import old
 from gateway.queues.embedded.queue import SqliteQueue
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 from gateway.queues.options import Bounds, QueueOptions
 from gateway.queues.sqs.queue import SqsQueue
 

@@ -21,7 +21,7 @@ from gateway.cli.commands.provision import desired_by
 from gateway.cli.notes import VerboseOption, chosen
 from gateway.cli.running import ConfigOption, run
 from gateway.contract import Contract
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, shortlist
 from gateway.message import new_id
 from gateway.provision.examine import examine
 from gateway.settings import Settings, is_http, read, writers
@@ -160,8 +160,7 @@ async def _contract(settings: Settings, name: str, verbose: bool) -> AsyncIterat
         yield Finding(subject, "", cure=str(error).removeprefix(f"services.{name}: "))
         return
     names = sorted({operation.name for operation in loaded.contract.operations})
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    yield Finding(subject, f"the contract is understood: {shown}")
+    yield Finding(subject, f"the contract is understood: {shortlist(names, 8)}")
     for note in (*_notes(loaded, verbose), *assembly.slow_checks(settings, loaded.contract)):
         yield Finding(subject, note, is_note=True)
     if loaded.hosted is not None:

@@ -10,13 +10,8 @@ from typing import Annotated
 import typer
 
 from gateway import assembly
-from gateway.cli.running import (
-    ConfigOption,
-    LogLevel,
-    LogOption,
-    log_to_stderr,
-    run_until_stopped,
-)
+from gateway.cli.log import LogLevel, LogOption, log_to_stderr
+from gateway.cli.running import ConfigOption, run_until_stopped
 from gateway.cli.supervisor import supervise
 from gateway.settings import read, writers
 

@@ -14,6 +14,7 @@ import pickle
 import resource
 import signal
 import socket
+import struct
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -21,7 +22,6 @@ from lxml import etree
 
 from gateway.contract.operations import Operation
 from gateway.contract.schemas.check import Schemas
-from gateway.contract.schemas.framing import receive, send
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
 from gateway.errors import Refused
 from gateway.soap.envelope import checked_before
@@ -31,6 +31,7 @@ ROOM = 256 << 20
 TREE = 64
 """How many times its size a message takes as a tree, and for being checked, at most."""
 _NO_MEMORY = ("SCHEMAP_INTERNAL", "ERR_NO_MEMORY")
+_LENGTH = struct.Struct("!I")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -154,3 +155,24 @@ def _verdict(schemas: Schemas, request: CheckRequest, size: int) -> dict[str, An
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return {}
+
+
+def send(to: socket.socket, data: bytes) -> None:
+    """Send a message: its length in four bytes, then so many bytes. Blocks; raises OSError."""
+    to.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def receive(source: socket.socket) -> bytes:
+    """Return the next message. Blocks; raises EOFError at the end, and OSError."""
+    (length,) = _LENGTH.unpack(_exactly(source, _LENGTH.size))
+    return _exactly(source, length)
+
+
+def _exactly(source: socket.socket, length: int) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        piece = source.recv(min(length - len(data), 1 << 20))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)

@@ -19,9 +19,8 @@ from lxml import etree
 
 from gateway.contract.operations import Operation
 from gateway.contract.schemas.check import is_standard
-from gateway.contract.schemas.framing import receive, send
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
-from gateway.contract.schemas.separate_main import CheckRequest, Task
+from gateway.contract.schemas.separate_main import CheckRequest, Task, receive, send
 from gateway.errors import Check, ContractError, Refused, Unchecked
 from gateway.soap.envelope import Envelope
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from gateway.contract.notes import listed
+from gateway.contract.notes import SHOWN
+from gateway.errors import shortlist
 from gateway.generate.model import (
     Gap,
     GapKind,
@@ -115,7 +116,7 @@ def grouped_gaps(model: Model) -> Iterator[str]:
         if len(gaps) == 1:
             yield f"{gaps[0].where} {_IN_CLIENT[kind]}{_concerned(gaps[0])}"
         else:
-            names = listed(list(dict.fromkeys(one.where for one in gaps)))
+            names = shortlist(list(dict.fromkeys(one.where for one in gaps)), SHOWN)
             yield f"each of these {len(gaps)} {_IN_CLIENT[kind]} ({names})"
 
 
@@ -135,4 +136,4 @@ def _entry(line: str) -> str:
 
 def _concerned(gap: Gap) -> str:
     names = [one for one in gap.operations if one != gap.where]
-    return f" ({listed(names)})" if names else ""
+    return f" ({shortlist(names, SHOWN)})" if names else ""

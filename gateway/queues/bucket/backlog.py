@@ -29,7 +29,6 @@ class Candidate:
     """A request that was seen in a listing. Times are of the monotonic clock."""
 
     key: str
-    request_etag: str
     seen: float
     place: int = 0
     """This gateway's place in the line of those who may take it: 0 takes it at once."""
@@ -98,7 +97,7 @@ class Backlog:
             kind = (client_of(one.key), place == 0)
             counts[kind] += 1
             if known is not None or counts[kind] <= KNOWN:
-                fresh[one.key] = known or Candidate(one.key, one.etag, seen=now)
+                fresh[one.key] = known or Candidate(one.key, seen=now)
                 fresh[one.key].place = place
         if listed and not is_whole:
             fresh |= _few_behind(listed[-1].key, self.candidates, counts)

@@ -12,13 +12,7 @@ import threading
 
 import pytest
 
-from gateway.cli.running import (
-    GATHER,
-    Gathering,
-    JsonLines,
-    LogLevel,
-    Readable,
-)
+from gateway.cli.log import GATHER, Gathering, JsonLines, LogLevel, Readable
 from gateway.errors import ConfigurationError, Unanswered
 
 
@@ -128,7 +122,7 @@ def test_an_exception_that_nobody_took_shows_no_text():
 @pytest.mark.parametrize("level", LogLevel)
 def test_libraries_log_nothing_below_an_error_at_any_level(level):
     script = (
-        "import logging, sys; from gateway.cli.running import LogLevel, QUIET, log_to_stderr\n"
+        "import logging, sys; from gateway.cli.log import LogLevel, QUIET, log_to_stderr\n"
         f"log_to_stderr(LogLevel.{level.name})\n"
         "for name in [*QUIET, 'aiohttp.client', 'zeep.wsdl', 'botocore.endpoint']:\n"
         "    logging.getLogger(name).info('canary'); logging.getLogger(name).debug('canary')\n"

@@ -34,7 +34,7 @@ from gateway.observe.audit.operator import operator
 from gateway.observe.audit.verify import verify
 from gateway.queue import Quarantine, Quarantined
 from gateway.queues.embedded.queue import SqliteQueue
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 240.0

@@ -27,7 +27,7 @@ from gateway.errors import (
 )
 from gateway.message import Message, id_time, new_id
 from gateway.queue import Collected, State
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 
 ROOT = Path(__file__).parents[3]
 REQUEST = Message(body=b"<a/>", content_type="text/xml", target_service="orders")

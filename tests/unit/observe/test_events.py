@@ -25,7 +25,7 @@ from gateway.observe.events import (
     Subject,
 )
 from gateway.observe.lines import logged
-from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
+from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving.intake import Intake
 from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.serving.service import Policy, ServiceEndpoint

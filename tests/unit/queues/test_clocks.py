@@ -18,7 +18,7 @@ from gateway.queue import State
 from gateway.queues.embedded import store as sqlite_store
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.embedded.steady_clock import EVERY, Uptime, of_this_machine
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 from gateway.queues.options import Bounds
 
 HOUR = 3600.0

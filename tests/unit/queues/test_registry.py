@@ -15,7 +15,7 @@ from gateway.queues.registry import abilities_of, kind_of, open_queue
 
 KIND = """
 from gateway.queues.kind import Abilities, Kind, Reach
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 
 async def opened(address, folder, options):
     return MemoryQueue()

@@ -24,7 +24,7 @@ from gateway.errors import (
 )
 from gateway.message import Message
 from gateway.queue import State
-from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
+from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving import loop as daemon
 from gateway.serving.loop import Gateway, GatewaySettings, _Receiver
 from gateway.serving.quotas import Share, Shares

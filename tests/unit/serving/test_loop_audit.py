@@ -24,7 +24,7 @@ from gateway.errors import (
 from gateway.message import Message, Unreadable
 from gateway.observe.audit import recorded
 from gateway.queue import State
-from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
+from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving.loop import Gateway, GatewaySettings
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")

@@ -23,7 +23,7 @@ from gateway.errors import (
 )
 from gateway.message import Message, new_id
 from gateway.observe.events import Events
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 from gateway.serving.intake import Intake
 from gateway.serving.leases import Work
 from gateway.serving.quotas import Quota, Quotas

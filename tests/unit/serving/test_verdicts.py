@@ -12,7 +12,7 @@ from answering import Answering
 from gateway.errors import QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Delivery
-from gateway.queues.memory.queue import MemoryQueue
+from gateway.queues.memory import MemoryQueue
 from gateway.serving import loop as daemon
 from gateway.serving.loop import Gateway, GatewaySettings
 

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.errors import IdForgotten, IdTaken, LeaseLost
+from gateway.errors import EntryGone, IdForgotten, IdTaken, LeaseLost
 from gateway.message import (
     ID_WINDOW,
     REPLY_RETENTION,
@@ -19,18 +19,20 @@ from gateway.message import (
     check_identity,
     digest,
     id_time,
+    new_id,
 )
 from gateway.queue import (
     LEASE,
     Collected,
     Delivery,
+    Quarantined,
     QueueStatus,
     State,
 )
 from gateway.queues import forgotten_ids
 from gateway.queues.fair_queuing import Turns, deal
-from gateway.queues.memory.quarantine import MemoryQuarantine
 from gateway.queues.options import Bounds
+from gateway.queues.quarantine import check_sendable, renewed
 
 Name = tuple[str, str]
 """Sender and id: together they name a request."""
@@ -277,3 +279,94 @@ class MemoryDelivery:
             raise LeaseLost("the lease ran out")
         if (request.message.sender, request.message.id) not in self._store.requests:
             raise LeaseLost("the request was settled")
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A message that was put aside."""
+
+    message: Message
+    reason: str
+    since: float
+    aged_from: float
+    """The same by a clock that nobody sets."""
+
+
+class MemoryQuarantine:
+    """Entries in a dictionary, within bounds; ``send`` accepts a request."""
+
+    def __init__(
+        self,
+        send: Callable[[Message], Awaitable[None]],
+        clock: Clock,
+        monotonic: Clock,
+        bounds: Bounds,
+    ) -> None:
+        self._send = send
+        self._clock = clock
+        self._monotonic = monotonic
+        self._bounds = bounds
+        self._kept: dict[tuple[str, str], Aside] = {}
+
+    def __len__(self) -> int:
+        self._sweep()
+        return len(self._kept)
+
+    def keep(self, message: Message, reason: str) -> None:
+        """Put a request aside."""
+        aside = Aside(message, reason, self._clock(), self._monotonic())
+        self._kept[message.sender, message.id] = aside
+        self._sweep()
+
+    async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
+        self._sweep()
+        for aside in list(self._kept.values()):
+            if id in ("", aside.message.id):
+                yield _entry(aside)
+
+    async def read(self, entry: Quarantined) -> Message:
+        return self._found(entry).message
+
+    async def send_again(
+        self, entry: Quarantined, envelope: bytes | None = None, lifetime: float = ID_WINDOW
+    ) -> str:
+        check_sendable(entry, envelope)
+        kept = self._found(entry).message
+        now = self._clock()
+        new = renewed(kept, entry, envelope, id=new_id(self._clock), expires=now + lifetime)
+        # Gone before the first pause: of two who send it again, one finds it.
+        await self.drop(entry)
+        await self._send(new)
+        return new.id
+
+    async def drop(self, entry: Quarantined) -> None:
+        self._found(entry)
+        del self._kept[entry.sender, entry.id]
+
+    def _found(self, entry: Quarantined) -> Aside:
+        aside = self._kept.get((entry.sender, entry.id))
+        if aside is None:
+            raise EntryGone(f"{entry.id} is not in quarantine any more")
+        return aside
+
+    def _sweep(self) -> None:
+        """Let the oldest entries go, until the bounds are kept."""
+        size = sum(len(aside.message.body) for aside in self._kept.values())
+        before = self._monotonic() - self._bounds.age
+        for name, aside in list(self._kept.items()):
+            if aside.aged_from >= before and size <= self._bounds.size:
+                return
+            size -= len(aside.message.body)
+            del self._kept[name]
+
+
+def _entry(aside: Aside) -> Quarantined:
+    message = aside.message
+    return Quarantined(
+        id=message.id,
+        sender=message.sender,
+        reason=aside.reason,
+        since=aside.since,
+        size=len(message.body),
+        service=message.target_service,
+    )
