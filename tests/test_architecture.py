@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     # The vocabulary: what everything is told in.
-    {"gateway.sockets"},
+    {"gateway.limits", "gateway.sockets"},
     {"gateway.errors"},
     {
         "gateway.secrets",
@@ -142,6 +142,8 @@ APART = {"gateway.demo"}
 
 HOMES = {
     "aiohttp": {"gateway.backends.forward", "gateway.listening", "gateway.queues.aws.http"},
+    # What a value may be, noted beside its type.
+    "annotated_types": {"gateway.limits"},
     # expat, where bytes have to be found in a document again.
     "xml": {"gateway.soap.envelope", "gateway.soap.spans", "gateway.soap.wellformed"},
     "boto3": {"gateway.provision", "gateway.queues.aws.account"},
@@ -333,7 +335,7 @@ def test_no_error_is_changed_on_its_way(name):
 
 def test_every_dependency_has_a_home():
     lines = (ROOT / "setup.cfg").read_text().partition("install_requires =")[2].splitlines()[1:]
-    names = [line.split()[0] for line in lines[: lines.index("")]]
+    names = [line.split()[0].replace("-", "_") for line in lines[: lines.index("")]]
     assert set(names) <= set(HOMES), "a dependency that no module is the home of"
     assert len(names) <= 12
 

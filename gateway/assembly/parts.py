@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
-from gateway.admission import Gate, Limits
+from gateway.admission import Gate
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.wss.callers import CallerSecurity
 from gateway.admission.wss.header import SECURITY
@@ -43,7 +42,6 @@ from gateway.serving.loop import Gateway, GatewaySettings
 from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.settings import Settings
 from gateway.settings.suggestions import meant
-from gateway.soap.wellformed import XmlLimits
 
 
 def backend(settings: Settings, name: str, loaded: Loaded, keep: Keep) -> Backend:
@@ -78,20 +76,7 @@ def gate(
     if settings.services[name].wss is not None:
         # Where it is not verified, as by gateway call of a file, it is by whom that is sent to.
         understands |= {SECURITY}
-    return Gate(contract, limits(settings), allowed, understands=understands, security=security)
-
-
-def limits(settings: Settings) -> Limits:
-    """Return how much a request may be."""
-    table = settings.limits
-    xml = {one.name: getattr(table, one.name) for one in dataclasses.fields(XmlLimits)}
-    return Limits(
-        request=table.request,
-        xml=XmlLimits(**xml),
-        header_blocks=table.header_blocks,
-        references=table.references,
-        schema_time=table.schema_time,
-    )
+    return Gate(contract, settings.limits, allowed, understands=understands, security=security)
 
 
 @contextlib.asynccontextmanager
@@ -123,10 +108,9 @@ async def gateway(
     contracts = {name: one.contract for name, one in loaded.items()}
     endpoint = Intake(
         services,
-        by_operation(contracts, limits(settings).xml),
+        by_operation(contracts, settings.limits),
         clock=queue.clock,
-        limit=settings.limits.request,
-        ratio=settings.limits.gzip_ratio,
+        limits=settings.limits,
         clients=settings.clients or None,
     )
     table = settings.gateway.model_dump(exclude={"soapjms"})

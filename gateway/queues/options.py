@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.limits import USUAL
 from gateway.message import Message, Unreadable
 from gateway.queue import LEASE
 
@@ -41,9 +42,9 @@ class QueueOptions:
     """The client's name of each principal that SQS may name; empty: the message is believed."""
     reply_queues: tuple[str, ...] = ()
     """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
-    limit: int = 1 << 20
+    limit: int = USUAL.request
     """The largest request that is read out of a bucket, in bytes."""
-    reply_limit: int = 64 << 20
+    reply_limit: int = USUAL.reply
     """The largest reply that is read out of a bucket, in bytes."""
     put_aside: PutAside = untold
     quarantine: Bounds = Bounds()

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from gateway.limits import Seconds
 from gateway.settings.values import (
-    Seconds,
     Table,
     is_http,
     is_origin,

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from gateway.limits import Limits, Seconds
 from gateway.queue import LEASE
 from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
 from gateway.settings.values import (
-    Bytes,
+    TABLE,
     Name,
-    Seconds,
     Table,
     is_http,
     is_origin,
@@ -178,27 +178,6 @@ class AuditTable(Table):
         return value
 
 
-class LimitsTable(Table):
-    """``[limits]``: the largest messages, in bytes, and how much XML a request may hold.
-
-    Where more is no use, libxml2 refuses it: it has limits of its own, which nothing lifts here.
-    """
-
-    request: Bytes = 1 << 20
-    reply: Bytes = 64 << 20
-    gzip_ratio: Annotated[int, Field(ge=1, le=1032)] = 20  # deflate's own end
-    depth: Annotated[int, Field(ge=3, le=255)] = 64
-    elements: Annotated[int, Field(ge=3, le=10_000_000)] = 50_000
-    attributes: Annotated[int, Field(ge=1, le=100_000)] = 64
-    namespaces: Annotated[int, Field(ge=1, le=100_000)] = 64
-    name: Annotated[int, Field(ge=32, le=50_000)] = 256
-    attribute_value: Annotated[int, Field(ge=256, le=10_000_000)] = 64 << 10
-    comments: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
-    header_blocks: Annotated[int, Field(ge=0, le=100_000)] = 32
-    references: Annotated[int, Field(ge=0, le=1000)] = 64
-    schema_time: Annotated[int, Field(ge=1, le=600)] = 2
-
-
 class Settings(Table):
     """A whole ``gateway.toml``, and the folder it is in."""
 
@@ -210,7 +189,7 @@ class Settings(Table):
     clients: dict[Name, ClientTable] = {}
     listener: ListenerTable = ListenerTable()
     gateway: GatewayTable = GatewayTable()
-    limits: LimitsTable = LimitsTable()
+    limits: Annotated[Limits, TABLE] = Limits()
     sqs: SqsTable = SqsTable()
     provision: ProvisionTable = ProvisionTable()
     quarantine: QuarantineTable = QuarantineTable()

@@ -74,7 +74,7 @@ class Place:
 
         service = ServiceEndpoint(Gate(self.contract, Limits()), backend, policy, clock)
         services = {"warehouse": service}
-        endpoint = Intake(services, lambda _: "warehouse", clock=clock, limit=1 << 20)
+        endpoint = Intake(services, lambda _: "warehouse", clock=clock)
         stop = asyncio.Event()
         gateway = Gateway(self.queue, endpoint, GatewaySettings(grace=2.0))
         work = asyncio.create_task(gateway.run(stop))

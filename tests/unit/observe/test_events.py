@@ -84,9 +84,7 @@ def told(warehouse):
             events.subscribe(kind, heard.append)
         policy = Policy(repeatable=frozenset({"GetOrder"}))
         service = ServiceEndpoint(Gate(warehouse, Limits()), backend, policy, queue.clock)
-        intake = Intake(
-            {"warehouse": service}, lambda _: "warehouse", clock=queue.clock, limit=1 << 20
-        )
+        intake = Intake({"warehouse": service}, lambda _: "warehouse", clock=queue.clock)
         for message in messages:
             await queue.send(message)
         if interrupted:  # its gateway dies when it has begun
