@@ -95,6 +95,7 @@ LAYERS = [
     {"gateway.serving.walk"},
     {"gateway.serving.loop"},
     {"gateway.serving"},
+    {"gateway.listening.settings"},
     {
         "gateway.listening.answers",
         "gateway.listening.health",
@@ -143,7 +144,7 @@ APART = {"gateway.demo"}
 HOMES = {
     "aiohttp": {"gateway.backends.forward", "gateway.listening", "gateway.queues.aws.http"},
     # What a value may be, noted beside its type.
-    "annotated_types": {"gateway.limits"},
+    "annotated_types": {"gateway.limits", "gateway.listening.settings"},
     # expat, where bytes have to be found in a document again.
     "xml": {"gateway.soap.envelope", "gateway.soap.spans", "gateway.soap.wellformed"},
     "boto3": {"gateway.provision", "gateway.queues.aws.account"},

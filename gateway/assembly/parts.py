@@ -21,8 +21,7 @@ from gateway.client.remote import Remote, RemoteSettings
 from gateway.contract import Contract
 from gateway.endpoint import Backend
 from gateway.errors import ConfigurationError
-from gateway.listening.application import Listener, ListenerSettings
-from gateway.listening.connections import ConnectionLimits
+from gateway.listening.application import Listener
 from gateway.listening.pages import ListedService
 from gateway.message import Message, Unreadable
 from gateway.observe.audit import AuditLog, Write, nowhere, recorded
@@ -136,7 +135,6 @@ def listener(
     """
     allowed = rights(settings, loaded)
     security = caller_security(settings, queue.clock)
-    table = settings.listener
     return Listener(
         remote(settings, queue),
         {
@@ -146,23 +144,11 @@ def listener(
             )
             for name, one in loaded.items()
         },
-        ListenerSettings(
-            host=table.host,
-            port=table.port,
-            url=table.url or "",
-            wait=table.wait,
-            grace=settings.gateway.grace,
-            request=settings.limits.request,
-            body=table.body_timeout,
-            limits=ConnectionLimits(
-                connections=table.connections,
-                per_address=table.connections_per_address,
-                head=table.head_timeout,
-                reply=table.reply_timeout,
-            ),
-        ),
+        settings.listener,
         replace(front(settings, queue.clock), reread=reread or asyncio.Event()),
         events,
+        request=settings.limits.request,
+        grace=settings.gateway.grace,
     )
 
 

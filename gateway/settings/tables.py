@@ -187,7 +187,7 @@ class Settings(Table):
     contract_hosts: tuple[str, ...] = ()
     services: dict[Name, ServiceTable]
     clients: dict[Name, ClientTable] = {}
-    listener: ListenerTable = ListenerTable()
+    listener: Annotated[ListenerTable, TABLE] = ListenerTable()
     gateway: GatewayTable = GatewayTable()
     limits: Annotated[Limits, TABLE] = Limits()
     sqs: SqsTable = SqsTable()

@@ -31,6 +31,8 @@ class _Written:
     ) -> CoreSchema:
         schema = handler(source)
         made: Any = handler.resolve_ref_schema(schema)
+        while made["type"] != "dataclass":  # a validator of the whole stands before it
+            made = handler.resolve_ref_schema(made["schema"])
         made["strict"] = False  # of itself alone: else nothing but an instance would do
         return schema
 
