@@ -85,6 +85,7 @@ LAYERS = [
     {"gateway.backends.forward", "gateway.backends.hosted"},
     {"gateway.backends"},
     {"gateway.client"},
+    {"gateway.serving.settings"},
     {
         "gateway.serving.breaker",
         "gateway.serving.quotas",
@@ -144,7 +145,12 @@ APART = {"gateway.demo"}
 HOMES = {
     "aiohttp": {"gateway.backends.forward", "gateway.listening", "gateway.queues.aws.http"},
     # What a value may be, noted beside its type.
-    "annotated_types": {"gateway.limits", "gateway.listening.settings"},
+    "annotated_types": {
+        "gateway.limits",
+        "gateway.listening.settings",
+        "gateway.queues.options",
+        "gateway.serving.settings",
+    },
     # expat, where bytes have to be found in a document again.
     "xml": {"gateway.soap.envelope", "gateway.soap.spans", "gateway.soap.wellformed"},
     "boto3": {"gateway.provision", "gateway.queues.aws.account"},

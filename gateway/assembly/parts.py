@@ -30,14 +30,13 @@ from gateway.observe.lines import logged
 from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.kind import Abilities
 from gateway.queues.options import (
-    Bounds,
     PutAside,
     QueueOptions,
     untold,
 )
 from gateway.queues.registry import abilities_of, open_queue
 from gateway.serving.intake import Intake, by_operation
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.settings import Settings
 from gateway.settings.suggestions import meant
@@ -112,11 +111,8 @@ async def gateway(
         limits=settings.limits,
         clients=settings.clients or None,
     )
-    table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(
-            queue, endpoint, GatewaySettings(**table), events=events, shares=shares(settings)
-        )
+        yield Gateway(queue, endpoint, settings.gateway, events=events, shares=shares(settings))
     finally:
         for one in backends.values():
             await one.aclose()
@@ -169,7 +165,7 @@ def queue_options(settings: Settings, put_aside: PutAside = untold) -> QueueOpti
         limit=settings.limits.request,
         reply_limit=settings.limits.reply,
         put_aside=put_aside,
-        quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
+        quarantine=settings.quarantine,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from gateway.limits import Limits, Seconds
-from gateway.queue import LEASE
+from gateway.queues.options import Bounds
+from gateway.serving.settings import GatewaySettings
 from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
@@ -99,13 +101,10 @@ class ServiceTable(Table):
         return self
 
 
-class GatewayTable(Table):
-    """``[gateway]``: how ``gateway serve`` works."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayTable(GatewaySettings):
+    """``[gateway]``: how ``gateway serve`` works, and what it asks of messages from SQS."""
 
-    concurrency: Annotated[int, Field(ge=1, le=10000)] = 64
-    attempts: Annotated[int, Field(ge=1, le=1000)] = 5
-    lease: Annotated[float, Field(ge=1, le=3600)] = LEASE
-    grace: Seconds = 20.0
     soapjms: str = "lenient"
 
     @field_validator("soapjms")
@@ -150,11 +149,10 @@ class ProvisionTable(Table):
         return value
 
 
-class QuarantineTable(Table):
-    """``[quarantine]``: for how long requests are kept aside, and how many bytes of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineTable(Bounds):
+    """``[quarantine]``: what is kept aside of requests, and where the originals of faults are."""
 
-    days: Annotated[int, Field(ge=1, le=3650)] = 30
-    bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] = 1 << 30
     faults: bool | str | None = None
 
     @field_validator("faults")
@@ -188,11 +186,11 @@ class Settings(Table):
     services: dict[Name, ServiceTable]
     clients: dict[Name, ClientTable] = {}
     listener: Annotated[ListenerTable, TABLE] = ListenerTable()
-    gateway: GatewayTable = GatewayTable()
+    gateway: Annotated[GatewayTable, TABLE] = GatewayTable()
     limits: Annotated[Limits, TABLE] = Limits()
     sqs: SqsTable = SqsTable()
     provision: ProvisionTable = ProvisionTable()
-    quarantine: QuarantineTable = QuarantineTable()
+    quarantine: Annotated[QuarantineTable, TABLE] = QuarantineTable()
     audit: AuditTable = AuditTable()
     folder: Annotated[Path, Field(exclude=True)]
 

@@ -23,8 +23,9 @@ from gateway.queues.bucket.store import S3Store
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
 from gateway.serving.intake import Intake
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
+from gateway.serving.settings import GatewaySettings
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"

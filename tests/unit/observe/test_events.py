@@ -27,8 +27,9 @@ from gateway.observe.events import (
 from gateway.observe.lines import logged
 from gateway.queues.memory.queue import MemoryDelivery, MemoryQueue
 from gateway.serving.intake import Intake
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
+from gateway.serving.settings import GatewaySettings
 
 OF_REQUESTS = (
     RequestReceived,
