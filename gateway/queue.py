@@ -18,6 +18,8 @@ from gateway.message import (
 
 LEASE = 30.0
 """Seconds for which a request is held at a time, unless the settings say otherwise."""
+CONCURRENCY = 64
+"""Requests that are carried out at a time, unless the settings say otherwise."""
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z.-]{0,63}(?=: )")
 NOT_CARRIED_OUT = (

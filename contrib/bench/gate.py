@@ -22,7 +22,6 @@ from gateway.contract import Contract, load
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.soap.envelope import parser
-from gateway.soap.wellformed import XmlLimits
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -194,7 +193,7 @@ def memory_table(gates: dict[int, Gate]) -> list[str]:
 
 def wider(size: int) -> Limits:
     """Return limits that grow with the size, so that the tree of such a message is built."""
-    return Limits(request=size, xml=XmlLimits(elements=50_000 * size >> 20, comments=1000))
+    return Limits(request=size, elements=50_000 * size >> 20)
 
 
 def main() -> None:

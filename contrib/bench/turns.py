@@ -24,7 +24,8 @@ from gateway.message import Message
 from gateway.queue import Queue, State
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 from gateway.soap.envelope import SoapVersion, parse
 
 BUSY = 3.0

@@ -4,8 +4,9 @@ Messages come in; a call goes out, or a refusal that says why. It knows contract
 queue, no listener.
 """
 
-from gateway.admission.gate import Gate, Limits
+from gateway.admission.gate import Gate
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.threads import admit
+from gateway.limits import Limits
 
 __all__ = ["EVERYBODY", "Gate", "Limits", "Rights", "admit"]

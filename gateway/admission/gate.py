@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.admission.addressing import check_addressing
 from gateway.admission.references import check_arrays, check_includes, check_multi_references
@@ -13,24 +13,11 @@ from gateway.admission.wss.callers import CallerSecurity
 from gateway.contract import Contract, Operation
 from gateway.endpoint import Call
 from gateway.errors import Check, Refused
+from gateway.limits import Limits
 from gateway.message import Message
 from gateway.soap.envelope import Envelope, parse
 from gateway.soap.headers import check_understood
 from gateway.soap.multipart import parameter
-from gateway.soap.wellformed import USUAL, XmlLimits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much a request may be; sizes in bytes."""
-
-    request: int = 1 << 20
-    xml: XmlLimits = USUAL
-    header_blocks: int = 32
-    references: int = 64
-    """Of an rpc/encoded message, one behind another."""
-    schema_time: float = 2.0
-    """Seconds of work, where a message may take long to check."""
 
 
 class Gate:
@@ -73,7 +60,7 @@ class Gate:
         """Return which operation a request is for. Raises Refused."""
         check_size(message, self._limits.request)
         check_headers(message)
-        envelope = parse(message, self._limits.xml)
+        envelope = parse(message, self._limits)
         check_version(envelope, message)
         check_parts(envelope, self._limits.header_blocks)
         check_understood(envelope, self._understands)
@@ -103,11 +90,11 @@ class Gate:
         check_includes(envelope)
         if operation.encoded:
             limits = self._limits
-            check_arrays(envelope, limits.xml.elements)
+            check_arrays(envelope, limits.elements)
             check_multi_references(
                 envelope,
                 chain=limits.references,
-                elements=limits.xml.elements,
+                elements=limits.elements,
                 size=limits.request,
             )
 

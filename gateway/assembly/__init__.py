@@ -11,7 +11,6 @@ from gateway.assembly.front import check_listener, credentials_path
 from gateway.assembly.originals import hindrance, kept_faults
 from gateway.assembly.parts import (
     gate,
-    limits,
     opened_audit,
     opened_queue,
     policy,
@@ -44,7 +43,6 @@ __all__ = [
     "gate",
     "hindrance",
     "kept_faults",
-    "limits",
     "listen",
     "load_contracts",
     "load_service_contract",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gateway.assembly.clients import quotas, shares
 from gateway.contract.backend_names import is_loopback
@@ -12,7 +11,7 @@ from gateway.errors import ConfigurationError
 from gateway.listening.application import Front
 from gateway.listening.authentication import Recogniser, recognised
 from gateway.listening.concurrency import in_share
-from gateway.listening.origin import DoorSettings, door
+from gateway.listening.origin import door
 from gateway.listening.tls import (
     ListenerTls,
     Reread,
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 def front(settings: Settings, clock: Clock) -> Front:
     """Build what stands before the calls. Raises ConfigurationError where that is not enough."""
     check_exposure(settings)
-    middlewares, rereads = [door(_door(settings))], []
+    middlewares, rereads = [door(settings.listener)], []
     if settings.clients:
         recogniser, reread = _recogniser(settings)
         middlewares.append(recognised(recogniser, settings.clients, settings.services))
@@ -102,16 +101,6 @@ def tls_settings(settings: Settings) -> ListenerTls | None:
     )
     return ListenerTls(
         certificate=settings.folder / table.certificate, key=key, client_ca=authority
-    )
-
-
-def _door(settings: Settings) -> DoorSettings:
-    table = settings.listener
-    hosts = {table.host, urlsplit(table.url or "").hostname or "", *table.hosts}
-    return DoorSettings(
-        hosts=frozenset(one.lower() for one in hosts if one),
-        origins=frozenset(table.origins),
-        url=table.url or "",
     )
 
 

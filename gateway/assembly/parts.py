@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
-from gateway.admission import Gate, Limits
+from gateway.admission import Gate
 from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.wss.callers import CallerSecurity
 from gateway.admission.wss.header import SECURITY
@@ -22,8 +21,7 @@ from gateway.client.remote import Remote, RemoteSettings
 from gateway.contract import Contract
 from gateway.endpoint import Backend
 from gateway.errors import ConfigurationError
-from gateway.listening.application import Listener, ListenerSettings
-from gateway.listening.connections import ConnectionLimits
+from gateway.listening.application import Listener
 from gateway.listening.pages import ListedService
 from gateway.message import Message, Unreadable
 from gateway.observe.audit import AuditLog, Write, nowhere, recorded
@@ -32,18 +30,16 @@ from gateway.observe.lines import logged
 from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.kind import Abilities
 from gateway.queues.options import (
-    Bounds,
     PutAside,
     QueueOptions,
     untold,
 )
 from gateway.queues.registry import abilities_of, open_queue
 from gateway.serving.intake import Intake, by_operation
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.settings import Settings
 from gateway.settings.suggestions import meant
-from gateway.soap.wellformed import XmlLimits
 
 
 def backend(settings: Settings, name: str, loaded: Loaded, keep: Keep) -> Backend:
@@ -78,20 +74,7 @@ def gate(
     if settings.services[name].wss is not None:
         # Where it is not verified, as by gateway call of a file, it is by whom that is sent to.
         understands |= {SECURITY}
-    return Gate(contract, limits(settings), allowed, understands=understands, security=security)
-
-
-def limits(settings: Settings) -> Limits:
-    """Return how much a request may be."""
-    table = settings.limits
-    xml = {one.name: getattr(table, one.name) for one in dataclasses.fields(XmlLimits)}
-    return Limits(
-        request=table.request,
-        xml=XmlLimits(**xml),
-        header_blocks=table.header_blocks,
-        references=table.references,
-        schema_time=table.schema_time,
-    )
+    return Gate(contract, settings.limits, allowed, understands=understands, security=security)
 
 
 @contextlib.asynccontextmanager
@@ -123,17 +106,13 @@ async def gateway(
     contracts = {name: one.contract for name, one in loaded.items()}
     endpoint = Intake(
         services,
-        by_operation(contracts, limits(settings).xml),
+        by_operation(contracts, settings.limits),
         clock=queue.clock,
-        limit=settings.limits.request,
-        ratio=settings.limits.gzip_ratio,
+        limits=settings.limits,
         clients=settings.clients or None,
     )
-    table = settings.gateway.model_dump(exclude={"soapjms"})
     try:
-        yield Gateway(
-            queue, endpoint, GatewaySettings(**table), events=events, shares=shares(settings)
-        )
+        yield Gateway(queue, endpoint, settings.gateway, events=events, shares=shares(settings))
     finally:
         for one in backends.values():
             await one.aclose()
@@ -152,7 +131,6 @@ def listener(
     """
     allowed = rights(settings, loaded)
     security = caller_security(settings, queue.clock)
-    table = settings.listener
     return Listener(
         remote(settings, queue),
         {
@@ -162,23 +140,11 @@ def listener(
             )
             for name, one in loaded.items()
         },
-        ListenerSettings(
-            host=table.host,
-            port=table.port,
-            url=table.url or "",
-            wait=table.wait,
-            grace=settings.gateway.grace,
-            request=settings.limits.request,
-            body=table.body_timeout,
-            limits=ConnectionLimits(
-                connections=table.connections,
-                per_address=table.connections_per_address,
-                head=table.head_timeout,
-                reply=table.reply_timeout,
-            ),
-        ),
+        settings.listener,
         replace(front(settings, queue.clock), reread=reread or asyncio.Event()),
         events,
+        request=settings.limits.request,
+        grace=settings.gateway.grace,
     )
 
 
@@ -199,7 +165,7 @@ def queue_options(settings: Settings, put_aside: PutAside = untold) -> QueueOpti
         limit=settings.limits.request,
         reply_limit=settings.limits.reply,
         put_aside=put_aside,
-        quarantine=Bounds(age=86400.0 * settings.quarantine.days, size=settings.quarantine.bytes),
+        quarantine=settings.quarantine,
     )
 
 

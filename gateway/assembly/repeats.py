@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gateway.admission.gate import action
 from gateway.assembly.contracts import load_service_contract
-from gateway.assembly.parts import limits, policy
+from gateway.assembly.parts import policy
 from gateway.contract import Contract
 from gateway.errors import ConfigurationError, Refused
 from gateway.message import Message
@@ -44,13 +44,12 @@ class Repeats:
 
     def _operation(self, message: Message, names: Sequence[str]) -> tuple[str, str]:
         """Return the service and the operation of a request. Raises Refused, ConfigurationError."""
-        most = self._settings.limits
-        xml = limits(self._settings).xml
+        limits = self._settings.limits
         if is_packed(message.content_encoding):
-            message = unpacked(message, most.request, most.gzip_ratio)
+            message = unpacked(message, limits)
         contracts = {name: self._contract(name) for name in names}
-        name = by_operation(contracts, xml)(message)
-        envelope = parse(message, xml)
+        name = by_operation(contracts, limits)(message)
+        envelope = parse(message, limits)
         return name, contracts[name].find(envelope, action(message, envelope)).name
 
     def _contract(self, name: str) -> Contract:

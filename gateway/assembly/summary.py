@@ -14,7 +14,7 @@ from gateway.contract import Contract
 from gateway.contract.backend_names import is_loopback
 from gateway.errors import shortlist
 from gateway.queues.kind import Reach
-from gateway.settings import Settings, Table
+from gateway.settings import Settings, keys_of
 
 log = logging.getLogger(__name__)
 
@@ -131,14 +131,14 @@ def _unsafe(settings: Settings, role: Role) -> list[str]:
     found = [
         f"{place}.{name}"
         for place, table in tables.items()
-        for name, value in table
-        if name.startswith("unsafe_") and value
+        for name in keys_of(type(table))
+        if name.startswith("unsafe_") and getattr(table, name)
     ]
     found += queue_abilities(settings).unsafe
     return [f"UNSAFE settings: {_some(found)}"] if found else []
 
 
-def _of_services(settings: Settings) -> dict[str, Table]:
+def _of_services(settings: Settings) -> dict[str, object]:
     """Return the tables of services that may hold what is not safe, by their names."""
     parts = {
         f"services.{name}.{part}": getattr(one, part)

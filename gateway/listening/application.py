@@ -42,11 +42,12 @@ from gateway.listening.answers import (
     message_of,
     state_response,
 )
-from gateway.listening.connections import ConnectionLimits, Site
+from gateway.listening.connections import Site
 from gateway.listening.health import Health
 from gateway.listening.origin import let_read
 from gateway.listening.pages import ListedService, Pages
 from gateway.listening.refusals import telling_refusals
+from gateway.listening.settings import ListenerSettings
 from gateway.listening.tls import Reread, keep_fresh
 from gateway.listening.waiting import Waits, preferred_wait
 from gateway.message import Message, is_id
@@ -69,23 +70,6 @@ STILL_THERE = (
     "No reply came in time. The request waits in the queue, or is under way: collect its reply "
     "at the address in the Location header before you think of sending it again."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerSettings:
-    """Where to listen, and for how long a caller is kept waiting, in seconds."""
-
-    host: str = "127.0.0.1"
-    port: int = 8800
-    url: str = ""
-    """The address that clients use, where it is not the one they connect to (a reverse proxy)."""
-    wait: float = 60.0
-    grace: float = 20.0
-    request: int = 1 << 20
-    """The largest request, in bytes."""
-    body: float = 30.0
-    """How long the body of a request may take, once its head is there."""
-    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +97,20 @@ class Listener:
         settings: ListenerSettings,
         front: Front | None = None,
         events: Events | None = None,
+        *,
+        request: int,
+        grace: float,
     ) -> None:
-        """``events`` are told what happens to each call."""
+        """``events`` are told what happens to each call.
+
+        A request has ``request`` bytes at most. Once it is to stop, replies are waited for during
+        ``grace`` seconds.
+        """
         self._remote = remote
         self._services = dict(services)
         self._settings = settings
+        self._request = request
+        self._grace = grace
         self._front = front or Front()
         self._events = events or Events()
         self._waits = Waits()
@@ -132,10 +125,10 @@ class Listener:
         cannot be listened on, QueueBroken.
         """
         settings = self._settings
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=settings.grace)
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=self._grace)
         await runner.setup()
         place = (settings.host, settings.port)
-        site = Site(runner, place, settings.limits, self._front.tls, self._events)
+        site = Site(runner, place, settings, self._front.tls, self._events)
         rereading = asyncio.ensure_future(keep_fresh(self._front.rereads, self._front.reread))
         try:
             await site.start()
@@ -146,7 +139,7 @@ class Listener:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             # Before their connections end, so that they learn where their replies will be.
-            hurry = settings.grace * HURRY
+            hurry = self._grace * HURRY
             asyncio.get_running_loop().call_later(hurry, self._waits.end)
             if waiting := len(self._waits):
                 who = "1 caller waits" if waiting == 1 else f"{waiting} callers wait"
@@ -166,10 +159,10 @@ class Listener:
 
     def application(self) -> web.Application:
         """Return the web application, for whoever brings a server of its own."""
-        pages = Pages(self._services, self._settings.url)
+        pages = Pages(self._services, self._settings.url or "")
         telling = telling_refusals(self._events, self._front.nobody)
         application = web.Application(
-            client_max_size=self._settings.request, middlewares=[telling, *self._front.middlewares]
+            client_max_size=self._request, middlewares=[telling, *self._front.middlewares]
         )
         application[NEW_ID] = self._remote.new_id
         application.on_response_prepare.extend([_keep_to_itself, let_read])
@@ -220,7 +213,8 @@ class Listener:
             no_soap = Refused(NO_SOAP, check=Check.CONTENT_TYPE)
             return fault_response(no_soap, message, status=415)
         try:
-            message = replace(message, body=await _body(request, self._settings))
+            body = await _body(request, self._request, self._settings.body_timeout)
+            message = replace(message, body=body)
             request[BODY] = message.body
         except web.HTTPException as error:
             check = Check.SIZE if error.status == 413 else Check.BODY
@@ -243,7 +237,7 @@ class Listener:
         began = events.clock()
         with self._front.quotas.spent(message.sender, len(message.body)):
             is_sure = await self._is_sent(message)
-        location = location_of(message, self._settings.url)
+        location = location_of(message, self._settings.url or "")
         if not is_sure:
             return doubtful_response(message, location)
         if CallAccepted in events.wanted:
@@ -335,16 +329,15 @@ def _busy_response(text: str, message: Message) -> web.Response:
     return fault_response(busy, message, status=503)
 
 
-async def _body(request: web.Request, settings: ListenerSettings) -> bytes:
+async def _body(request: web.Request, limit: int, seconds: float) -> bytes:
     """Read the body. Raises HTTPException: too large, too slow, or no body at all."""
-    limit = settings.request
     large = f"The message is larger than the {limit} bytes that are accepted."
     try:
         if (request.content_length or 0) > limit:
             raise web.HTTPRequestEntityTooLarge(limit, text=large)
         if request.content.is_eof():  # it came whole, as most do: no timer is needed
             return await request.read()
-        async with asyncio.timeout(settings.body):
+        async with asyncio.timeout(seconds):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise web.HTTPRequestEntityTooLarge(limit, text=large) from error

@@ -7,13 +7,13 @@ import logging
 import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.listening.connection_room import Room, Slot, address_of
+from gateway.listening.settings import ListenerSettings
 from gateway.observe.events import ConnectionEnded, Events, Trouble
 
 log = logging.getLogger(__name__)
@@ -30,18 +30,6 @@ lets twice as many wait (uvloop, ``set_write_buffer_limits``)."""
 BROKEN = "The request cannot be read: it is malformed, or has a line that is too long.\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionLimits:
-    """How many connections there may be, and the seconds in which each must have sent a head."""
-
-    connections: int = 1000
-    per_address: int = 100
-    """How many an address may have without regard to how many there are altogether."""
-    head: float = 10.0
-    reply: float = 300.0
-    """Seconds in which an answer must have been read."""
-
-
 class Connection(RequestHandler):
     """A connection that ends when its first request does not come in time.
 
@@ -49,19 +37,19 @@ class Connection(RequestHandler):
     logged, without a word of them: they may be half a secret.
     """
 
-    __slots__ = ("_events", "_limits", "_place", "_room", "is_open")
+    __slots__ = ("_events", "_place", "_room", "_settings", "is_open")
 
     def __init__(
         self,
         server: web.Server,
-        limits: ConnectionLimits,
+        settings: ListenerSettings,
         events: Events,
         room: Room,
         place: Slot,
         **options: Any,
     ) -> None:
         super().__init__(server, **options)
-        self._limits = limits
+        self._settings = settings
         self._room = room
         self._place = place
         self._events = events
@@ -71,7 +59,7 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.is_open = True
-        asyncio.get_running_loop().call_later(self._limits.head, self._end_unless_begun)
+        asyncio.get_running_loop().call_later(self._settings.head_timeout, self._end_unless_begun)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._room.leave(self._place)
@@ -112,10 +100,10 @@ class Connection(RequestHandler):
         if self._is_read() and isinstance(resp, web.Response) and _is_short(resp.body):
             return await super().finish_response(request, resp, start_time)
         try:
-            async with asyncio.timeout(self._limits.reply):
+            async with asyncio.timeout(self._settings.reply_timeout):
                 return await super().finish_response(request, resp, start_time)
         except TimeoutError:
-            log.warning("an answer was not read in %g s: given up", self._limits.reply)
+            log.warning("an answer was not read in %g s: given up", self._settings.reply_timeout)
             self.tell(Trouble.SLOW_READER)
             if self.transport is not None:
                 self.transport.abort()  # closing would wait until the rest is read
@@ -210,15 +198,15 @@ class Site(web.BaseSite):
         self,
         runner: web.AppRunner,
         place: tuple[str, int],
-        limits: ConnectionLimits,
+        settings: ListenerSettings,
         tls: ssl.SSLContext | None,
         events: Events,
     ) -> None:
         super().__init__(runner, ssl_context=tls)
         self._place = place
-        self._limits = limits
+        self._settings = settings
         self._events = events
-        self._room = Room(limits.connections, limits.per_address, events)
+        self._room = Room(settings.connections, settings.connections_per_address, events)
 
     @property
     def name(self) -> str:
@@ -240,7 +228,7 @@ class Site(web.BaseSite):
         assert server is not None
         connection = Connection(
             server,
-            self._limits,
+            self._settings,
             self._events,
             self._room,
             place,
@@ -252,4 +240,4 @@ class Site(web.BaseSite):
         )
         if self._ssl_context is None:
             return connection
-        return _Tls(connection, self._ssl_context, self._limits.head, self._room, place)
+        return _Tls(connection, self._ssl_context, self._settings.head_timeout, self._room, place)

@@ -11,7 +11,6 @@ import ipaddress
 import logging
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -19,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import INTERNAL, Check, FaultError, Refused, unquoted
 from gateway.listening.answers import message_of, refusal
+from gateway.listening.settings import ListenerSettings
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +31,16 @@ MAY_SEND = "Authorization, Content-Type, Prefer, SOAPAction"
 MAY_READ = "Location, Preference-Applied, Retry-After"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoorSettings:
-    """The names that this listener answers to, and whose pages may call it."""
-
-    hosts: frozenset[str] = frozenset()
-    """In lower case, without ports. Addresses and ``localhost`` need not be here."""
-    origins: frozenset[str] = frozenset()
-    url: str = ""
-
-
-def door(settings: DoorSettings) -> Middleware:
+def door(settings: ListenerSettings) -> Middleware:
     """Return what refuses calls that are meant for somebody else, or sent by a stranger's page."""
+    names = {settings.host, urlsplit(settings.url or "").hostname or "", *settings.hosts}
+    hosts = {one.lower() for one in names - {""}}
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         refused = (
             _in_other_words(request)
-            or _misdirected(request, settings.hosts)
+            or _misdirected(request, hosts)
             or _cross_site(request, settings)
             or _twofold(request)
         )
@@ -154,7 +146,7 @@ def is_own(host: str, hosts: Collection[str]) -> bool:
     return True
 
 
-def _cross_site(request: web.Request, settings: DoorSettings) -> web.Response | None:
+def _cross_site(request: web.Request, settings: ListenerSettings) -> web.Response | None:
     """Refuse what a page of another site sends; note the origin of one that may."""
     origin = request.headers.get("Origin")
     if origin is None:
@@ -162,7 +154,7 @@ def _cross_site(request: web.Request, settings: DoorSettings) -> web.Response | 
     if origin in settings.origins:
         request[ORIGIN] = origin
         return None
-    here = {request.headers.get("Host", ""), urlsplit(settings.url).netloc}
+    here = {request.headers.get("Host", ""), urlsplit(settings.url or "").netloc}
     if urlsplit(origin).netloc in here - {""} and origin.startswith(("http://", "https://")):
         return None
     text = "Pages of this origin may not call here. The operator can add it to listener.origins."

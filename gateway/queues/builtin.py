@@ -111,8 +111,7 @@ def _principals(options: QueueOptions) -> str:
 
 
 def _by_rule(options: QueueOptions) -> str:
-    days = round(options.quarantine.age / 86400)
-    return f"{days} days, by the rule of the bucket (gateway check looks for it)"
+    return f"{options.quarantine.days} days, by the rule of the bucket (gateway check looks for it)"
 
 
 MEMORY = Kind(form="memory: (for tests)", abilities=_of_memory, open=_open_memory)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from annotated_types import Interval
+
+from gateway.limits import USUAL
 from gateway.message import Message, Unreadable
-from gateway.queue import LEASE
+from gateway.queue import CONCURRENCY, LEASE
 
 PutAside = Callable[[Message | Unreadable, str], None]
 """Is told of a request, and of the reason, before a queue puts it aside by itself: no delivery
@@ -19,12 +23,16 @@ def untold(message: Message | Unreadable, reason: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much a quarantine may hold: the oldest entries go first, and are gone."""
+    """``[quarantine]``: how much may be kept aside: the oldest entries go first, and are gone."""
 
-    age: float = 30 * 86400.0
-    """Seconds."""
-    size: int = 1 << 30
-    """Bytes of all bodies together."""
+    days: Annotated[int, Interval(ge=1, le=3650)] = 30
+    bytes: Annotated[int, Interval(ge=1 << 20, le=1 << 50)] = 1 << 30
+    """Of all bodies together."""
+
+    @property
+    def age(self) -> float:
+        """The days in seconds."""
+        return 86400.0 * self.days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +41,7 @@ class QueueOptions:
 
     lease: float = LEASE
     """Seconds for which a request is held at a time, where leases run out."""
-    concurrency: int = 64
+    concurrency: int = CONCURRENCY
     """Requests that are carried out at a time: connections are kept for as many."""
     soapjms_strict: bool = False
     """Of SQS: refuse whatever breaks a rule of SOAP/JMS, not only what contradicts itself."""
@@ -41,9 +49,9 @@ class QueueOptions:
     """The client's name of each principal that SQS may name; empty: the message is believed."""
     reply_queues: tuple[str, ...] = ()
     """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
-    limit: int = 1 << 20
+    limit: int = USUAL.request
     """The largest request that is read out of a bucket, in bytes."""
-    reply_limit: int = 64 << 20
+    reply_limit: int = USUAL.reply
     """The largest reply that is read out of a bucket, in bytes."""
     put_aside: PutAside = untold
     quarantine: Bounds = Bounds()

@@ -13,17 +13,16 @@ from gateway.admission.wire import check_size
 from gateway.contract import Contract
 from gateway.endpoint import Begin, Call, Endpoint, Refusal, unmarked
 from gateway.errors import BindingViolation, Check, FaultError, Forbidden, Refused
+from gateway.limits import USUAL, Limits
 from gateway.message import Clock, Message
 from gateway.queues.request_age import check_age
 from gateway.soap.envelope import Envelope, parse
 from gateway.soap.jms import (
-    GZIP_RATIO,
     decoded,
     is_packed,
     mistyped,
     sniff_content_type,
 )
-from gateway.soap.wellformed import USUAL, XmlLimits
 
 NOBODY = (
     "No service here takes this message: check its Body's first element, its version of SOAP and"
@@ -44,21 +43,18 @@ class Intake:
         find: Callable[[Message], str],
         *,
         clock: Clock,
-        limit: int,
-        ratio: int = GZIP_RATIO,
+        limits: Limits = USUAL,
         clients: Collection[str] | None = None,
     ) -> None:
         """``find`` names the service of a request that names none, and may run in a thread.
 
-        ``clock`` is the queue's. A body has ``limit`` bytes at most, and may become ``ratio`` times
-        as large by being unpacked. ``clients`` are those that are known; None: no client is told
+        ``clock`` is the queue's. ``clients`` are those that are known; None: no client is told
         apart.
         """
         self._services = dict(services)
         self._find = find
         self._clock = clock
-        self._limit = limit
-        self._ratio = ratio
+        self._limits = limits
         self._clients = clients
 
     async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
@@ -83,10 +79,10 @@ class Intake:
         check_age(message, self._clock())
         if message.violation is not None:
             raise BindingViolation(message.violation)
-        check_size(message, self._limit)
+        check_size(message, self._limits.request)
         if not is_packed(message.content_encoding):
             return message
-        return await asyncio.to_thread(unpacked, message, self._limit, self._ratio)
+        return await asyncio.to_thread(unpacked, message, self._limits)
 
     async def _addressed(self, message: Message) -> Message:
         """Return a request that names a service that is served here. Raises Refused."""
@@ -99,9 +95,9 @@ class Intake:
         return message
 
 
-def unpacked(message: Message, limit: int, ratio: int) -> Message:
+def unpacked(message: Message, limits: Limits) -> Message:
     """Return a packed message as it was. Raises Refused."""
-    body = decoded(message.body, message.content_encoding, limit, ratio)
+    body = decoded(message.body, message.content_encoding, limits.request, limits.gzip_ratio)
     content_type = message.content_type or sniff_content_type(body)
     broken = mistyped(content_type, body)
     if broken is not None:
@@ -110,7 +106,7 @@ def unpacked(message: Message, limit: int, ratio: int) -> Message:
 
 
 def by_operation(
-    contracts: Mapping[str, Contract], limits: XmlLimits = USUAL
+    contracts: Mapping[str, Contract], limits: Limits = USUAL
 ) -> Callable[[Message], str]:
     """Return what finds the service of a request: the only one, or the one whose contract has it.
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gateway.endpoint import Endpoint
 from gateway.errors import (
@@ -30,9 +29,10 @@ from gateway.observe.events import (
     RequestSettled,
     Subject,
 )
-from gateway.queue import LEASE, Delivery, Queue, let_go, reason_code
+from gateway.queue import Delivery, Queue, let_go, reason_code
 from gateway.serving.leases import Renewals, Work
 from gateway.serving.quotas import Shares
+from gateway.serving.settings import GatewaySettings
 from gateway.serving.verdict import Completed, Rejected, Retry, Verdict
 from gateway.serving.walk import Walk
 
@@ -51,17 +51,6 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 30.0
 OVER_SHARE = Retry(2.0, counts=False)
 """What becomes of a request that a queue hands out although its client has all of its share."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings:
-    """How a gateway works; times in seconds."""
-
-    concurrency: int = 64
-    lease: float = LEASE
-    grace: float = 20.0
-    attempts: int = 5
-    """Deliveries of a request, at most, of those that reached a backend or ended in a crash."""
 
 
 class Gateway:

@@ -13,6 +13,7 @@ from gateway.settings.values import (
     Table,
     is_http,
     is_name,
+    keys_of,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "from_values",
     "is_http",
     "is_name",
+    "keys_of",
     "read",
     "writers",
 ]

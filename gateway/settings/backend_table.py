@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from gateway.limits import Seconds
 from gateway.secrets.reference import HOW, is_reference
-from gateway.settings.values import Seconds, Table, wrong
+from gateway.settings.values import Table, wrong
 
 LOGINS = ("basic", "bearer")
 _UNSUPPORTED = {"ntlm", "kerberos", "negotiate", "spnego", "digest"}

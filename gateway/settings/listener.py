@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
+from gateway.listening.settings import ListenerSettings
 from gateway.settings.values import (
-    Seconds,
-    Table,
+    TABLE,
     is_http,
     is_origin,
     wrong,
@@ -19,7 +20,8 @@ LAST_PORT = 65535
 _HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")
 
 
-class TlsTable(Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsTable:
     """``[listener.tls]``: with whose name the listener speaks, and whose clients it believes."""
 
     certificate: str | None = None
@@ -33,23 +35,14 @@ class TlsTable(Table):
         return self
 
 
-class ListenerTable(Table):
-    """``[listener]``: HTTP in."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerTable(ListenerSettings):
+    """``[listener]``: what the listener works with, and what is read or tried before it does."""
 
-    bind: str = "127.0.0.1:8800"
-    url: str | None = None
-    wait: Seconds = 60.0
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
     credentials: str = "credentials.txt"
-    connections: Annotated[int, Field(ge=1, le=100000)] = 1000
-    connections_per_address: Annotated[int, Field(ge=1, le=100000)] = 100
-    head_timeout: Seconds = 10.0
-    body_timeout: Seconds = 30.0
-    reply_timeout: Seconds = 300.0
     unsafe_no_clients: bool = False
     unsafe_no_tls: bool = False
-    tls: TlsTable = TlsTable()
+    tls: Annotated[TlsTable, TABLE] = TlsTable()
 
     @field_validator("hosts", mode="before")
     @classmethod
@@ -82,11 +75,3 @@ class ListenerTable(Table):
         if value is not None and not is_http(value):
             raise wrong('is not an HTTP address: write one like "https://soap.example.com"')
         return value
-
-    @property
-    def host(self) -> str:
-        return self.bind.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.bind.rpartition(":")[2])

@@ -5,15 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import ConfigurationError, WrongSettings
 from gateway.settings.suggestions import meant, plainly
 from gateway.settings.tables import Settings
-from gateway.settings.values import NAMED, Table
+from gateway.settings.values import NAMED, keys_of, tables_in
 
 EXAMPLE = """\
 queue = "sqlite:///queue.db"
@@ -69,13 +69,13 @@ def _explain(error: ErrorDetails) -> str:
     match error["type"]:
         case "missing":
             return f"{key}: is missing: {_MISSING.get(path[-1], 'add it')}."
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             return f"{key}: {_not_a_key(path[:-1], path[-1])}"
         case "string_pattern_mismatch":
             return f"{key}: a name must have {NAMED}."
         case "gateway":
             return f"{key}: {error['msg']}."
-        case "model_type" | "dict_type":
+        case "model_type" | "dataclass_type" | "dict_type":
             return f"{key}: must be a table, [{key}]{_given(path, error['input'])}."
     return f"{key}: {plainly(error['msg'])}{_given(path, error['input'])}."
 
@@ -96,22 +96,17 @@ def _not_a_key(table: Sequence[str], name: str) -> str:
     field = Settings.model_fields.get(name) if table and name != "folder" else None
     if field is None:
         return f"is not a key of this file: {meant(name, _known_keys(table))}"
-    is_table = any(_is_table(one) for one in (*get_args(field.annotation), field.annotation))
+    is_table = any(tables_in(field.annotation))
     where = f"write it as [{name}]" if is_table else f"write {name} above the first [table]"
     return f"is not a key of [{'.'.join(table)}], but of the whole file: {where}."
 
 
 def _known_keys(path: Iterable[str]) -> list[str]:
-    table: type[BaseModel] = Settings
+    table: type[object] = Settings
     for part in path:
-        if part in table.model_fields:
-            annotation = table.model_fields[part].annotation
-            table = next((a for a in (*get_args(annotation), annotation) if _is_table(a)), table)
-    return [one.alias or name for name, one in table.model_fields.items() if name != "folder"]
-
-
-def _is_table(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Table)
+        if (field := keys_of(table).get(part)) is not None:
+            table = next(tables_in(field.annotation), table)
+    return [name for name in keys_of(table) if name != "folder"]
 
 
 def _given(path: Iterable[str], value: object) -> str:

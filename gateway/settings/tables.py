@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.queue import LEASE
+from gateway.limits import Limits, Seconds
+from gateway.queues.options import Bounds
+from gateway.serving.settings import GatewaySettings
 from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
 from gateway.settings.values import (
-    Bytes,
+    TABLE,
     Name,
-    Seconds,
     Table,
     is_http,
     is_origin,
@@ -99,13 +101,10 @@ class ServiceTable(Table):
         return self
 
 
-class GatewayTable(Table):
-    """``[gateway]``: how ``gateway serve`` works."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayTable(GatewaySettings):
+    """``[gateway]``: how ``gateway serve`` works, and what it asks of messages from SQS."""
 
-    concurrency: Annotated[int, Field(ge=1, le=10000)] = 64
-    attempts: Annotated[int, Field(ge=1, le=1000)] = 5
-    lease: Annotated[float, Field(ge=1, le=3600)] = LEASE
-    grace: Seconds = 20.0
     soapjms: str = "lenient"
 
     @field_validator("soapjms")
@@ -150,11 +149,10 @@ class ProvisionTable(Table):
         return value
 
 
-class QuarantineTable(Table):
-    """``[quarantine]``: for how long requests are kept aside, and how many bytes of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineTable(Bounds):
+    """``[quarantine]``: what is kept aside of requests, and where the originals of faults are."""
 
-    days: Annotated[int, Field(ge=1, le=3650)] = 30
-    bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] = 1 << 30
     faults: bool | str | None = None
 
     @field_validator("faults")
@@ -178,27 +176,6 @@ class AuditTable(Table):
         return value
 
 
-class LimitsTable(Table):
-    """``[limits]``: the largest messages, in bytes, and how much XML a request may hold.
-
-    Where more is no use, libxml2 refuses it: it has limits of its own, which nothing lifts here.
-    """
-
-    request: Bytes = 1 << 20
-    reply: Bytes = 64 << 20
-    gzip_ratio: Annotated[int, Field(ge=1, le=1032)] = 20  # deflate's own end
-    depth: Annotated[int, Field(ge=3, le=255)] = 64
-    elements: Annotated[int, Field(ge=3, le=10_000_000)] = 50_000
-    attributes: Annotated[int, Field(ge=1, le=100_000)] = 64
-    namespaces: Annotated[int, Field(ge=1, le=100_000)] = 64
-    name: Annotated[int, Field(ge=32, le=50_000)] = 256
-    attribute_value: Annotated[int, Field(ge=256, le=10_000_000)] = 64 << 10
-    comments: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
-    header_blocks: Annotated[int, Field(ge=0, le=100_000)] = 32
-    references: Annotated[int, Field(ge=0, le=1000)] = 64
-    schema_time: Annotated[int, Field(ge=1, le=600)] = 2
-
-
 class Settings(Table):
     """A whole ``gateway.toml``, and the folder it is in."""
 
@@ -208,12 +185,12 @@ class Settings(Table):
     contract_hosts: tuple[str, ...] = ()
     services: dict[Name, ServiceTable]
     clients: dict[Name, ClientTable] = {}
-    listener: ListenerTable = ListenerTable()
-    gateway: GatewayTable = GatewayTable()
-    limits: LimitsTable = LimitsTable()
+    listener: Annotated[ListenerTable, TABLE] = ListenerTable()
+    gateway: Annotated[GatewayTable, TABLE] = GatewayTable()
+    limits: Annotated[Limits, TABLE] = Limits()
     sqs: SqsTable = SqsTable()
     provision: ProvisionTable = ProvisionTable()
-    quarantine: QuarantineTable = QuarantineTable()
+    quarantine: Annotated[QuarantineTable, TABLE] = QuarantineTable()
     audit: AuditTable = AuditTable()
     folder: Annotated[Path, Field(exclude=True)]
 

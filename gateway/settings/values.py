@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError
 
-Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
-Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 NAMED = "1 to 64 letters, digits, '_' or '-'"
 """What the name of a service or a client is."""
@@ -20,6 +21,46 @@ class Table(BaseModel):
     """A table of the file: no key more than those that are known, no value of another type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Written:
+    """Lets a strict table hold the frozen value of a component, written as a table of the file."""
+
+    def __get_pydantic_core_schema__(
+        self, source: type[object], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        made: Any = handler.resolve_ref_schema(schema)
+        while made["type"] != "dataclass":  # a validator of the whole stands before it
+            made = handler.resolve_ref_schema(made["schema"])
+        made["strict"] = False  # of itself alone: else nothing but an instance would do
+        return schema
+
+
+TABLE = _Written()
+"""Beside the type of a component's value: it is a table of the file."""
+
+
+def keys_of(table: type[object]) -> dict[str, FieldInfo]:
+    """The keys of a table, as the file has them."""
+    if issubclass(table, Table):
+        return {one.alias or name: one for name, one in table.model_fields.items()}
+    assert dataclasses.is_dataclass(table)
+    hints = get_type_hints(table, include_extras=True)
+    return {
+        one.name: FieldInfo.from_annotated_attribute(hints[one.name], one)
+        for one in dataclasses.fields(table)
+    }
+
+
+def tables_in(annotation: Any) -> Iterator[type[object]]:
+    """Yield the tables that a type is made of."""
+    if isinstance(annotation, type) and (
+        issubclass(annotation, Table) or dataclasses.is_dataclass(annotation)
+    ):
+        yield annotation
+    for part in get_args(annotation):
+        yield from tables_in(part)
 
 
 def is_name(text: str) -> bool:

@@ -28,6 +28,7 @@ from gateway.errors import (
     Refused,
     WrongAddressing,
 )
+from gateway.limits import USUAL, Limits
 from gateway.message import Message, echoed
 from gateway.soap.jms import (
     MEDIA_TYPES,
@@ -41,12 +42,7 @@ from gateway.soap.multipart import (
     parameter,
     split,
 )
-from gateway.soap.wellformed import (
-    NOT_WELL_FORMED,
-    USUAL,
-    XmlLimits,
-    check_wellformed,
-)
+from gateway.soap.wellformed import NOT_WELL_FORMED, check_wellformed
 
 Element = etree._Element
 
@@ -134,7 +130,7 @@ def parser() -> etree.XMLParser:
     return mine
 
 
-def parse(message: Message, limits: XmlLimits = USUAL) -> Envelope:
+def parse(message: Message, limits: Limits = USUAL) -> Envelope:
     """Parse a request and check that it is one SOAP envelope. Raises Refused.
 
     The tree is built only once the document was seen to be within the limits.

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 
 from gateway.errors import BindingViolation, Check, JmsSubcode, Refused
+from gateway.limits import USUAL
 from gateway.soap.jms_uri import MalformedJmsUri, parse_jms_uri
 from gateway.soap.multipart import media_type, parameter
 
@@ -22,8 +23,6 @@ MEDIA_TYPES = (SOAP_11[1], SOAP_12[1], "multipart/related")
 FORMATS = ("byte", "text")
 """The kinds of JMS message that hold an envelope: BytesMessage and TextMessage."""
 
-GZIP_RATIO = 20
-"""How many times as large a message may become by being unpacked."""
 BEGINNING = 16 << 10
 """Bytes in which the start tag of the Envelope must end, for a content type to be found in it."""
 
@@ -81,7 +80,7 @@ def sniff_content_type(body: bytes) -> str:
     return f"{kind}; charset={_declared_encoding(body) or 'utf-8'}" if kind else ""
 
 
-def decoded(body: bytes, encoding: str, limit: int, ratio: int = GZIP_RATIO) -> bytes:
+def decoded(body: bytes, encoding: str, limit: int, ratio: int = USUAL.gzip_ratio) -> bytes:
     """Return a body without its content encoding, never more than ``limit`` bytes of it.
 
     Raises Refused where it would be larger, or more than ``ratio`` times as large as it came; and

@@ -7,10 +7,10 @@ were written apart; and however a message is made, no more of it is held than it
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
 from xml.parsers import expat
 
 from gateway.errors import Check, Refused
+from gateway.limits import Limits
 
 EMPTY = "The message is empty: send a SOAP envelope."
 NOT_WELL_FORMED = "The message is not well-formed XML."
@@ -29,26 +29,7 @@ _MARKS = {
 """By the first two bytes; what begins like the mark of UTF-8, and is not, is no XML."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class XmlLimits:
-    """How much XML a message may hold. Lengths are in characters."""
-
-    depth: int = 64
-    elements: int = 50_000
-    attributes: int = 64
-    """Of one element, namespace declarations not counted."""
-    namespaces: int = 64
-    """Declarations on one element."""
-    name: int = 256
-    """Of an element or an attribute, with its prefix."""
-    attribute_value: int = 64 << 10
-    comments: int = 1000
-
-
-USUAL = XmlLimits()
-
-
-def check_wellformed(data: bytes, charset: str, limits: XmlLimits) -> None:
+def check_wellformed(data: bytes, charset: str, limits: Limits) -> None:
     """Refuse what is not well-formed, what SOAP forbids, and what is over a limit.
 
     SOAP knows neither document types nor processing instructions (SOAP 1.1 section 3, SOAP 1.2
@@ -85,7 +66,7 @@ def _parser(watch: _Watch) -> expat.XMLParserType:
 class _Watch:
     """What was met so far; what goes too far is refused there and then."""
 
-    def __init__(self, limits: XmlLimits, mark: str) -> None:
+    def __init__(self, limits: Limits, mark: str) -> None:
         self.mark = mark
         """The encoding that the byte order mark tells; empty where there is none."""
         self.encoding = mark[:6] or "UTF-8"
@@ -136,7 +117,7 @@ class _Watch:
         self._depth -= 1
 
 
-def _check_attributes(attributes: list[str], limits: XmlLimits) -> None:
+def _check_attributes(attributes: list[str], limits: Limits) -> None:
     names, values = attributes[::2], attributes[1::2]
     if len(names) > min(limits.namespaces, limits.attributes):  # else neither can be too many
         declarations = sum(name[:5] == "xmlns" for name in names)

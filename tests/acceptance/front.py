@@ -21,7 +21,8 @@ from gateway.observe.audit import Write, nowhere, recorded
 from gateway.observe.events import Events
 from gateway.queues.memory import MemoryQueue
 from gateway.secrets.credentials import changing, credential, new_secret
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 from gateway.settings import from_values
 
 GET_ORDER = (

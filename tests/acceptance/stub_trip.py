@@ -32,8 +32,9 @@ from gateway.generate.python.client import ClientOptions, render
 from gateway.generate.python.service import ServiceNames, render_base
 from gateway.message import Message
 from gateway.queues.embedded.queue import SqliteQueue
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
+from gateway.serving.settings import GatewaySettings
 from gateway.soap.envelope import Element
 from gateway.stubs import SoapFault, current_request
 from gateway.stubs.exchange import result

@@ -104,7 +104,7 @@ class Way:
         }
         secured = {**services["warehouse"], "wss": wsse.wss()}
         services[attacks.SECURED] = secured
-        values = self._settings.model_dump(exclude={"services", "folder"}, exclude_unset=True)
+        values = self._settings.model_dump(exclude={"services", "folder"}, exclude_defaults=True)
         settings = from_values({**values, "services": services}, self._settings.folder, "it")
         loaded = assembly.load_contracts(settings)
         self._queue = await enter(assembly.opened_queue(settings))

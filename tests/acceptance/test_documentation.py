@@ -30,7 +30,8 @@ from test_other_languages import LANGUAGES, go_without, is_installed
 
 from gateway.cli.application import app
 from gateway.errors import AddressingCode, FaultCode, NotSecured
-from gateway.settings import Settings, Table, from_values
+from gateway.settings import Settings, from_values
+from gateway.settings.values import keys_of, tables_in
 from gateway.soap.envelope import WSSE
 
 README = ROOT / "README.md"
@@ -417,17 +418,14 @@ def test_the_readme_has_the_two_commands_and_ci_runs_the_second():
     assert tests in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
 
 
-def tables_of(table: type[Table], prefix: str = "") -> Iterator[tuple[str, type[Table]]]:
+def tables_of(table: type[object], prefix: str = "") -> Iterator[tuple[str, type[object]]]:
     """Yield every table of the settings, by its name in the reference."""
     yield prefix or "Top level", table
-    for name, field in table.model_fields.items():
+    for name, field in keys_of(table).items():
         path = f"{prefix}.{name}".lstrip(".")
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Table):
-            yield from tables_of(field.annotation, path)
         is_named = getattr(field.annotation, "__origin__", None) is dict
-        for part in getattr(field.annotation, "__args__", ()):
-            if isinstance(part, type) and issubclass(part, Table):
-                yield from tables_of(part, f"{path}.NAME" if is_named else path)
+        for part in tables_in(field.annotation):
+            yield from tables_of(part, f"{path}.NAME" if is_named else path)
 
 
 def sections(page: Path) -> dict[str, str]:
@@ -454,7 +452,7 @@ def test_the_reference_has_a_section_for_every_table_of_the_settings():
 def test_every_setting_is_in_the_reference_with_its_type_and_default(name: str):
     section = sections(DOCS / "reference" / "settings.md")[name].partition("\n### ")[0]
     described = {cells[0].strip("`"): tuple(cells[1:3]) for cells in rows(section)}
-    fields = {field.alias or key: field for key, field in TABLES[name].model_fields.items()}
+    fields = keys_of(TABLES[name])
     # What has a section of its own needs no row.
     prefix = "" if name == "Top level" else f"{name}."
     own = {key for key in fields if f"{prefix}{key}" in TABLES} | {"folder"}

@@ -33,8 +33,9 @@ from gateway.contract.names import (
 from gateway.errors import Refused
 from gateway.message import Message
 from gateway.queues.embedded.queue import SqliteQueue
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
+from gateway.serving.settings import GatewaySettings
 from gateway.soap.envelope import Element, SoapVersion
 
 DOCUMENT = ["gowsdl/ec2.wsdl", "gowsdl/vboxweb.wsdl", "wasabi/workday.wsdl", "wasabi/economic.wsdl"]

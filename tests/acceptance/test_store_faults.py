@@ -28,7 +28,8 @@ from gateway.message import Message
 from gateway.queue import Collected, State
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 
 CALLS = 8
 LEASE = 6.0

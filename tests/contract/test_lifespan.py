@@ -23,8 +23,9 @@ from gateway.queues.bucket.store import S3Store
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
 from gateway.serving.intake import Intake
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
+from gateway.serving.settings import GatewaySettings
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"
@@ -74,7 +75,7 @@ class Place:
 
         service = ServiceEndpoint(Gate(self.contract, Limits()), backend, policy, clock)
         services = {"warehouse": service}
-        endpoint = Intake(services, lambda _: "warehouse", clock=clock, limit=1 << 20)
+        endpoint = Intake(services, lambda _: "warehouse", clock=clock)
         stop = asyncio.Event()
         gateway = Gateway(self.queue, endpoint, GatewaySettings(grace=2.0))
         work = asyncio.create_task(gateway.run(stop))

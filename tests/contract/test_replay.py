@@ -21,8 +21,9 @@ from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.options import PutAside, QueueOptions, untold
 from gateway.queues.quarantine import ID_TAKEN
 from gateway.queues.registry import open_queue
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
+from gateway.serving.settings import GatewaySettings
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVELOPES = ROOT / "tests" / "golden" / "envelopes"

@@ -31,7 +31,8 @@ from gateway.message import Message, id_time, new_id
 from gateway.observe.events import Events
 from gateway.queues.aws.clock import ServerClock
 from gateway.queues.registry import open_queue
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 from gateway.settings import from_values
 
 WSDL = deployment.ROOT / "wsdl" / "warehouse.wsdl"

@@ -26,7 +26,8 @@ from gateway.queues.aws.sqs_errors import answer_error
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqs.queue import SqsQueue
 from gateway.serving import loop as daemon
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 
 LONGEST = 60.0
 CONCURRENCY = 4

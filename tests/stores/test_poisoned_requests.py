@@ -22,7 +22,8 @@ from gateway.queues.doorbell import sweep as doorbell_sweep
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
 from gateway.queues.sqs import offload
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 
 LONGEST = 240.0
 LEASE = 2.0

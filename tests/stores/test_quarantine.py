@@ -75,7 +75,7 @@ async def opened(request, tmp_path, monkeypatch):
 
 
 async def test_of_too_many_bytes_the_oldest_go(opened):
-    queue = await opened(Bounds(size=100_000), time.time)
+    queue = await opened(Bounds(bytes=100_000), time.time)
     _, *others = [await aside(queue, body=b"x" * 40_000) for _ in range(3)]
     await queue.receive(1, 0)
     assert await ids(queue) == others
@@ -83,7 +83,7 @@ async def test_of_too_many_bytes_the_oldest_go(opened):
 
 async def test_large_bodies_leave_the_file_with_their_entries(tmp_path, caplog):
     path = tmp_path / "queue.db"
-    queue = await SqliteQueue.open(path, bounds=Bounds(size=1_000_000))
+    queue = await SqliteQueue.open(path, bounds=Bounds(bytes=1_000_000))
     for _ in range(2):
         await aside(queue, body=b"x" * 900_000)
     queue._tidying.swept = float("-inf")
@@ -98,7 +98,7 @@ async def test_large_bodies_leave_the_file_with_their_entries(tmp_path, caplog):
 
 async def test_a_request_that_waits_is_no_entry_and_is_never_swept(opened):
     clock = Time()
-    queue = await opened(Bounds(age=60), clock)
+    queue = await opened(Bounds(days=60 / 86400), clock)
     await queue.send(request())
     clock.ahead = DAY / 2
     assert await ids(queue) == []

@@ -36,7 +36,8 @@ from gateway.queues.bucket.store import (
 )
 from gateway.queues.claims.records import Claim, Claimed, Settled, claimable, new_token
 from gateway.queues.options import QueueOptions
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 
 SOON = 60.0
 LEASE = 1.0

@@ -34,6 +34,7 @@ from gateway.backends.redact.kept_faults import Keep, kept_nowhere
 from gateway.backends.redact.telltale import Telltales
 from gateway.endpoint import Call
 from gateway.errors import BackendFailed, Unanswered, Unreached
+from gateway.limits import USUAL
 from gateway.message import Message
 from gateway.soap.envelope import SoapVersion
 from gateway.sockets import has_unread
@@ -81,7 +82,7 @@ class ForwardSettings:
     connect: float = 5.0
     idle: float = 30.0
     """How long the service may be silent in the middle of its reply."""
-    reply: int = 64 << 20
+    reply: int = USUAL.reply
     telltales: Telltales
     """What gives the service away; it is taken out of faults and WS-Addressing headers."""
     unsafe_faults: bool = False

@@ -251,7 +251,7 @@ def _send_file(settings: Settings, name: str, contract: Contract, path: Path) ->
 def _message(settings: Settings, name: str, body: bytes) -> Message:
     """Return the message for an envelope: its root says which media type goes with it."""
     message = Message(body=body, content_type="text/xml", target_service=name)
-    envelope = parse(message, assembly.limits(settings).xml)
+    envelope = parse(message, settings.limits)
     return replace(message, content_type=envelope.version.media_type)
 
 

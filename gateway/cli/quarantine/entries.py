@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 
 from gateway.cli.streams import plain
 from gateway.errors import ConfigurationError, EntryGone, QueueUnavailable, Refused
+from gateway.limits import Limits
 from gateway.message import Message, to_properties
 from gateway.queue import Quarantine, Quarantined
 from gateway.serving.intake import unpacked
 from gateway.soap.envelope import parse
-from gateway.soap.jms import GZIP_RATIO, is_packed
+from gateway.soap.jms import is_packed
 
 _AGE = re.compile(r"(\d{1,9})(s|min|h|d)")
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -115,7 +116,7 @@ def operation_of(message: Message) -> str:
     """Return the local name of the element in the Body of a request; empty where there is none."""
     try:
         if is_packed(message.content_encoding):
-            message = unpacked(message, LOOKED_INTO, GZIP_RATIO)
+            message = unpacked(message, Limits(request=LOOKED_INTO))
         payload = parse(message).payload
     except Refused:
         return ""

@@ -67,7 +67,7 @@ class SqliteQuarantine:
         bounds, before = self.bounds, self._file.steady() - self.bounds.age
         old = await self._file.read(
             lambda connection: quarantine_rows.old(
-                connection, made_by(connection, before), bounds.size
+                connection, made_by(connection, before), bounds.bytes
             )
         )
         for at in range(0, len(old), AT_ONCE):

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
-from gateway import assembly
 from gateway.admission import Limits
-from gateway.backends.forward.transport import ForwardSettings
-from gateway.backends.redact.telltale import Telltales
-from gateway.contract.backend_names import places
 from gateway.errors import Check, ConfigurationError, Refused
 from gateway.queue import reason_code
 from gateway.settings import Settings, from_values
-from gateway.settings.tables import LimitsTable
-from gateway.soap.jms import GZIP_RATIO
-from gateway.soap.wellformed import XmlLimits
+from gateway.settings.values import keys_of
 
+KEYS = keys_of(Limits)
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
 ADMISSION = r"^\| `(\w+)` \| `(\d+)` \| (\d+) to (\d+) \|"
 SETTINGS = r"^\| `(\w+)` \| integer \| `(\d+)` \|.*; (\d+) to (\d+)\. \|$"
@@ -34,19 +28,18 @@ def rows(page: str, pattern: str) -> dict[str, tuple[int, ...]]:
     """Return default, least and most of every limit that a page lists."""
     text = (PAGES / page).read_text("utf-8")
     found = re.findall(pattern, text.partition("imits")[2], re.MULTILINE)
-    known = LimitsTable.model_fields
-    return {name: tuple(map(int, numbers)) for name, *numbers in found if name in known}
+    return {name: tuple(map(int, numbers)) for name, *numbers in found if name in KEYS}
 
 
 @pytest.mark.parametrize(
     ("page", "pattern"), [("admission.md", ADMISSION), ("settings.md", SETTINGS)]
 )
 def test_every_limit_is_on_the_page_with_its_default(page, pattern):
-    defaults = {name: (field.default,) for name, field in LimitsTable.model_fields.items()}
+    defaults = {name: (field.default,) for name, field in KEYS.items()}
     assert {name: numbers[:1] for name, numbers in rows(page, pattern).items()} == defaults
 
 
-@pytest.mark.parametrize("name", LimitsTable.model_fields)
+@pytest.mark.parametrize("name", KEYS)
 def test_a_limit_may_be_what_the_page_says_and_no_more(name):
     _, least, most = rows("admission.md", ADMISSION)[name]
     assert rows("settings.md", SETTINGS)[name][1:] == (least, most)
@@ -65,19 +58,4 @@ def test_every_reason_code_is_on_the_page_and_can_be_read_back():
 
 
 def test_the_settings_have_the_defaults_of_the_code():
-    assert assembly.limits(settings()) == Limits()
-    assert LimitsTable().gzip_ratio == GZIP_RATIO
-    assert LimitsTable().reply == ForwardSettings(telltales=Telltales(places([]))).reply
-
-
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(XmlLimits)])
-def test_a_limit_on_xml_reaches_the_gate(name):
-    least = rows("admission.md", ADMISSION)[name][1]
-    assert getattr(assembly.limits(settings(**{name: least})).xml, name) == least
-
-
-@pytest.mark.parametrize("name", ["request", "header_blocks", "references"])
-def test_another_limit_reaches_the_gate(name):
-    assert getattr(assembly.limits(settings(**{name: 1024 if name == "request" else 3})), name) != (
-        getattr(Limits(), name)
-    )
+    assert settings().limits == Limits()

@@ -11,7 +11,6 @@ from gateway.errors import NotUnderstood, Refused, WrongAddressing
 from gateway.message import Message
 from gateway.settings import from_values
 from gateway.soap.envelope import SOAP_11
-from gateway.soap.wellformed import XmlLimits
 
 WSDL = """<definitions name="Old" targetNamespace="urn:old" xmlns:t="urn:old"
     xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema"
@@ -131,7 +130,7 @@ def test_a_reply_address_and_a_foreign_action_are_refused(gate):
 
 
 def test_each_limit_of_the_gate_is_its_own(gate):
-    small = Limits(xml=XmlLimits(depth=3), header_blocks=1, references=0)
+    small = Limits(depth=3, header_blocks=1, references=0)
     strict = Gate(contract(), small)
     for body, header in (
         (LITERAL, ""),  # four deep

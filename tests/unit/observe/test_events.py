@@ -27,8 +27,9 @@ from gateway.observe.events import (
 from gateway.observe.lines import logged
 from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving.intake import Intake
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
 from gateway.serving.service import Policy, ServiceEndpoint
+from gateway.serving.settings import GatewaySettings
 
 OF_REQUESTS = (
     RequestReceived,
@@ -84,9 +85,7 @@ def told(warehouse):
             events.subscribe(kind, heard.append)
         policy = Policy(repeatable=frozenset({"GetOrder"}))
         service = ServiceEndpoint(Gate(warehouse, Limits()), backend, policy, queue.clock)
-        intake = Intake(
-            {"warehouse": service}, lambda _: "warehouse", clock=queue.clock, limit=1 << 20
-        )
+        intake = Intake({"warehouse": service}, lambda _: "warehouse", clock=queue.clock)
         for message in messages:
             await queue.send(message)
         if interrupted:  # its gateway dies when it has begun

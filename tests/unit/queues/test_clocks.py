@@ -227,7 +227,7 @@ def test_this_machine_says_which_boot_it_is():
 
 
 async def test_marks_of_time_do_not_pile_up(machine, path, always_tidy):
-    queue = await opened(machine, path, bounds=Bounds(age=3 * DAY))
+    queue = await opened(machine, path, bounds=Bounds(days=3))
     for _ in range(20):
         await hours(machine, queue, 24)
     await queue.aclose()
@@ -308,7 +308,7 @@ async def test_a_clock_that_is_set_is_told_in_the_log_by_how_much(machine, path,
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def bounded(request, machine, path, always_tidy):
-    bounds = Bounds(age=10 * DAY)
+    bounds = Bounds(days=10)
     if request.param == "memory":
         found = MemoryQueue(clock=machine.clock, monotonic=lambda: machine.up, bounds=bounds)
     else:

@@ -80,7 +80,7 @@ def test_files_are_kept_beside_a_queue_file_alone(tmp_path):
 
 
 def test_the_bounds_of_a_quarantine_are_told_by_those_who_keep_to_others():
-    options = QueueOptions(quarantine=Bounds(age=9 * 86400.0))
+    options = QueueOptions(quarantine=Bounds(days=9))
     assert abilities_of("s3://bucket/p", options=options).quarantine.startswith("9 days, by the")
     assert abilities_of("sqlite:///queue.db", options=options).quarantine == ""
 

@@ -9,6 +9,7 @@ from answering import Answering
 
 from gateway.endpoint import Call, Refusal
 from gateway.errors import Forbidden
+from gateway.limits import Limits
 from gateway.message import Message
 from gateway.serving.intake import Intake
 
@@ -19,7 +20,8 @@ async def answer(message: Message) -> Message:
 
 def intake() -> Intake:
     services = {"orders": Answering(answer)}
-    return Intake(services, lambda _: "orders", clock=time.time, limit=100, clients={"shop"})
+    limits = Limits(request=100)
+    return Intake(services, lambda _: "orders", clock=time.time, limits=limits, clients={"shop"})
 
 
 @pytest.mark.parametrize("sender", ["stranger", "", "Shop", "shop "])

@@ -26,8 +26,9 @@ from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving import loop as daemon
-from gateway.serving.loop import Gateway, GatewaySettings, _Receiver
+from gateway.serving.loop import Gateway, _Receiver
 from gateway.serving.quotas import Share, Shares
+from gateway.serving.settings import GatewaySettings
 from gateway.serving.verdict import Retry
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")

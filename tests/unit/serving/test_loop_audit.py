@@ -25,7 +25,8 @@ from gateway.message import Message, Unreadable
 from gateway.observe.audit import recorded
 from gateway.queue import State
 from gateway.queues.memory import MemoryDelivery, MemoryQueue
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 FAULT = Message(body=b"<fault/>", content_type="text/xml", is_fault=True)

@@ -298,7 +298,7 @@ async def judged(endpoint, sample, target: str, **fields: object) -> Rejected:
     await queue.send(replace(message, interrupted=False))
     (delivery,) = await queue.receive(1, 0)
     delivery.message = message
-    intake = Intake({"warehouse": endpoint}, str, clock=queue.clock, limit=1 << 20)
+    intake = Intake({"warehouse": endpoint}, str, clock=queue.clock)
     verdict = await Walk(intake, 5, 30.0, Events())(Work.on(delivery, 0.0))
     assert isinstance(verdict, Rejected)
     return verdict

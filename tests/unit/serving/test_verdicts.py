@@ -14,7 +14,8 @@ from gateway.message import Message
 from gateway.queue import Delivery
 from gateway.queues.memory import MemoryQueue
 from gateway.serving import loop as daemon
-from gateway.serving.loop import Gateway, GatewaySettings
+from gateway.serving.loop import Gateway
+from gateway.serving.settings import GatewaySettings
 
 LONGEST = 60.0
 PLACES = 2

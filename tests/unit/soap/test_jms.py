@@ -85,7 +85,7 @@ def judge(warehouse, backend):
     """Judge a message with everything that stands before the backend of the warehouse."""
     service = ServiceEndpoint(Gate(warehouse, Limits(request=LIMIT)), backend, Policy(), time.time)
     find = by_operation({"warehouse": warehouse})
-    intake = Intake({"warehouse": service}, find, clock=time.time, limit=LIMIT)
+    intake = Intake({"warehouse": service}, find, clock=time.time)
     walk = Walk(intake, 5, 30.0, Events())
 
     async def run(message):
@@ -558,7 +558,7 @@ def route():
     }
     services = dict.fromkeys(contracts, Answering(Echo().invoke))
     find = by_operation(contracts)
-    intake = Intake(services, find, clock=time.time, limit=LIMIT)
+    intake = Intake(services, find, clock=time.time)
 
     async def run(body: bytes, **properties: str) -> str:
         named = {f"SOAPJMS_{name}": value for name, value in properties.items()}
