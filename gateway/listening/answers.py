@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ BODY = web.RequestKey("BODY", bytes)
 """Under this key a request has its body, once it was read."""
 OPERATION = web.RequestKey("OPERATION", str)
 """Under this key a request has the operation that it was admitted to."""
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
+"""What a Host header may hold; the first group is the host alone."""
 DOUBTFUL = (
     "It is not certain that the queue has taken the request: it may still be carried out. Look "
     "what became of it at the address in the Location header before you send it again."

@@ -49,7 +49,7 @@ from gateway.listening.pages import ListedService, Pages
 from gateway.listening.refusals import telling_refusals
 from gateway.listening.settings import ListenerSettings
 from gateway.listening.tls import Reread, keep_fresh
-from gateway.listening.waiting import Waits, preferred_wait
+from gateway.listening.waiting import Waits, preferred_wait, prefers_async
 from gateway.message import Message, is_id
 from gateway.observe.events import CallAccepted, CallCollected, Events
 from gateway.queue import Collected, State
@@ -140,7 +140,7 @@ class Listener:
             stopping.cancel()
             # Before their connections end, so that they learn where their replies will be.
             hurry = self._grace * HURRY
-            asyncio.get_running_loop().call_later(hurry, self._waits.end)
+            asyncio.get_running_loop().call_later(hurry, self.hurry)
             if waiting := len(self._waits):
                 who = "1 caller waits" if waiting == 1 else f"{waiting} callers wait"
                 longest = min(hurry, settings.wait)
@@ -156,6 +156,10 @@ class Listener:
             await runner.cleanup()
         if self._broken.done():
             raise self._broken.result()
+
+    def hurry(self) -> None:
+        """Tell all who wait where their replies will be: they are to be gone soon."""
+        self._waits.end()
 
     def application(self) -> web.Application:
         """Return the web application, for whoever brings a server of its own."""
@@ -269,7 +273,7 @@ class Listener:
         ``spent`` seconds of that are over; ``location`` says where the reply is later.
         """
         preferred = ",".join(request.headers.getall("Prefer", ()))
-        is_async = "respond-async" in preferred
+        is_async = prefers_async(preferred)
         longest = self._settings.wait
         wait = preferred_wait(preferred, longest, 0.0 if is_async else longest)
         try:
@@ -306,7 +310,8 @@ class Listener:
 
     async def _collect(self, request: web.Request) -> web.Response:
         """Tell how far a request is, or give its reply, as often as it is asked for."""
-        wait = preferred_wait(request.headers.get("Prefer", ""), self._settings.wait, 0.0)
+        preferred = ",".join(request.headers.getall("Prefer", ()))
+        wait = preferred_wait(preferred, self._settings.wait, 0.0)
         id, client = request.match_info["id"], request.get(CLIENT, "")
         if not is_id(id):
             return state_response(State.UNKNOWN, {})

@@ -16,6 +16,7 @@ from gateway.errors import (
     QueueFull,
     QueueHeld,
 )
+from gateway.message import Clock
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,14 @@ TROUBLED = "its settings, its rights or its disk: the log of the listener has th
 class Health:
     """Looks at the queue, and remembers for a moment; ``note`` is told of what fails."""
 
-    def __init__(self, remote: Remote, note: Callable[[QueueError], None]) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        note: Callable[[QueueError], None],
+        monotonic: Clock = time.monotonic,
+    ) -> None:
         self._remote = remote
+        self._monotonic = monotonic
         self._note = note
         self._looking = asyncio.Lock()
         self._until = 0.0
@@ -40,9 +47,9 @@ class Health:
     async def answer(self, request: web.Request) -> web.Response:
         """Tell whether the queue can be used; strangers may ask, so not where it is."""
         async with self._looking:
-            if time.monotonic() >= self._until:
+            if self._monotonic() >= self._until:
                 self._reason = await self._look()
-                self._until = time.monotonic() + FRESH
+                self._until = self._monotonic() + FRESH
         if self._reason:
             ill = {"status": "the queue cannot be used", "reason": self._reason}
             return web.json_response(ill, status=503)

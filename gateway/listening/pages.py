@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,9 +13,7 @@ from aiohttp import web
 
 from gateway.admission import Gate
 from gateway.contract import Contract, Operation
-from gateway.listening.answers import CLIENT
-
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?")
+from gateway.listening.answers import CLIENT, HOST
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -98,7 +95,7 @@ class Pages:
         """Return the address of a service: as configured, or else as the client wrote it."""
         # Not request.host: that is without the port where the request line has the whole address.
         host = request.headers.get("Host", request.host)
-        if not self._url and not _HOST.fullmatch(host):
+        if not self._url and not HOST.fullmatch(host):
             raise web.HTTPBadRequest(text="The Host header names no host.\n")
         return f"{self._url.rstrip('/') or f'{request.scheme}://{host}'}/{name}"
 

@@ -88,15 +88,15 @@ def _reason(error: OSError) -> str:
     return (getattr(error, "reason", None) or error.strerror or "unreadable").replace("_", " ")
 
 
-async def keep_fresh(rereads: Iterable[Reread], asked: asyncio.Event) -> None:
+async def keep_fresh(rereads: Iterable[Reread], asked: asyncio.Event, look: float = LOOK) -> None:
     """Read files again whenever they have changed, and all of them when that is ``asked`` for.
 
-    What cannot be read changes nothing.
+    What cannot be read changes nothing. ``look`` is in seconds.
     """
-    watched = [(one, changes(one.paths)) for one in rereads]
+    watched = [(one, changes(one.paths, look=0.0)) for one in rereads]
     while True:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK):
+            async with asyncio.timeout(look):
                 await asked.wait()
         if asked.is_set():
             asked.clear()

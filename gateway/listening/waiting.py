@@ -6,7 +6,8 @@ import asyncio
 import re
 from types import TracebackType
 
-_PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b")
+_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:$|[,;])", re.IGNORECASE)
+_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d+)\b', re.IGNORECASE)
 
 
 class _Endable:
@@ -58,5 +59,10 @@ class Waits:
 
 def preferred_wait(preferred: str, longest: float, otherwise: float) -> float:
     """Return how long a caller prefers to wait, in seconds (RFC 7240, section 4.3)."""
-    asked = _PREFER_WAIT.search(preferred)
+    asked = _WAIT.search(preferred)
     return min(float(asked[1]), longest) if asked else otherwise
+
+
+def prefers_async(preferred: str) -> bool:
+    """Tell whether a caller would rather not wait (RFC 7240, section 4.1)."""
+    return _ASYNC.search(preferred) is not None

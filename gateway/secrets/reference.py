@@ -29,6 +29,7 @@ class Surroundings:
 
     folder: Path
     environment: Mapping[str, str]
+    look: float = LOOK
 
 
 class Secret:
@@ -37,11 +38,13 @@ class Secret:
     One of a file is read again when the file has changed: what rotates it need not restart us.
     """
 
-    def __init__(self, key: str, value: str, path: Path | None = None) -> None:
+    def __init__(
+        self, key: str, value: str, path: Path | None = None, *, look: float = LOOK
+    ) -> None:
         self._key = key
         self._value = value
         self._path = path
-        self._changed = changes([path] if path else [])
+        self._changed = changes([path] if path else [], look=look)
 
     def __repr__(self) -> str:
         return f"Secret({self._key})"
@@ -73,19 +76,22 @@ def secret(key: str, reference: str, around: Surroundings) -> Secret:
     if kind == "env":
         return Secret(key, _from_environment(key, name, around.environment))
     path = around.folder / name if kind == "file" else _credential(key, name, around.environment)
-    return Secret(key, _from_file(key, path), path)
+    return Secret(key, _from_file(key, path), path, look=around.look)
 
 
 def changes(
-    paths: Sequence[Path], clock: Callable[[], float] = time.monotonic
+    paths: Sequence[Path], clock: Callable[[], float] = time.monotonic, *, look: float = LOOK
 ) -> Callable[[], bool]:
-    """A function that tells whether files have changed since it was last called."""
+    """A function that tells whether files have changed since it was last called.
+
+    It looks every ``look`` seconds at most.
+    """
     seen = _stamps(paths)
     looked = clock()
 
     def changed() -> bool:
         nonlocal seen, looked
-        if clock() - looked < LOOK:
+        if clock() - looked < look:
             return False
         looked, before, seen = clock(), seen, _stamps(paths)
         return seen != before

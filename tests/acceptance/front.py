@@ -12,6 +12,7 @@ from typing import Any
 
 import deployment
 from answering import Answering, logging_events
+from wire import Answer, answer_of
 
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.parts import listener
@@ -100,23 +101,6 @@ class Front:
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         data = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
         return answer_of(await self.exchange(data, tls))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer of HTTP."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-def answer_of(data: bytes) -> Answer:
-    head, _, body = data.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    headers = {name.lower(): value.strip() for name, _, value in pairs}
-    return Answer(int(first.split(" ")[1]), headers, body)
 
 
 @contextlib.asynccontextmanager

@@ -5,36 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ipaddress
 import json
 import logging
 import random
 import re
 import socket
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import uvloop
-from front import GET_ORDER, REPLY, Front, answer_of, fronted
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
+from front import GET_ORDER, REPLY, Front, fronted
+from wire import answer_of
 
-from gateway.admission import Gate
-from gateway.contract import Contract
-from gateway.errors import QueueBroken, QueueFull, QueueUnavailable, Unchecked
-from gateway.listening import application
-from gateway.listening.authentication import Recogniser, Unrecognised
-from gateway.listening.connection_room import neighbourhood
-from gateway.listening.connections import BROKEN
-from gateway.listening.origin import is_own
-from gateway.listening.waiting import Waits
 from gateway.message import Message, new_id
 from gateway.observe.audit.tally import LINES
-from gateway.queue import Collected
-from gateway.secrets.credentials import Credentials, changing, credential
+from gateway.secrets.credentials import changing, credential
 
 SHOP = {"shop": {"allow": ["warehouse.GetOrder"]}, "billing": {"allow": ["*"]}}
 PLACE_ORDER = (
@@ -125,16 +111,6 @@ async def test_a_secret_that_is_not_quite_right_opens_nothing(guarded: Front):
         answer = await guarded.post(Authorization=said)
         assert answer.status == 401, said
     assert guarded.taken == []
-
-
-@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(said=st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), max_size=200))
-def test_no_header_but_the_right_one_opens(said: str):
-    recogniser = Recogniser(Credentials([credential("shop", "s3cret")]), {})
-    for scheme in ("", "Bearer ", "Basic "):
-        with pytest.raises(Unrecognised) as caught:
-            recogniser._of_secret(scheme + said)
-        assert said not in str(caught.value) or len(said) < 3
 
 
 async def test_two_headers_of_authorization_are_none(guarded: Front):
@@ -300,132 +276,6 @@ async def test_a_daily_quota_that_is_used_up_is_refused(tmp_path: Path, quota: d
             await front.post(body, Authorization=bearer(front.secrets["billing"]))
         ).status == 200
         assert len(front.taken) == 2
-
-
-async def test_what_the_queue_did_not_take_is_of_no_quota(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    async def full(message: Message) -> None:
-        raise QueueUnavailable("the disk is full")
-
-    async with fronted(tmp_path, {"shop": {"allow": ["*"], "daily": 1}}) as front:
-        said = bearer(front.secrets["shop"])
-        with monkeypatch.context() as patched:
-            patched.setattr(front.queue, "send", full)
-            assert (await front.post(Authorization=said)).status == 503
-        assert (await front.post(Authorization=said)).status == 200
-        assert (await front.post(Authorization=said)).status == 429
-
-
-async def test_a_message_that_cannot_be_checked_now_is_to_be_sent_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
-    def fail(*_: object) -> None:
-        raise Unchecked("its check cannot be made now: Too many open files")
-
-    async with fronted(tmp_path) as front:
-        with monkeypatch.context() as patched:
-            patched.setattr(Gate, "validate", fail)
-            answer = await front.post()
-        assert answer.status == 503
-        assert b"cannot check the message now: try later" in answer.body
-        assert b"Too many" not in answer.body
-        assert answer.headers["retry-after"]
-        assert not any(one.exc_info for one in caplog.records)
-        assert any("Too many open files" in one.getMessage() for one in caplog.records)
-        assert (await front.post()).status == 200
-
-
-# A queue that fails once it has taken a request
-
-
-@pytest.mark.parametrize("prefer", ["wait=5", "respond-async"])
-async def test_what_a_broken_queue_took_is_not_told_to_be_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefer: str
-):
-    async def broken(sender: str, id: str, wait: float) -> Collected:
-        raise QueueBroken("its file was removed")
-
-    with contextlib.suppress(QueueBroken):  # with which the listener ends
-        async with fronted(tmp_path) as front:
-            monkeypatch.setattr(front.queue, "collect", broken)
-            answer = await front.post(Prefer=prefer)
-    assert answer.status == 504
-    assert b"It is not certain" in answer.body
-    assert b"or is under way" not in answer.body
-    assert b"removed" not in answer.body
-
-
-async def test_a_request_that_broke_the_queue_may_be_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    async def breaking(message: Message) -> None:
-        raise QueueBroken("an fsync failed")
-
-    with contextlib.suppress(QueueBroken):  # with which the listener ends
-        async with fronted(tmp_path) as front:
-            monkeypatch.setattr(front.queue, "send", breaking)
-            answer = await front.post()
-    assert answer.status == 504
-    assert b"It is not certain" in answer.body
-
-
-async def test_a_stop_while_the_queue_does_not_answer_is_logged_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
-    sending = asyncio.Event()
-
-    async def silent(message: Message) -> None:
-        sending.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr("gateway.listening.application.HURRY", 0.0)
-    async with fronted(tmp_path) as front:
-        monkeypatch.setattr(front.queue, "send", silent)
-        call = asyncio.create_task(front.post())
-        await sending.wait()
-    assert (await call).status == 504
-    (line,) = [text for text in caplog.messages if "may be in the queue, or not" in text]
-    assert "the listener stops" in line
-
-
-async def test_a_request_that_comes_when_all_waits_have_ended_is_not_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    reading, ended = asyncio.Event(), asyncio.Event()
-    read, end = application._body, Waits.end
-
-    async def late(*asked) -> bytes:
-        reading.set()
-        await ended.wait()
-        return await read(*asked)
-
-    def noted(waits: Waits) -> None:
-        end(waits)
-        ended.set()
-
-    monkeypatch.setattr(application, "_body", late)
-    monkeypatch.setattr(application, "HURRY", 0.0)
-    monkeypatch.setattr(Waits, "end", noted)
-    async with fronted(tmp_path, {"shop": {"allow": ["*"], "daily": 1}}) as front:
-        call = asyncio.create_task(front.post(Authorization=bearer(front.secrets["shop"])))
-        await reading.wait()
-    answer = await call
-    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-    assert b"has not sent the request" in answer.body
-    assert (await front.queue.status()).waiting == 0
-
-
-async def test_a_full_disk_is_a_reason_of_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    async def full() -> None:
-        raise QueueFull("there is no room in /srv/queue")
-
-    async with fronted(tmp_path) as front:
-        monkeypatch.setattr(front.queue, "check", full, raising=False)
-        answer = await front.get("/healthz")
-    assert answer.status == 503
-    assert json.loads(answer.body)["reason"].startswith("its disk is full")
-    assert b"/srv" not in answer.body
 
 
 # Browsers
@@ -781,21 +631,6 @@ def test_connections_are_counted_and_make_room_on_either_loop(tmp_path: Path, lo
         runner.run(counting())
 
 
-@pytest.mark.parametrize(
-    ("address", "counts_as"),
-    [
-        ("203.0.113.7", "203.0.113.7"),
-        ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_a_network_of_ipv6_is_one_address(address: str, counts_as: str):
-    assert neighbourhood(address) == counts_as
-
-
 # Smuggling: whatever the library may make of it, only what is unmistakable is carried out
 
 SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -1007,18 +842,6 @@ async def test_lines_and_heads_that_are_too_long_are_refused(front: Front, size:
     assert front.taken == []
 
 
-@examples(max_examples=200)
-@given(st.text(min_size=1, max_size=60))
-def test_no_other_name_is_the_listeners(name: str):
-    is_address = True
-    try:
-        ipaddress.ip_address(name.lower().rstrip(".").strip("[]"))
-    except ValueError:
-        is_address = False
-    expected = is_address or name.lower().rstrip(".") in ("localhost", "gateway")
-    assert is_own(name, {"gateway"}) is expected
-
-
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -1034,60 +857,6 @@ async def test_a_header_that_says_two_things_is_refused(front: Front, name: str,
     assert answer.status == 400
     assert f"Send the header {name} once.".encode() in answer.body
     assert front.taken == []
-
-
-async def test_a_contract_is_made_ready_once_however_often_and_by_whatever_name_it_is_asked_for(
-    front: Front, monkeypatch: pytest.MonkeyPatch
-):
-    made, publish = [], Contract.publish
-
-    def counted(contract: Contract, address: str) -> Mapping[str, bytes]:
-        made.append(address)
-        return publish(contract, address)
-
-    monkeypatch.setattr(Contract, "publish", counted)
-    hosts = [f"127.0.0.{n}:{front.port}" for n in range(1, 6)] + ["localhost"]
-    asked = [front.get("/warehouse?wsdl", Host=host) for host in hosts * 2]
-    for host, answer in zip(hosts * 2, await asyncio.gather(*asked), strict=True):
-        assert f'"http://{host}/warehouse"'.encode() in answer.body
-        assert f'"http://{host}/warehouse?xsd=1"'.encode() in answer.body
-        assert b".invalid" not in answer.body
-    assert len(made) == 1
-
-
-async def test_however_often_strangers_ask_for_its_health_the_queue_is_looked_at_once_a_second(
-    front: Front, monkeypatch: pytest.MonkeyPatch
-):
-    looked, collect = [], front.queue.collect
-
-    async def counted(sender: str, id: str, wait: float) -> Collected:
-        looked.append(id)
-        return await collect(sender, id, wait)
-
-    monkeypatch.setattr(front.queue, "collect", counted)
-    answers = await asyncio.gather(*(front.get("/healthz") for _ in range(20)))
-    assert {answer.status for answer in answers} == {200}
-    assert len(looked) <= 2
-    await asyncio.sleep(1.1)
-    await front.get("/healthz")
-    assert len(looked) >= 2
-
-
-@pytest.mark.parametrize(
-    "id",
-    ["..%2Fbilling%2F01M8ASPQH784MZ2XQRY0375BWX", "%00", "a", "a" * 2000, "a" * 16 + "%0A", "é"],
-)
-async def test_a_reply_of_what_is_no_id_is_looked_for_in_no_queue(
-    guarded: Front, monkeypatch: pytest.MonkeyPatch, id: str
-):
-    async def asked(sender: str, id: str, wait: float) -> Collected:
-        raise QueueUnavailable(f"{id} is an odd name")
-
-    monkeypatch.setattr(guarded.queue, "collect", asked)
-    said = bearer(guarded.secrets["shop"])
-    path = f"/warehouse/replies/{id}".encode().decode("latin-1")
-    answer = await guarded.get(path, Authorization=said)
-    assert (answer.status, answer.body) in ((404, b'{"state": "unknown"}'), (400, BROKEN.encode()))
 
 
 # The audit log

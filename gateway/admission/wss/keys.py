@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import ConfigurationError, NotSecured
-from gateway.secrets.reference import changes
+from gateway.secrets.reference import LOOK, changes
 
 if TYPE_CHECKING:
     from gateway.admission.wss.x509 import TrustedSigner
@@ -29,10 +29,10 @@ class Signers:
     A file may hold several, the next one beside the one that is used now.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], *, look: float = LOOK) -> None:
         """Raises ConfigurationError, also where cryptography is not there."""
         self._files = files
-        self._changed = changes(files)
+        self._changed = changes(files, look=look)
         self._known = {file: _signers(file) for file in files}
 
     def matching(self, matches: Matches, now: float) -> Iterator[TrustedSigner]:

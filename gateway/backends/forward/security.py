@@ -24,7 +24,7 @@ from zeep.wsse.utils import get_security_header, get_timestamp
 
 from gateway.endpoint import Call
 from gateway.errors import Check, ConfigurationError, FaultError, Refused
-from gateway.secrets.reference import Secret, changes
+from gateway.secrets.reference import LOOK, Secret, changes
 from gateway.soap.envelope import (
     XOP_INCLUDE,
     Element,
@@ -62,11 +62,11 @@ class WssSettings:
 class Security:
     """Puts a Security header into requests."""
 
-    def __init__(self, settings: WssSettings) -> None:
+    def __init__(self, settings: WssSettings, *, look: float = LOOK) -> None:
         """Raises ConfigurationError where the key cannot be used, or xmlsec is not there."""
         self._settings = settings
         files = [path for path in (settings.certificate, settings.key) if path is not None]
-        self._changed = changes(files)
+        self._changed = changes(files, look=look)
         self._sign = _signer(settings) if files else None
 
     async def secured(self, call: Call) -> bytes:

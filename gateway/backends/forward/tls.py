@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
-from gateway.secrets.reference import Secret, changes
+from gateway.secrets.reference import LOOK, Secret, changes
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ class TlsSettings:
 class Tls:
     """The context of connections to a service, made again when one of its files has changed."""
 
-    def __init__(self, settings: TlsSettings) -> None:
+    def __init__(self, settings: TlsSettings, *, look: float = LOOK) -> None:
         """Raises ConfigurationError, with the file and the cure."""
         self.settings = settings
-        self._changed = changes(settings.files)
+        self._changed = changes(settings.files, look=look)
         self._context = tls_context(settings)
 
     @property

@@ -18,7 +18,6 @@ from gateway.backends.login import basic, bearer, refused_login
 from gateway.backends.redact.telltale import Telltales
 from gateway.contract.backend_names import places
 from gateway.errors import ConfigurationError, Unanswered, Unreached
-from gateway.secrets import reference as secrets
 from gateway.secrets.reference import Secret, Surroundings, secret
 
 LIMITS = ForwardSettings(telltales=Telltales(places([])))
@@ -92,11 +91,10 @@ async def test_basic_and_bearer_are_headers_of_each_call(call):
     assert second == "Bearer t0ken"
 
 
-async def test_a_password_that_was_rotated_is_used_without_a_restart(call, tmp_path, monkeypatch):
-    monkeypatch.setattr(secrets, "LOOK", 0.0)
+async def test_a_password_that_was_rotated_is_used_without_a_restart(call, tmp_path):
     path = tmp_path / "token"
     path.write_text("old\n")
-    token = secret("key", "file:token", Surroundings(tmp_path, {}))
+    token = secret("key", "file:token", Surroundings(tmp_path, {}, look=0.0))
     async with served() as (port, seen):
         backend = ForwardBackend(f"http://127.0.0.1:{port}/", LIMITS, login=bearer(token))
         await backend.invoke(call)
@@ -145,10 +143,7 @@ async def test_our_certificate_is_shown(call, authority, password):
     assert [names for _, names in seen] == [[f"gateway{len(password)}"]]
 
 
-async def test_a_certificate_that_was_rotated_is_shown_without_a_restart(
-    call, authority, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(secrets, "LOOK", 0.0)
+async def test_a_certificate_that_was_rotated_is_shown_without_a_restart(call, authority, tmp_path):
     mine = [tmp_path / "certificate", tmp_path / "key"]
 
     def install(name):
@@ -156,7 +151,7 @@ async def test_a_certificate_that_was_rotated_is_shown_without_a_restart(
             os.replace(source, target)
 
     install("first")
-    tls = Tls(TlsSettings(ca=authority.file, certificate=mine[0], key=mine[1]))
+    tls = Tls(TlsSettings(ca=authority.file, certificate=mine[0], key=mine[1]), look=0.0)
     server = server_context(*authority.issue("127.0.0.1"), client_ca=authority.file)
     async with served(server) as (port, seen):
         backend = ForwardBackend(f"https://127.0.0.1:{port}/", LIMITS, tls=tls)

@@ -16,7 +16,6 @@ from zeep import ns
 from gateway.admission import Gate, Limits
 from gateway.backends.forward.security import Security, WssSettings
 from gateway.errors import ConfigurationError, Refused
-from gateway.secrets import reference as secrets
 from gateway.secrets.reference import Secret
 
 if not os.environ.get("CI"):
@@ -199,16 +198,15 @@ async def test_what_cannot_be_changed_or_signed_is_refused(call, signing):
 
 
 async def test_a_key_that_is_locked_is_opened_and_one_that_rotates_is_read_again(
-    call, authority, tmp_path, monkeypatch
+    call, authority, tmp_path
 ):
-    monkeypatch.setattr(secrets, "LOOK", 0.0)
     locked = [authority.issue(name, rsa=True, password="open sesame") for name in ("old", "new")]
     mine = tmp_path / "certificate", tmp_path / "key"
     for source, target in zip(locked[0], mine, strict=True):
         target.write_bytes(source.read_bytes())
-    made = Security(
-        WssSettings(certificate=mine[0], key=mine[1], key_password=Secret("key", "open sesame"))
-    )
+    password = Secret("key", "open sesame")
+    settings = WssSettings(certificate=mine[0], key=mine[1], key_password=password)
+    made = Security(settings, look=0.0)
     verify(await made.secured(call()), locked[0][0])
     mine[1].write_text("half written")
     verify(await made.secured(call()), locked[0][0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 
 import pytest
 
 from gateway.errors import ConfigurationError
-from gateway.secrets import reference as module
 from gateway.secrets.reference import (
     Surroundings,
     changes,
@@ -23,7 +23,7 @@ KEY = "services.orders.backend.password"
 def around(tmp_path):
     (tmp_path / "given").mkdir()
     environment = {"ORDERS_PASSWORD": "from-env", "CREDENTIALS_DIRECTORY": str(tmp_path / "given")}
-    return Surroundings(tmp_path, environment)
+    return Surroundings(tmp_path, environment, look=0.0)
 
 
 def test_a_secret_comes_from_the_environment_a_file_or_systemd(around):
@@ -59,7 +59,7 @@ def test_one_that_cannot_be_used_says_why_and_not_what_it_is(around, reference, 
     (around.folder / "two-lines").write_text("canary\ncanary\n")
     (around.folder / "binary").write_bytes(b"canary\xff")
     (around.folder / "large").write_text("canary" * 20_000)
-    around = Surroundings(around.folder, {**around.environment, "EMPTY": ""})
+    around = replace(around, environment={**around.environment, "EMPTY": ""})
     with pytest.raises(ConfigurationError) as caught:
         secret(KEY, reference, around)
     assert str(caught.value).startswith(f"{KEY}: ")
@@ -78,8 +78,7 @@ def test_a_repr_shows_no_secret(around):
     assert "from-env" not in repr(read) + str(read) + repr([read])
 
 
-def test_a_file_is_read_again_when_it_has_changed(around, monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.0)
+def test_a_file_is_read_again_when_it_has_changed(around):
     path = around.folder / "password"
     path.write_text("one")
     read = secret(KEY, "file:password", around)
@@ -90,8 +89,7 @@ def test_a_file_is_read_again_when_it_has_changed(around, monkeypatch):
     assert read.value() == "two"
 
 
-def test_the_last_value_is_kept_while_the_file_is_of_no_use(around, monkeypatch, caplog):
-    monkeypatch.setattr(module, "LOOK", 0.0)
+def test_the_last_value_is_kept_while_the_file_is_of_no_use(around, caplog):
     path = around.folder / "password"
     path.write_text("one")
     read = secret(KEY, "file:password", around)
