@@ -25,7 +25,7 @@ class Aside:
     reason: str
     since: float
     aged_from: float
-    """The same by a clock that nobody sets."""
+    """The same by the monotonic clock."""
 
 
 class MemoryQuarantine:
@@ -70,7 +70,7 @@ class MemoryQuarantine:
         kept = self._found(entry).message
         now = self._clock()
         new = renewed(kept, entry, envelope, id=new_id(self._clock), expires=now + lifetime)
-        # Gone before the first pause: of two who send it again, one finds it.
+        # Removed before the first await: of two callers, one finds it.
         await self.drop(entry)
         await self._send(new)
         return new.id
@@ -86,7 +86,7 @@ class MemoryQuarantine:
         return aside
 
     def _sweep(self) -> None:
-        """Let the oldest entries go, until the bounds are kept."""
+        """Remove the oldest entries until the rest is within the bounds."""
         size = sum(len(aside.message.body) for aside in self._kept.values())
         before = self._monotonic() - self._bounds.age
         for name, aside in list(self._kept.items()):
