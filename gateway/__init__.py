@@ -1,17 +1,17 @@
 """Carry SOAP over a queue: call a service that is not reachable.
 
-What programs may use, and what stays as it is from one version to the next:
+The public API, which is stable from one version to the next:
 
-- here: a gateway or a listener inside of a program (``serve``, ``listen``, ``up``, which give
+- here: a gateway or a listener inside a program (``serve``, ``listen``, ``up``, which give
   ``Running``), their ``Settings`` (``read_settings``, ``settings_of``), zeep's transports
   (``QueueTransport``, ``AsyncQueueTransport``; ``ReplyPending``), and ``__version__``;
 - ``gateway.errors``: every error, grouped by what is done about it;
-- ``gateway.stubs``: what generated clients and services run on;
+- ``gateway.stubs``: the runtime of generated clients and services;
 - ``gateway.queue``, ``gateway.message``, and ``kind``, ``options`` and ``quarantine`` of
-  ``gateway.queues``: what a kind of queue is made of; ``gateway.testing.queue_contract``: what it
-  has to do.
+  ``gateway.queues``: what a kind of queue is made of; ``gateway.testing.queue_contract``: its test
+  suite.
 
-All else may change with any version. ``docs/reference/python.md`` has each name.
+Everything else may change with any version. ``docs/reference/python.md`` lists each name.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
     "up",
 ]
 
-# Imported when they are asked for: a client needs no listener, and a command half of neither.
+# Imported on first use: a client needs no listener, and a command needs only half of either.
 _HOMES = {
     "AsyncQueueTransport": "gateway.client:AsyncQueueTransport",
     "QueueTransport": "gateway.client:QueueTransport",

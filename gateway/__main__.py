@@ -1,4 +1,4 @@
-"""``python -m gateway``: the command line, where its script is not on the path."""
+"""``python -m gateway``: the command line, if its script is not on the path."""
 
 from gateway.cli import main
 

@@ -1,7 +1,7 @@
-"""A gateway, a listener, or both inside of somebody else's asyncio program.
+"""A gateway, a listener, or both inside another asyncio program.
 
-They do what the commands of the same names do, but for what belongs to a process: signals, the
-event loop, and where the log goes are the program's own.
+They do what the commands of the same names do. Signals, the event loop and the log's destination
+are left to the program.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Program = Callable[[Settings, Mapping[str, Loaded], Asked], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What runs until its ``async with`` block ends."""
+    """A gateway or listener that runs until its ``async with`` block ends."""
 
     url: str
-    """Where the listener is reached, without a ``/`` at its end; empty where there is none."""
+    """The listener's address, without a final ``/``; empty without a listener."""
     _asked: Asked = field(repr=False)
 
     def reread(self) -> None:
-        """Have certificates and secrets read again, as SIGHUP does with the commands."""
+        """Read certificates and secrets again, as the commands do on SIGHUP."""
         self._asked.reread.set()
 
 
 def serve(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
     """Drain the queue while the block runs, as ``gateway serve`` does.
 
-    Enters once the queue is open. At the end of the block nothing new is taken, and what was begun
-    is finished, within ``gateway.grace``. A gateway that cannot go on cancels the block, and its
+    The block begins once the queue is open. At its end nothing new is taken, and requests under way
+    are finished within ``gateway.grace``. A gateway that cannot go on cancels the block, and its
     error leaves the ``async with``. Raises ConfigurationError, QueueUnavailable, QueueBroken.
     """
     return _running(assembly.serve, settings, Role(serves=True))
@@ -46,9 +46,9 @@ def serve(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]
 def listen(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
     """Listen for HTTP while the block runs, as ``gateway listen`` does.
 
-    Enters once calls are taken. At the end callers who wait still get their replies, within
-    ``gateway.grace``. That the queue cannot be used any more is noticed by the next call, which
-    ends the block. Raises what ``serve`` does.
+    The block begins once calls are accepted. At its end, callers that wait still get their replies,
+    within ``gateway.grace``. If the queue cannot be used any more, the next call notices that, and
+    ends the block. Raises the errors of ``serve``.
     """
     return _running(assembly.listen, settings, Role(listens=True))
 
@@ -78,10 +78,10 @@ async def _running(program: Program, settings: Settings, role: Role) -> AsyncIte
 
 
 async def _ended(work: asyncio.Future[None]) -> None:
-    """Wait for the end of a program, and raise what it raises.
+    """Wait for the end of a program, and raise its error.
 
-    Who is cancelled meanwhile, and some libraries do that again and again, has it end at once, and
-    waits all the same: what it uses must not be closed under it.
+    A cancellation meanwhile (some libraries cancel repeatedly) ends the program at once, but is
+    raised only after that: resources must not be closed while the program uses them.
     """
     was_hurried = False
     while not work.done():
@@ -113,8 +113,8 @@ def _cancelled_with(work: asyncio.Future[None]) -> Iterator[None]:
         yield
     except asyncio.CancelledError:
         if not was_cut or block.cancelling() > 1:
-            raise  # it was somebody else, too
+            raise  # another cancellation came as well
     finally:
         is_over = True
-        if was_cut:  # also where the block made another error of it
+        if was_cut:  # even if the block turned it into another error
             block.uncancel()

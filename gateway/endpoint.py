@@ -25,10 +25,10 @@ async def unmarked() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request that admission let through, with what was learned about it."""
+    """An admitted request, with what admission found out about it."""
 
     message: Message
-    """What the backend gets: without a Security header that the gate has verified."""
+    """For the backend: without a Security header that the gate has verified."""
     envelope: Envelope
     operation: Operation
     size: int = 0
@@ -36,13 +36,13 @@ class Call:
     is_repeatable: bool = False
     """Whether the operation may be carried out twice."""
     begin: Begin = unmarked
-    """Awaited before the first byte of an at-most-once operation leaves: so a request that may have
-    been carried out can never look like a fresh one. What it raises passes through."""
+    """Awaited before the first byte of an at-most-once operation is sent, so that a request that
+    may have been carried out never looks like a new one. Its errors pass through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A request that was not let through: why, and what is known of what it asks for."""
+    """A request that was not admitted: why, and what is known about its operation."""
 
     error: FaultError
     service: str
@@ -54,12 +54,12 @@ class Refusal:
 
 
 class Endpoint(Protocol):
-    """Answers requests in two steps, so that its driver knows of each as soon as it is taken."""
+    """Answers requests in two steps, so that its driver sees each one as it happens."""
 
     async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
-        """Find out what a request asks for, and whether it may; nothing is carried out yet.
+        """Find a request's operation, and whether it is allowed; nothing is carried out yet.
 
-        ``begin`` becomes the call's. Raises TransientError where that cannot be known now.
+        ``begin`` becomes the call's. Raises TransientError where that cannot be decided now.
         """
         ...
 
@@ -67,7 +67,7 @@ class Endpoint(Protocol):
         """Answer a call that was admitted here; None where its operation is one-way.
 
         Raises FaultError and its kinds (a fault for the caller), TransientError (it may be tried
-        again), and what ``call.begin`` raises.
+        again), and the errors of ``call.begin``.
         """
         ...
 
@@ -78,11 +78,11 @@ class Backend(Protocol):
     async def invoke(self, call: Call) -> Message | None:
         """Carry out a call; return its reply, a fault included, or None for a one-way operation.
 
-        Raises Unreached (certainly nothing was sent), Unanswered (something was, and no answer
-        came), BackendFailed (an answer that is no SOAP reply).
+        Raises Unreached (certainly nothing was sent), Unanswered (something was, but no answer
+        came), BackendFailed (an answer that is not a SOAP reply).
         """
         ...
 
     async def aclose(self) -> None:
-        """Release what the backend holds open."""
+        """Release the backend's resources."""
         ...

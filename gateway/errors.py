@@ -8,9 +8,9 @@ from typing import Self
 
 
 class Check(StrEnum):
-    """What a refusal is about: finer than a fault's code, and only for those who run the gateway.
+    """The reason for a refusal: finer than a fault's code, and for operators only.
 
-    The names are kept: programs look for them in the log, the quarantine and the audit log. They
+    The names are stable: programs look for them in the log, the quarantine and the audit log. They
     are letters and hyphens, as ``queue.reason_code`` reads them.
     """
 
@@ -50,9 +50,9 @@ class Check(StrEnum):
 
 
 class FaultCode(StrEnum):
-    """The fault codes a caller can meet, in SOAP 1.1's words (section 4.4.1).
+    """The fault codes that a caller can get, in SOAP 1.1's words (section 4.4.1).
 
-    SOAP 1.2 says Sender for Client and Receiver for Server; what follows a dot becomes its Subcode.
+    SOAP 1.2 says Sender for Client and Receiver for Server; the part behind a dot is its Subcode.
     """
 
     CLIENT = "Client"
@@ -66,7 +66,7 @@ class FaultCode(StrEnum):
 
 
 class AddressingCode(StrEnum):
-    """The codes of WS-Addressing 1.0, SOAP Binding, section 6.4, that a caller can meet."""
+    """The codes of WS-Addressing 1.0, SOAP Binding, section 6.4, that a caller can get."""
 
     ACTION_NOT_SUPPORTED = "ActionNotSupported"
     ONLY_ANONYMOUS_ADDRESS_SUPPORTED = "OnlyAnonymousAddressSupported"
@@ -123,13 +123,13 @@ JMS_CURES = {
 
 
 class GatewayError(Exception):
-    """Whatever the gateway itself reports; anything else that is raised is a bug."""
+    """The base of all errors that the gateway reports; any other exception is a bug."""
 
 
 class ConfigurationError(GatewayError):
-    """The settings, a contract or the surroundings cannot be used.
+    """The settings, a contract or the environment cannot be used.
 
-    Its text names what is wrong and the cure; a command prints it and exits with status 2.
+    Its text names the mistake and the cure; a command prints it and exits with status 2.
     """
 
 
@@ -146,26 +146,26 @@ class ContractError(ConfigurationError):
 
 
 class OutOfBounds(ContractError):
-    """A contract leads to a document on a host, or in a folder, that was not named for it."""
+    """A contract refers to a document on a host, or in a folder, that was not allowed for it."""
 
 
 class OfAnotherHost(OutOfBounds):
-    """That document is on a host; the text ends with its name, and what it is named in is added."""
+    """Such a document is on a host; the text ends with its name, for the caller to add a cure."""
 
 
 class Unforeseen(ContractError):
-    """Something about a contract met a defect of the gateway, or of a library that it uses."""
+    """A contract revealed a defect of the gateway, or of a library that it uses."""
 
 
 class Unquoted(Exception):
-    """An error of other people's code, as a log may have it."""
+    """An error in the form that may be logged."""
 
 
 def unquoted(error: BaseException, seen: tuple[BaseException, ...] = ()) -> Unquoted:
-    """Return an error, and what led to it, without the texts of other people's exceptions.
+    """Return an error and its causes, without the texts of foreign exceptions.
 
-    These quote what they failed on: a piece of a message, a header, the name of a host. It is for
-    ``exc_info``, so that a log holds none of them, whoever formats it.
+    Those texts quote what they failed on: part of a message, a header, the name of a host. Use it
+    for ``exc_info``, so that no formatter can put them into a log.
     """
     cause = cause_of(error)
     if isinstance(error, BaseExceptionGroup):
@@ -198,15 +198,15 @@ def shortlist(names: Sequence[str], most: int) -> str:
 
 
 INTERNAL = "The gateway failed. Its operator finds the cause by the id of the request."
-"""What a caller is told of a mistake in the gateway itself, and no more."""
+"""All that a caller is told about a bug in the gateway."""
 
 
 class FaultError(GatewayError):
     """The request ends here, and its caller gets a fault with this code and text.
 
     The text is read by strangers: it says what to change, and never holds a parser's message, a
-    path, a host, or the value that was refused. ``reason`` is for the operator's log alone, and so
-    is the check that failed.
+    path, a host, or the refused value. ``reason`` and the failed check are for the operator's log
+    alone.
     """
 
     code = FaultCode.SERVER
@@ -221,7 +221,7 @@ class FaultError(GatewayError):
         reason: str = "",
         retry_after: float | None = None,
     ) -> None:
-        """``retry_after`` is in how many seconds it is worth trying again, where that is known."""
+        """``retry_after`` is the seconds after which it is worth trying again, if known."""
         super().__init__(text)
         self.text = text
         self.code = code or type(self).code
@@ -236,7 +236,7 @@ class FaultError(GatewayError):
 
 
 def told(error: FaultError, reason: str = "") -> str:
-    """Return what an operator is told of a fault, its reason code first; nothing of a message."""
+    """Return a fault for the operator, its reason code first, without content of a message."""
     reason = reason or error.reason
     return f"{error.reason_code}: {error.text}" + (f" ({reason})" if reason else "")
 
@@ -258,12 +258,12 @@ class BindingViolation(Refused):
 
 
 class NotUnderstood(Refused):
-    """A header block demands to be understood, and is not; its fault names the block."""
+    """A header block must be understood, but is not; the fault names it."""
 
     code = FaultCode.MUST_UNDERSTAND
 
     def __init__(self, blocks: tuple[str, ...]) -> None:
-        """``blocks`` are the names of them, as ``{namespace}local``."""
+        """``blocks`` are their names, as ``{namespace}local``."""
         super().__init__(
             "A header block that must be understood is not one that the operation declares."
         )
@@ -280,10 +280,10 @@ class WrongAddressing(Refused):
 
 
 class NotSecured(Refused):
-    """WS-Security that the service asks for is missing, or does not hold.
+    """The WS-Security that a service requires is missing, or failed a check.
 
-    One text and one code for all of it, of WS-Security 1.1.1, section 12: which part it was is told
-    to the operator alone, by ``reason``.
+    There is one text and one code for all cases (WS-Security 1.1.1, section 12): only the operator
+    learns which part failed, by ``reason``.
     """
 
     check = Check.WS_SECURITY
@@ -307,13 +307,13 @@ class IdTaken(Refused):
 
 
 class IdOfAnotherTime(Refused):
-    """The time inside of the id is not that of the queue, nor about it."""
+    """The time inside the id is too far from the queue's."""
 
     check = Check.ID
 
 
 class IdForgotten(IdOfAnotherTime):
-    """The queue no longer keeps the replies to ids of that time: it may have been used before."""
+    """The queue no longer keeps replies to ids of that time: the id may have been used before."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -323,7 +323,7 @@ class IdForgotten(IdOfAnotherTime):
 
 
 class Forbidden(Refused):
-    """The client may not call this. Its operator has to allow it."""
+    """The client may not call this operation, unless the operator allows it."""
 
     check = Check.FORBIDDEN
 
@@ -336,7 +336,7 @@ class Forbidden(Refused):
 
 
 class OverQuota(FaultError):
-    """The client has used up what it may have, and is told when there is more."""
+    """The client has used up its quota, and is told when there is more."""
 
     code = FaultCode.BUSY
     check = Check.QUOTA
@@ -348,7 +348,7 @@ class OverQuota(FaultError):
 
 
 class OverShare(OverQuota):
-    """The client has all that it may have at a time, and is told when there is more."""
+    """The client is at its concurrency or rate limit, and is told when there is more."""
 
     check = Check.SHARE
     text = "This client has too many calls under way, or calls too often: try later."
@@ -361,7 +361,7 @@ class Expired(FaultError):
 
 
 class OutcomeUnknown(FaultError):
-    """An at-most-once operation may have been carried out, and its answer is lost."""
+    """An at-most-once operation may have been carried out, but its answer is lost."""
 
     code = FaultCode.OUTCOME_UNKNOWN
 
@@ -381,12 +381,12 @@ class TransientError(GatewayError):
         self.retry_after = retry_after
 
     def put_off(self, seconds: float) -> Self:
-        """The same error, of a request that is not to come back before so many seconds."""
+        """Return the same error for a request that must not come back before so many seconds."""
         return type(self)(str(self), retry_after=max(seconds, self.retry_after or 0.0))
 
 
 class Unreached(TransientError):
-    """Certainly no byte of the request reached the backend: any operation may be tried again."""
+    """No byte of the request reached the backend: any operation may be tried again."""
 
 
 class LeftAlone(Unreached):
@@ -394,7 +394,7 @@ class LeftAlone(Unreached):
 
 
 class Unanswered(TransientError):
-    """The request, or a part of it, was sent, and no usable answer came.
+    """The request, or a part of it, was sent, but no usable answer came.
 
     Only a repeatable operation may be tried again.
     """
@@ -405,14 +405,14 @@ class Declined(TransientError):
 
 
 class Unchecked(TransientError):
-    """The gateway itself cannot check the request now, for want of memory, say: nothing was begun.
+    """The gateway itself cannot check the request now, for lack of memory, say: nothing was begun.
 
-    Nothing is known of the backend, or of the request.
+    This says nothing about the backend or the request.
     """
 
 
 class StoppedEarly(GatewayError):
-    """A stop was asked for before the program had begun its work."""
+    """A stop was requested before the program had begun its work."""
 
 
 class QueueError(GatewayError):
@@ -424,41 +424,41 @@ class LeaseLost(QueueError):
 
 
 class QueueUnavailable(QueueError):
-    """The queue cannot take or give anything right now; it may again later.
+    """The queue cannot be used right now; it may work again later.
 
-    Nothing was changed, unless it is Unsure.
+    Nothing was changed, unless the error is Unsure.
     """
 
 
 class QueueAway(QueueUnavailable):
-    """What the queue is kept by cannot be reached, or fails: nothing is wrong with the settings."""
+    """The queue's store cannot be reached, or fails: the settings are not to blame."""
 
 
 class QueueHeld(QueueUnavailable):
-    """Another process holds the queue, and does not let it go: it is stopped, or its disk is."""
+    """Another process holds the queue and does not release it: it is stopped, or its disk hangs."""
 
 
 class QueueFull(QueueUnavailable):
-    """The disk that the queue is on has no room: nothing new is taken until it has some."""
+    """The queue's disk is full: no new requests are accepted until there is room."""
 
 
 class Unsure(QueueAway):
-    """It may have been done, or not: what the queue is kept by did not say."""
+    """The operation may have been done, or not: the queue's store did not say."""
 
 
 class QueueBroken(QueueError):
-    """The queue can no longer keep its promise (a failed fsync, a damaged file): it must end.
+    """The queue can no longer keep its promises (a failed fsync, a damaged file): it must end.
 
-    What was asked for just then may have been done, or not.
+    The operation at that moment may have been done, or not.
     """
 
 
 class EntryGone(QueueError):
-    """An entry of the quarantine is not there any more: another sent it again, or dropped it."""
+    """An entry of the quarantine is no longer there: another sent it again, or dropped it."""
 
 
 class NoReplyYet(GatewayError):
-    """The caller's wait ran out; the request is still in the queue, or being worked on.
+    """The caller's wait ended; the request is still in the queue, or being worked on.
 
     ``id`` names the request, so that its reply can be collected later.
     """

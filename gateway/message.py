@@ -1,4 +1,4 @@
-"""A message: one frozen value, and its properties by their names on the wire."""
+"""A message: one frozen value, and its properties by their wire names."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Clock = Callable[[], float]
 """Seconds since the epoch."""
 
 ID_WINDOW = 24 * 3600.0
-"""Seconds that an id may be old when the queue takes its request, by the queue's clock."""
+"""Age of an id, in seconds, up to which the queue accepts its request, by the queue's clock."""
 ID_AHEAD = 12 * 3600.0
-"""Seconds that the time inside an id may be ahead: a clock that is set to another zone passes."""
+"""Seconds by which the time inside an id may be ahead: enough for a clock set to another zone."""
 REPLY_RETENTION = 2 * ID_WINDOW
-"""Seconds that a reply is kept, and the claim before it, after they were written last."""
+"""Seconds for which a reply, and the claim before it, is kept after its last write."""
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 _DIGITS = str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")  # as Python counts by 32
@@ -35,13 +35,13 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 def new_id(clock: Clock = time.time) -> str:
     """Return a ULID: 48 bits of milliseconds, then 80 random bits; sortable, not guessable.
 
-    One that a queue is to take is made by that queue's clock: this machine's may be days off.
+    For a request, use the clock of its queue: this machine's may be days off.
     """
     return _ulid(clock(), secrets.randbits(80))
 
 
 def derived_id(at: float, seed: bytes) -> str:
-    """Return the ULID of a time that a seed leads to, always the same one."""
+    """Return a ULID of a time, always the same one for the same seed."""
     return _ulid(at, int.from_bytes(hashlib.sha256(seed).digest()[:10], "big"))
 
 
@@ -51,7 +51,7 @@ def _ulid(at: float, rest: int) -> str:
 
 
 def id_time(id: str) -> float | None:
-    """Return the time inside a ULID, in seconds since the epoch; None for an id of another make."""
+    """Return the time inside a ULID, in seconds since the epoch; None for another kind of id."""
     if not _ULID.fullmatch(id):
         return None
     return int(id[:10].translate(_DIGITS), 32) / 1000
@@ -62,11 +62,11 @@ class Message:
     """A SOAP message on its way, request or reply."""
 
     body: bytes
-    """The envelope as it came. Never parsed and written again: signatures survive."""
+    """The envelope as it came. Never parsed and serialized again: signatures survive."""
     content_type: str
-    """Whole: with charset, SOAP 1.2's action, MTOM's boundary."""
+    """Complete: with charset, SOAP 1.2's action, MTOM's boundary."""
     content_encoding: str = ""
-    """``gzip`` where the body is packed; whoever looks into it unpacks it first."""
+    """``gzip`` where the body is packed; it has to be unpacked before it is read."""
     soap_action: str = ""
     target_service: str = ""
     request_uri: str = ""
@@ -77,25 +77,25 @@ class Message:
     expires: float | None = None
     """Seconds since the epoch, by the queue's clock. After it the request is not executed."""
     sender: str = ""
-    """Who the queue says sent it; never read from the message."""
+    """The sender by the word of the queue; never read from the message."""
     interrupted: bool = False
     """Set by the queue: an earlier delivery may have reached the backend, and was never settled."""
     arrived: float | None = field(default=None, compare=False)
-    """Set by the queue: when it took the request, by its own clock; None where none has yet. What
-    is handed out is the same message as what was sent, so it counts for no comparison."""
+    """Set by the queue: when it took the request, by its own clock; None before that. Not compared,
+    so that a delivered message equals the one that was sent."""
     forgotten: float | None = field(default=None, compare=False)
-    """Set by the queue: from when on what it knows of the request may be swept, by its own clock.
-    None where it knows of a request for as long as it has it."""
+    """Set by the queue: when the record of an earlier copy may be swept, by its own clock. None
+    where the queue keeps that for as long as it has the request."""
     is_named_by_queue: bool = field(default=False, compare=False)
-    """Set by the queue: it made the id itself, so no other request can come under it."""
+    """Set by the queue: it made the id itself, so no other request can have it."""
     violation: JmsSubcode | None = None
-    """Set by the queue, on a request: the rule of SOAP/JMS that its properties break. It travels
-    on to where faults are made."""
+    """Set by the queue, on a request: the rule of SOAP/JMS that its properties break, for the
+    fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A queue entry that is no message: what it is called there, and why it cannot be read."""
+    """A queue entry that is not a message: its id there, and why it cannot be read."""
 
     id: str
     sender: str
@@ -103,7 +103,7 @@ class Unreadable:
 
 
 class QueueFields(TypedDict):
-    """What a queue itself knows of a message: fields that no property sets."""
+    """Fields of a message that the queue itself sets, never a property."""
 
     id: str
     sender: str
@@ -113,10 +113,10 @@ class QueueFields(TypedDict):
 
 
 def echoed(request: Message) -> dict[str, Any]:
-    """Return the fields that a reply has of its request (SOAP/JMS 1.0, section 2.2.3).
+    """Return the fields that a reply takes from its request (SOAP/JMS 1.0, section 2.2.3).
 
-    What its sender made up and no header could carry is left out: or the reply could be stored,
-    and not be read again.
+    Values that no header can carry are left out: with them, the reply could be stored, but not read
+    again.
     """
     fields = {
         "soap_action": request.soap_action,
@@ -129,12 +129,12 @@ def echoed(request: Message) -> dict[str, Any]:
 
 
 def digest(message: Message) -> bytes:
-    """Return the SHA-256 of the body: two requests of one id are the same when theirs agree."""
+    """Return the SHA-256 of the body: two requests with one id are the same if theirs agree."""
     return hashlib.sha256(message.body).digest()
 
 
 def is_id(id: str) -> bool:
-    """Tell whether a request can have this id: what is none is part of no key, and of no log."""
+    """Tell whether a request can have this id: anything else gets into no key and no log."""
     return _FOREIGN_ID.fullmatch(id) is not None
 
 
@@ -160,10 +160,10 @@ def check_names(message: Message) -> None:
 
 
 def check_id_time(id: str, at: float) -> None:
-    """Refuse an id of another time than ``at``, when its request came. Raises IdOfAnotherTime.
+    """Refuse an id whose time is too far from ``at``, its request's arrival.
 
-    Its reply may be swept by now, or will be while the id is still good:
-    ``gateway.queues.request_age``.
+    Its reply may be swept by now, or while the id is still accepted:
+    ``gateway.queues.request_age``. Raises IdOfAnotherTime.
     """
     made = id_time(id)
     if made is not None and not -ID_AHEAD <= at - made <= ID_WINDOW:
@@ -175,14 +175,14 @@ def check_id_time(id: str, at: float) -> None:
 
 
 def apart(seconds: float) -> str:
-    """Return how far one time is from another, for people: ``72.0 h behind``."""
+    """Return the distance between two times for a message: ``72.0 h behind``."""
     return f"{abs(seconds) / 3600:.1f} h {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def to_properties(message: Message) -> dict[str, str]:
-    """Return what travels beside the body, by the names of SOAP over JMS 1.0, section 2.2.3.
+    """Return the properties of a message, by the names of SOAP over JMS 1.0, section 2.2.3.
 
-    Empty fields are left out. What the queue itself knows (id, sender, interrupted) is not here.
+    Empty fields are left out, and so are those that the queue sets (id, sender, interrupted).
     """
     properties = {
         "SOAPJMS_bindingVersion": BINDING_VERSION,
@@ -200,9 +200,9 @@ def to_properties(message: Message) -> dict[str, str]:
 
 
 def _finite(text: str) -> float:
-    """Return a number. Raises ValueError, also for what comes after every deadline, or never.
+    """Return a number. Raises ValueError, also for infinity and NaN.
 
-    Python reads more as a number than others do: with blanks, underscores, or digits of any script.
+    Python accepts more than others do: blanks, underscores, digits of any script.
     """
     number = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(number):
@@ -220,10 +220,10 @@ def from_properties(
 ) -> Message | Unreadable:
     """Return the message, or why it cannot be read. Never raises on what the properties hold.
 
-    ``strict`` asks for every rule of SOAP/JMS; without it, what other makers really send passes:
-    a bare envelope has a content type by its namespace. A rule that is broken is in ``violation``.
-    ``kind`` is the kind of JMS message that it came in, "byte" or "text", or one that is neither;
-    None for a reply, for which there are no rules.
+    ``strict`` requires every rule of SOAP/JMS; without it, what other programs really send passes:
+    a bare envelope gets a content type by its namespace. A broken rule is in ``violation``.
+    ``kind`` is the type of the JMS message, "byte" or "text", or another one; None for a reply,
+    which no rules apply to.
     """
     try:
         expires = (
@@ -234,7 +234,7 @@ def from_properties(
         return Unreadable(id=known["id"], sender=known["sender"], reason=reason)
     return Message(
         body=body,
-        # Found in the body in strict mode too: the fault is to be of the sender's version of SOAP.
+        # Found by the body in strict mode too, so that the fault has the sender's SOAP version.
         content_type=properties.get("SOAPJMS_contentType", "") or sniff_content_type(body),
         content_encoding=properties.get("SOAPJMS_contentEncoding", ""),
         soap_action=properties.get("SOAPJMS_soapAction", "").strip('"'),

@@ -1,4 +1,4 @@
-"""What a queue is, for those who use one. Implementations are in ``gateway.queues``."""
+"""The protocols of a queue, for its users. Implementations are in ``gateway.queues``."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ NOT_CARRIED_OUT = (
     FaultCode.EXPIRED,
     "unreadable",
 )
-"""The codes that prove that no service carried a request out; a repeatable one perhaps, once."""
+"""The codes which prove that no service carried out a request (unless it is repeatable)."""
 
 
 class State(StrEnum):
-    """How far a request has come, as its sender sees it."""
+    """The state of a request, as its sender sees it."""
 
     PENDING = "pending"
     WORKING = "working"
@@ -53,18 +53,18 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStatus:
-    """How many requests a queue holds at the moment; None also for what it cannot tell."""
+    """How many requests a queue holds at the moment; None for what it cannot tell."""
 
     waiting: int
-    """Not answered, and nobody works on them."""
+    """Not answered, and not held by a gateway."""
     in_flight: int | None
     """Held by gateways. Where it is None, these are counted as waiting."""
     oldest: float | None
-    """Seconds since the oldest request that is not answered arrived; None where there is none."""
+    """Age of the oldest unanswered request in seconds; None also where there is none."""
     quarantined: int | None
-    """Kept aside; None where the queue has no place for them."""
+    """In quarantine; None also where the queue has none."""
     is_exact: bool = True
-    """False where a service tells only about how many there are."""
+    """False where the counts are approximate."""
 
     @property
     def depth(self) -> int:
@@ -77,27 +77,28 @@ class Delivery(Protocol):
 
     message: Message | Unreadable
     attempt: int
-    """1 for the first; one given back with ``counts=False`` counts only where none can tell."""
+    """1 for the first; one given back with ``counts=False`` counts only where no queue can tell."""
     is_contested: bool
-    """Whether another may begin the request too, unless it is extended before any work."""
+    """Whether another gateway may begin the request too, unless it is extended before any work."""
 
     async def answer(self, reply: Message | None) -> None:
         """Store the reply, then remove the request; None for a one-way operation.
 
-        The reply is durable before the request goes, so a crash in between answers it again from
-        what is stored. Raises LeaseLost (nothing was written), QueueUnavailable (try again).
+        The reply is durable before the request is removed, so after a crash in between it is
+        answered from the store. Raises LeaseLost (nothing was written), QueueUnavailable (try
+        again).
         """
         ...
 
     async def retry(self, delay: float, *, counts: bool = True) -> None:
         """Give the request back; nobody receives it for ``delay`` seconds.
 
-        ``counts=False`` says that nothing reached a backend. Raises LeaseLost, QueueUnavailable.
+        ``counts=False``: nothing reached a backend. Raises LeaseLost, QueueUnavailable.
         """
         ...
 
     async def quarantine(self, reason: str, reply: Message | None) -> None:
-        """Answer as ``answer`` does, and keep the request aside with the reason."""
+        """Answer as ``answer`` does, and put the request into quarantine with the reason."""
         ...
 
     async def extend(self, lease: float) -> None:
@@ -112,22 +113,22 @@ class Delivery(Protocol):
 
 @runtime_checkable
 class Forgettable(Protocol):
-    """A delivery whose queue must be told that nobody holds it any more, though it is not settled.
+    """A delivery whose queue must be told when it is given up without being settled.
 
-    Every delivery is, but for one whose lease runs out by itself.
+    Every delivery needs this, unless its lease expires by itself.
     """
 
     def let_go(self) -> None:
-        """Forget the request, where it was not settled: it comes back as after a crash.
+        """Give up the request if it was not settled: it comes back as after a crash.
 
-        Touches memory only, so it works while the queue takes nothing. Does nothing to what is
-        settled, given back or lost.
+        Touches memory only, so it works while the queue's store does not. Does nothing to a
+        delivery that is settled, given back or lost.
         """
         ...
 
 
 def let_go(delivery: Delivery) -> None:
-    """Have a queue forget that a request is held here: else it stays so while this process runs."""
+    """Give up a delivery; without this, its request may stay held while this process runs."""
     if isinstance(delivery, Forgettable):
         delivery.let_go()
 
@@ -149,12 +150,12 @@ class Queue(Protocol):
     async def receive(
         self, limit: int, wait: float, shares: Mapping[str, int] | None = None
     ) -> Sequence[Delivery]:
-        """Return up to ``limit`` requests, each under a lease; clients take turns.
+        """Return up to ``limit`` requests, each under a lease, with fair queuing between clients.
 
-        Waits up to ``wait`` seconds for the first. ``shares`` says how many requests of a client
-        there may be among them, at most; the others stay in the queue. SQS hands out what it
-        likes, so turns are taken among what it did. Cancelling it loses nothing. Raises
-        QueueUnavailable, QueueBroken.
+        Waits up to ``wait`` seconds for the first. ``shares`` has the most requests of a client
+        among them; the others stay in the queue. SQS decides itself what it hands out, so clients
+        take turns among that only. Cancelling it loses nothing. Raises QueueUnavailable,
+        QueueBroken.
         """
         ...
 
@@ -166,73 +167,73 @@ class Queue(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Release what the queue holds open. Deliveries not settled come back to others at once."""
+        """Release the queue's resources. Others get unsettled deliveries at once."""
         ...
 
 
 @runtime_checkable
 class Checkable(Protocol):
-    """A queue that may be readable and yet take nothing."""
+    """A queue that may be readable and yet accept no requests."""
 
     async def check(self) -> None:
-        """Look whether requests are taken. Raises QueueUnavailable, QueueBroken."""
+        """Check that requests can be sent. Raises QueueUnavailable, QueueBroken."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """A request that is kept aside, by all but its body."""
+    """An entry of the quarantine, without its body."""
 
     id: str
-    """The request's; of what is no request, what the queue calls it."""
+    """The request's id; the queue's own, if it is not a request."""
     sender: str
-    """Empty where nobody knows."""
+    """Empty where it is not known."""
     reason: str
     """Begins with the reason code, and a colon."""
     since: float | None
     """When it was put aside, in seconds since the epoch by the queue's clock."""
     size: int
-    """Bytes that are kept of it."""
+    """Size of the stored message, in bytes."""
     service: str = ""
-    """The service that it names itself, if it does."""
+    """The service that it names, if it does."""
     is_request: bool = True
-    """False for what could not be read: then it cannot go out again as it is."""
+    """False for an unreadable message: it cannot be sent again unchanged."""
     sent_again: str = ""
-    """The id under which it was to be sent again before, by a program that did not end well."""
+    """The new id under which it was to be sent again, by an attempt that was not completed."""
     place: str = ""
     """Where it is, for the queue itself."""
 
     @property
     def code(self) -> str:
-        """Return the reason code alone."""
+        """The reason code alone."""
         return reason_code(self.reason)
 
     @property
     def is_perhaps_done(self) -> bool:
-        """Tell whether the request may have been carried out, by what its reason code proves."""
+        """Whether the request may have been carried out, by its reason code."""
         return not any(
             self.code == one or self.code.startswith(f"{one}.") for one in NOT_CARRIED_OUT
         )
 
 
 def reason_code(reason: str) -> str:
-    """Return the code that a reason begins with; ``other`` where it begins with none."""
+    """Return the code at the beginning of a reason; ``other`` without one."""
     found = _CODE.match(reason)
     return found[0] if found else "other"
 
 
 class Quarantine(Protocol):
-    """The requests of a queue that are kept aside: each refused or failed one once."""
+    """The quarantine of a queue: each refused or failed request once."""
 
     def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
-        """Yield what is kept aside, the oldest first where the queue knows; of one id, if given.
+        """Yield the entries, the oldest first where the queue knows; of one ``id``, if given.
 
         Raises QueueUnavailable, QueueBroken.
         """
         ...
 
     async def read(self, entry: Quarantined) -> Message:
-        """Return a request as it was put aside; of what is none, all that is known in its body.
+        """Return a request as it was put aside; an unreadable message has all of it in its body.
 
         Raises EntryGone, QueueUnavailable.
         """
@@ -243,9 +244,9 @@ class Quarantine(Protocol):
     ) -> str:
         """Send a request again, or ``envelope`` in its place; return its new id.
 
-        The new request names the old one as its correlation, and has ``lifetime`` seconds. The
-        entry goes; the old fault stands. A crash in between leaves the entry, and the next call for
-        it ends what was begun, under the same new id. Raises Refused, EntryGone, QueueUnavailable.
+        The new request has the old id as its correlation, and ``lifetime`` seconds. The entry is
+        removed; the old fault stands. A crash in between leaves the entry, and the next call
+        completes it under the same new id. Raises Refused, EntryGone, QueueUnavailable.
         """
         ...
 
@@ -255,15 +256,15 @@ class Quarantine(Protocol):
 
 
 class QueueAdmin(Protocol):
-    """What those ask of a queue who look after it."""
+    """The operator's side of a queue."""
 
     @property
     def quarantine(self) -> Quarantine:
-        """What is kept aside."""
+        """Its quarantine."""
         ...
 
     async def status(self) -> QueueStatus:
-        """Count what is in the queue; changes nothing. Raises QueueUnavailable, QueueBroken."""
+        """Count the requests; changes nothing. Raises QueueUnavailable, QueueBroken."""
         ...
 
 

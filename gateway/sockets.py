@@ -1,4 +1,4 @@
-"""What the system knows of a connection, and no library asks it for."""
+"""Facts about a connection that no library offers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import select
 
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-"""What OpenSSL makes of an answer that is none of TLS; the second since OpenSSL 3.2."""
+"""OpenSSL's reasons for an answer that is not TLS; the second since OpenSSL 3.2."""
 
 
 def has_unread(transport: asyncio.BaseTransport | None) -> bool:
-    """Tell whether something has come that was not read yet: bytes, or the end."""
+    """Tell whether unread bytes, or the end of the stream, have arrived."""
     if transport is None:
         return True
     waiting = select.poll()

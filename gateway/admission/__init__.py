@@ -1,7 +1,7 @@
-"""The gate: what a request must pass before any backend sees a byte of it.
+"""The gate: the checks of a request before any backend sees a byte of it.
 
-Messages come in; a call goes out, or a refusal that says why. It knows contracts and SOAP; no
-queue, no listener.
+Messages come in; a call goes out, or a refusal that says why. It depends on contracts and SOAP, not
+on queues or the listener.
 """
 
 from gateway.admission.gate import Gate

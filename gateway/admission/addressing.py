@@ -1,9 +1,9 @@
-"""WS-Addressing: nothing is ever dialled because a message says so.
+"""WS-Addressing: a message can never make anything open a connection.
 
-Replies go back through the queue, so a request may ask for that, or for no reply, and for nothing
-else: a service behind that believes its reply address would make calls for the sender.
+Replies go back through the queue, so a request may ask for that, or for no reply, but for nothing
+else: a backend that follows a reply address would make calls on behalf of the sender.
 
-wsa:To passes: clients write any address there that they know the service by, and sign it.
+wsa:To passes: clients write the address there by which they know the service, and sign it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TWICE = "A header of WS-Addressing is there twice."
 
 _ENDPOINTS = {
     **{f"{{{space}}}{name}": space for space in _ALLOWED for name in ("ReplyTo", "FaultTo")},
-    # In the submissions replies go to the sender's address where no other is there (3.2).
+    # In the submissions, replies go to the From address where there is no other (section 3.2).
     **{f"{{{draft}}}From": draft for draft in _DRAFTS},
 }
 _ONCE = {
@@ -37,7 +37,7 @@ _ONCE = {
 def check_addressing(envelope: Envelope) -> None:
     """Refuse reply addresses that lead elsewhere, and headers that are there twice.
 
-    For whatever role a header is: a service may not look at that. Raises WrongAddressing.
+    In headers of any role: a service may ignore the role. Raises WrongAddressing.
     """
     header = () if envelope.header is None else envelope.header
     stated = [block for block in header if block.tag in _ONCE]

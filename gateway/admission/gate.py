@@ -21,10 +21,10 @@ from gateway.soap.multipart import parameter
 
 
 class Gate:
-    """Admits the requests of one contract, from those who have the right.
+    """Admits the requests of one contract, from clients with the right to call.
 
-    ``understands`` names header blocks, as ``{namespace}local``, that the service takes although
-    its contract does not say so. ``security`` verifies what callers have to show besides.
+    ``understands`` names header blocks, as ``{namespace}local``, that the service accepts although
+    its contract does not say so. ``security`` verifies the WS-Security of callers.
     """
 
     def __init__(
@@ -43,21 +43,21 @@ class Gate:
         self._understands = contract.headers | understands
 
     def admit(self, message: Message) -> Call:
-        """Return a request with all that was learned about it. Raises Refused, Unchecked.
+        """Check a request, and return its call. Raises Refused, Unchecked.
 
-        A Security header that was verified is no longer in it. Blocks for long where ``is_slow``
-        says so; ``read``, ``check`` and ``validate`` are its parts, in this order.
+        A verified Security header is removed from it. Blocks for long where ``is_slow`` says so;
+        ``read``, ``check`` and ``validate`` are its parts, in this order.
         """
         call = self.check(self.read(message))
         self.validate(call)
         return call
 
     def is_slow(self, message: Message) -> bool:
-        """Tell whether ``validate`` may take long. It then waits for another process."""
+        """Tell whether ``validate`` may take long; it then waits for another process."""
         return self._contract.is_slow(len(message.body))
 
     def read(self, message: Message) -> Call:
-        """Return which operation a request is for. Raises Refused."""
+        """Find the operation that a request is for. Raises Refused."""
         check_size(message, self._limits.request)
         check_headers(message)
         envelope = parse(message, self._limits)
@@ -68,7 +68,7 @@ class Gate:
         return Call(message=message, envelope=envelope, operation=operation)
 
     def check(self, call: Call) -> Call:
-        """Check what depends on the operation, but the schema; return what goes on.
+        """Make the checks that depend on the operation, except the schema's; return the new call.
 
         Raises Refused.
         """
@@ -102,8 +102,8 @@ class Gate:
 def action(message: Message, envelope: Envelope) -> str:
     """Return the SOAP action: SOAP 1.2 has it in the content type (RFC 3902).
 
-    MTOM has it in the root part's as well, and in those that ``type`` and ``start-info`` hold.
-    Raises Refused where it is not alike everywhere: a backend might believe another one.
+    MTOM has it in the root part's as well, and in the types inside ``type`` and ``start-info``.
+    Raises Refused where they differ: a backend might use another one.
     """
     types = [message.content_type, envelope.content_type]
     types += [parameter(one, name) for one in types for name in ("type", "start-info")]

@@ -1,8 +1,8 @@
-"""References inside a message: they lead to other parts of it, not in circles, and not for ever.
+"""References inside a message: they must lead to other parts of it, without cycles or explosion.
 
-A service behind follows them. One that leads outside makes it dial (Apache CXF, CVE-2022-46364 and
-CVE-2024-28752); one that leads in a circle ends it (spyne: RecursionError); and a small message
-of references to references becomes a large one.
+The backend follows them. One that leads outside makes it open connections (Apache CXF,
+CVE-2022-46364 and CVE-2024-28752); a cycle makes it fail (spyne: RecursionError); and a small
+message of references to references expands to a large one.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _SIZES = (
 )
 _NUMBER = re.compile("[0-9]+")
 _DIGITS, _MANY = 9, 1_000_000_000
-"""Digits of numbers that are read: longer ones are more than any limit."""
+"""Digits of a number that are read: a longer one is over any limit."""
 _IDS = ("id", f"{_SOAP_ENCODING_12}id")
 _TOP = ""
-"""Stands for the Body, among the ids of multi-references."""
+"""The id of the Body, among those of multi-references."""
 
 ATTACHED = "An xop:Include must be alone, and name a part that no other one names."
 OUTSIDE = "A reference must name a part of the message itself."
 
 
 def check_includes(envelope: Envelope) -> None:
-    """Refuse an xop:Include that is not alone, or that names no part of its own (XOP 1.0, 3.2).
+    """Refuse an xop:Include that is not alone, or does not name an unused part (XOP 1.0, 3.2).
 
-    Each part can be named once: or a small message could become a large one. Raises Refused.
+    Each part can be used once: otherwise a small message could become a large one. Raises Refused.
     """
     left = set(envelope.attachments)
     for include in envelope.root.iter(XOP_INCLUDE):
@@ -53,9 +53,9 @@ def check_includes(envelope: Envelope) -> None:
 
 
 def check_arrays(envelope: Envelope, elements: int) -> None:
-    """Refuse an array that says it has, or begins at, more than so many members.
+    """Refuse an array that declares, or begins at, more than so many members.
 
-    Servers make room for what an array says it has (SOAP 1.1 section 5.4.2, SOAP 1.2 part 2 3.1.6).
+    Servers allocate the declared size (SOAP 1.1 section 5.4.2, SOAP 1.2 part 2 section 3.1.6).
     Raises Refused.
     """
     for element in envelope.body.iter("*"):
@@ -68,10 +68,10 @@ def check_arrays(envelope: Envelope, elements: int) -> None:
 
 
 def _members(stated: str) -> int:
-    """Return the product of all sizes in ``type[2,3][4]``, ``[5]`` or ``2 3``, about."""
+    """Return about the product of all sizes in ``type[2,3][4]``, ``[5]`` or ``2 3``."""
     product = 1
     for digits in _NUMBER.findall(stated[stated.find("[") + 1 :]):
-        size = digits.lstrip("0") or "1"  # none at all, times a million: still room for a million
+        size = digits.lstrip("0") or "1"  # zero times a million: servers may allocate a million
         product = min(product * int(size[:_DIGITS]), _MANY)
         if len(size) > _DIGITS:
             return _MANY
@@ -81,8 +81,8 @@ def _members(stated: str) -> int:
 def check_multi_references(envelope: Envelope, *, chain: int, elements: int, size: int) -> None:
     """Check the references of an rpc/encoded message (SOAP 1.1 section 5.2.3, SOAP 1.2 part 2 3.1).
 
-    ``chain`` is how many may stand one behind another. With all of them followed, the message may
-    have no more than so many ``elements`` and characters of text. Raises Refused.
+    ``chain`` is how many may be one behind another. With all references expanded, the message may
+    have up to ``elements`` elements and ``size`` characters of text. Raises Refused.
     """
     nodes = _nodes(envelope.body)
     _check_targets(nodes, envelope.attachments)
@@ -97,14 +97,14 @@ def check_multi_references(envelope: Envelope, *, chain: int, elements: int, siz
 
 @dataclass(slots=True)
 class _Node:
-    """A multi-reference: what is inside the element that has an id, up to the next that has one."""
+    """A multi-reference: an element with an id, without the inner elements that have one."""
 
     elements: int = 0
     characters: int = 0
     inner: list[str] = field(default_factory=list)
-    """The ids of those inside of it."""
+    """The ids of the nodes inside it."""
     references: list[str] = field(default_factory=list)
-    """What it refers to, as often as it does: ``#id`` first, then the ids alone."""
+    """Its references, with repetitions: as ``#id`` at first, later the ids alone."""
 
 
 def _nodes(body: Element) -> dict[str, _Node]:
@@ -124,7 +124,7 @@ def _nodes(body: Element) -> dict[str, _Node]:
 
 
 def _owner(element: Element, outer: str, nodes: dict[str, _Node]) -> str:
-    """Return the id of the node that an element belongs to: a new one, where it has an id."""
+    """Return the id of an element's node: a new one, where it has an id."""
     name = _id(element)
     if name is None:
         return outer
@@ -153,7 +153,7 @@ def _count(element: Element, node: _Node) -> None:
 
 
 def _check_targets(nodes: Mapping[str, _Node], attachments: Collection[str]) -> None:
-    """Refuse references that lead outside; leave those to other elements alone in the nodes."""
+    """Refuse references that lead outside; keep only those to other elements in the nodes."""
     known = {f"#{name}" for name in nodes if name != _TOP}
     for node in nodes.values():
         outside = {one for one in node.references if one not in known}
@@ -163,7 +163,7 @@ def _check_targets(nodes: Mapping[str, _Node], attachments: Collection[str]) -> 
 
 
 def _attachment(href: str) -> str:
-    """Return the Content-ID that a reference names; empty where it names none (RFC 2392)."""
+    """Return the Content-ID in a reference; empty where there is none (RFC 2392)."""
     scheme, _, name = href.partition(":")
     return unquote(name) if scheme == "cid" else ""
 
@@ -175,12 +175,12 @@ def _graph(nodes: Mapping[str, _Node]) -> Mapping[str, list[str]]:
 def _check_growth(
     nodes: Mapping[str, _Node], order: list[str], *, chain: int, elements: int, size: int
 ) -> None:
-    """Follow all references at once: what a node leads to comes before it in ``order``."""
+    """Add up the expanded sizes: in ``order``, the targets of a node come before it."""
     longest: Counter[str] = Counter()
     for name in order:
         node = nodes[name]
         for target in (*node.inner, *node.references):
-            # Bounded, or ten doublings for each level make numbers of a thousand digits.
+            # Bounded: otherwise ten doublings for each level make numbers of a thousand digits.
             node.elements = min(node.elements + nodes[target].elements, elements + 1)
             node.characters = min(node.characters + nodes[target].characters, size + 1)
         behind = [longest[one] for one in node.inner]

@@ -1,4 +1,4 @@
-"""Who may call which operation: nobody, unless it is said, as soon as there are clients."""
+"""Which client may call which operation: with clients in the settings, only those allowed there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.errors import Forbidden
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The operations of one service that each client may call; None: no clients are told apart."""
+    """The operations of a service that each client may call; None: any client may call all."""
 
     operations: Mapping[str, frozenset[str]] | None = None
 
@@ -23,11 +23,11 @@ class Rights:
         return self.operations is None or operation in self.operations.get(client, ())
 
     def is_of_use(self, client: str) -> bool:
-        """Tell whether the client may call anything of the service."""
+        """Tell whether the client may call any operation of the service."""
         return self.operations is None or self.count(client) > 0
 
     def count(self, client: str) -> int:
-        """Return how many operations are allowed to a client by its name."""
+        """Return how many operations a client may call."""
         return len((self.operations or {}).get(client, ()))
 
 

@@ -1,4 +1,4 @@
-"""Checks on a parsed envelope: its parts, and what they hold."""
+"""Checks on a parsed envelope: its version, its parts, its payload."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEVERAL = "The Body holds more elements than the operation takes."
 def check_version(envelope: Envelope, message: Message) -> None:
     """Refuse an envelope of one version of SOAP under the media type of the other.
 
-    A multipart message names its version in a parameter that many leave out: it is not asked.
+    A multipart message names its version in a parameter that many leave out: it is not checked.
     """
     if is_multipart(message.content_type):
         return
@@ -29,7 +29,7 @@ def check_version(envelope: Envelope, message: Message) -> None:
 
 
 def check_parts(envelope: Envelope, header_blocks: int) -> None:
-    """Refuse text where SOAP has only elements, and more header blocks than so many."""
+    """Refuse text where SOAP allows only elements, and more than so many header blocks."""
     header = () if envelope.header is None else (envelope.header,)
     if any(_elements(one) > header_blocks for one in header):
         raise Refused(
@@ -51,9 +51,9 @@ def _has_text(parent: Element) -> bool:
 
 
 def check_payload(envelope: Envelope, operation: Operation) -> None:
-    """Refuse more elements in the Body than the operation takes: one, almost always.
+    """Refuse more elements in the Body than the operation takes: usually one.
 
-    Only rpc/encoded has multi-references beside it, which are checked on their own.
+    Only rpc/encoded has multi-references beside it, which are checked separately.
     """
     if operation.encoded:
         return

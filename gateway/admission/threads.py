@@ -1,4 +1,4 @@
-"""A gate at work on an event loop: what takes long is done in threads, and holds up no other."""
+"""A gate on an event loop: slow checks run in threads, and do not hold up other requests."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from gateway.endpoint import Call, Refusal
 from gateway.errors import FaultError
 from gateway.message import Message
 
-# Parsing this many bytes holds the event loop for about a millisecond; more than that goes to a
-# thread, where lxml lets others run. What may take long to validate goes to a process (is_slow).
+# Parsing this many bytes blocks the event loop for about a millisecond; larger bodies go to a
+# thread, where lxml releases the GIL. Validation that may take long goes to a process (is_slow).
 INLINE = 64 << 10
 
 # One thread: each has its own copy of the compiled schemas, and large ones take 50 MB.
@@ -26,22 +26,22 @@ _Work = tuple["Future[None]", Callable[[], None]]
 
 
 class FairPool:
-    """Work of clients, side by side; that of one client is done one after the other.
+    """Threads for the work of clients, one piece at a time for each client.
 
-    So a client whose work takes long holds up itself, and others only where there are as many of
-    its kind as threads.
+    So a client with slow work holds up itself, and others only if there are as many such clients
+    as threads.
     """
 
     def __init__(self, threads: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[_Work]] = {}
-        """Of each client whose turn it is, or that waits for it: what comes behind."""
+        """The further work of each client that has, or waits for, a thread."""
 
     def take(self, client: str, work: Callable[[], None]) -> Future[None]:
-        """Have work done when it is the client's turn; what is cancelled before is left out.
+        """Do work when it is the client's turn; work that is cancelled before is skipped.
 
-        Work under way goes on when its future is cancelled, and the turn lasts until it ends.
+        Cancelling does not stop work under way, and the client's turn lasts until it ends.
         """
         found: Future[None] = Future()
         with self._lock:
@@ -67,18 +67,18 @@ def _done(found: Future[None], work: Callable[[], None]) -> None:
         return
     try:
         work()
-    except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+    except BaseException as error:  # noqa: BLE001  # the waiter raises it
         found.set_exception(error)
     else:
         found.set_result(None)
 
 
 _CHECKS = FairPool(WORKERS, "schema-check")
-"""Where it is waited for checks that may take long: one at a time for each client."""
+"""The threads that wait for slow checks: one at a time for each client."""
 
 
 async def admit(gate: Gate, message: Message) -> Call | Refusal:
-    """Have a gate check a request. Raises Unchecked."""
+    """Let a gate check a request. Raises Unchecked."""
     is_slow = gate.is_slow(message)
     if len(message.body) <= INLINE:
         found = _checked(gate, message, is_slow)
@@ -96,7 +96,7 @@ async def admit(gate: Gate, message: Message) -> Call | Refusal:
 
 
 def _checked(gate: Gate, message: Message, is_slow: bool) -> Call | Refusal:
-    """Check all of a request, but the schema where that is slow."""
+    """Make all checks of a request, except the schema's where that is slow."""
     operation = None
     try:
         call = gate.read(message)

@@ -9,7 +9,7 @@ from gateway.message import Message
 from gateway.soap.jms import MEDIA_TYPES
 from gateway.soap.multipart import is_plain, media_type
 
-# What goes into a header of a request to the backend: nothing that could end that header.
+# For a header of the request to the backend: nothing that could end that header.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
 _ACTION = re.compile(r"[\x21\x23-\x7e]{0,1024}")
 NO_SOAP = f"The content type must be one of {', '.join(MEDIA_TYPES)}."

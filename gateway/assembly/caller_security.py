@@ -1,4 +1,4 @@
-"""Builds what verifies the WS-Security that services ask their callers for."""
+"""Builds the verifiers of the WS-Security that services require of their callers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gateway.settings import Settings
 
 
 def caller_security(settings: Settings, clock: Clock) -> dict[str, CallerSecurity | None]:
-    """The verifier of each service; None where the service asks for nothing.
+    """The verifier of each service; None where the service requires nothing.
 
-    All share one memory: what was shown to one service is of no use at another. Raises
+    All share one memory: a token used at one service is refused at another. Raises
     ConfigurationError.
     """
     _check_bound(settings)
@@ -29,9 +29,9 @@ def caller_security(settings: Settings, clock: Clock) -> dict[str, CallerSecurit
 
 
 def check_caller_security(settings: Settings, name: str) -> tuple[str, list[str]]:
-    """Try what a service asks its callers for; return what that is, empty for nothing.
+    """Try a service's requirements; describe them (empty: none), with notes for the operator.
 
-    And what an operator should know of it. Raises ConfigurationError.
+    Raises ConfigurationError.
     """
     if settings.services[name].wss is None:
         return "", []
@@ -95,7 +95,7 @@ def _file(folder: Path, name: str) -> Path | None:
 
 
 def _check_bound(settings: Settings) -> None:
-    """Refuse a client that would have to show what no service knows."""
+    """Refuse a client that is bound to a user or certificate that no service knows."""
     tables = [one.wss for one in settings.services.values() if one.wss is not None]
     users = set().union(*(table.users for table in tables))
     files = set().union(*(table.certificates for table in tables))

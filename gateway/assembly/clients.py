@@ -1,4 +1,4 @@
-"""Builds what concerns clients from the settings: their rights, and what each may use up."""
+"""Builds what concerns clients from the settings: their rights, shares and quotas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BURST = 10.0
 
 
 def rights(settings: Settings, loaded: Mapping[str, Loaded]) -> dict[str, Rights]:
-    """Return the rights to each service. Raises ConfigurationError for what nothing is called."""
+    """Return the rights to each service. Raises ConfigurationError for unknown names."""
     if not settings.clients:
         return dict.fromkeys(loaded, EVERYBODY)
     known = _operations(loaded)

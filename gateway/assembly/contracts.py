@@ -33,7 +33,7 @@ ANYWHERE = "http://localhost/"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A service's contract, and, where it is hosted here, what hosts it."""
+    """A service's contract, and its host, if it is hosted here."""
 
     contract: Contract
     hosted: HostedBackend | None
@@ -42,7 +42,7 @@ class Loaded:
 
 
 def load_service_contract(settings: Settings, name: str) -> Loaded:
-    """Load what a service is, from its WSDL or its code. Raises ConfigurationError."""
+    """Load a service's contract, from its WSDL or its code. Raises ConfigurationError."""
     table = settings.services[name]
     try:
         hosted, own = _host(settings, name, table.host) if table.host else (None, [])
@@ -79,10 +79,10 @@ def _missing(hosted: HostedBackend | None, names: list[str], host: str | None) -
 
 def _host(settings: Settings, name: str, target: str) -> tuple[HostedBackend, list[str]]:
     """The host of a service, and notes on it."""
-    # Here, not above: spyne takes a tenth of the time of a start, and is of no use to the others.
+    # Imported here: spyne takes a tenth of the start's time, and other services do not need it.
     from gateway.backends.hosted.service import HostedBackend, beside, load_service
 
-    # A service is found beside the file that names it, as a person expects who starts it elsewhere.
+    # A service's module is found beside the settings file, wherever the program is started.
     if str(settings.folder) not in sys.path:
         sys.path.insert(0, str(settings.folder))
     hosted = HostedBackend(load_service(target), name=name)
@@ -98,7 +98,7 @@ def _contract(settings: Settings, name: str, hosted: HostedBackend | None) -> Co
         made = {"service.wsdl": hosted.wsdl(ANYWHERE)}
         return from_documents(made, "service.wsdl", check_schemas=table.validate_body)
     if table.wsdl == IN_QUEUE:
-        # Here, not above: boto3 takes a quarter of a second that others do without.
+        # Imported here: boto3 takes a quarter of a second, which others do not need.
         from gateway.queues.bucket.published import ENTRY, published
 
         read = published(settings.queue, name)
@@ -135,9 +135,9 @@ def load_contracts(settings: Settings) -> dict[str, Loaded]:
 
 
 def files_beside(settings: Settings) -> Path | None:
-    """Return where files may be kept beside the queue; None where it has no such place.
+    """Return the folder for files beside the queue; None where it has none.
 
-    A wrong address is told where the queue is opened.
+    A wrong address is reported when the queue is opened.
     """
     with contextlib.suppress(ConfigurationError):
         return abilities_of(settings.queue, settings.folder).files

@@ -1,4 +1,4 @@
-"""Builds what carries calls to a service behind ``forward``: where it is, and who logs in there."""
+"""Builds the backend of a service behind ``forward``: its address, login, TLS and redaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing is bound her
 
 
 def backend_address(settings: Settings, name: str, contract: Contract) -> str:
-    """Return where a service is forwarded to. Raises ConfigurationError where nothing says so."""
+    """Return the address that a service is forwarded to. Raises ConfigurationError."""
     for address in _addresses(settings, name, contract):
         if _is_own(settings, address):
             raise ConfigurationError(
@@ -44,7 +44,7 @@ def _addresses(settings: Settings, name: str, contract: Contract) -> list[str]:
 def _is_own(settings: Settings, address: str) -> bool:
     """True where an address leads to the listener: as its clients write it, or as this machine's.
 
-    Each loopback address has ports of its own; localhost, and a bind to all addresses, mean any.
+    Each loopback address has separate ports; localhost, and a bind to all addresses, mean any.
     """
     table, parts = settings.listener, urlsplit(address)
     if parts.netloc.lower() == urlsplit(table.url or "").netloc.lower():
@@ -59,7 +59,7 @@ def _is_own(settings: Settings, address: str) -> bool:
 def forward_backend(
     settings: Settings, name: str, contract: Contract, keep: Keep = kept_nowhere
 ) -> ForwardBackend:
-    """Build what posts a service's calls. Raises ConfigurationError."""
+    """Build the forwarding backend of a service. Raises ConfigurationError."""
     backend_address(settings, name, contract)  # there must be one
     _check_addresses(settings, name, contract)
     table = settings.services[name]
@@ -90,10 +90,10 @@ def telltales(settings: Settings, name: str, contract: Contract) -> Telltales:
 
 
 def _check_addresses(settings: Settings, name: str, contract: Contract) -> None:
-    """Refuse an address outside of the hosts that calls may go to, and secrets in the clear.
+    """Refuse an address on a host that calls may not go to, and secrets in clear text.
 
-    A WSDL that was read from a server may only send calls to that server, unless the settings say
-    more: what serves it may be no friend.
+    A WSDL that was read from a server may only send calls to that server, unless the settings allow
+    more: that server may be hostile.
     """
     allowed = _allowed_hosts(settings, name)
     for address in _addresses(settings, name, contract):

@@ -1,4 +1,4 @@
-"""Builds what stands before the listener's calls; and says no where that would be nothing."""
+"""Builds what stands before the listener's calls, and refuses an unprotected listener."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def front(settings: Settings, clock: Clock) -> Front:
         quotas=quotas(settings, clock),
         tls=tls,
         rereads=rereads,
-        # Where clients are told apart, one that was not recognised is nobody.
+        # Where clients are authenticated, an unrecognised one has no name.
         nobody="" if settings.clients else settings.client,
     )
 
@@ -61,7 +61,7 @@ def check_listener(settings: Settings) -> None:
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse to listen where strangers can come, without TLS, or without asking who they are.
+    """Refuse to listen where strangers can connect, without TLS or without authentication.
 
     Raises ConfigurationError.
     """

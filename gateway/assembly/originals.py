@@ -1,4 +1,4 @@
-"""Where the originals of faults are kept that callers got to see in other words."""
+"""The folder for the originals of faults that were rewritten."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def kept_faults(settings: Settings) -> KeptFaults | None:
 
 
 def hindrance(folder: Path) -> str:
-    """Return why nothing can be kept in a folder, with the cure; empty where it can."""
+    """Return why files cannot be kept in a folder, with the cure; empty where they can."""
     place = next(one for one in (folder, *folder.parents) if one.exists())
     if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
         return ""
@@ -43,7 +43,7 @@ def hindrance(folder: Path) -> str:
 
 @contextlib.asynccontextmanager
 async def keeping_faults(settings: Settings) -> AsyncIterator[Keep]:
-    """Keep originals, and no more of them than the settings say, until the block ends."""
+    """Keep originals, within the bounds of the settings, until the block ends."""
     kept = kept_faults(settings)
     if kept is None:
         yield kept_nowhere

@@ -1,4 +1,4 @@
-"""Builds each part from the settings: queue, gateway, listener, and the way to the far side."""
+"""Builds each part from the settings: queue, gateway, listener, and the queue's client side."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from gateway.settings.suggestions import meant
 
 
 def backend(settings: Settings, name: str, loaded: Loaded, keep: Keep) -> Backend:
-    """Build what carries a service's calls out. Raises ConfigurationError."""
+    """Build the backend of a service. Raises ConfigurationError."""
     return loaded.hosted or forward_backend(settings, name, loaded.contract, keep)
 
 
@@ -69,10 +69,10 @@ def gate(
     allowed: Rights = EVERYBODY,
     security: CallerSecurity | None = None,
 ) -> Gate:
-    """Build what a service's requests have to pass."""
+    """Build the gate of a service."""
     understands = frozenset(settings.services[name].understands)
     if settings.services[name].wss is not None:
-        # Where it is not verified, as by gateway call of a file, it is by whom that is sent to.
+        # If it is not verified here, as in gateway call with a file, the receiver verifies it.
         understands |= {SECURITY}
     return Gate(contract, settings.limits, allowed, understands=understands, security=security)
 
@@ -85,7 +85,7 @@ async def gateway(
     events: Events,
     keep: Keep = kept_nowhere,
 ) -> AsyncIterator[Gateway]:
-    """Build a gateway over every service; ``keep`` gets what a fault said before it was rewritten.
+    """Build a gateway over every service; ``keep`` gets the originals of rewritten faults.
 
     Raises ConfigurationError.
     """
@@ -125,7 +125,7 @@ def listener(
     events: Events,
     reread: asyncio.Event | None = None,
 ) -> Listener:
-    """Build a listener over every service; ``reread`` has it read its files again.
+    """Build a listener over every service; setting ``reread`` makes it read its files again.
 
     Raises ConfigurationError.
     """
@@ -149,7 +149,7 @@ def listener(
 
 
 def remote(settings: Settings, queue: Queue) -> Remote:
-    """Build the way to the queue's far side."""
+    """Build the client side of the queue."""
     wait, lifetime = settings.listener.wait, settings.lifetime
     return Remote(queue, RemoteSettings(wait=wait, lifetime=lifetime, sender=settings.client))
 
@@ -178,7 +178,7 @@ def queue_abilities(settings: Settings) -> Abilities:
 async def opened_queue(
     settings: Settings, put_aside: PutAside = untold
 ) -> AsyncIterator[AdministeredQueue]:
-    """Open the queue, and close it in the end. Raises ConfigurationError."""
+    """Open the queue, and close it at the end. Raises ConfigurationError."""
     options = queue_options(settings, put_aside)
     queue = await open_queue(settings.queue, settings.folder, options)
     try:
@@ -189,7 +189,7 @@ async def opened_queue(
 
 @contextlib.asynccontextmanager
 async def opened_with_events(settings: Settings) -> AsyncIterator[tuple[AdministeredQueue, Events]]:
-    """Open the queue, and tell what happens to its requests to all who subscribe.
+    """Open the queue, and the stream of events about its requests, with its subscribers.
 
     Raises ConfigurationError.
     """
@@ -211,10 +211,10 @@ async def opened_with_events(settings: Settings) -> AsyncIterator[tuple[Administ
 
 @contextlib.asynccontextmanager
 async def opened_audit(settings: Settings, queue: Queue, whose: str = "") -> AsyncIterator[Write]:
-    """Open the audit log, if there is to be one, and close it in the end.
+    """Open the audit log, if there is one, and close it at the end.
 
-    ``whose`` is part of the file's name: of somebody's who is not the user of the gateways, whose
-    files none of theirs may be. Raises ConfigurationError.
+    ``whose`` becomes part of the file's name, for a user other than that of the gateways: their
+    files must be separate. Raises ConfigurationError.
     """
     if settings.audit.file is None:
         yield nowhere

@@ -1,4 +1,4 @@
-"""The programs that run until they are told to stop: a gateway, a listener, or both."""
+"""The programs that run until a stop is requested: a gateway, a listener, or both."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Asked:
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     reread: asyncio.Event = field(default_factory=asyncio.Event)
-    """Read again what can be read again."""
+    """Read certificates and secrets again."""
     ready: Callable[[str], None] = lambda url: None
-    """Is told once it runs, with the listener's address; empty where there is none."""
+    """Called once it runs, with the listener's address; empty where there is none."""
 
 
 async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
-    """Drain the queue until told to stop.
+    """Drain the queue until a stop is requested.
 
     Raises ConfigurationError, StoppedEarly, QueueBroken.
     """
@@ -53,7 +53,7 @@ async def serve(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) 
 
 
 async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
-    """Offer the services over HTTP until told to stop. Raises ConfigurationError, StoppedEarly."""
+    """Listen for HTTP until a stop is requested. Raises ConfigurationError, StoppedEarly."""
     say_checks(settings, {name: one.contract for name, one in loaded.items()})
     async with contextlib.AsyncExitStack() as stack:
         opening = stack.enter_async_context(opened_with_events(settings))
@@ -65,7 +65,7 @@ async def listen(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked)
 async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> None:
     """Do both in one process. Raises ConfigurationError, StoppedEarly, QueueBroken.
 
-    The listener stops first: callers who wait still get what the gateway has begun.
+    The listener stops first: waiting callers still get replies from the gateway.
     """
     say_checks(settings, {name: one.contract for name, one in loaded.items()})
     drained = asyncio.Event()
@@ -74,7 +74,7 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
         queue, events = await _unless_stopped(asked.stop, opening)
         keep = await stack.enter_async_context(keeping_faults(settings))
         daemon = await stack.enter_async_context(gateway(settings, loaded, queue, events, keep))
-        # Before anything is taken: it may refuse.
+        # Before any request is taken: this may raise.
         front = listener(settings, loaded, queue, events, asked.reread)
         _say_ready(settings, loaded)
         listens = asyncio.Event()
@@ -98,7 +98,7 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
             drained.set()
             listens.set()  # or it never did, and nothing is taken any more
             await asyncio.wait([draining])
-        finally:  # cancelled before that: what they use is closed behind them, not before
+        finally:  # if cancelled before: resources are closed only after both have ended
             for one in both:
                 one.cancel()
             await asyncio.wait(both)
@@ -109,7 +109,7 @@ async def up(settings: Settings, loaded: Mapping[str, Loaded], asked: Asked) -> 
 
 @contextlib.contextmanager
 def _broken_alone() -> Iterator[None]:
-    """Raise the QueueBroken of a group of errors in the place of the group."""
+    """Raise the QueueBroken in a group of errors in place of the group."""
     try:
         yield
     except ExceptionGroup as group:
@@ -127,7 +127,7 @@ def _leaves(group: BaseException) -> Iterator[BaseException]:
 
 
 async def _unless_stopped(stop: asyncio.Event, beginning: Coroutine[object, object, T]) -> T:
-    """Return what a beginning gives. Raises StoppedEarly where it is to stop before that."""
+    """Return the result of ``beginning``. Raises StoppedEarly if a stop is requested before."""
     begun = asyncio.ensure_future(beginning)
     stopping = asyncio.ensure_future(stop.wait())
     try:
@@ -144,7 +144,7 @@ async def _unless_stopped(stop: asyncio.Event, beginning: Coroutine[object, obje
 
 def _say_ready(settings: Settings, loaded: Mapping[str, Loaded]) -> None:
     for name, one in loaded.items():
-        # Not where it is: who reads a log need not know that, and gateway check says it.
+        # Not where it is: not everyone who reads the log needs to know; gateway check says it.
         log.info("serving %s, %s", name, "hosted here" if one.hosted else "forwarded")
         for note in one.notes:
             log.warning("%s: %s", name, note)

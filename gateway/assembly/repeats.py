@@ -1,4 +1,4 @@
-"""Which requests may be carried out twice, as far as the settings at hand tell."""
+"""Whether requests are repeatable, by the settings at hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.soap.jms import is_packed
 
 
 class Repeats:
-    """Whether a request may be carried out twice; each contract is loaded once."""
+    """Tells whether a request is repeatable; each contract is loaded once."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Reads the secrets of a service's backend, and builds what needs them: logins, TLS, signatures."""
+"""Reads the secrets of a service, and builds what needs them: logins, TLS, signatures."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Made = TypeVar("Made")
 
 
 def access(settings: Settings, name: str) -> Access:
-    """Return how the server of a service's WSDL is asked: as the service is.
+    """Return the access to the server of a service's WSDL: the same as to the service.
 
-    Secrets are read when it is asked, and not before: a listener may have a copy, and no secret.
+    Secrets are read only on a fetch: a listener may have a copy of the WSDL, but no secrets.
     """
     table, secrets = settings.services[name], Secrets(settings, name)
     wsdl = table.wsdl or ""
@@ -60,7 +60,7 @@ class Secrets:
         return nobody
 
     def tls(self) -> Tls | None:
-        """Return how TLS is spoken; None for as the system does. Raises ConfigurationError."""
+        """Build the TLS settings; None for the system's defaults. Raises ConfigurationError."""
         table = self._table
         if not any((table.ca, table.certificate, table.tls_name)):
             return None
@@ -115,7 +115,7 @@ class Secrets:
         return self.read(f"{self._key}.{key}", reference)
 
     def _named(self, make: Callable[[T], Made], settings: T) -> Made:
-        """Make something of settings; what is wrong with them is told with the service's name."""
+        """Call ``make`` with settings; add the service's name to a ConfigurationError."""
         try:
             return make(settings)
         except ConfigurationError as error:

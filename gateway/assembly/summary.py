@@ -42,7 +42,7 @@ def say_checks(settings: Settings, contracts: Mapping[str, Contract]) -> None:
 
 
 def checks(settings: Settings, contracts: Mapping[str, Contract]) -> str:
-    """Return one line on what every request has to pass, with the exceptions."""
+    """Return a line with the checks of every request, and the exceptions."""
     rights = "whether its client may call it, " if settings.clients else ""
     gaps = [gap for name, one in contracts.items() if (gap := unchecked(name, one))]
     schema = f"schema (not of {_some(gaps)})" if gaps else "schema"
@@ -76,7 +76,7 @@ def say_summary(settings: Settings, role: Role) -> None:
 
 
 def summary(settings: Settings, role: Role) -> list[str]:
-    """Return the lines, in the order in which a person asks: who, what, how much, what is kept."""
+    """Return the lines, in the order of an operator's questions: who, what, how much, how long."""
     return [line for part in PARTS for line in part(settings, role)]
 
 
@@ -103,7 +103,7 @@ def _http_callers(settings: Settings) -> str:
 
 
 def _alone(settings: Settings, role: Role) -> list[str]:
-    """Say where nobody can be at the other end of the queue."""
+    """Warn if nothing can be at the other end of the queue."""
     is_alone = queue_abilities(settings).reach is Reach.PROCESS and not (
         role.serves and role.listens
     )
@@ -124,7 +124,7 @@ def _off(settings: Settings, role: Role) -> list[str]:
 
 
 def _unsafe(settings: Settings, role: Role) -> list[str]:
-    """Name what the settings allow although it is not safe: their names begin with that."""
+    """Name the unsafe settings: their names begin with that."""
     tables = _of_services(settings)
     if role.listens:
         tables = {"listener": settings.listener, **tables}
@@ -139,7 +139,7 @@ def _unsafe(settings: Settings, role: Role) -> list[str]:
 
 
 def _of_services(settings: Settings) -> dict[str, object]:
-    """Return the tables of services that may hold what is not safe, by their names."""
+    """Return the tables of services that may have unsafe settings, by their names."""
     parts = {
         f"services.{name}.{part}": getattr(one, part)
         for name, one in settings.services.items()
@@ -201,7 +201,7 @@ def _some(names: list[str]) -> str:
 
 
 def size(number: int) -> str:
-    """Return a number of bytes as a person writes it."""
+    """Return a number of bytes for people: ``1 MiB``."""
     for name, unit in _UNITS:
         if number >= unit and number % unit == 0:
             return f"{number // unit} {name}"

@@ -1,5 +1,5 @@
-"""What carries calls out: services in this process, and servers in the private network.
+"""Backends, which carry out calls: services in this process, and servers in the private network.
 
-Admitted calls come in, replies go out. It knows SOAP and secrets, where it hosts also contracts;
-no queue, no gate.
+Admitted calls come in, replies go out. It depends on SOAP and secrets, for hosting also on
+contracts; not on queues or the gate.
 """

@@ -1,4 +1,4 @@
-"""What a service's answer is: a SOAP reply of the right version, and nothing else, is passed on."""
+"""A service's answer: only a SOAP reply of the right version is passed on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gateway.soap.multipart import (
 from gateway.soap.reply import MEDIA_TYPES, Glimpse, glimpse
 
 DECLINED = (429, 503)
-"""Statuses that say the request was not taken (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
+"""Statuses of a request that was not taken (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
 NO_ANSWER = (502, 504)
 """Statuses of a proxy that does not know what became of the request."""
 
@@ -35,22 +35,22 @@ NOT_SOAP = "The service behind the gateway did not answer with a SOAP message."
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """An answer by HTTP that was read to its end, with what zeep's bindings read of a response."""
+    """A complete HTTP answer, with the attributes that zeep's bindings read."""
 
     status_code: int
     headers: Mapping[str, str]
-    """By their names in any case; of one that is there more than once, the first."""
+    """Case-insensitive; of a repeated one, the first."""
     content: bytes
     challenges: Sequence[str] = ()
     """Each WWW-Authenticate header."""
     encoding: ClassVar[None] = None
-    """What the content type says of it is the reader's to find."""
+    """The reader finds it in the content type."""
 
 
 def reply(call: Call, answer: HttpAnswer) -> Message | None:
-    """Return the reply, as it came; None where the operation is one-way and was taken.
+    """Return the reply, as it came; None where the operation is one-way and was accepted.
 
-    Raises Declined, Unanswered, BackendFailed: none says a word of the service's.
+    Raises Declined, Unanswered, BackendFailed: none of them quotes the service.
     """
     kind = _kind(answer)
     if kind is None or answer.status_code in (*DECLINED, *NO_ANSWER):
@@ -62,7 +62,7 @@ def reply(call: Call, answer: HttpAnswer) -> Message | None:
 
 
 def _check_taken(kind: Glimpse | None) -> None:
-    """Raise where the answer to a one-way message is a fault; all else that it says is ignored."""
+    """Raise if the answer to a one-way message is a fault; other content is ignored."""
     if kind is not None and kind.is_fault:
         raise BackendFailed("The service refused the one-way message.")
 
@@ -81,9 +81,9 @@ def _reply(call: Call, answer: HttpAnswer, kind: Glimpse | None) -> Message:
 
 @functools.lru_cache(SEEN)
 def _content_type(stated: str) -> str:
-    """Return a content type without parameters that are not SOAP's: they could say anything.
+    """Return a content type without parameters that are not SOAP's: they could hold anything.
 
-    That of a multipart message stays whole: its boundary is in the bytes.
+    That of a multipart message stays complete: its boundary is in the bytes.
     """
     names = {one.partition("=")[0].strip().lower() for one in stated.split(";")[1:]}
     if is_multipart(stated) or names.issubset(_PARAMETERS):
@@ -97,14 +97,14 @@ def _kind(answer: HttpAnswer) -> Glimpse | None:
     if 300 <= answer.status_code < 400:
         return None  # a redirect, whatever is in it
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        return None  # never asked for: nobody further on would know how to read it
+        return None  # never requested: no reader of the reply expects it
     if not (_HEADER_VALUE.fullmatch(content_type) and is_readable(content_type)):
         return None
     return glimpse(answer.content, content_type)
 
 
 def _check_status(answer: HttpAnswer) -> None:
-    """Raise unless a response that is no SOAP message means that all is well (one-way)."""
+    """Raise unless the status is a success (an answer without SOAP to a one-way message)."""
     status = answer.status_code
     if status in DECLINED:
         raise Declined(f"the backend answered {status}", retry_after=_retry_after(answer))
@@ -115,7 +115,7 @@ def _check_status(answer: HttpAnswer) -> None:
 
 
 def _described(answer: HttpAnswer) -> str:
-    """Return what an operator needs to find the mistake, for the log; in no word of the service."""
+    """Describe an answer for the operator's log, without quoting the service."""
     kind = media_type(answer.headers.get("Content-Type", ""))
     known = kind if kind in (*MEDIA_TYPES, "text/html", "text/plain") else "some other type"
     challenges = [one for header in answer.challenges for one in header.split(",")]
@@ -131,5 +131,5 @@ def _retry_after(answer: HttpAnswer) -> float | None:
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):  # the latter for a zone, an hour or a year of 20 digits
+    except (ValueError, OverflowError):  # OverflowError: a zone, an hour or a year of 20 digits
         return None

@@ -1,4 +1,4 @@
-"""Logging in to a service by a header of HTTP: Basic (RFC 7617), or a bearer token (RFC 6750)."""
+"""Authentication to a service by an HTTP header: Basic (RFC 7617), or a bearer token (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping
 from gateway.secrets.reference import Secret
 
 Login = Callable[[], Mapping[str, str]]
-"""Returns the headers that a call gets, with the secrets as they are now."""
+"""Returns the headers for a call, with the current secrets."""
 
 UNSUPPORTED = ("NTLM", "Negotiate", "Kerberos", "Digest")
-"""Schemes that need more than one message, and so a connection of their own for each caller."""
+"""Schemes that need more than one message, and so a separate connection for each caller."""
 
 
 def nobody() -> Mapping[str, str]:
-    """Log in nowhere."""
+    """Send no credentials."""
     return {}
 
 
 def basic(username: str, password: Secret) -> Login:
-    """Return what logs in by name and password."""
+    """Return a login by name and password."""
 
     def headers() -> Mapping[str, str]:
         pair = f"{username}:{password.value()}".encode()
@@ -30,12 +30,12 @@ def basic(username: str, password: Secret) -> Login:
 
 
 def bearer(token: Secret) -> Login:
-    """Return what logs in by a token."""
+    """Return a login by a token."""
     return lambda: {"Authorization": f"Bearer {token.value()}"}
 
 
 def refused_login(status: int, challenges: list[str]) -> str:
-    """Return what an operator has to do about a status of 401 or 407; empty for any other."""
+    """Return the cure for a status of 401 or 407, for the operator; empty for any other."""
     if status not in (401, 407):
         return ""
     schemes = {one.split()[0].lower() for one in challenges if one.strip()}

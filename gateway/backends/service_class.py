@@ -1,4 +1,4 @@
-"""A class that carries out the operations of a contract, as a host of services sees it."""
+"""The interface of a class that carries out the operations of a contract."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gateway.message import Message
 from gateway.soap.envelope import Element
 
 REQUEST: ContextVar[Message] = ContextVar("request")
-"""The message that the code which runs is to answer."""
+"""The message that the running code has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an operation came to: what goes into the Body and the Header of its reply."""
+    """The result of an operation: the Body element and the header blocks of its reply."""
 
     body: Element | None
     headers: Sequence[Element] = ()
@@ -24,7 +24,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultAnswer:
-    """The fault that an operation came to; its code is that of SOAP 1.1, as in ``Client.Late``."""
+    """The fault of an operation; its code is that of SOAP 1.1, as in ``Client.Late``."""
 
     code: str
     text: str
@@ -42,14 +42,14 @@ class ServedOperation:
     headers: frozenset[str]
     """The names of the header blocks that it understands."""
     read: Callable[[Element, Sequence[Element]], Any]
-    """Makes values of the Body's element and the header blocks. Raises ValueError."""
+    """Converts the Body's element and the header blocks to values. Raises ValueError."""
     carry_out: Callable[[Any, Any], Answer | FaultAnswer]
-    """Calls a method of an instance of the class with these values. Raises what it raises."""
+    """Calls a method of an instance of the class with these values. Its exceptions pass through."""
 
 
 class ServedClass(Protocol):
-    """A class of which one instance, made without arguments, serves all calls."""
+    """A class; one instance, made without arguments, serves all calls."""
 
     __namespace__: str
-    """That of the contract; the codes of its faults are in it."""
+    """The contract's namespace; the codes of its faults are in it."""
     __served__: Callable[[], Sequence[ServedOperation]]

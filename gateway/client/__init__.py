@@ -1,7 +1,7 @@
-"""The far side of a queue: a request is sent, its reply collected.
+"""The client side of a queue: a request is sent, its reply collected.
 
-Messages and zeep's calls come in, replies go out. It knows queues, contracts
-and SOAP; nothing of gateways.
+Messages and zeep's calls come in, replies go out. It depends on queues, contracts and SOAP, not on
+gateways.
 """
 
 from gateway.client.transports import AsyncQueueTransport, QueueTransport, ReplyPending

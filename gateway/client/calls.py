@@ -1,4 +1,4 @@
-"""Calls to one service through one queue: what both zeep transports are made of."""
+"""Calls to one service through one queue: the common part of both zeep transports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gateway.queues.registry import abilities_of, open_queue
 
 
 class ReplyPending(requests.ReadTimeout):
-    """The wait ran out. The request is still carried out; ``id`` names it."""
+    """The wait ended. The request is still carried out; ``id`` names it."""
 
     def __init__(self, text: str, *, id: str) -> None:
         super().__init__(text)
@@ -36,7 +36,7 @@ class ReplyPending(requests.ReadTimeout):
 
 @contextlib.asynccontextmanager
 async def opened_in(longest: float) -> AsyncIterator[None]:
-    """Open a queue inside of this. Raises QueueAway where that takes longer, in seconds."""
+    """Limit the opening of a queue, in the block. Raises QueueAway after ``longest`` seconds."""
     limit = asyncio.timeout(longest)
     try:
         async with limit:
@@ -84,13 +84,13 @@ class Calls:
         return await self._exchange(message, headers, wait, one_way)
 
     async def aclose(self) -> None:
-        """Close the queue; where it is still being opened, give that up."""
+        """Close the queue; cancel an opening that is under way."""
         if self._opening is None:
             return
         opening, self._opening = self._opening, None
-        opening.cancel()  # of no effect on one that has ended
+        opening.cancel()  # has no effect if it has ended
         await asyncio.wait([opening])
-        # Or it was never opened, and whoever called was told why.
+        # Otherwise it was never opened, and the caller got the error.
         if not opening.cancelled() and opening.exception() is None:
             await opening.result().aclose()
 
@@ -119,7 +119,7 @@ class Calls:
             raise requests.ConnectionError(str(error)) from error
 
     def _pending(self, error: NoReplyYet) -> str:
-        """The advice about a request that nobody waits for any more."""
+        """The advice about a request whose wait has ended."""
         told = f"{error}: do not send it again. Its id is {error.id}"
         if self._keeps_replies:
             return f"{told}: collect its reply with that id, within two days"
@@ -149,7 +149,7 @@ class Calls:
 
 
 def message_of(body: bytes, headers: Mapping[str, str], service: str) -> Message:
-    """Return the message for an envelope that zeep has made, and for its HTTP headers."""
+    """Return the message for an envelope made by zeep and its HTTP headers."""
     return Message(
         body=body,
         content_type=headers.get("Content-Type", "text/xml; charset=utf-8"),
@@ -159,7 +159,7 @@ def message_of(body: bytes, headers: Mapping[str, str], service: str) -> Message
 
 
 def response_of(reply: Message | None) -> requests.Response:
-    """Return a reply as zeep reads it: 202 without content is a one-way call that was taken."""
+    """Return a reply as zeep reads it: 202 without content for an accepted one-way call."""
     response = requests.Response()
     response.status_code = 202 if reply is None else 500 if reply.is_fault else 200
     response._content = b"" if reply is None else reply.body

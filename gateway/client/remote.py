@@ -1,4 +1,4 @@
-"""The far side of a queue, as an endpoint: send, then collect."""
+"""The client side of a queue, as an endpoint: send, then collect."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from gateway.queue import (
 )
 
 ACCEPTING = 10.0
-"""Seconds that a queue may take to accept a request, also where its caller waits for less."""
+"""Seconds that a queue may take to accept a request, even if its caller waits for less."""
 LAST_LOOK = 2.0
-"""Seconds that a look for a reply may take which was begun when the wait ran out."""
+"""Seconds for the last look for a reply, which begins when the wait ends."""
 CLOCK = (
     "the queue refuses the id that was made for the request: {reason}. Set the clock of this "
     "machine right, and that of the queue."
@@ -35,7 +35,7 @@ CLOCK = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteSettings:
-    """How long things may take, in seconds, and the name that requests are sent under."""
+    """Time limits in seconds, and the client's name for requests."""
 
     wait: float = 60.0
     lifetime: float = ID_WINDOW
@@ -43,10 +43,10 @@ class RemoteSettings:
 
 
 class Remote:
-    """Calls through a queue. A request is executed even where nobody waits for it any more.
+    """Calls through a queue. A request is carried out even if nobody waits for it any more.
 
-    What the queue is kept by may stand still: nothing here takes longer than the caller waits, and
-    LAST_LOOK. A reply that comes at the end of the wait is still found by that look.
+    The queue's store may hang: nothing here takes longer than the caller's wait and LAST_LOOK. A
+    reply that comes at the end of the wait is still found by that look.
     """
 
     def __init__(self, queue: Queue, settings: RemoteSettings) -> None:
@@ -55,13 +55,13 @@ class Remote:
         self._settings = settings
 
     def new_id(self) -> str:
-        """Return an id for a request that is sent soon, by the clock that the queue takes it by."""
+        """Return an id for a request that is sent soon, by the queue's clock."""
         return new_id(self._queue.clock)
 
     async def __call__(self, message: Message) -> Message | None:
-        """Send a request and wait for its reply; None where there is none to come.
+        """Send a request and wait for its reply; None for a one-way operation.
 
-        Its id is one of ``new_id``. Raises NoReplyYet when the wait runs out, Refused,
+        Its id is one of ``new_id``. Raises NoReplyYet when the wait ends, Refused,
         QueueUnavailable.
         """
         until = time.monotonic() + self._settings.wait
@@ -73,7 +73,7 @@ class Remote:
             text = f"the request was taken, and may be lost: {error}"
             raise NoReplyYet(text, id=message.id) from error
         except QueueError as error:
-            # It was taken: whoever were told otherwise would send it once more, as another one.
+            # It was accepted: a caller told otherwise would send it once more, as another request.
             raise NoReplyYet(f"the request is in the queue, but {error}", id=message.id) from error
         if collected.state in (State.REPLY, State.DONE):
             return collected.reply
@@ -83,19 +83,18 @@ class Remote:
         )
 
     async def post(self, message: Message) -> None:
-        """Do what ``send`` does. Raises NoReplyYet where the queue may have it, or not."""
+        """Do what ``send`` does. Raises NoReplyYet if the queue may have it."""
         try:
             await self.send(message)
         except (Unsure, QueueBroken) as error:
             raise NoReplyYet(f"the request may be in the queue: {error}", id=message.id) from error
 
     async def send(self, message: Message) -> None:
-        """Send a request, without waiting for more than that the queue has it.
+        """Send a request, and wait only until the queue has it.
 
-        It is sent in the name of its ``sender``, where whoever calls has found out who that is.
-        Its id is one of ``new_id``: where the queue refuses it for its time, a clock was set, and
-        nothing is wrong with the request. Raises QueueUnavailable then; Unsure, or QueueBroken,
-        where nobody knows whether the queue has it.
+        It is sent in the name of its ``sender``, if the caller has set that. Its id is one of
+        ``new_id``: if the queue refuses it for its time, a clock was changed, and the request is
+        correct. Raises QueueUnavailable then; Unsure, or QueueBroken, if the queue may have it.
         """
         expires = message.expires
         if expires is None:
@@ -116,9 +115,9 @@ class Remote:
             ) from error
 
     async def collect(self, id: str, wait: float, sender: str = "") -> Collected:
-        """Return how far a request is, waiting up to so many seconds for its reply.
+        """Return the state of a request, waiting up to ``wait`` seconds for its reply.
 
-        Raises QueueAway where the queue does not say in that time.
+        Raises QueueAway if the queue does not answer in that time.
         """
         limit = asyncio.timeout(wait + LAST_LOOK)
         try:
@@ -130,7 +129,7 @@ class Remote:
             raise QueueAway(f"the queue gave no answer in {wait + LAST_LOOK:g} s") from error
 
     async def check(self) -> None:
-        """Look whether the queue takes requests, where that can be known without sending one.
+        """Check that requests can be sent, where the queue can tell without one.
 
         Raises QueueUnavailable, QueueBroken.
         """

@@ -3,7 +3,7 @@
     client = zeep.Client("orders.wsdl", transport=QueueTransport("sqlite:///queue.db", "orders"))
     client.service.GetOrder("A-1")
 
-Nothing else about a call changes: faults arrive as ``zeep.exceptions.Fault``, a wait that runs out
+Nothing else about a call changes: faults arrive as ``zeep.exceptions.Fault``, the end of the wait
 as ``requests.ReadTimeout``, a queue that cannot be used as ``requests.ConnectionError``.
 """
 
@@ -32,7 +32,7 @@ __all__ = ["AsyncQueueTransport", "QueueTransport", "ReplyPending"]
 T = TypeVar("T")
 
 PUBLISHED = "http://published.invalid/"
-"""Where zeep finds the contract in the queue's bucket: a name that no resolver knows (RFC 2606)."""
+"""Prefix for documents in the queue's bucket: a name that never resolves (RFC 2606)."""
 WSDL = f"{PUBLISHED}service.wsdl"
 """The contract that ``gateway publish`` wrote into the queue's bucket, for zeep to load."""
 NO_GET = "operations of an HTTP GET binding cannot travel over a queue"
@@ -41,11 +41,11 @@ NO_GET = "operations of an HTTP GET binding cannot travel over a queue"
 class AsyncQueueTransport(Transport):
     """A transport for ``zeep.AsyncClient``; ``operation_timeout`` is the longest wait in seconds.
 
-    ``queue`` is an address as in ``gateway.toml``, a relative path being one from ``folder`` (the
-    current one). ``service`` is the name under which the gateway serves it, ``client`` that of the
-    caller; a request expires after ``lifetime`` seconds. ``read`` reads the contract's documents,
-    by default as zeep does; ``wsdl`` leads it to the one that ``gateway publish`` wrote into
-    the queue's bucket. Use it on one event loop, and close it with ``aclose``, or by leaving the
+    ``queue`` is an address as in ``gateway.toml``; a relative path starts at ``folder`` (by default
+    the current one). ``service`` is its name at the gateway, ``client`` the caller's name; a
+    request expires after ``lifetime`` seconds. ``read`` reads the contract's documents, by default
+    as zeep does; ``wsdl`` is the location of the contract that ``gateway publish`` wrote into the
+    queue's bucket. Use it on one event loop, and close it with ``aclose``, or by leaving the
     client's ``async with``.
     """
 
@@ -93,7 +93,7 @@ class AsyncQueueTransport(Transport):
 class QueueTransport(Transport):
     """A transport for ``zeep.Client``, which threads may share. Close it with ``close``.
 
-    As ``AsyncQueueTransport``, with an event loop of its own in a background thread.
+    Like ``AsyncQueueTransport``, with its own event loop in a background thread.
     """
 
     wsdl = WSDL
@@ -119,7 +119,7 @@ class QueueTransport(Transport):
             target=self._loop.run_forever, name="queue-transport", daemon=True
         )
         self._thread.start()
-        # Whoever never closes it hears nothing from the libraries below of what is still open.
+        # If it is never closed, this prevents the libraries' warnings about open resources.
         self._release = weakref.finalize(
             self, _release, self.session, self._calls, self._running, self._loop, self._thread
         )
@@ -173,13 +173,13 @@ def _release(
     loop: asyncio.AbstractEventLoop,
     thread: threading.Thread,
 ) -> None:
-    """Close all that a transport holds open, and end its thread."""
+    """Release a transport's resources, and end its thread."""
     if threading.current_thread() is thread:
-        return  # a collection of garbage in that thread, which cannot wait for itself
+        return  # garbage collection in that very thread, which cannot wait for itself
     session.close()
     for call in list(running):
         call.cancel()
-    with contextlib.suppress(RuntimeError):  # at the interpreter's end no thread can be started
+    with contextlib.suppress(RuntimeError):  # at interpreter exit no thread can be started
         asyncio.run_coroutine_threadsafe(calls.aclose(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
@@ -193,7 +193,7 @@ def _documents(
 
     @functools.cache
     def bucket() -> Callable[[str], bytes]:
-        # Here, not above: boto3 takes a quarter of a second that others do without.
+        # Imported here: boto3 takes a quarter of a second, which others do not need.
         from gateway.queues.bucket.published import published
 
         return published(queue, service)

@@ -1,6 +1,6 @@
-"""The contract of a service: its WSDL, read once, from where it may be read.
+"""The contract of a service: its WSDL, read once, from allowed places only.
 
-Documents come in, an understood contract goes out. It knows SOAP and errors. The home of zeep's
+Documents come in, a parsed contract goes out. It depends on SOAP and errors. The home of zeep's
 model.
 """
 

@@ -20,14 +20,14 @@ class SoapBody:
     """A soap:body element (WSDL 1.1 section 3.5)."""
 
     parts: tuple[str, ...] | None = None
-    """The parts of the message that are in the Body; None for all."""
+    """The message's parts in the Body; None for all."""
     encoded: bool = False
     namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BoundOperation:
-    """An operation of a SOAP binding, as it is written there."""
+    """An operation of a SOAP binding, as written there."""
 
     binding: str
     port_type: str
@@ -122,7 +122,7 @@ def _with_outputs(roots: Iterable[Element]) -> Mapping[tuple[str, str], list[tup
 
 def _namespace(port_type: Element) -> str | None:
     definitions = port_type.getparent()
-    assert definitions is not None  # it was found inside of one
+    assert definitions is not None  # it was found inside one
     return definitions.get("targetNamespace")
 
 

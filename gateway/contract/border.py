@@ -1,4 +1,4 @@
-"""The border for what nobody foresaw in a contract: one sentence, and the cause kept behind it."""
+"""The border for unexpected errors with a contract: one sentence, with the cause attached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def doing(what: str, contract: str) -> Iterator[None]:
         yield
     except (GatewayError, OSError):
         raise
-    # They raise whatever their code meets in a contract that they did not foresee.
+    # Any exception: the libraries raise whatever their code runs into.
     except Exception as error:
         kind, reason = type(error).__name__, one_line(error)
         raise Unforeseen(

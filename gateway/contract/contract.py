@@ -1,4 +1,4 @@
-"""A contract: what a service takes and gives, as its WSDL says it."""
+"""A contract: the operations and messages of a service, by its WSDL."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from gateway.soap.envelope import Envelope
 class Contract:
     """A WSDL, read once; tasks and threads may share it.
 
-    ``notes`` has a line for each thing that is not checked or not served, and why; of many
-    operations that it is so of, some are named, and ``all_notes`` has a line for each of them.
-    ``doubts`` has what may take long to check, whatever the size: then all is done in another
-    process, and ``validate`` waits for it; otherwise what ``is_slow`` says is.
+    ``notes`` has a line for each thing that is not checked or not served, with the reason, grouped
+    for several operations; ``all_notes`` has a line for each. ``doubts`` has parts that may take
+    long to check, whatever a message's size: then every check runs in another process, and
+    ``validate`` waits for it; without doubts, only the checks that ``is_slow`` tells do.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class Contract:
 
     @property
     def headers(self) -> frozenset[str]:
-        """The header blocks that its operations take."""
+        """The header blocks that its operations declare."""
         return frozenset().union(*(one.headers for one in self.operations))
 
     @property
     def unchecked(self) -> frozenset[Operation]:
-        """The operations whose requests are not checked against a schema, as the notes say."""
+        """The operations whose requests are not checked against a schema; see the notes."""
         return frozenset(self.operations) if self._schemas is None else self._unchecked
 
     def is_slow(self, size: int) -> bool:
@@ -89,12 +89,12 @@ class Contract:
     ) -> None:
         """Check Body and Header of a request against the contract's schemas.
 
-        Raises Refused; and Unchecked, where nobody can check it now.
-        Where that may take long for its ``size`` in bytes, it takes no more than ``seconds`` of
-        work. Without a size it is checked here, where the contract has no doubts.
+        Raises Refused; and Unchecked, if it cannot be checked now. If its ``size`` in bytes means
+        that the check may take long, it is limited to ``seconds`` of work. Without a size, and
+        without doubts about the contract, it is checked in this process.
 
-        Operations that the notes call not checked pass, and so does what the Header holds that the
-        contract does not declare.
+        Operations that the notes call not checked pass, and so do header blocks that the contract
+        does not declare.
         """
         if self._schemas is None or (self._unchecked and operation in self._unchecked):
             return
@@ -104,7 +104,7 @@ class Contract:
             self._schemas.validate(operation, envelope, size, seconds)
 
     def addresses(self) -> tuple[str, ...]:
-        """Return the addresses that the WSDL gives its ports, in document order, each once."""
+        """Return the addresses of the WSDL's ports, in document order, each once."""
         return tuple(dict.fromkeys(one.address for one in self.operations if one.address))
 
     def names(self) -> frozenset[str]:
@@ -117,15 +117,15 @@ class Contract:
 
     @property
     def is_published(self) -> bool:
-        """True where its WSDL came from a listener: no address in it is that of a backend."""
+        """True if its WSDL came from a listener: no address in it is a backend's."""
         entry = next(iter(self._documents.values()))
         return f"<!-- {publish.MARK} -->".encode() in entry.data
 
     def publish(self, address: str) -> Mapping[str, bytes]:
         """Return the documents to serve at an address, by query string; "wsdl" is the entry.
 
-        They name no address but this one: imports and includes lead to it, with the query strings
-        of the other documents.
+        They contain no address but this one: imports and includes lead to it, with the query
+        strings of the other documents.
         """
         served = {(one.service, one.port) for one in self.operations}
         with doing("publishing it", self.entry):

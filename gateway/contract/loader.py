@@ -1,4 +1,4 @@
-"""Loads contracts: a WSDL is read once, from where it may be read, and understood."""
+"""Loads contracts: a WSDL is read once, from allowed places only, and parsed."""
 
 from __future__ import annotations
 
@@ -41,20 +41,21 @@ def load(
     hidden: Iterable[str] = (),
     check_schemas: bool = True,
 ) -> Contract:
-    """Load the contract whose WSDL is at a location, and everything that it imports.
+    """Load the contract whose WSDL is at a location, and all that it imports.
 
     ``location`` is a path, absolute or relative to ``folder``, or a URL on one of ``hosts``, each
-    "name" or "name:port"; ``access`` is how one of them is asked. Only files below the folder and
-    documents of the hosts are read, and no redirect is followed. What a host served is kept among
-    the ``copies``, and used from there when it does not answer; the public schemas that contracts
-    import come from the catalogue. ``hidden`` are addresses that it must not publish,
-    beside those in its documents.
+    "name" or "name:port"; ``access`` is for one of them. Only files below the folder and documents
+    of the hosts are read, and no redirect is followed. Documents of a host are kept among the
+    ``copies``, which are used when it does not answer; the public schemas that contracts import
+    come from the catalogue. ``hidden`` are further addresses that must not be published, beside
+    those in the documents.
+
     Blocks, for seconds with a WSDL of megabytes. Raises ContractError: one line with the file, the
-    line where it is known, and the cure.
+    line if known, and the cure.
     """
     entry = reader.absolute(location, f"{folder.resolve()}/")
     fetch = from_web(access)
-    # First the host: a copy is no way around the settings.
+    # The host is checked first: a copy must not bypass the settings.
     fetch = allowing(hosts, keeping(fetch, copies) if copies else fetch)
     read = reader.from_folder(folder, fetch)
     return _load(entry, read, check_schemas, hidden)
@@ -73,7 +74,7 @@ def from_documents(
 def from_names(read: Callable[[str], bytes], entry: str, *, check_schemas: bool = True) -> Contract:
     """Load a contract whose documents are read by their names, and refer to each other by them.
 
-    Raises ContractError, and what ``read`` does.
+    Raises ContractError, and the errors of ``read``.
     """
 
     def read_location(location: str) -> bytes:
@@ -131,8 +132,8 @@ def _schemas(
 ) -> tuple[WeighedSchemas | ApartSchemas | None, list[str]]:
     """Compile the contract's schemas; or return None, and why messages are not checked.
 
-    Those that may take long are compiled in another process, within limits. Raises ContractError
-    where that is over them.
+    Schemas that may take long are compiled in another process, within limits. Raises ContractError
+    if that exceeds them.
     """
     literal = [one for one in found if not one.operation.encoded]
     if not literal:
@@ -167,7 +168,7 @@ def _gap(operation: Operation, schemas: WeighedSchemas | ApartSchemas | None) ->
 def _unknown_headers(
     found: Iterable[Declared], schemas: WeighedSchemas | ApartSchemas | None
 ) -> list[str]:
-    """Return a line for each header that is declared, and by no schema."""
+    """Return a line for each declared header that no schema declares."""
     unknown = schemas.unknown(_headers(found)) if schemas else []
     names = [name.rpartition("}")[2] for name in unknown]
     return [f"no schema declares the header {name}: it is not checked" for name in names]

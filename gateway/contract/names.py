@@ -48,8 +48,8 @@ def clark(node: Element, value: str, default: str | None = None) -> str:
 def component(node: Element, value: str, target: str | None) -> str:
     """Return the name of a binding, port type or message that a document refers to.
 
-    Without a prefix it is one of the document's own ``target`` namespace, as zeep and others read
-    it: many who leave the prefix out have WSDL's own namespace as the default.
+    Without a prefix it is in the document's own ``target`` namespace, as zeep and others read it:
+    many documents omit the prefix although their default namespace is WSDL's own.
     """
     if ":" in value or not target:
         return clark(node, value, target)
@@ -57,13 +57,13 @@ def component(node: Element, value: str, target: str | None) -> str:
 
 
 def one_line(text: object, limit: int = 240) -> str:
-    """A message of another library, on one line and not too long."""
+    """A message of another library, on one line and shortened."""
     line = " ".join(str(text).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def links(root: Element) -> Iterator[tuple[Element, str]]:
-    """Yield what may lead to another document: imports and includes, each with its attribute."""
+    """Yield the imports and includes of a document, each with the attribute of its location."""
     for node in root.iter(*_LOCATION):
         yield node, _LOCATION[str(node.tag)]
 

@@ -34,18 +34,18 @@ def why(roots: Mapping[str, Element], remarks: Iterable[str]) -> str:
 
 
 def _misplaced(roots: Mapping[str, Element]) -> Iterator[str]:
-    """Yield the imports that stand where nobody looks for them."""
+    """Yield the imports that are in a place where they have no effect."""
     for location, root in roots.items():
         for name in ("import", "include"):
             for node in root.iterfind(f"{wsdl('types')}/{xs(name)}"):
                 yield (
-                    f"{location}:{node.sourceline}: this xs:{name} stands in wsdl:types itself, "
-                    "where it counts for nothing: put an xs:schema around it"
+                    f"{location}:{node.sourceline}: this xs:{name} is in wsdl:types itself, "
+                    "where it has no effect: put an xs:schema around it"
                 )
 
 
 def _all_ports(roots: Mapping[str, Element]) -> Iterator[tuple[str, Element, str]]:
-    """Yield each port, with where it stands, and its binding's name in Clark notation."""
+    """Yield each port with its location, and its binding's name in Clark notation."""
     for location, root in roots.items():
         for port in root.iterfind(f"{wsdl('service')}/{wsdl('port')}"):
             name = component(port, port.get("binding", ""), root.get("targetNamespace"))
@@ -75,5 +75,5 @@ def _wrong(binding: Element | None) -> str:
     if mark is None:
         return "which is not one of SOAP: it has no soap:binding"
     if mark.get("transport") not in HTTP:
-        return f"whose transport is {mark.get('transport')!r}, and not SOAP over HTTP"
+        return f"whose transport is {mark.get('transport')!r}, not SOAP over HTTP"
     return "" if binding.find(wsdl("operation")) is not None else "which has no operation"

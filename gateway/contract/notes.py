@@ -1,4 +1,4 @@
-"""Remarks on a contract for its operator: each once, similar ones together."""
+"""Remarks on a contract for its operator: each once, similar ones grouped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.errors import shortlist
 
 SHOWN = 6
-"""So many names are told where many have the same in common."""
+"""Names in a grouped remark, at most."""
 
 _OPERATION = re.compile(r"The wsdl:operation '(.*)' was not found in the wsdl:portType '(.*)'")
 _MESSAGE = re.compile(r"The wsdl:message for '(.*)' contains an invalid part \('(.*)'\): .*")
@@ -17,7 +17,7 @@ _MESSAGE = re.compile(r"The wsdl:message for '(.*)' contains an invalid part \('
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """That something is so of one operation, port or message."""
+    """A remark about one operation, port or message."""
 
     kind: str
     name: str
@@ -28,7 +28,7 @@ class Remark:
 
 
 def grouped(remarks: Iterable[Remark | str]) -> tuple[str, ...]:
-    """Return a line for each thing that is remarked, however many it is so of."""
+    """Return a line for each different remark, with all names that it is about."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for one in remarks:
         key, name = ((one.kind, one.text), one.name) if isinstance(one, Remark) else (("", one), "")
@@ -45,7 +45,7 @@ def _line(kind: str, text: str, names: list[str]) -> str:
 
 
 def of_zeep(warnings: Iterable[str]) -> Iterator[Remark | str]:
-    """Yield what zeep left out of a contract, in words of the contract."""
+    """Yield what zeep left out of a contract, in the contract's terms."""
     for told in warnings:
         operation, message = _OPERATION.fullmatch(told), _MESSAGE.fullmatch(told)
         if operation:

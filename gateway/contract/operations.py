@@ -31,24 +31,24 @@ class Operation:
     version: SoapVersion
     soap_action: str
     addressing_action: str = ""
-    """The wsam:Action of its input; empty where the WSDL leaves it to the rule of the standard."""
+    """The wsam:Action of its input; empty where the standard's default applies."""
     body: str | None
     """The name of the Body's first child, ``{namespace}local``; None where the Body is empty."""
     children: tuple[str, ...] = ()
     """The names of all of the Body's children: more than one for a message of several elements."""
     one_way: bool
     headers: frozenset[str] = frozenset()
-    """The names of the header blocks that it takes (soap:header), as ``{namespace}local``."""
+    """The names of its declared header blocks (soap:header), as ``{namespace}local``."""
     encoded: bool
     """rpc/encoded: its messages cannot be checked against a schema."""
     address: str
-    """Where the WSDL says that this port is; empty where it says nothing."""
+    """The address of its port in the WSDL; empty without one."""
     faults: frozenset[str] = frozenset()
     """The names of the elements that its faults may have in their details."""
 
 
 class Operations:
-    """The operations of a contract, by what a request shows of them."""
+    """The operations of a contract, indexed by what a request contains."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self.all = tuple(operations)
@@ -63,8 +63,8 @@ class Operations:
     def find(self, envelope: Envelope, soap_action: str) -> Operation:
         """Return the operation of a request. Raises Refused.
 
-        The Body decides. A SOAPAction or a wsa:Action has to agree: a backend may go by it, and
-        would then execute another operation than the one that was allowed.
+        The Body decides. A SOAPAction or a wsa:Action must agree: a backend may use it instead, and
+        would then execute another operation than the allowed one.
         """
         payload = envelope.payload
         candidates = self._by_body.get((envelope.version, None if payload is None else payload.tag))
@@ -82,7 +82,7 @@ class Operations:
     def _agreeing(
         self, candidates: list[Operation], envelope: Envelope, soap_action: str
     ) -> list[Operation]:
-        """Return those that all actions of a request agree with, one at least. Raises Refused."""
+        """Return the candidates that agree with all actions of a request. Raises Refused."""
         action = soap_action.strip().strip('"').strip()
         if action:
             candidates = [one for one in candidates if self._agrees(one, action)]
@@ -113,9 +113,9 @@ class Operations:
             return True
         if operation.soap_action or operation.addressing_action:
             return False
-        # The contract names no action for it, so a sender may have made one up: it must only not
-        # be another operation's, in whole or in its last word, by which some servers choose.
-        # WS-Addressing's own rule ends it in the operation and "Request" (Metadata 4.4.4).
+        # The contract names no action for it, so senders may use any, but not another operation's,
+        # in whole or in its last word, by which some servers choose. By WS-Addressing's default it
+        # ends with the operation and "Request" (Metadata 4.4.4).
         last = _DELIMITER.split(action)[-1]
         words = {action, last, last.removesuffix("Request")} - {""}
         named = set().union(*(self._named.get(word, ()) for word in words))

@@ -33,7 +33,7 @@ Part = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An operation, and what its messages are made of where it is rpc/literal."""
+    """An operation, and the parts of its messages if it is rpc/literal."""
 
     operation: Operation
     wrapped: tuple[Part, ...] | None
@@ -41,7 +41,7 @@ class Declared:
 
 
 class ClosedTransport(Transport):
-    """Gives zeep the documents that were already read, and no way to any other."""
+    """Gives zeep the documents that were already read, and access to no other."""
 
     def __init__(self, documents: Mapping[str, Document]) -> None:
         # Not super().__init__: it opens a session that follows redirects and reads file: URLs.
@@ -55,8 +55,8 @@ class ClosedTransport(Transport):
         """Return a document by its location, or from the catalogue. Raises ContractError."""
         location, _, lent = url.partition(_LENT)
         if location in self._documents:
-            # Absolute references leave zeep nothing to work out; and it takes a processing
-            # instruction inside of a schema for an element, and fails.
+            # References are absolute, so zeep need not resolve them; and bare, since zeep fails on
+            # a processing instruction inside a schema.
             root = linked(self._documents[location], bare=True)
             return etree.tostring(self._lend(root, unquote(lent)))
         namespace = wellknown.known(url)
@@ -67,7 +67,7 @@ class ClosedTransport(Transport):
     def _lend(self, root: Element, namespace: str) -> Element:
         """Give a schema without a namespace that of its includer, and mark its own includes.
 
-        zeep takes the includer's default namespace for it: in a WSDL, often that of WSDL itself.
+        zeep would use the includer's default namespace: in a WSDL, often that of WSDL itself.
         """
         for schema in root.iter(xs("schema")):
             for include in schema.iterfind(xs("include")):
@@ -97,15 +97,15 @@ class ClosedTransport(Transport):
 
 
 def read_model(entry: str, documents: Mapping[str, Document]) -> tuple[ZeepDocument, list[str]]:
-    """Load a contract with zeep; return its model, and what zeep left out of it.
+    """Load a contract with zeep; return its model, and zeep's warnings about parts left out.
 
-    zeep's strict setting only chooses the parser's recovery mode here, and the documents are known
+    zeep's strict setting only selects the parser's recovery mode here, and the documents are known
     to be well-formed. force_https would change addresses. Raises ContractError.
     """
     settings = Settings(
         strict=True, forbid_dtd=True, forbid_entities=True, xml_huge_tree=True, force_https=False
     )
-    # Warnings belong to the process: two threads that catch them would restore each other's.
+    # Warning filters are process-wide: two threads that catch warnings would restore each other's.
     with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -118,8 +118,8 @@ def read_model(entry: str, documents: Mapping[str, Document]) -> tuple[ZeepDocum
                 f"{shown(entry)}: its types, or its documents, are nested too deep or "
                 "build on each other in too long a row; put some of them together"
             ) from error
-        # zeep raises whatever its code meets in a broken document, from its own errors to
-        # AttributeError to IndexError and AssertionError: this is their border.
+        # With a broken document zeep raises anything, from its own errors to AttributeError,
+        # IndexError and AssertionError: this is their border.
         except Exception as error:
             reason = one_line(str(error) or type(error).__name__).replace(MEMORY, "")
             raise ContractError(
@@ -140,7 +140,7 @@ def declared(model: ZeepDocument, bodies: Mapping[tuple[str, str], SoapBody]) ->
 def ports(model: ZeepDocument) -> Iterator[tuple[str, Any]]:
     """Yield each service's name with each port that is SOAP over HTTP.
 
-    Services of imported documents are among them: zeep itself knows only those of the first.
+    Services of imported documents are among them: zeep itself only has those of the first.
     """
     for definition in model._definitions.values():
         for service in definition.services.values():
@@ -162,7 +162,7 @@ def _declared(service: str, port: Any, operation: Any, body: SoapBody) -> Declar
         addressing_action=operation.abstract.wsa_action or "",
         body=children[0] if children else None,
         children=children,
-        # Not "operation.output is None": that is also an output without parts.
+        # Not "operation.output is None": that is also so for an output without parts.
         one_way=operation.abstract.output_message is None,
         headers=_headers(operation),
         encoded=body.encoded,
@@ -175,7 +175,7 @@ def _declared(service: str, port: Any, operation: Any, body: SoapBody) -> Declar
 def _faults(operation: Any) -> frozenset[str]:
     """The elements in the details of its declared faults (WSDL 1.1 section 3.6).
 
-    A part that names a type, which the standard does not foresee, is an element of its own name.
+    A part with a type, which the standard does not allow, counts as an element of the part's name.
     """
     messages = operation.abstract.fault_messages.values()
     parts = [part for message in messages for part in message.parts.items()]

@@ -1,4 +1,4 @@
-"""What the listener answers: replies and faults with their statuses, and how far a request is."""
+"""The listener's answers: replies and faults with their statuses, and the state of a request."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gateway.soap.envelope import SoapVersion, fault
 from gateway.soap.reply import glimpse
 
 CLIENT = web.RequestKey("CLIENT", str)
-"""Under this key a request has the name of the client that was recognised."""
+"""Key of a request: the name of the authenticated client."""
 BODY = web.RequestKey("BODY", bytes)
-"""Under this key a request has its body, once it was read."""
+"""Key of a request: its body, once it was read."""
 OPERATION = web.RequestKey("OPERATION", str)
-"""Under this key a request has the operation that it was admitted to."""
+"""Key of a request: its operation, once the gate has found it."""
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 """What a Host header may hold; the first group is the host alone."""
 DOUBTFUL = (
@@ -29,7 +29,7 @@ DOUBTFUL = (
     "what became of it at the address in the Location header before you send it again."
 )
 NEW_ID: web.AppKey[Callable[[], str]] = web.AppKey("NEW_ID")
-"""Under this key the application has what makes ids for requests, by the clock of its queue."""
+"""Key of the application: the function that makes ids for requests, by its queue's clock."""
 _ID = web.RequestKey("_ID", str)
 
 
@@ -40,17 +40,17 @@ class TurnedAway:
     error: FaultError
     message: Message
     is_call: bool
-    """It was looked at as a call, and not refused before that."""
+    """It was handled as a call, not refused before that."""
 
 
 REFUSED = web.ResponseKey("REFUSED", TurnedAway)
-"""Under this key a response that the listener refuses a request with has that."""
+"""Key of a response that refuses a request: why."""
 
 
 def message_of(request: web.Request) -> Message:
-    """Return the message of a request, without its body; of the client that was recognised.
+    """Return the message of a request, without its body, sent by the authenticated client.
 
-    It has the same id every time: the fault and the log are to name the same one.
+    It has the same id every time, so that the fault and the log name the same one.
     """
     return Message(
         id=id_of(request),
@@ -75,7 +75,7 @@ def refusal(
     status: int,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Refuse what is not looked at as a call: with a fault where it is one, else a line of text."""
+    """Refuse a request before it is handled as a call: a POST with a fault, others with a line."""
     if request.method == "POST":
         response = fault_response(error, message_of(request), status=status, headers=headers)
     else:
@@ -91,7 +91,7 @@ def fault_response(
     status: int = 0,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Return a fault with the status of SOAP's HTTP binding, unless another says more."""
+    """Return a fault with the status of SOAP's HTTP binding, unless a more specific one applies."""
     whole = dict(headers or {})
     if error.retry_after:
         whole["Retry-After"] = str(math.ceil(error.retry_after))
@@ -103,7 +103,7 @@ def fault_response(
 
 
 def _own_status(error: FaultError) -> int:
-    """Return the status of HTTP that says more than that there is a fault; 0 where none does."""
+    """Return a more specific HTTP status for an error; 0 where there is none."""
     if isinstance(error, Forbidden):
         return 403
     return 429 if isinstance(error, OverQuota) else 0
@@ -142,7 +142,7 @@ def state_response(state: State, headers: dict[str, str]) -> web.Response:
 
 
 def location_of(message: Message, url: str) -> dict[str, str]:
-    """Return the header that says where a call's reply is; ``url`` is where the listener is."""
+    """Return the Location header for a call's reply; ``url`` is the listener's address."""
     path = urlsplit(url).path.rstrip("/")
     return {"Location": f"{path}/{message.target_service}/replies/{message.id}"}
 

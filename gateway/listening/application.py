@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 STOPPING = "the listener stops, and the queue had not said that it has it"
 NOT_SENT = "The listener stops, and has not sent the request: send it again in a moment."
 HURRY = 0.8
-"""The part of the grace time after which whoever still waits is told to come back."""
+"""The part of the grace time after which callers that still wait are told to come back."""
 UNTAKEN = "The queue cannot take requests now: try later."
 UNCHECKED = "The gateway cannot check the message now: try later."
 WAITING = (State.PENDING, State.WORKING)
@@ -77,14 +77,14 @@ class Front:
     """What stands between the network and the calls."""
 
     middlewares: Sequence[Middleware] = ()
-    """The outermost first. They note under CLIENT whose a request is; else it is nobody's."""
+    """The outermost first. They store a request's client under CLIENT; without, it has none."""
     quotas: Quotas = NO_QUOTAS
     tls: ssl.SSLContext | None = None
     rereads: Sequence[Reread] = ()
     reread: asyncio.Event = field(default_factory=asyncio.Event)
-    """Has all of them read again."""
+    """When set, all of them are read again."""
     nobody: str = ""
-    """Whose a call is that is no client's; empty where clients are told apart."""
+    """The client's name for calls without one; empty where clients are authenticated."""
 
 
 class Listener:
@@ -119,10 +119,10 @@ class Listener:
     async def run(
         self, stop: asyncio.Event, ready: Callable[[str], None] = lambda url: None
     ) -> None:
-        """Listen until ``stop`` is set; then let those who wait have their replies.
+        """Listen until ``stop`` is set; then let callers that wait get their replies.
 
-        ``ready`` is told the address where it listens. Raises ConfigurationError where the address
-        cannot be listened on, QueueBroken.
+        ``ready`` is called with the address. Raises ConfigurationError where that cannot be
+        listened on, QueueBroken.
         """
         settings = self._settings
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=self._grace)
@@ -138,7 +138,7 @@ class Listener:
             ends: set[asyncio.Future[Any]] = {stopping, self._broken}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            # Before their connections end, so that they learn where their replies will be.
+            # Before their connections end, so that callers learn where their replies will be.
             hurry = self._grace * HURRY
             asyncio.get_running_loop().call_later(hurry, self.hurry)
             if waiting := len(self._waits):
@@ -162,7 +162,7 @@ class Listener:
         self._waits.end()
 
     def application(self) -> web.Application:
-        """Return the web application, for whoever brings a server of its own."""
+        """Return the web application, for use with another server."""
         pages = Pages(self._services, self._settings.url or "")
         telling = telling_refusals(self._events, self._front.nobody)
         application = web.Application(
@@ -182,7 +182,7 @@ class Listener:
         return application
 
     async def _post(self, request: web.Request) -> web.Response:
-        """Answer a call: whatever goes wrong is a SOAP fault."""
+        """Answer a call: every failure becomes a SOAP fault."""
         message, events = message_of(request), self._events
         began = events.clock()
         try:
@@ -229,14 +229,14 @@ class Listener:
             request[OPERATION] = call.operation
             return fault_response(call.error, replace(message, body=b""))
         request[OPERATION] = call.operation.name
-        if self._waits.have_ended:  # nobody could be told in time whether the queue has it
+        if self._waits.have_ended:  # the caller could not learn in time whether the queue has it
             return _busy_response(NOT_SENT, message)
         return await self._passed_on(request, message, call.operation)
 
     async def _passed_on(
         self, request: web.Request, message: Message, operation: Operation
     ) -> web.Response:
-        """Send a call that was admitted; answer it with its reply, or with where that will be."""
+        """Send an admitted call; answer it with its reply, or with where that will be."""
         events = self._events
         began = events.clock()
         with self._front.quotas.spent(message.sender, len(message.body)):
@@ -252,7 +252,7 @@ class Listener:
         return await self._reply(request, message, location, events.clock() - began)
 
     async def _is_sent(self, message: Message) -> bool:
-        """Send a request; tell whether it is certain that the queue has it."""
+        """Send a request; tell whether the queue certainly has it."""
         try:
             async with self._waits.endable():
                 await self._remote.send(message)
@@ -268,9 +268,9 @@ class Listener:
     async def _reply(
         self, request: web.Request, message: Message, location: Mapping[str, str], spent: float
     ) -> web.Response:
-        """Wait for the reply as long as the caller prefers (RFC 7240), and the settings allow.
+        """Wait for the reply as long as the caller prefers (RFC 7240) and the settings allow.
 
-        ``spent`` seconds of that are over; ``location`` says where the reply is later.
+        ``spent`` seconds of that are over; ``location`` tells where to find the reply later.
         """
         preferred = ",".join(request.headers.getall("Prefer", ()))
         is_async = prefers_async(preferred)
@@ -279,7 +279,7 @@ class Listener:
         try:
             collected = await self._collected(message, max(0.0, wait - spent))
         except QueueBroken as error:
-            # It was taken, and what took it cannot be trusted: nobody knows whether it is there.
+            # The queue accepted it, but cannot be trusted any more: it may not be there.
             log.error("%s may be in the queue, or not: %s", message.id, error)
             self._note(error)
             return doubtful_response(message, location)
@@ -292,7 +292,7 @@ class Listener:
         return collected_response(collected)
 
     async def _collected(self, message: Message, wait: float) -> Collected:
-        """Return how far a request is that the queue has taken: what fails now and then, has it.
+        """Return the state of a request that the queue has: a failed look does not change that.
 
         Raises QueueBroken.
         """
@@ -309,7 +309,7 @@ class Listener:
             return Collected(State.PENDING)
 
     async def _collect(self, request: web.Request) -> web.Response:
-        """Tell how far a request is, or give its reply, as often as it is asked for."""
+        """Answer with the state of a request, or with its reply, any number of times."""
         preferred = ",".join(request.headers.getall("Prefer", ()))
         wait = preferred_wait(preferred, self._settings.wait, 0.0)
         id, client = request.match_info["id"], request.get(CLIENT, "")
@@ -323,13 +323,13 @@ class Listener:
             raise web.HTTPServiceUnavailable(text="The queue cannot be read now.\n") from error
 
     def _note(self, error: QueueError) -> None:
-        """Let the listener end where the queue cannot be trusted any more."""
+        """End the listener if the queue cannot be trusted any more."""
         if isinstance(error, QueueBroken) and not self._broken.done():
             self._broken.set_result(error)
 
 
 def _busy_response(text: str, message: Message) -> web.Response:
-    """Return the fault for a call that nothing is wrong with, and that is to be sent again."""
+    """Return the fault for a correct call that should be sent again."""
     busy = FaultError(text, code=FaultCode.BUSY, retry_after=5.0)
     return fault_response(busy, message, status=503)
 
@@ -340,7 +340,7 @@ async def _body(request: web.Request, limit: int, seconds: float) -> bytes:
     try:
         if (request.content_length or 0) > limit:
             raise web.HTTPRequestEntityTooLarge(limit, text=large)
-        if request.content.is_eof():  # it came whole, as most do: no timer is needed
+        if request.content.is_eof():  # it has arrived whole, as most do: no timer is needed
             return await request.read()
         async with asyncio.timeout(seconds):
             return await request.read()
@@ -354,5 +354,5 @@ async def _body(request: web.Request, limit: int, seconds: float) -> bytes:
 
 
 async def _keep_to_itself(request: web.Request, response: web.StreamResponse) -> None:
-    """Leave out the header that tells strangers what they talk to, and in which version."""
+    """Leave out the header that tells strangers the server's software and version."""
     response.headers.pop("Server", None)

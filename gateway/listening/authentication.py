@@ -1,6 +1,6 @@
-"""Who a caller of the listener is: by its secret, or by the certificate it came with.
+"""Authentication of the listener's callers: by a secret, or by a client certificate.
 
-Nothing else that a caller says is believed: no header with a name in it, no address.
+Nothing else that a caller sends is believed: no header with a name, no address.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from gateway.listening.answers import CLIENT, refusal
 from gateway.secrets.credentials import Credentials
 
 OPEN = {"/healthz"}
-"""What may be asked without saying who asks: it tells nothing."""
+"""Paths that need no authentication: they reveal nothing."""
 NOTHING = "There is nothing at this address: GET / lists the services."
 WHO = "Say who you are: with a bearer token, with basic credentials, or with a client certificate."
-UNKNOWN = "Nobody is known by these credentials, or by this certificate: ask for a new secret."
+UNKNOWN = "These credentials, or this certificate, belong to no known client: ask for a new secret."
 CHALLENGE = 'Basic realm="SOAP services", charset="UTF-8", Bearer realm="SOAP services"'
 
 
 class Unrecognised(Exception):
-    """Nobody that is known. The text is for the log, and holds nothing that was sent."""
+    """Not a known client. The text is for the log, and holds nothing that was sent."""
 
 
 class Recogniser:
-    """Knows clients by their secrets and by the names in their certificates.
+    """Authenticates clients by their secrets and by the names in their certificates.
 
     ``certificates`` maps such names, in lower case, to clients.
     """
@@ -39,9 +39,9 @@ class Recogniser:
         self._certificates = dict(certificates)
 
     def recognise(self, request: web.Request) -> str:
-        """Return the client that a request is of. Raises Unrecognised.
+        """Return the client of a request. Raises Unrecognised.
 
-        Who shows both a secret and a certificate must be the same client by both.
+        A secret and a certificate in one request must belong to the same client.
         """
         stated = request.headers.getall("Authorization", ())
         certificate = _certificate(request)
@@ -49,9 +49,9 @@ class Recogniser:
         if certificate:
             found.add(self._of_certificate(certificate))
         if not found:
-            raise Unrecognised("it does not say who it is")
+            raise Unrecognised("no credentials")
         if len(found) > 1 or len(stated) > 1:
-            raise Unrecognised("it says more than once who it is")
+            raise Unrecognised("more than one set of credentials")
         return found.pop()
 
     def _of_secret(self, stated: str) -> str:
@@ -64,15 +64,15 @@ class Recogniser:
                 client = self.credentials.client_of(secret)
                 client = client if client == name else None
             case _:
-                raise Unrecognised("its scheme of authorization is neither Bearer nor Basic")
+                raise Unrecognised("its authorization scheme is neither Bearer nor Basic")
         if client is None:
-            raise Unrecognised("its secret is none that is known")
+            raise Unrecognised("unknown secret")
         return client
 
     def _of_certificate(self, certificate: Mapping[str, Any]) -> str:
         found = {self._certificates.get(name.lower()) for name in names_of(certificate)} - {None}
         if len(found) != 1:
-            raise Unrecognised("its certificate is of no client, or of several")
+            raise Unrecognised("its certificate belongs to no client, or to several")
         return str(found.pop())
 
 
@@ -88,13 +88,13 @@ def _basic(text: str) -> tuple[str, str]:
 
 
 def _certificate(request: web.Request) -> Mapping[str, Any]:
-    """Return the certificate of a client that the TLS library has verified; empty without one."""
+    """Return the client certificate, verified by the TLS library; empty without one."""
     transport = request.transport
     return (transport.get_extra_info("peercert") if transport is not None else None) or {}
 
 
 def names_of(certificate: Mapping[str, Any]) -> set[str]:
-    """Return the names in a certificate: the common name, and those beside it."""
+    """Return the names in a certificate: the common name and the alternative names."""
     subject = [pair for part in certificate.get("subject", ()) for pair in part]
     names = {value for key, value in subject if key == "commonName"}
     beside = certificate.get("subjectAltName", ())
@@ -109,10 +109,10 @@ def _not_let_in(request: web.Request, reason: str) -> Refused:
 def recognised(
     recogniser: Recogniser, clients: Mapping[str, Any], services: Collection[str]
 ) -> Middleware:
-    """Return what lets nobody in who is no client, and notes which one it is.
+    """Return a middleware that authenticates each request, and notes its client.
 
-    Where there is nothing, nobody is asked who it is: a monitor that looks for another program's
-    path is to learn that, and not to be sent for a secret.
+    A path that does not exist needs no authentication: a monitor that asks for another program's
+    path should get a 404, not a request for a secret.
     """
 
     @web.middleware
@@ -124,7 +124,7 @@ def recognised(
         try:
             client = recogniser.recognise(request)
             if client not in clients:
-                raise Unrecognised(f"{client} has a secret, and no table in the settings")
+                raise Unrecognised(f"{client} has a secret, but no table in the settings")
         except Unrecognised as error:
             refused = _not_let_in(request, str(error))
             return refusal(request, refused, 401, {"WWW-Authenticate": CHALLENGE})

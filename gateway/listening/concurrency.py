@@ -1,4 +1,4 @@
-"""How much of the listener a client has at a time: what is over its share may come back."""
+"""The concurrency limit and rate of each client at the listener: calls over it may come back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.serving.quotas import Shares
 
 
 def in_share(shares: Shares) -> Middleware:
-    """Return what refuses calls of a client that has all of its share already."""
+    """Return a middleware that refuses calls over their client's share."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         client = request.get(CLIENT, "")
-        if "id" in request.match_info:  # each look for a reply is one into the queue
+        if "id" in request.match_info:  # each look for a reply is a look into the queue
             return await handler(request) if shares.look(client) else _over(request, shares)
         if request.method != "POST":
             return await handler(request)

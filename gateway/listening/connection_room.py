@@ -1,6 +1,6 @@
 """Room for connections: when all are in use, the one that has been idle longest makes room.
 
-So nobody keeps others out by holding connections without asking anything by them.
+So idle connections of one caller do not keep others out.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from gateway.sockets import has_unread
 log = logging.getLogger(__name__)
 
 CROWDED = 0.9
-"""The part of all connections above which an address has to do with its own share."""
+"""The part of all connections in use above which an address is limited to its share."""
 LOOKS = 16
-"""Idle connections that are looked at for one that nothing has come on."""
+"""Idle connections, at most, that are checked for one without unread data."""
 NETWORK = 64
-"""Bits of an IPv6 address that a customer of a provider is given whole: so many are one address."""
+"""Prefix of an IPv6 address that counts as one address: providers assign whole networks."""
 
 
 def address_of(transport: asyncio.BaseTransport | None) -> str:
-    """Return the address that a connection is from, as far as it is known."""
+    """Return the address of a connection's peer; empty where it is not known."""
     place = None if transport is None else transport.get_extra_info("peername")
     return str(place[0]) if isinstance(place, tuple) else ""
 
 
 def neighbourhood(address: str) -> str:
-    """Return what stands for all addresses that one caller has: the network, in IPv6."""
+    """Return the key for all addresses of one caller: in IPv6, the network."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -46,7 +46,7 @@ def neighbourhood(address: str) -> str:
 
 @dataclass(eq=False, frozen=True, slots=True)
 class Slot:
-    """The place that a connection has, from when it is made until it is lost."""
+    """The place of a connection, from when it is made until it is lost."""
 
     transport: asyncio.Transport
     address: str
@@ -56,14 +56,14 @@ class Room:
     """Knows which connections there are, and which of them are idle."""
 
     def __init__(self, places: int, share: int, events: Events) -> None:
-        """``share`` is for how many an address need not care how many there are altogether."""
+        """``share`` is how many an address may have however many there are in all."""
         self._places = places
         self._share = share
         self._events = events
         self._taken: set[Slot] = set()
         self._count: Counter[str] = Counter()
         self._idle: defaultdict[str | None, OrderedDict[Slot, None]] = defaultdict(OrderedDict)
-        """Of each address, and of all under None: those that have been idle longest first."""
+        """Idle connections of each address, and of all under None: the longest idle first."""
         self._is_full = False
 
     def enter(self, transport: asyncio.Transport) -> Slot | None:
@@ -85,7 +85,7 @@ class Room:
                 idle.pop(place, None)
 
     def rest(self, place: Slot) -> None:
-        """Note that nothing is asked by a connection any more."""
+        """Note that a connection is idle again."""
         if place in self._taken:
             for idle in self._idle_with(place):
                 idle[place] = None
@@ -115,7 +115,7 @@ class Room:
         return not is_full or self._make_room(self._idle[None])
 
     def _make_room(self, idle: OrderedDict[Slot, None]) -> bool:
-        """End the connection that has been idle longest; not one by which a request has come."""
+        """End the connection that has been idle longest, and has no unread request."""
         for place in islice(idle, LOOKS):
             if not has_unread(place.transport):
                 peer = address_of(place.transport)

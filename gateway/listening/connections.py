@@ -1,4 +1,4 @@
-"""The listener's connections: how many there may be, and how long each may take for what."""
+"""The listener's connections: how many there may be, and their time limits."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from gateway.observe.events import ConnectionEnded, Events, Trouble
 log = logging.getLogger(__name__)
 
 KEPT = 75.0
-"""Seconds that a connection is kept for another call: longer than proxies keep theirs, or one of
-them would now and then send a call into a connection that just ended."""
+"""Seconds that an idle connection is kept: longer than proxies keep theirs, or one of them would
+now and then send a call into a connection that just ended."""
 LINGER = 2.0
-"""Seconds in which what is left of a refused request is read and thrown away, so that its sender
-sees the answer."""
+"""Seconds in which the rest of a refused request is read and discarded, so that its sender gets the
+answer."""
 BUFFERED = 32 << 10
-"""Bytes of an answer that a connection takes at once, where nothing waits for its reader: the loop
-lets twice as many wait (uvloop, ``set_write_buffer_limits``)."""
+"""Bytes of an answer that an empty connection buffers at once: the loop's limit is twice as high
+(uvloop, ``set_write_buffer_limits``)."""
 BROKEN = "The request cannot be read: it is malformed, or has a line that is too long.\n"
 
 
 class Connection(RequestHandler):
     """A connection that ends when its first request does not come in time.
 
-    What the library does by itself for later ones (``KEPT``). Malformed requests are answered, and
-    logged, without a word of them: they may be half a secret.
+    For later ones the library does that itself (``KEPT``). Malformed requests are answered and
+    logged without any of their content, which may be half a secret.
     """
 
     __slots__ = ("_events", "_place", "_room", "_settings", "is_open")
@@ -54,7 +54,7 @@ class Connection(RequestHandler):
         self._place = place
         self._events = events
         self.is_open = False
-        """It was made: with TLS, after the handshake."""
+        """It is established: with TLS, after the handshake."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -76,7 +76,7 @@ class Connection(RequestHandler):
         start_time: float | None,
         request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> tuple[web.StreamResponse, bool]:
-        """Answer a request, from its head to the last byte of its answer."""
+        """Handle a request, from its head to the last byte of its answer."""
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:
@@ -90,13 +90,13 @@ class Connection(RequestHandler):
             self.force_close()
 
     def tell(self, trouble: Trouble, peer: str = "") -> None:
-        """Tell that the connection is ended; ``peer`` where it has no transport to know it by."""
+        """Tell that the connection is ended; ``peer`` is needed where it has no transport."""
         self._events.tell(ConnectionEnded(trouble, peer or address_of(self.transport)))
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; who does not read it in time does not get the rest."""
+        """Send an answer; end the connection if it is not read in time."""
         if self._is_read() and isinstance(resp, web.Response) and _is_short(resp.body):
             return await super().finish_response(request, resp, start_time)
         try:
@@ -110,7 +110,7 @@ class Connection(RequestHandler):
             return resp, True
 
     def _is_read(self) -> bool:
-        """Tell whether nothing waits here for the reader."""
+        """Tell whether the peer has read everything so far."""
         transport = self.transport
         return transport is None or transport.get_write_buffer_size() == 0
 
@@ -121,7 +121,7 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what the library could not read, or what failed outside of every handler."""
+        """Answer a request that the library could not read, or that failed outside all handlers."""
         log.warning("a request was broken off: %s", "malformed" if status == 400 else status)
         if status == 400:
             self.tell(Trouble.MALFORMED)
@@ -133,15 +133,15 @@ class Connection(RequestHandler):
 
 
 def _is_short(body: object) -> bool:
-    """Tell whether a body fits a buffer that is empty, so that nobody waits until it is read."""
+    """Tell whether a body fits an empty buffer, so that sending it needs no wait."""
     return body is None or (isinstance(body, bytes | bytearray) and len(body) <= BUFFERED)
 
 
 class _Newcomer(asyncio.Protocol):
-    """A connection of which it is not known yet whether there is a place for it."""
+    """A new connection, before it has a place."""
 
     def __init__(self, room: Room, opened: Callable[[Slot], asyncio.BaseProtocol]) -> None:
-        """``opened`` returns what goes on with a connection that has a place."""
+        """``opened`` returns the protocol of a connection that has a place."""
         self._room = room
         self._opened = opened
 
@@ -159,9 +159,9 @@ class _Newcomer(asyncio.Protocol):
 class _Tls(SSLProtocol):
     """A connection that speaks TLS, beneath the one that speaks HTTP.
 
-    The server's own TLS tells nobody of a connection before its handshake is over: those that
-    never end theirs would be as many as they like. Of asyncio's, only what any protocol has is
-    used; it goes the same way with uvloop.
+    The server's own TLS reports a connection only after its handshake: connections that never
+    finish theirs would not be limited. Of asyncio's class, only what any protocol has is used, so
+    it works with uvloop as well.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class _Tls(SSLProtocol):
             asyncio.get_running_loop(),
             connection,
             context,
-            None,  # type: ignore[arg-type]  # nobody waits for it
+            None,  # type: ignore[arg-type]  # nothing awaits it
             server_side=True,
             ssl_handshake_timeout=head,  # type: ignore[arg-type]  # the stubs want whole seconds
         )

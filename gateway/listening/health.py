@@ -1,4 +1,4 @@
-"""Whether a listener is of use: whether its queue can be read and written."""
+"""The health of a listener: whether its queue can be read and written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.message import Clock
 log = logging.getLogger(__name__)
 
 FRESH = 1.0
-"""Seconds for which an answer stands: anybody may ask, and a look into a bucket costs money."""
+"""Seconds for which an answer is reused: anybody may ask, and a look into a bucket costs money."""
 AWAY = "what it is kept by does not answer, or fails"
 HELD = "another process holds it, and nothing can be written: the log of the listener says which"
 FULL = "its disk is full: the log of the listener says which"
@@ -29,7 +29,7 @@ TROUBLED = "its settings, its rights or its disk: the log of the listener has th
 
 
 class Health:
-    """Looks at the queue, and remembers for a moment; ``note`` is told of what fails."""
+    """Checks the queue, and caches the result for a moment; ``note`` is called with failures."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Health:
         self._reason = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Tell whether the queue can be used; strangers may ask, so not where it is."""
+        """Answer whether the queue can be used; not where it is, since strangers may ask."""
         async with self._looking:
             if self._monotonic() >= self._until:
                 self._reason = await self._look()
@@ -56,9 +56,9 @@ class Health:
         return web.json_response({"status": "ok"})
 
     async def _look(self) -> str:
-        """Return why the queue cannot be used; the log has each change once."""
+        """Return why the queue cannot be used; log each change once."""
         try:
-            # No longer than Remote's last look: whoever watches over us waits a few seconds.
+            # No longer than Remote's last look: monitors wait for a few seconds only.
             await self._remote.collect(self._remote.new_id(), 0)
             await self._remote.check()
         except QueueError as error:

@@ -1,8 +1,8 @@
-"""What a call passes first: it is meant for this listener, and comes from no page of a stranger.
+"""The first checks of a call: it is meant for this listener, and no foreign web page sent it.
 
-A browser sends what any page tells it to, from inside of the network that it is in. So the Host
-header must name this listener (or a page could have its own name point here: DNS rebinding), and
-an Origin must be one that is allowed.
+A browser sends what any page tells it to, from inside its network. So the Host header must name
+this listener (otherwise a page could point its own name here: DNS rebinding), and an Origin must be
+an allowed one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from gateway.listening.settings import ListenerSettings
 log = logging.getLogger(__name__)
 
 ONCE = {"SOAPAction": Check.SOAP_ACTION, "Content-Encoding": Check.CONTENT_ENCODING}
-"""Headers that a call has once, of those that the HTTP library takes twice."""
+"""Headers that a call may have only once, and that the HTTP library accepts twice."""
 ORIGIN = web.RequestKey("ORIGIN", str)
-"""Under this key a request has the origin that may read its answer."""
+"""Key of a request: the origin that may read its answer."""
 MAY_SEND = "Authorization, Content-Type, Prefer, SOAPAction"
 MAY_READ = "Location, Preference-Applied, Retry-After"
 
 
 def door(settings: ListenerSettings) -> Middleware:
-    """Return what refuses calls that are meant for somebody else, or sent by a stranger's page."""
+    """Return a middleware that refuses calls for another host, and those of foreign web pages."""
     names = {settings.host, urlsplit(settings.url or "").hostname or "", *settings.hosts}
     hosts = {one.lower() for one in names - {""}}
 
@@ -57,7 +57,7 @@ def door(settings: ListenerSettings) -> Middleware:
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Have a request answered; of a bug, the caller learns that there is one."""
+    """Handle a request; a bug becomes a fault."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -73,9 +73,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def _in_other_words(request: web.Request) -> web.Response | None:
-    """Refuse a version of HTTP, and codings of the body, that the library takes and nobody meant.
+    """Refuse unusual HTTP versions and transfer codings that the library accepts.
 
-    Who stands in front may have read something else there (RFC 9112, sections 2.3 and 6.1).
+    A proxy in front may have read the request differently (RFC 9112, sections 2.3 and 6.1).
     """
     codings = request.headers.getall("Transfer-Encoding", ())
     if request.version.major != 1:
@@ -90,15 +90,15 @@ def _in_other_words(request: web.Request) -> web.Response | None:
 
 
 def _is_last(request: web.Request) -> bool:
-    """Tell whether a request asks for another protocol behind it, which is never spoken here.
+    """Tell whether a request asks to switch protocols, which is never done here.
 
-    The library throws away what came with such a request: a call behind it would have no answer.
+    The library discards what follows such a request: a call behind it would have no answer.
     """
     return request.method == "CONNECT" or "Upgrade" in request.headers
 
 
 def _ended(response: web.Response) -> web.Response:
-    """Have the connection end: where a request ends is as uncertain as what it says."""
+    """Close the connection after this response: where such a request ends is uncertain."""
     response.force_close()
     return response
 
@@ -109,21 +109,21 @@ def _misdirected(request: web.Request, hosts: Collection[str]) -> web.Response |
         text = "The request line names another host than the Host header."
         return _ended(refusal(request, Refused(text, check=Check.HOST), 400))
     if not stated and request.version < (1, 1):
-        return None  # HTTP 1.0 had no such header; no browser speaks it
+        return None  # HTTP/1.0 had no such header; no browser speaks it
     found = HOST.fullmatch(stated[0]) if len(stated) == 1 else None
     if found is None:
         return refusal(request, Refused("The Host header names no host.", check=Check.HOST), 400)
     if is_own(found[1], hosts):
         return None
-    log.warning("not answered: its Host is none of this listener; listener.hosts has them")
+    log.warning("not answered: its Host header does not name this listener; see listener.hosts")
     text = "This listener does not go by the name in the Host header. Its operator can add it."
     return refusal(request, Refused(text, check=Check.HOST), 421)
 
 
 def _agrees(target: str, stated: Sequence[str]) -> bool:
-    """Tell whether a request line names no host, or the very one of the Host header.
+    """Tell whether a request line names no host, or the same as the Host header.
 
-    The first is what clients send; the second is how proxies are asked (RFC 9112, 3.2.2).
+    Clients send the first form, and the second to proxies (RFC 9112, section 3.2.2).
     """
     scheme, separator, rest = target.partition("://")
     if target.startswith("/") or not separator:
@@ -134,7 +134,7 @@ def _agrees(target: str, stated: Sequence[str]) -> bool:
 
 
 def is_own(host: str, hosts: Collection[str]) -> bool:
-    """Tell whether a host is this listener. An address always is: no name leads here by it."""
+    """Tell whether a host is this listener. An address always is: DNS rebinding needs a name."""
     name = host.lower().rstrip(".")
     if name == "localhost" or name in hosts:
         return True
@@ -146,7 +146,7 @@ def is_own(host: str, hosts: Collection[str]) -> bool:
 
 
 def _cross_site(request: web.Request, settings: ListenerSettings) -> web.Response | None:
-    """Refuse what a page of another site sends; note the origin of one that may."""
+    """Refuse a call from another site's page; note the origin of an allowed one."""
     origin = request.headers.get("Origin")
     if origin is None:
         return None
@@ -162,7 +162,7 @@ def _cross_site(request: web.Request, settings: ListenerSettings) -> web.Respons
 
 
 def _twofold(request: web.Request) -> web.Response | None:
-    """Refuse headers that say two things: who stands in front may have gone by the other one."""
+    """Refuse repeated headers: a proxy in front may have used the other value."""
     for name, check in ONCE.items():
         if len(request.headers.getall(name, ())) > 1:
             return refusal(request, Refused(f"Send the header {name} once.", check=check), 400)
@@ -170,7 +170,7 @@ def _twofold(request: web.Request) -> web.Response | None:
 
 
 def _preflight(request: web.Request) -> web.Response:
-    """Tell a browser what a page may send (Fetch Standard, CORS-preflight)."""
+    """Answer a browser's preflight: what a page may send (Fetch Standard, CORS-preflight)."""
     if ORIGIN not in request:
         raise web.HTTPForbidden(text="Pages of this origin may not call here.\n")
     headers = {
@@ -182,7 +182,7 @@ def _preflight(request: web.Request) -> web.Response:
 
 
 async def let_read(request: web.Request, response: web.StreamResponse) -> None:
-    """Let a page of an allowed origin read the answer; to be called before it is sent."""
+    """Let a page of an allowed origin read the answer; called before that is sent."""
     if origin := request.get(ORIGIN):
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = MAY_READ

@@ -1,4 +1,4 @@
-"""What the listener says of its services: pages for a person, contracts for a program."""
+"""What the listener publishes about its services: pages for people, contracts for programs."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class ListedService:
 
 
 _HERE = f"http://{secrets.token_hex(16)}.invalid/"
-"""Stands in the documents for a service's address, which is another one for each caller."""
+"""Placeholder in the documents for a service's address, which depends on the caller."""
 
 
 class Pages:
-    """Answers what is asked about services; ``url`` is the listener's own address, if it is set."""
+    """Answers requests about services; ``url`` is the listener's address, if it is set."""
 
     def __init__(self, services: Mapping[str, ListedService], url: str) -> None:
         self._services = services
@@ -58,7 +58,7 @@ class Pages:
         return _page(index_page({name: self._address(request, name) for name in names}))
 
     async def service(self, request: web.Request) -> web.Response:
-        """Answer ``?wsdl`` and what the WSDL refers to, with the listener's own address in it."""
+        """Answer ``?wsdl`` and the documents that it refers to, with the listener's address."""
         name = request.match_info["service"]
         listed = self._of_use(request, name)
         if listed is None:
@@ -78,7 +78,7 @@ class Pages:
     async def _published(self, name: str, listed: ListedService) -> Mapping[str, bytes]:
         """Return the documents of a service, with _HERE for its address; made once.
 
-        Those of megabytes take a second: whoever asks again and again is to hold up nobody.
+        Large ones take a second: repeated requests must not hold up others.
         """
         async with self._publishing:
             if name not in self._documents:
@@ -87,13 +87,13 @@ class Pages:
         return self._documents[name]
 
     def _of_use(self, request: web.Request, name: str) -> ListedService | None:
-        """Return a service of which the client may call something; None where there is none."""
+        """Return a service if the client may call any of its operations; None otherwise."""
         listed, client = self._services.get(name), request.get(CLIENT, "")
         return listed if listed is not None and listed.gate.rights.is_of_use(client) else None
 
     def _address(self, request: web.Request, name: str) -> str:
         """Return the address of a service: as configured, or else as the client wrote it."""
-        # Not request.host: that is without the port where the request line has the whole address.
+        # Not request.host: that lacks the port where the request line has the whole address.
         host = request.headers.get("Host", request.host)
         if not self._url and not HOST.fullmatch(host):
             raise web.HTTPBadRequest(text="The Host header names no host.\n")
@@ -105,7 +105,7 @@ def _page(text: str) -> web.Response:
 
 
 def index_page(addresses: Mapping[str, str]) -> str:
-    """Return a page with every service by its name and address."""
+    """Return a page that lists the services by name and address."""
     rows = "".join(
         f'<tr><td><a href="{html.escape(name)}">{html.escape(name)}</a>'
         f"<td><code>{html.escape(address)}</code>"

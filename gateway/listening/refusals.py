@@ -1,4 +1,4 @@
-"""What the listener refuses, as events: no queue ever sees it."""
+"""Calls that the listener refuses, as events: no queue ever sees them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from gateway.listening.answers import (
 from gateway.observe.events import CallRefused, Events
 
 _STRANGERS = (Check.HTTP, Check.HOST, Check.ORIGIN, Check.CREDENTIALS)
-"""Checks before anybody is known."""
+"""Checks before authentication is done."""
 
 
 def telling_refusals(events: Events, nobody: str) -> Middleware:
-    """Return a middleware, to be the outermost, that tells of each call that is refused.
+    """Return a middleware, to be the outermost, that tells of each refused call.
 
-    ``nobody`` is whose a request is that was not recognised; empty where clients are told apart.
+    ``nobody`` is the client's name for a request without one; empty where clients are
+    authenticated.
     """
 
     @web.middleware

@@ -1,4 +1,4 @@
-"""TLS for the listener, and what is read again while it runs."""
+"""TLS for the listener, and files that are read again while it runs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gateway.secrets.reference import changes
 log = logging.getLogger(__name__)
 
 LOOK = 5.0
-"""Seconds between two looks whether a file has changed."""
+"""Seconds between two checks whether a file has changed."""
 OTHERS = (
     "secrets, the keys and certificates of backends and of WS-Security, and the audit log follow "
     "their files without being told; settings and contracts are read at the start: restart for them"
 )
-"""What is said of everything else, where files are to be read again."""
+"""The log's words about everything else, when files are read again on request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerTls:
-    """PEM files: the listener's certificate, its key, and whose clients' certificates count."""
+    """PEM files: the listener's certificate and key, and the authority for client certificates."""
 
     certificate: Path
     key: Path | None = None
@@ -35,16 +35,16 @@ class ListenerTls:
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """Files, and what reads them again. It raises ConfigurationError, and has changed nothing."""
+    """Files, and how to load them again. If ``load`` raises ConfigurationError, nothing changed."""
 
     paths: Sequence[Path]
     load: Callable[[], None]
 
 
 def tls_context(settings: ListenerTls) -> ssl.SSLContext:
-    """Return what the listener speaks TLS with: 1.2 and later. Raises ConfigurationError.
+    """Return the listener's TLS context: 1.2 and later. Raises ConfigurationError.
 
-    With ``client_ca`` a client may show a certificate; one that shows none has to have a secret.
+    With ``client_ca`` a client may present a certificate; without one it needs a secret.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -55,9 +55,9 @@ def tls_context(settings: ListenerTls) -> ssl.SSLContext:
 
 
 def load_authority(context: ssl.SSLContext, settings: ListenerTls) -> None:
-    """Have clients' certificates count that are of an authority in the file now.
+    """Accept client certificates of the authorities that are in the file now.
 
-    One that was there before counts until the next start. Raises ConfigurationError.
+    Earlier authorities stay accepted until the next start. Raises ConfigurationError.
     """
     if settings.client_ca is None:
         return
@@ -72,9 +72,9 @@ def load_authority(context: ssl.SSLContext, settings: ListenerTls) -> None:
 
 
 def load_certificate(context: ssl.SSLContext, settings: ListenerTls) -> None:
-    """Have new connections speak with what is in the files now. Raises ConfigurationError."""
+    """Use the files' current content for new connections. Raises ConfigurationError."""
     try:
-        # A key behind a password would be asked for, where nobody is: there is none.
+        # OpenSSL would ask for the password of an encrypted key at a terminal.
         context.load_cert_chain(settings.certificate, settings.key, password=lambda: "")
     except (OSError, ssl.SSLError) as error:
         place = f"{settings.certificate}" + (f" with {settings.key}" if settings.key else "")
@@ -89,9 +89,9 @@ def _reason(error: OSError) -> str:
 
 
 async def keep_fresh(rereads: Iterable[Reread], asked: asyncio.Event, look: float = LOOK) -> None:
-    """Read files again whenever they have changed, and all of them when that is ``asked`` for.
+    """Read files again when they have changed, and all of them when ``asked`` is set.
 
-    What cannot be read changes nothing. ``look`` is in seconds.
+    A file that cannot be read changes nothing. ``look`` is in seconds.
     """
     watched = [(one, changes(one.paths, look=0.0)) for one in rereads]
     while True:

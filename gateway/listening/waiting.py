@@ -1,4 +1,4 @@
-"""Callers who wait: each for so long, and none longer than the listener runs."""
+"""The waits of callers: each is limited, and none outlasts the listener."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d+)\b', re.IGNORECASE)
 
 
 class _Endable:
-    """A wait under way. A class: two of them are on the way of every call."""
+    """A wait under way. A class, for speed: every call has two of them."""
 
     __slots__ = ("_limit", "_limits")
 
@@ -46,12 +46,12 @@ class Waits:
     def endable(self) -> _Endable:
         """Return a context that raises TimeoutError inside its block when ``end`` is called.
 
-        Afterwards at once: what does not have to wait is done all the same.
+        After that it raises at the first wait; a block that does not wait is still completed.
         """
         return _Endable(self._limits, 0.0 if self.have_ended else None)
 
     def end(self) -> None:
-        """End all waits, and those that begin later: callers are told where the reply will be."""
+        """End all waits, and those that begin later: callers learn where the reply will be."""
         self.have_ended = True
         for limit in self._limits:
             limit.reschedule(asyncio.get_running_loop().time())

@@ -1,5 +1,5 @@
-"""What can be seen of a gateway from outside: the stream of events, and who subscribes to it.
+"""Observability: the stream of events, and its subscribers.
 
-Events come in from the drivers, lines of the log and of the audit log go out. It knows messages,
-errors and queues' entries, no service.
+Events come in from the drivers; lines of the log and of the audit log go out. It depends on
+messages, errors and queue entries, not on services.
 """

@@ -1,12 +1,12 @@
 """One stream of events: what happens to each request, as its drivers tell it.
 
-The gateway's loop tells of deliveries, the listener of calls by HTTP, and a queue of what it puts
-aside by itself; nobody else does. The audit log and the log subscribe, and so may others: a
-subscriber is a function of one kind of event, and ``assembly`` is where it is said.
+The gateway's loop tells of deliveries, the listener of calls by HTTP, and a queue of requests that
+it puts aside by itself; nothing else does. The audit log and the log subscribe, and so may others:
+a subscriber is a function of one kind of event, and is subscribed in ``assembly``.
 
-A delivery is received first. It ends with settled, returned or lost; or with none of them, where
-its gateway ends before. Times are seconds of the stream's clock, which measures and never goes
-back: ``at`` is that of the event, ``received`` and ``began`` are those of the beginning.
+A delivery begins with received. It ends with settled, returned or lost; or with none of them, if
+its gateway ends first. Times are seconds of the stream's clock, which is monotonic: ``at`` is that
+of the event, ``received`` and ``began`` are those of the beginning.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The delivery that an event is about, with what is known of its request by then."""
+    """The delivery that an event is about, with what is known about its request at that time."""
 
     message: Message | Unreadable
     attempt: int
     received: float
     """When a gateway took it from its queue."""
     service: str
-    """What it names; from the gate on, the service that it is for."""
+    """The one that the request names; from the gate on, the one that it is for."""
     operation: str = ""
-    """Empty where it is not known yet, or never was."""
+    """Empty where it is not known, or not yet."""
     one_way: bool = False
 
 
@@ -49,7 +49,7 @@ class RequestReceived:
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused:
-    """A request was not let through; how it is settled follows."""
+    """A request was not admitted; how it is settled follows."""
 
     subject: Subject
     error: FaultError
@@ -58,7 +58,7 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True)
 class RequestAdmitted:
-    """It is known what a request asks for, and that it may."""
+    """A request was admitted: its operation is known and allowed."""
 
     subject: Subject
     at: float
@@ -68,8 +68,8 @@ class RequestAdmitted:
 class RequestBegun:
     """It is durable that an at-most-once operation begins: nothing of it was sent yet.
 
-    Of an operation that may be carried out twice this is not told. One whose backend is not reached
-    may begin more than once.
+    Repeatable operations have no such event. An operation whose backend cannot be reached may begin
+    more than once.
     """
 
     subject: Subject
@@ -97,13 +97,13 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """By the listener: no queue has seen it."""
     LOST = "lost"
-    """What was said of it before was not stored: another gateway has the request."""
+    """An earlier outcome was not stored: another gateway has the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSettled:
-    """A request has its end. It is told twice: to those who come first before the queue is told, to
-    all others when the queue has taken it.
+    """A request has its outcome. First subscribers hear of it before it is stored in the queue, all
+    others after that.
     """
 
     subject: Subject
@@ -111,7 +111,7 @@ class RequestSettled:
     reason: str
     """Why it is in quarantine, its reason code first; else empty."""
     at: float
-    """When its end was known, not when that was stored."""
+    """When its outcome was known, not when that was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class RequestLost:
 
     subject: Subject
     was_settled: bool
-    """Those who come first were told that it is settled, and nothing of that was stored."""
+    """First subscribers heard that it is settled, but that was not stored."""
     at: float
 
 
@@ -158,7 +158,7 @@ class CallCollected:
 
     message: Message
     status: int
-    """Of HTTP: 202 and 504 say that there is no reply yet."""
+    """HTTP status: 202 and 504 mean that there is no reply yet."""
     began: float
     at: float
 
@@ -170,37 +170,37 @@ class CallRefused:
     message: Message
     """Without its body."""
     client: str
-    """Empty where it is not known, and clients are told apart."""
+    """Empty where clients are authenticated, and this one was not."""
     service: str
-    """What it names, also where no service goes by that name."""
+    """The service that it names, even if there is none of that name."""
     operation: str
     status: int
-    """Of HTTP."""
+    """HTTP status."""
     error: FaultError | None
-    """None where there is nothing but the status."""
+    """None where there is only the status."""
     body: bytes | None
     """None where it was not read."""
     size: int | None
-    """Bytes of the body, or what its head says; None where it says nothing."""
+    """Bytes of the body, or its Content-Length; None without either."""
     peer: str
     """The address that it came from; empty where that is not known."""
     is_strangers: bool
-    """Anybody can have sent it, as often as he likes."""
+    """Anybody may have sent it, any number of times."""
     is_call: bool
-    """It was looked at as a call, and not refused before that."""
+    """It was handled as a call, not refused before that."""
     began: float
     at: float
 
 
 class Trouble(StrEnum):
-    """What a connection can be ended for before there is a call."""
+    """Why a connection is ended before there is a call."""
 
     MALFORMED = "malformed"
-    """It is no HTTP, or HTTP that could be read in two ways."""
+    """It is not HTTP, or could be read in two ways."""
     TOO_MANY = "too-many"
-    """A connection more than there may be."""
+    """One connection too many."""
     MADE_ROOM = "made-room"
-    """An idle connection that was ended for another one, when there were as many as may be."""
+    """An idle connection that was ended for another one, when there was no room."""
     SLOW_HEAD = "slow-head"
     """No request came in time."""
     SLOW_READER = "slow-reader"
@@ -211,49 +211,45 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEnded:
-    """The listener has ended a connection, or not let it in."""
+    """The listener has ended a connection, or refused it."""
 
     trouble: Trouble
     peer: str
-    """The address that it is from; empty where that is not known."""
+    """Its address; empty where that is not known."""
 
 
 E = TypeVar("E")
 
 
 class Events:
-    """Where events are told, and who hears of which.
-
-    ``clock`` measures: seconds from any moment on.
-    """
+    """The stream of events, and its subscribers. ``clock`` is monotonic, in seconds."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
         self._first: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
         self._others: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
         self.wanted: set[type] = set()
-        """The kinds that anybody hears of: an event of another kind need not be made."""
+        """The kinds with subscribers: an event of another kind need not be made."""
 
     def subscribe(self, kind: type[E], hear: Callable[[E], None], *, first: bool = False) -> None:
-        """Have a function called for each event of a kind, on the event loop: it must not block.
+        """Call a function for each event of a kind, on the event loop: it must not block.
 
-        ``first`` is for what must be written down before anything is done: where that raises
-        QueueUnavailable, it is not done. What others raise is logged, and changes nothing.
+        ``first`` is for records that must precede the action: if the function raises
+        QueueUnavailable, the action is not done. Errors of other subscribers are logged, and change
+        nothing.
         """
         (self._first if first else self._others)[kind].append(hear)
         self.wanted.add(kind)
 
     def precede(self, event: object) -> None:
-        """Tell those who come first, before it is done. Raises QueueUnavailable."""
+        """Tell the first subscribers, before the action. Raises QueueUnavailable."""
         for hear in self._first.get(type(event), ()):
             hear(event)
 
     def tell(self, event: object) -> None:
-        """Tell the others."""
+        """Tell the other subscribers."""
         for hear in self._others.get(type(event), ()):
             try:
                 hear(event)
-            except (
-                Exception
-            ) as error:  # a bug of a subscriber: no request suffers from who looks on
+            except Exception as error:  # a bug of a subscriber: requests must not suffer from it
                 log.error("%s was not heard", type(event).__name__, exc_info=unquoted(error))

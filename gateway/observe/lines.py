@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def logged(events: Events) -> None:
-    """Have the log tell of the events that an operator looks for."""
+    """Log the events that an operator looks for."""
     events.subscribe(RequestAnswered, _answered)
     events.subscribe(RequestSettled, _settled)
     events.subscribe(CallCollected, _answered_call)
@@ -46,9 +46,9 @@ def _refused(event: CallRefused) -> None:
 
 
 def _is_told(error: FaultError, is_call: bool) -> bool:
-    """Tell whether a refusal has a line: strangers can have as many as they like before a call."""
+    """Tell whether to log a refusal: before a call, strangers could cause any number of lines."""
     if error.code is FaultCode.BUSY and error.check is None:
-        return False  # nothing is wrong with the call, and the log has the cause
+        return False  # the call is correct, and the log has the cause
     return is_call or error.check is Check.SHARE
 
 

@@ -305,7 +305,7 @@ def _read_note(body: bytes, place: BucketPlace) -> Document:
         note = dict(json.loads(body))
     except (ValueError, TypeError) as error:
         raise ConfigurationError(
-            f"{where} is not one of this program: use another prefix."
+            f"{where} was not written by this program: use another prefix."
         ) from error
     if note != json.loads(documents.format_note(place.desired)):
         raise ConfigurationError(

@@ -147,7 +147,7 @@ def told(service: AwsClient, permission: str, resource: str) -> Iterator[None]:
 
 def _no_service(service: AwsClient, status: int) -> str:
     name, url = service.client.meta.service_model.service_id, service.client.meta.endpoint_url
-    return f"queue: what answers at {url} is no {name} (status {status}): correct endpoint_url."
+    return f"queue: the server at {url} is not {name} (status {status}): correct endpoint_url."
 
 
 def _cured(service: AwsClient, error: BotoCoreError) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of queues that this program has itself."""
+"""The built-in kinds of queues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.queues.memory import MemoryQueue
 from gateway.queues.options import QueueOptions
 
 ANY_CLIENT = "*"
-"""What ``sqs.senders`` calls a listener."""
+"""The client of a listener in ``sqs.senders``."""
 SHOWN = 4
 """Names in a line, at most."""
 
@@ -45,7 +45,7 @@ async def _open_file(address: str, folder: Path, options: QueueOptions) -> Admin
 
 
 def _path(address: str, folder: Path) -> Path:
-    """Return a queue file: three slashes relative, four absolute, as SQLAlchemy has it."""
+    """Return the path of a queue file: three slashes are relative, four absolute (SQLAlchemy)."""
     rest = address.removeprefix("sqlite:")
     if not rest.startswith("///") or len(rest) == 3:
         raise ConfigurationError(f"queue: {address!r} names no file: write {FILE.form}.")
@@ -67,7 +67,7 @@ def _of_bucket(address: str, folder: Path, options: QueueOptions) -> Abilities:
 
 async def _open_bucket(address: str, folder: Path, options: QueueOptions) -> AdministeredQueue:
     place = parse_bucket(address)
-    # Here, not above: boto3 takes a quarter of a second, and 30 MB, that other queues do without.
+    # Imported here: boto3 takes a quarter of a second and 30 MB, which other queues do not need.
     if place.doorbell:
         from gateway.queues.doorbell.queue import DoorbellQueue
 
@@ -101,7 +101,7 @@ async def _open_sqs(address: str, folder: Path, options: QueueOptions) -> Admini
 
 
 def _principals(options: QueueOptions) -> str:
-    """Say whose messages are taken; a listener speaks for all clients of its own."""
+    """Say whose messages are accepted; a listener speaks for all its clients."""
     if not options.senders:
         return "ANYONE who may send to it, under any client's name (sqs.senders is empty)"
     names = set(options.senders.values())

@@ -1,4 +1,4 @@
-"""Clients take turns: one that has ten thousand requests in a queue holds up no other."""
+"""Fair queuing: a client with ten thousand requests in a queue does not hold up others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Turns:
-    """Whose turn it is: clients by their names, beginning behind who had the last turn."""
+    """The order of clients: by their names, beginning behind the one that had the last turn."""
 
     def __init__(self) -> None:
         self.last = ""
@@ -26,10 +26,10 @@ class Turns:
 def deal(
     waiting: Mapping[str, Sequence[T]], limit: int, shares: Mapping[str, int]
 ) -> list[tuple[str, T]]:
-    """Return what is taken now, each with its client: one of every client, then the next of each.
+    """Return up to ``limit`` items with their clients: one of every client, then the next of each.
 
-    ``waiting`` has the clients in the order of their turns. No more of a client are taken than
-    ``shares`` says, where it says something.
+    ``waiting`` has the clients in the order of their turns. ``shares`` has the most items for a
+    client; clients that are not in it have no limit.
     """
     hands = (
         [(client, one) for one in queue[: max(0, shares.get(client, limit))]]

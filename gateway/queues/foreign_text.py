@@ -1,7 +1,7 @@
-"""What a stranger's JSON and headers may say, and no request to a store can carry.
+"""Checks for foreign JSON and headers, which may hold text that no request to a store can carry.
 
-JSON has half of a surrogate pair (``"\\ud800"``), and a header any byte. Neither is text: UTF-8 has
-no form for it, and whoever writes it fails. So it ends where it comes in.
+JSON may have half of a surrogate pair (``"\\ud800"``), and a header any byte. UTF-8 cannot encode
+either, so writing it would fail: it is stopped where it comes in.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LONGEST_KEY = 1024
 
 
 def is_text(given: object) -> TypeGuard[str]:
-    """Tell whether this is text, with a form in UTF-8."""
+    """Tell whether this is text that UTF-8 can encode."""
     if not isinstance(given, str):
         return False
     try:
@@ -29,5 +29,5 @@ def is_key(given: object) -> TypeGuard[str]:
 
 
 def legible(header: str) -> str:
-    """Return the value of a header with U+FFFD in the place of bytes that are not UTF-8."""
+    """Return the value of a header, with U+FFFD in place of bytes that are not UTF-8."""
     return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,9 +1,9 @@
-"""What is remembered of replies that were swept: the times in the ids of their requests.
+"""The times in the ids of requests whose replies were swept.
 
-A request under an id of such a time may have been carried out before, so it is refused, whatever
-the clock says. Where clocks are right, none comes: an id is older than a day then.
+A request with an id of such a time may have been carried out before, so it is refused, whatever the
+clock says. With correct clocks none comes: such an id is more than a day old.
 
-Times are compared as they are written in an id, whose first ten characters are its milliseconds.
+Times are compared in the form of an id, whose first ten characters are its milliseconds.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from gateway.message import id_time
 
 TIME = 10
 SPAN = 5
-"""The first characters of a time: one span of nine hours. By spans, because what a clock that was a
-year ahead let in must not have the year refused."""
+"""The first characters of a time: one span of nine hours. By spans, so that a request accepted by a
+clock that was a year ahead does not have a whole year refused."""
 
 TABLE = "CREATE TABLE IF NOT EXISTS swept(span TEXT PRIMARY KEY, until TEXT NOT NULL);"
 FORGOTTEN = "SELECT 1 FROM swept WHERE span=? AND until>=?"
-"""Asked with ``moment``: finds nothing where no reply to an id of that time was swept."""
+"""With the parameters of ``moment``: no row if no reply to an id of that time was swept."""
 
 _LENGTH = 26
 
 
 def moment(id: str) -> tuple[str, str] | tuple[None, None]:
-    """Return the span and the time in an id; nothing for one that holds none."""
+    """Return the span and the time in an id; None for an id without a time."""
     return (id[:SPAN], id[:TIME]) if len(id) == _LENGTH else (None, None)
 
 
 def latest(ids: Iterable[str]) -> dict[str, str]:
-    """Return the latest time in ids, for each span; those without a time have none."""
+    """Return the latest time in ids, for each span; ids without a time are left out."""
     found: dict[str, str] = {}
     for id in ids:
         if id_time(id) is not None:

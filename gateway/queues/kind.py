@@ -1,7 +1,7 @@
-"""A kind of queue: how its addresses are written, what a queue of it can do, and how it is opened.
+"""A kind of queue: the form of its addresses, what its queues can do, and how one is opened.
 
-Those of this program are in ``gateway.queues.builtin``; a package brings one of its own by the
-entry point ``gateway.queues``, named like the scheme of its addresses.
+The built-in kinds are in ``gateway.queues.builtin``; a package adds its own by the entry point
+``gateway.queues``, named like the scheme of its addresses.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Reach(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """What the queue at an address can do, told without opening it.
+    """What the queue at an address can do, known without opening it.
 
-    The contract suite, ``gateway.testing.queue_contract``, holds a queue to what is told here.
+    The contract suite, ``gateway.testing.queue_contract``, holds a queue to these values.
     """
 
     reach: Reach
@@ -36,24 +36,23 @@ class Abilities:
     is_durable: bool = True
     """Whether an accepted request outlives every program that has the queue open."""
     is_fair: bool = True
-    """Whether it has an order of its own, in which clients take turns."""
+    """Whether it does fair queuing between clients itself."""
     leases_run_out: bool = True
-    """Whether a request that its holder does not extend goes to another while the holder lives."""
+    """Whether leases expire, even if their holder is still alive."""
     counts_exactly: bool = True
-    """Whether ``status`` counts, rather than estimates."""
+    """Whether ``status`` counts rather than estimates."""
     keeps_replies: bool = True
     """Whether a reply outlives the program that waits for it."""
     quarantine: str = ""
-    """For how long requests are kept aside; empty: as long as ``quarantine`` in the settings says.
-    """
+    """For how long requests are kept in quarantine; empty: as ``quarantine`` in the settings."""
     is_provisioned: bool = False
-    """Whether it is on AWS, where ``provision`` makes what it needs and ``check`` looks at it."""
+    """Whether it is on AWS, where ``provision`` creates what it needs and ``check`` examines it."""
     is_paid: bool = False
     """Whether each look at it costs money."""
     has_soapjms: bool = False
-    """Whether programs of others send into it by the rules of SOAP/JMS."""
+    """Whether other programs send into it by the rules of SOAP/JMS."""
     unsafe: tuple[str, ...] = ()
-    """What its address allows although it is not safe."""
+    """The unsafe options in its address."""
     files: Path | None = None
     """A folder beside it where programs may keep files; None where it has no such place."""
 
@@ -65,7 +64,7 @@ class Kind:
     """
 
     form: str
-    """How its addresses are written, for whoever got one wrong."""
+    """The form of its addresses, for error messages."""
     abilities: Callable[[str, Path, QueueOptions], Abilities]
-    """Opens nothing, and asks nobody."""
+    """Opens nothing, and makes no request."""
     open: Callable[[str, Path, QueueOptions], Awaitable[AdministeredQueue]]

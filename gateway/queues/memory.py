@@ -131,7 +131,7 @@ class MemoryQueue:
             request.leased_until, request.started = None, False
 
     async def notify(self) -> None:
-        """Wake all who wait."""
+        """Wake all waiters."""
         async with self._changed:
             self._changed.notify_all()
 
@@ -142,7 +142,7 @@ class MemoryQueue:
 
 
 class _Store:
-    """The two dictionaries, and the rules for what is in them."""
+    """The two dictionaries, and their rules."""
 
     def __init__(self, lease: float, clock: Clock, monotonic: Clock) -> None:
         self.requests: dict[Name, _Request] = {}
@@ -169,7 +169,7 @@ class _Store:
         return held is None
 
     def take(self, limit: int, shares: Mapping[str, int]) -> list[_Request]:
-        """Lease the requests that have waited longest, of each client in its turn."""
+        """Lease each client's oldest requests, with fair queuing."""
         now = self.monotonic()
         free = defaultdict(list)
         for request in self.requests.values():
@@ -182,9 +182,9 @@ class _Store:
         return [request for _, request in dealt]
 
     def next_change(self, shares: Mapping[str, int]) -> float:
-        """Return the seconds until a lease runs out or a delay ends, whichever is first.
+        """Return the seconds until a lease expires or a delay ends, whichever is first.
 
-        Those who have their share already wait for something else.
+        Requests of clients without a share left are not counted.
         """
         now = self.monotonic()
         waiting = [r for r in self.requests.values() if shares.get(r.message.sender, 1) > 0]
@@ -218,7 +218,7 @@ class _Store:
         return time is not None and self._swept.get(span or "", "") >= time
 
     def _sweep(self) -> None:
-        """Remove old replies, but those whose id is still accepted by the clock that says so."""
+        """Remove old replies, unless their id would still be accepted by the machine's clock."""
         before, made = self.monotonic() - REPLY_RETENTION, self.clock() - ID_WINDOW
         old = [name for name, reply in self._replies.items() if reply.since < before]
         going = [name for name in old if (id_time(name[1]) or 0.0) < made]
@@ -269,7 +269,7 @@ class MemoryDelivery:
     def let_go(self) -> None:
         with contextlib.suppress(LeaseLost):
             self._check()
-            self._request.leased_until = self._store.monotonic()  # it has run out
+            self._request.leased_until = self._store.monotonic()  # it has expired
 
     def _check(self) -> None:
         """Raise LeaseLost unless this delivery is the one that holds the request."""

@@ -1,4 +1,4 @@
-"""What a queue is told beside its address."""
+"""The options of a queue, beside its address."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.message import Message, Unreadable
 from gateway.queue import CONCURRENCY, LEASE
 
 PutAside = Callable[[Message | Unreadable, str], None]
-"""Is told of a request, and of the reason, before a queue puts it aside by itself: no delivery
-tells of it. Raises QueueUnavailable where that cannot be written down: then it stays."""
+"""Called with a request and a reason before a queue puts the request aside by itself, without a
+delivery. Raises QueueUnavailable where that cannot be recorded: then the request stays."""
 
 
 def untold(message: Message | Unreadable, reason: str) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +37,22 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueOptions:
-    """Settings of a program for whatever queue it opens; a queue reads those that concern it."""
+    """A program's settings for any queue it opens; a queue reads those that concern it."""
 
     lease: float = LEASE
-    """Seconds for which a request is held at a time, where leases run out."""
+    """Seconds for which a request is held at a time, where leases expire."""
     concurrency: int = CONCURRENCY
-    """Requests that are carried out at a time: connections are kept for as many."""
+    """Requests that are carried out at a time: the queue keeps connections for as many."""
     soapjms_strict: bool = False
-    """Of SQS: refuse whatever breaks a rule of SOAP/JMS, not only what contradicts itself."""
+    """For SQS: refuse any breach of SOAP/JMS, not only contradictions."""
     senders: Mapping[str, str] = field(default_factory=dict)
-    """The client's name of each principal that SQS may name; empty: the message is believed."""
+    """For SQS: the client of each principal; empty: the client that the message names."""
     reply_queues: tuple[str, ...] = ()
-    """The SQS queues that a request may name for its reply; ``*`` at the end stands for any."""
+    """The SQS queues that a request may name for its reply; a final ``*`` matches any ending."""
     limit: int = USUAL.request
     """The largest request that is read out of a bucket, in bytes."""
     reply_limit: int = USUAL.reply
     """The largest reply that is read out of a bucket, in bytes."""
     put_aside: PutAside = untold
     quarantine: Bounds = Bounds()
-    """Kept by the queues that have no rules of their own: in a bucket its lifecycle rule does."""
+    """For queues without a lifecycle rule, which does this in a bucket."""

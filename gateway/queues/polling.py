@@ -1,4 +1,4 @@
-"""When to look for a reply: as late as can be, and yet soon after it is there."""
+"""When to look for a reply: as late as possible, yet soon after it is there."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from time import monotonic
 
 EARLY = 0.15
-"""The part of the replies that the first look is to find: the others come after it."""
+"""The part of the replies that the first look should find; the others come later."""
 STEP = 0.06
-"""How fast the first look follows the replies."""
+"""How fast the first look adapts to the replies."""
 HURRY = 0.4
-"""How fast it follows them where several in a row were there already."""
+"""How fast it adapts after several replies in a row that were there already."""
 IN_A_ROW = 5
 RECENT = 20
-"""Replies that are remembered: before the soonest of them no look was of use."""
+"""Replies that are remembered: a look before the earliest of them would have been useless."""
 NEARLY = 0.9
 GROWTH = 0.1
 """How much later a reply may be seen than it came, as a part of the time waited."""
@@ -27,9 +27,9 @@ SPARSE_LONGEST = 15.0
 
 
 def sparse(wait: float) -> Iterator[float]:
-    """Yield how long to sleep before each look for what may be nowhere: few looks, the last late.
+    """Yield the seconds to sleep before each look for a reply that may never come: few looks.
 
-    In seconds; the first look is at once.
+    The first look is at once, the last when ``wait`` is over.
     """
     began, delay = monotonic(), SPARSE_FIRST
     yield 0.0
@@ -39,11 +39,11 @@ def sparse(wait: float) -> Iterator[float]:
 
 
 class Patience:
-    """Learns how long replies take to come, and how long a look takes; all in seconds.
+    """Learns how long replies take, and how long a look takes; all in seconds.
 
-    Every look costs, so none is made while the replies of late would not have been there yet. From
-    then on looks follow so that a reply is seen within two trips to the store after it came, or
-    within a tenth of the time waited.
+    Every look costs, so there is none before recent replies would have come. From then on looks
+    follow so that a reply is seen within two round trips after it came, or within a tenth of the
+    time waited.
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class Patience:
     def note_reply(self, waited: float, looks: int) -> None:
         """Learn how long a caller waited for its reply, and how often it looked.
 
-        The first look moves to the moment by which one in seven has come: six times as far back
-        where it found a reply as forth where it came too early.
+        The first look moves to the moment by which one in seven has come: backwards, where it found
+        a reply, by six times as much as forwards, where it came too early.
         """
         self._recent.append(waited)
         if looks == 1:
@@ -75,7 +75,7 @@ class Patience:
         self._first = min(later, LONGEST, waited)
 
     def delays(self, wait: float) -> Iterator[float]:
-        """Yield how long to sleep before each look, the last one when ``wait`` is over."""
+        """Yield the seconds to sleep before each look, the last one when ``wait`` is over."""
         began = monotonic()
         delay = self._first
         while True:
@@ -85,6 +85,6 @@ class Patience:
                 yield max(0.0, left)
                 return
             yield delay
-            # The look itself takes a trip, and half of one passes until its answer is here.
+            # The look itself takes a round trip, and its answer half of one.
             later = GROWTH * (monotonic() - began) - 1.5 * self._trip
             delay = min(max(self._trip / 2, later), LONGEST)

@@ -1,4 +1,4 @@
-"""What was taken for a gateway that does not ask any more: it stops, or has enough to do."""
+"""Deliveries prefetched for a gateway that has stopped receiving: it stops, or is busy."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gateway.errors import unquoted
 log = logging.getLogger(__name__)
 
 IDLE = 1.0
-"""Seconds that a request is kept for whoever asks next; then others are to have it."""
+"""Seconds for which a request is kept for the next receive; then it is given back."""
 
 
 class Unasked:
-    """Gives back what is left over, once nobody has asked for a while.
+    """Gives back prefetched deliveries when there was no receive for a while.
 
-    ``is_left`` tells whether there is anything, or will be.
+    ``is_left`` tells whether there are any, or may be soon.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Unasked:
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
-        """Hold back for as long as somebody asks."""
+        """Give nothing back while a receive is under way."""
         self._asking += 1
         try:
             yield
@@ -49,13 +49,13 @@ class Unasked:
     async def _give_back_all(self) -> None:
         try:
             await self._give_back()
-        except Exception as error:  # a bug: what is left is tried again, or comes back by itself
+        except Exception as error:  # a bug: it is tried again, or they come back by themselves
             log.error(
-                "giving back what nobody asks for failed in the gateway", exc_info=unquoted(error)
+                "giving back prefetched requests failed in the gateway", exc_info=unquoted(error)
             )
 
     async def aclose(self) -> None:
-        """Stop waiting; what is being given back just now is still given back."""
+        """Stop waiting; a give-back under way is completed if it is quick."""
         if self._waiting is not None:
             await asyncio.wait([self._waiting], timeout=IDLE)
             self._waiting.cancel()

@@ -1,4 +1,4 @@
-"""What all quarantines have in common: the request that is sent in place of one put aside."""
+"""Shared by all quarantines: the new request for an entry that is sent again."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NO_REQUEST = (
 
 
 def entry_name(name: str, reason: str, mark: str) -> str:
-    """Return what an entry is called: ``name``, as the request is.
+    """Return the name of an entry: that of its request.
 
-    One whose id was taken stands beside the entry of the request that had it first, by a mark.
+    For a request whose id was taken, ``mark`` tells it from the entry of the first one.
     """
     return f"{name}~{mark[:8]}" if reason == ID_TAKEN else name
 
 
 def check_sendable(entry: Quarantined, envelope: bytes | None) -> None:
-    """Refuse to send again what is nobody's, or is no request and has no envelope."""
+    """Refuse to send again an entry without a sender, or one that needs a repaired envelope."""
     if not entry.sender:
         raise Refused(NO_SENDER)
     if not entry.is_request and envelope is None:
@@ -36,7 +36,7 @@ def check_sendable(entry: Quarantined, envelope: bytes | None) -> None:
 def renewed(
     kept: Message, entry: Quarantined, envelope: bytes | None, *, id: str, expires: float
 ) -> Message:
-    """Return the request that is sent in place of another, which is its correlation."""
+    """Return the request that is sent in an entry's place, with the old id as its correlation."""
     message = replace(
         kept,
         id=id,
@@ -57,7 +57,7 @@ def renewed(
 
 
 def _content_type(kept: Message, entry: Quarantined, envelope: bytes) -> str:
-    """Return the type of a repaired envelope: as it was, while its version of SOAP is the same."""
+    """Return the type of a repaired envelope: the old one, if its version of SOAP is the same."""
     sniffed = sniff_content_type(envelope)
     is_alike = media_type(kept.content_type) == media_type(sniffed)
     return kept.content_type if entry.is_request and (is_alike or not sniffed) else sniffed

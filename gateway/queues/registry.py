@@ -1,7 +1,7 @@
-"""From the address of a queue, as settings and programs write it, to what is known of its kind.
+"""From the address of a queue, as settings and programs write it, to its kind.
 
-Nothing else looks at the scheme of an address, but for ``queues.aws.address``, which parses those
-of AWS for programs that need the bucket or the queue itself.
+Nothing else looks at the scheme of an address, except ``queues.aws.address``, which parses those of
+AWS for programs that need the bucket or the queue itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.queues.kind import Abilities, Kind
 from gateway.queues.options import QueueOptions
 
 GROUP = "gateway.queues"
-"""The entry points by which packages bring kinds of their own."""
+"""The entry points by which packages add kinds."""
 USUAL = QueueOptions()
 
 
@@ -31,7 +31,7 @@ async def open_queue(
 
 
 def abilities_of(address: str, folder: Path = Path(), options: QueueOptions = USUAL) -> Abilities:
-    """Return what the queue at an address can do; nothing is opened.
+    """Return what the queue at an address can do, without opening it.
 
     Raises ConfigurationError with the cure.
     """
@@ -64,7 +64,7 @@ def kind_of(address: str) -> Kind:
     forms = [one.form for one in BUILTIN.values()]
     installed = f"; installed beside it: {', '.join(sorted(others))}" if others else ""
     raise ConfigurationError(
-        f"queue: {address!r} is no queue this program knows: use {', '.join(forms[:-1])}, or "
+        f"queue: {address!r} is not a queue this program knows: use {', '.join(forms[:-1])}, or "
         f"{forms[-1]}{installed}."
     )
 
@@ -74,15 +74,15 @@ def _brought_by(point: EntryPoint) -> Kind:
     package = _package(point)
     try:
         kind = point.load()
-    except Exception as error:  # code of others, which may do anything as it is imported
+    except Exception as error:  # code of others, which may do anything on import
         raise ConfigurationError(
-            f"queue: the package {package} brings {point.name}: queues, and cannot be loaded "
+            f"queue: the package {package} brings {point.name}: queues, but cannot be loaded "
             f"({type(error).__name__}: {error}): repair it, or install another version."
         ) from error
     if not isinstance(kind, Kind):
         raise ConfigurationError(
-            f"queue: the package {package} brings {point.name}: queues, but {point.value} is no "
-            "gateway.queues.kind.Kind: install another version of it."
+            f"queue: the package {package} brings {point.name}: queues, but {point.value} is not "
+            "a gateway.queues.kind.Kind: install another version of it."
         )
     return kind
 

@@ -1,4 +1,4 @@
-"""Secrets: references to those of others, and the credentials of our clients.
+"""Secrets: references to the operator's secrets, and the credentials of our clients.
 
-References come in, values go out. It knows errors alone.
+References come in, values go out. It depends on errors alone.
 """

@@ -1,8 +1,8 @@
-"""The secrets that clients come to the listener with: made here, and kept as hashes in a file.
+"""The clients' secrets for the listener: made here, and stored as hashes in a file.
 
-A secret is made of 256 random bits, so nobody guesses one from its hash, however fast that is to
-compute. SHA-256 it is: a microsecond for each call. What is made slow on purpose (scrypt, PBKDF2)
-protects passwords that people choose, and would cost every call 50 ms, and 16 MB, of whoever asks.
+A secret has 256 random bits, so it cannot be guessed from its hash, however fast that is to
+compute: SHA-256 takes a microsecond for each call. Slow hashes (scrypt, PBKDF2) protect passwords
+chosen by people, and would cost 50 ms and 16 MB for each call, even a stranger's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEAD = """\
 """
 _LINE = re.compile(r"([A-Za-z0-9_-]{1,64}) sha256:([0-9a-f]{64}) (\d{4}-\d\d-\d\d)")
 _SELECTOR = 8
-"""Bytes of a hash by which it is found. Nobody can choose them, or learn a secret from them."""
+"""Bytes of a hash for the look-up. Nobody can choose them, or learn a secret from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class Credential:
 
 
 class Credentials:
-    """Finds whose secret one is."""
+    """Finds the client of a secret."""
 
     def __init__(self, known: Iterable[Credential]) -> None:
         self._known = {one.digest[:_SELECTOR]: one for one in known}
 
     def client_of(self, secret: str) -> str | None:
-        """Return whose secret it is; None where it is nobody's. The whole is compared in the same
-        time, whatever it is."""
+        """Return the client of a secret; None if it is unknown. Hashes are compared in constant
+        time."""
         digest = hash_of(secret)
         found = self._known.get(digest[:_SELECTOR])
         is_same = hmac.compare_digest(digest, b"" if found is None else found.digest)
@@ -113,9 +113,9 @@ def _credential(path: Path, number: int, line: str) -> Credential:
 
 @contextlib.contextmanager
 def changing(path: Path) -> Iterator[list[Credential]]:
-    """Yield what is in a file, to be changed; then write it, whole or not at all.
+    """Yield the content of a file, to be changed; then write it, whole or not at all.
 
-    One at a time: whoever comes second waits. Raises ConfigurationError.
+    One at a time: a second caller waits. Raises ConfigurationError.
     """
     try:
         folder = os.open(path.parent, os.O_RDONLY)

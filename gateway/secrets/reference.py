@@ -1,4 +1,4 @@
-"""Secrets: where they are read, and when again; what they are is in no text and no repr."""
+"""Secrets: where they are read, and when again; their values appear in no text and no repr."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ KINDS = ("env", "file", "credential")
 HOW = '"env:NAME", "file:PATH" or "credential:NAME"'
 LARGEST = 64 << 10
 LOOK = 1.0
-"""Seconds between two looks whether a file has changed."""
+"""Seconds between two checks whether a file has changed."""
 
 Stamp = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where references lead from: the folder of the settings, and the environment."""
+    """The context of references: the folder of the settings, and the environment."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -33,9 +33,9 @@ class Surroundings:
 
 
 class Secret:
-    """A secret, by the key of the setting that says where it is.
+    """A secret, with the key of the setting that refers to it.
 
-    One of a file is read again when the file has changed: what rotates it need not restart us.
+    A secret in a file is read again when the file has changed: a rotation needs no restart.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Secret:
 
     @property
     def is_exposed(self) -> bool:
-        """True where every user of the machine may read its file."""
+        """True if every user of the machine may read its file."""
         return self._path is not None and bool(self._path.stat().st_mode & stat.S_IROTH)
 
     def value(self) -> str:
-        """Return the secret; the last one known, with a warning, where its file is of no use."""
+        """Return the secret; the last known one, with a warning, if its file is unusable."""
         if self._path is not None and self._changed():
             try:
                 self._value = _from_file(self._key, self._path)
@@ -65,7 +65,7 @@ class Secret:
 
 
 def is_reference(text: str) -> bool:
-    """True for a text that says where a secret is."""
+    """True for a text in the form of a reference to a secret."""
     kind, _, name = text.partition(":")
     return kind in KINDS and bool(name)
 
@@ -142,7 +142,7 @@ def _from_file(key: str, path: Path) -> str:
             f"{key}: {path} cannot be read ({error.strerror}): make it, or give access to it."
         ) from error
     except UnicodeDecodeError:
-        # Its cause would hold the bytes.
+        # The cause would contain the bytes.
         raise ConfigurationError(
             f"{key}: its file is not text in UTF-8: write it in UTF-8."
         ) from None

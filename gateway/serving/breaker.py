@@ -1,4 +1,4 @@
-"""A circuit breaker: what one call finds out about a service that is away, the others heed."""
+"""A circuit breaker: while a service is away, one call at a time tries it, and the others wait."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from gateway.errors import (
 from gateway.message import Clock, Message
 
 IN_PLACE = (0.2, 1.0)
-"""Seconds before a call that certainly did not leave is tried again, under the same lease."""
+"""Seconds before a call that certainly was not sent is tried again, under the same lease."""
 TRIAL = 10.0
-"""Seconds for which the others wait for the one that tries. One that is still at work by then has
-most likely reached the service, and may take hours: it is no reason to wait for so long."""
+"""Seconds for which the others wait for the trial call. If it is still under way by then, it has
+most likely reached the service, and may take hours: the others do not wait for that."""
 NEVER = float("-inf")
 
 
 class CircuitBreaker:
-    """Stands before what carries out a service's calls: while that is away, one call at a time
-    tries it.
+    """Wraps the function that carries out a service's calls.
 
-    Else the requests of one dead service would take all of a gateway's places from the others.
+    Without it, the requests of one dead service would occupy all of a gateway's places.
     """
 
     def __init__(
@@ -41,18 +40,18 @@ class CircuitBreaker:
         self._monotonic = monotonic
         self._away_since: float | None = None
         self._tried = NEVER
-        """When the last of those began that are finding out."""
+        """When the current trial call began; NEVER without one."""
 
     def check(self) -> None:
-        """Raise LeftAlone where a call would be left alone: before more is done for it."""
+        """Raise LeftAlone if a call would not be tried now, before more work is done for it."""
         if self._away_since is not None and self._monotonic() - self._tried < TRIAL:
             away = "another request finds out whether the service is back"
             raise LeftAlone(away, retry_after=self._rest())
 
     async def __call__(self, call: Call) -> Message | None:
-        """Carry out a call. Raises what that raises, and LeftAlone.
+        """Carry out a call. Raises the errors of that, and LeftAlone.
 
-        Where the service is away, ``retry_after`` of the error is how long to leave it alone.
+        If the service is away, the error's ``retry_after`` is how long to leave it alone.
         """
         if self._away_since is None:
             return await self._ask(call)
@@ -75,7 +74,7 @@ class CircuitBreaker:
                     raise error.put_off(self._rest()) from error
                 await asyncio.sleep(delay)
             except (BackendFailed, Unanswered, OutcomeUnknown):
-                self._away_since = None  # no good answer, but somebody is there
+                self._away_since = None  # not a good answer, but the service is there
                 raise
             else:
                 self._away_since = None

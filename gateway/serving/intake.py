@@ -1,4 +1,4 @@
-"""What a request passes before it reaches a service, whichever queue it came from."""
+"""The checks of a request before it reaches a service, whichever queue it came from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SEVERAL = "Several services here take this message: name one of them in SOAPJMS_
 
 
 class Intake:
-    """An endpoint over services: the checks before the gate of the service that a request is for.
+    """An endpoint over services: it checks a request, and passes it to the service that it is for.
 
     The queue keeps the bytes as they came, so that a request sent again is still the same one.
     """
@@ -46,10 +46,10 @@ class Intake:
         limits: Limits = USUAL,
         clients: Collection[str] | None = None,
     ) -> None:
-        """``find`` names the service of a request that names none, and may run in a thread.
+        """``find`` returns the service of a request that names none, and may run in a thread.
 
-        ``clock`` is the queue's. ``clients`` are those that are known; None: no client is told
-        apart.
+        ``clock`` is the queue's. ``clients`` are the known ones; None: clients are not
+        distinguished.
         """
         self._services = dict(services)
         self._find = find
@@ -58,7 +58,7 @@ class Intake:
         self._clients = clients
 
     async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
-        """Have the service that a request is for admit it. Raises TransientError."""
+        """Let the service that a request is for admit it. Raises TransientError."""
         try:
             message = await self._unpacked(message)
             message = await self._addressed(message)
@@ -67,15 +67,17 @@ class Intake:
         return await self._services[message.target_service].admit(message, begin)
 
     def answer(self, call: Call) -> Coroutine[Any, Any, Message | None]:
-        """Have a call answered by the service that admitted it."""
+        """Let the service that admitted a call answer it."""
         return self._services[call.message.target_service].answer(call)
 
     async def _unpacked(self, message: Message) -> Message:
-        """Refuse a stranger, before anything is read of what it sent; then what is from another
-        time, breaks SOAP/JMS or is too large. Raises Refused, OutcomeUnknown.
+        """Refuse an unknown client first; then a request from another time, one that breaks
+        SOAP/JMS or is too large. Raises Refused, OutcomeUnknown.
         """
         if self._clients is not None and message.sender not in self._clients:
-            raise Forbidden(f"{message.sender!r} is no client of the settings", check=Check.CLIENT)
+            raise Forbidden(
+                f"{message.sender!r} is not a client in the settings", check=Check.CLIENT
+            )
         check_age(message, self._clock())
         if message.violation is not None:
             raise BindingViolation(message.violation)
@@ -85,7 +87,7 @@ class Intake:
         return await asyncio.to_thread(unpacked, message, self._limits)
 
     async def _addressed(self, message: Message) -> Message:
-        """Return a request that names a service that is served here. Raises Refused."""
+        """Return the request with the name of a service that is served here. Raises Refused."""
         if not message.target_service:
             is_large = len(message.body) > INLINE
             name = await asyncio.to_thread(self._find, message) if is_large else self._find(message)
@@ -96,7 +98,7 @@ class Intake:
 
 
 def unpacked(message: Message, limits: Limits) -> Message:
-    """Return a packed message as it was. Raises Refused."""
+    """Return a packed message unpacked. Raises Refused."""
     body = decoded(message.body, message.content_encoding, limits.request, limits.gzip_ratio)
     content_type = message.content_type or sniff_content_type(body)
     broken = mistyped(content_type, body)
@@ -108,10 +110,10 @@ def unpacked(message: Message, limits: Limits) -> Message:
 def by_operation(
     contracts: Mapping[str, Contract], limits: Limits = USUAL
 ) -> Callable[[Message], str]:
-    """Return what finds the service of a request: the only one, or the one whose contract has it.
+    """Return a function that finds the service of a request by the contracts.
 
     The Body's first element decides; between services that share it, the SOAPAction or wsa:Action.
-    What it returns raises Refused where none takes the request, or several do.
+    The function raises Refused where no service matches, or several do.
     """
 
     def find(message: Message) -> str:

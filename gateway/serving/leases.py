@@ -21,20 +21,20 @@ class Work:
 
     delivery: Delivery
     subject: Subject
-    """What is known of it."""
+    """What is known about it."""
     is_over: bool = False
-    """Its client has all of its share already: it goes back."""
+    """It is over its client's share: it goes back."""
     task: asyncio.Task[None] | None = None
     lease_lost: bool = False
     is_told: bool = False
-    """Whether it was said that its lease could not be renewed."""
+    """Whether a failed renewal of its lease was logged."""
     is_recorded: bool = False
-    """Whether those who come first know that it is settled."""
+    """Whether first subscribers have heard that it is settled."""
     may_be_settled: bool = False
     """Whether the queue may have its verdict by now."""
     renewing: asyncio.Task[None] | None = None
     kept: int = 0
-    """Bytes of its verdict and request, once these wait beside the places."""
+    """Bytes of its verdict and request, once these wait without holding a place."""
 
     @classmethod
     def on(cls, delivery: Delivery, received: float) -> Work:
@@ -50,7 +50,7 @@ class Work:
 
 
 class Renewals:
-    """Renews the leases of whatever is at work, at a third of their length."""
+    """Renews the leases of all deliveries at work, at a third of their length."""
 
     def __init__(self, lease: float, works: Callable[[], Iterable[Work]]) -> None:
         self._lease = lease
@@ -58,7 +58,7 @@ class Renewals:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, group: asyncio.TaskGroup) -> None:
-        """Renew each in a task of its own: one that hangs does not let the others lapse."""
+        """Renew each in a separate task: one that hangs does not let the others lapse."""
         try:
             while True:
                 await asyncio.sleep(self._lease / 3)

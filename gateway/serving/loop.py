@@ -1,4 +1,4 @@
-"""The gateway: takes requests from a queue, has them answered, and settles each one."""
+"""The gateway: takes requests from a queue, gets them answered, and settles each one."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ RECEIVE_WAIT = 20.0
 TELLING = 10.0
 """Seconds for which a verdict that the queue does not take holds a place of ``concurrency``."""
 KEPT = 1000
-"""Verdicts that wait beside these places, at most, until the queue takes them."""
+"""Verdicts, at most, that then wait without a place until the queue takes them."""
 KEPT_BYTES = 64 << 20
 """Bytes of them and their requests together."""
 KEPT_FOR = 24 * 3600.0
-"""Seconds until a verdict is let go that no queue took."""
+"""Seconds until a verdict that the queue does not take is given up."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 30.0
 OVER_SHARE = Retry(2.0, counts=False)
-"""What becomes of a request that a queue hands out although its client has all of its share."""
+"""The verdict on a request that a queue hands out over its client's share."""
 
 
 class Gateway:
@@ -65,7 +65,7 @@ class Gateway:
         events: Events | None = None,
         shares: Shares | None = None,
     ) -> None:
-        """``events`` are told what happens to each request."""
+        """``events`` hear what happens to each request."""
         self._events = events or Events()
         self._walk = Walk(endpoint, settings.attempts, settings.lease, self._events)
         self._settings = settings
@@ -76,9 +76,9 @@ class Gateway:
         self._freed = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then finish what was begun, within the grace time.
+        """Work until ``stop`` is set; then finish requests under way, within the grace time.
 
-        What is not finished by then comes back from the queue. Raises QueueBroken.
+        Requests not finished by then come back from the queue. Raises QueueBroken.
         """
         async with asyncio.TaskGroup() as group:
             renewals = Renewals(self._settings.lease, lambda: self._working | self._kept)
@@ -91,7 +91,7 @@ class Gateway:
             renewing.cancel()
 
     async def _take(self, group: asyncio.TaskGroup) -> None:
-        """Begin to work on what comes, no more at once than there is room for."""
+        """Begin to work on deliveries as they come, no more at a time than there is room for."""
         while True:
             for delivery in await self._next():
                 work = Work.on(delivery, self._events.clock())
@@ -157,11 +157,10 @@ class Gateway:
         self._events.tell(event)
 
     async def _settle(self, work: Work, verdict: Verdict) -> None:
-        """Tell the queue; while it cannot take the verdict, keep that and try again.
+        """Give the queue the verdict; while it cannot take that, keep it and try again.
 
-        The audit log is told first: a crash in between leaves a line too many, and never an answer
-        without one. After a while others have the place; the lease is renewed all
-        the same.
+        The audit log comes first: a crash in between leaves a line too many, but never an answer
+        without one. After a while the place goes to others; the lease is renewed all the same.
         """
         began, id, delays = time.monotonic(), work.delivery.message.id, _delays(work)
         end = _end(work.subject, verdict, self._events.clock())
@@ -183,7 +182,7 @@ class Gateway:
     async def _tell(
         self, work: Work, verdict: Verdict, end: RequestSettled | RequestReturned
     ) -> QueueUnavailable | None:
-        """Tell of the end of a request; return why the queue does not take it now."""
+        """Settle a request and tell of it; return why the queue does not take that now."""
         try:
             if not work.is_recorded:
                 self._events.precede(end)
@@ -195,7 +194,7 @@ class Gateway:
         return None
 
     def _keep(self, work: Work, verdict: Verdict) -> bool:
-        """Have a verdict wait beside the places; tell whether there is room, and time left."""
+        """Let a verdict wait without a place; tell whether there is room, and time left."""
         size = _size(work.delivery.message) + _size(getattr(verdict, "reply", None))
         total = sum(one.kept for one in self._kept) + size
         if work.kept or len(self._kept) >= KEPT or total > KEPT_BYTES:
@@ -206,7 +205,7 @@ class Gateway:
         return True
 
     def _leave(self, work: Work) -> None:
-        """Let others have the place of a request, and its part of its client's share."""
+        """Free the place of a request, and its part of its client's share."""
         if work in self._working:
             self._working.discard(work)
             if not work.is_over:
@@ -215,7 +214,7 @@ class Gateway:
 
 
 class _Receiver:
-    """Receives from a queue; what is wrong with it is told once, and once that it is well again."""
+    """Receives from a queue; logs once that it fails, and once that it works again."""
 
     def __init__(self, queue: Queue, shares: Shares) -> None:
         self._queue = queue
@@ -224,7 +223,7 @@ class _Receiver:
 
     async def receive(self, room: int) -> Sequence[Delivery]:
         shares = self._shares.left()
-        # A wait that ends with nothing may have had no answer; a look at once always has one.
+        # A wait without a result may have had no answer; an immediate look always has one.
         wait = 0.0 if self._trouble else RECEIVE_WAIT
         try:
             if self._trouble or all(shares.values()):
@@ -239,7 +238,7 @@ class _Receiver:
             return ()
         except GatewayError:
             raise
-        except Exception as error:  # a bug: what it met may be gone the next time
+        except Exception as error:  # a bug: its cause may be gone the next time
             if type(error).__name__ != self._trouble:
                 log.error("receiving failed in the gateway; trying again", exc_info=unquoted(error))
             self._trouble = type(error).__name__
@@ -252,7 +251,7 @@ class _Receiver:
 
 
 async def _receive_until_freed(queue: Queue, room: int, shares: Shares) -> Sequence[Delivery]:
-    """Receive while somebody has all of its share, until it has some of it again."""
+    """Receive while a client is at its limit, until it has a share again."""
     shares.freed.clear()
     wait = min(RECEIVE_WAIT, shares.soonest())
     receiving = asyncio.ensure_future(queue.receive(room, wait, shares.left()))
@@ -272,16 +271,16 @@ async def _receive_until_freed(queue: Queue, room: int, shares: Shares) -> Seque
 
 
 async def _give_back(received: asyncio.Future[Sequence[Delivery]]) -> None:
-    """Let others have what nobody here waits for any more."""
+    """Give back deliveries that nobody here waits for any more."""
     if received.cancelled() or received.exception() is not None:
         return
     for delivery in received.result():
-        with contextlib.suppress(QueueError):  # then it comes back by itself
+        with contextlib.suppress(QueueError):  # it comes back by itself, then
             await delivery.retry(0.0, counts=False)
 
 
 def _delays(work: Work) -> Iterator[float]:
-    """Yield how long to wait before each further try: longer, where nobody waits for the place."""
+    """Yield the seconds before each further attempt: more, once the verdict holds no place."""
     delay = FIRST_PAUSE
     while True:
         yield delay
@@ -309,7 +308,7 @@ def _end(subject: Subject, verdict: Verdict, at: float) -> RequestSettled | Requ
 
 
 async def _settled(delivery: Delivery, verdict: Verdict) -> None:
-    """Tell the queue a verdict. Raises LeaseLost, QueueUnavailable."""
+    """Settle a delivery by its verdict. Raises LeaseLost, QueueUnavailable."""
     match verdict:
         case Completed(reply):
             await delivery.answer(reply)

@@ -1,8 +1,7 @@
-"""How much of the gateway each client may have: a share of what goes on now, and a daily quota.
+"""The limits of each client: a share (concurrency and rate), and a daily quota.
 
-Over its share a client waits in the queue, and is refused at the listener; a quota that is used up
-is refused by both. All of it is counted by the
-process that asks, from its start on: several processes count each for itself.
+Over its share, a client's requests wait in the queue, and are refused at the listener; over its
+quota they are refused by both. Each process counts for itself, from its start on.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ UNLIMITED = 1 << 31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How much a client may have at a time; None: as much as there is."""
+    """The concurrency limit and rate limit of a client; None: no limit."""
 
     rate: float | None = None
     """Requests in a second, on average."""
     burst: int = 1
-    """How many may come at once, after a while in which none came."""
+    """How many may come at once, after a pause."""
     in_flight: int | None = None
 
 
 class _Tokens:
-    """Tokens that come back at a rate. A full one is how each client begins."""
+    """A token bucket, full at the start."""
 
     def __init__(self, rate: float, burst: int, monotonic: Clock) -> None:
         self._rate = rate
@@ -52,12 +51,12 @@ class _Tokens:
         self._tokens = self.tokens() - 1
 
     def wait(self) -> float:
-        """Return in how many seconds there is a token."""
+        """Return the seconds until there is a token."""
         return max(0.0, (1 - self.tokens()) / self._rate)
 
 
 class Shares:
-    """What clients have at the moment. Those without a share of their own are not counted."""
+    """The use of shares at the moment. Clients without a share are not counted."""
 
     def __init__(self, shares: Mapping[str, Share], monotonic: Clock = time.monotonic) -> None:
         self.freed = asyncio.Event()
@@ -75,7 +74,7 @@ class Shares:
         return {client: self._left(client) for client in self._shares}
 
     def begin(self, client: str) -> bool:
-        """Count a request that begins; tell whether there was a share left for it."""
+        """Count a request that begins; tell whether its client's share had room for it."""
         if client not in self._shares:
             return True
         if not self._left(client):
@@ -86,7 +85,7 @@ class Shares:
         return True
 
     def look(self, client: str) -> bool:
-        """Count a look for a reply, against the rate alone; tell whether there was one left."""
+        """Count a look for a reply, against the rate alone; tell whether the rate allows it."""
         bucket = self._buckets.get(client)
         if bucket is None:
             return True
@@ -102,11 +101,11 @@ class Shares:
             self._at_work[client] -= 1
 
     def wait(self, client: str) -> float:
-        """Return in how many seconds the rate of a client lets another request begin."""
+        """Return the seconds until a client's rate lets another request begin."""
         return self._buckets[client].wait() if client in self._buckets else 0.0
 
     def soonest(self) -> float:
-        """Return in how many seconds the next of those who wait for their rate may go on."""
+        """Return the seconds until the next client that waits for its rate may go on."""
         waits = [bucket.wait() for bucket in self._buckets.values()]
         return min((one for one in waits if one > 0), default=float("inf"))
 
@@ -134,7 +133,7 @@ class _Used:
 
 
 class Quotas:
-    """What clients have used up of their daily quotas. ``clock`` says which day it is."""
+    """The use of daily quotas. ``clock`` tells which day it is."""
 
     def __init__(self, quotas: Mapping[str, Quota], clock: Clock) -> None:
         self._quotas = dict(quotas)
@@ -143,10 +142,9 @@ class Quotas:
 
     @contextlib.contextmanager
     def spent(self, client: str, size: int) -> Iterator[None]:
-        """Count a request while it is sent or carried out; one that comes back is not used up.
+        """Count a request while it is sent or carried out; one that comes back does not count.
 
-        It comes back as well where the queue did not take it, or has it given to another. Raises
-        OverQuota.
+        The same if the queue did not take it, or gave it to another gateway. Raises OverQuota.
         """
         self.spend(client, size)
         try:
@@ -156,7 +154,7 @@ class Quotas:
             raise
 
     def spend(self, client: str, size: int) -> None:
-        """Count a request. Raises OverQuota where that is more than the client may use."""
+        """Count a request. Raises OverQuota if that exceeds the client's quota."""
         quota = self._quotas.get(client)
         if quota is None:
             return

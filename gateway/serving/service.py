@@ -1,4 +1,4 @@
-"""A service: a name, a gate, a backend, and which of its operations may be carried out twice."""
+"""A service: a gate, a backend, and a policy that names its repeatable operations."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from gateway.soap.multipart import parameter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Which operations are repeatable (None: all), and how long things may take, in seconds."""
+    """Which operations are repeatable (None: all), and time limits in seconds."""
 
     repeatable: frozenset[str] | None = frozenset()
     timeout: float = 60.0
-    """Of one call."""
+    """For one call."""
     lifetime: float = ID_WINDOW
-    """From its arrival on, of a request that names no deadline."""
+    """For a request without a deadline, from its arrival."""
 
     def is_repeatable(self, operation: str) -> bool:
         return self.repeatable is None or operation in self.repeatable
@@ -66,8 +66,8 @@ class ServiceEndpoint:
         self._breaker = CircuitBreaker(self._carry_out, monotonic)
 
     async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
-        """Have the gate check a request. Raises Unchecked, LeftAlone."""
-        self._breaker.check()  # or what waits for a service that is away is checked again and again
+        """Let the gate check a request. Raises Unchecked, LeftAlone."""
+        self._breaker.check()  # or requests for a service that is away are checked over and over
         found = await admit(self._gate, message)
         if isinstance(found, Refusal):
             return replace(found, is_repeatable=self._policy.is_repeatable(found.operation))
@@ -75,9 +75,9 @@ class ServiceEndpoint:
         return replace(found, size=len(message.body), is_repeatable=is_repeatable, begin=begin)
 
     async def answer(self, call: Call) -> Message | None:
-        """Have a call carried out.
+        """Carry out a call.
 
-        Raises FaultError and its kinds, TransientError, and what ``call.begin`` raises.
+        Raises FaultError and its kinds, TransientError, and the errors of ``call.begin``.
         """
         _check_begun(call)
         self._check_deadline(call.message)
@@ -104,8 +104,8 @@ class ServiceEndpoint:
             raise
 
     async def _invoke(self, call: Call) -> Message | None:
-        """Have the backend carry a call out, no longer than the policy and the deadline allow."""
-        # Once more, and after the claim: between the two any time may have passed.
+        """Let the backend carry out a call, within the policy's timeout and the deadline."""
+        # Checked once more after the claim: any time may have passed since the first check.
         check_known(call.message, self._clock())
         left = self._check_deadline(call.message)
         limit = asyncio.timeout(min(self._policy.timeout, left))
@@ -132,10 +132,10 @@ class ServiceEndpoint:
 
 
 def _check_begun(call: Call) -> None:
-    """Refuse what may be carried out once, and was begun. Raises OutcomeUnknown, Refused.
+    """Refuse an at-most-once operation that was begun before. Raises OutcomeUnknown, Refused.
 
-    Nothing else may be told of that: neither that its deadline is past, nor that its client's quota
-    is used up.
+    This comes first: its caller must not be told just that the deadline is past, or the quota used
+    up.
     """
     if call.is_repeatable:
         return
@@ -145,9 +145,9 @@ def _check_begun(call: Call) -> None:
 
 
 def _addressed(reply: Message | None, request: Message) -> Message:
-    """Return a reply that says which request it answers (SOAP/JMS 1.0, section 2.2.3).
+    """Return the reply with the properties that relate it to its request (SOAP/JMS 1.0, 2.2.3).
 
-    Its action is the request's, as with CXF, unless its content type has one: both have to agree.
+    Its action is the request's, as with CXF, unless its content type has one: both must agree.
     """
     if reply is None:
         raise BackendFailed("The service behind the gateway gave no answer.")

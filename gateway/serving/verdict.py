@@ -1,4 +1,4 @@
-"""What becomes of a request: the decision table, from how its answering went to a verdict."""
+"""The decision table: from the reply or error of a request to a verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.message import Message, Unreadable
 from gateway.soap.envelope import fault
 
 LONGEST_DELAY = 30.0
-"""Seconds that a request is given back for, at most: what is healed is noticed that soon."""
+"""Seconds for which a request is given back, at most, so that recovery is noticed soon."""
 
 EXHAUSTED = "The service behind the gateway did not answer, however often it was asked."
 TOO_OFTEN = "The request was delivered too often without an answer."
@@ -48,7 +48,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The request is kept aside; its caller gets the reply, if there is one."""
+    """The request goes into quarantine; its caller gets the reply, if there is one."""
 
     reason: str
     reply: Message | None
@@ -58,9 +58,9 @@ Verdict = Completed | Retry | Rejected
 
 
 def unreadable(message: Unreadable) -> Rejected:
-    """The end of a request that is none; its caller is told, where it is known who sent it.
+    """The verdict on an unreadable entry; its sender gets a fault, if the sender is known.
 
-    Nobody knows its SOAP version: the fault is one of SOAP 1.1.
+    Its SOAP version is unknown: the fault is in SOAP 1.1.
     """
     refusal = Refused(f"The request cannot be read: {message.reason}.")
     request = Message(body=b"", content_type="text/xml", id=message.id)
@@ -69,13 +69,13 @@ def unreadable(message: Unreadable) -> Rejected:
 
 
 def failed(error: TransientError, message: Message, attempt: int, attempts: int) -> Verdict:
-    """What becomes of a request whose backend did not answer, or was not asked.
+    """The verdict on a request whose backend did not answer, or was not asked.
 
-    It is delivered for the ``attempt``th time, of ``attempts``: of those that reached a backend, or
-    in which its gateway died.
+    It is delivered for the ``attempt``th time, of ``attempts``: only deliveries count that reached
+    a backend, or in which the gateway died.
     """
     if isinstance(error, Unreached | Declined | Unchecked):
-        # Nothing was taken, so nothing counts: the request waits until it expires.
+        # The backend took nothing, so it does not count: the request waits until it expires.
         return Retry(_jittered(max(1.0, error.retry_after or 0.0)), counts=False)
     if attempt < attempts:
         return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0)))
@@ -83,9 +83,9 @@ def failed(error: TransientError, message: Message, attempt: int, attempts: int)
 
 
 def refused(error: FaultError, message: Message, is_repeatable: bool) -> Rejected:
-    """The end of a request that was not carried out this time.
+    """The verdict on a request that was not carried out this time.
 
-    That it is refused now does not prove that it was before, where it may have been begun.
+    A refusal now does not prove that an earlier, interrupted delivery was refused as well.
     """
     if message.interrupted and isinstance(error, Refused) and not is_repeatable:
         error = OutcomeUnknown(UNKNOWN, reason=f"{INTERRUPTED}; now {_told(error)}")
@@ -93,16 +93,16 @@ def refused(error: FaultError, message: Message, is_repeatable: bool) -> Rejecte
 
 
 def rejected(error: FaultError, message: Message) -> Rejected:
-    """The end of a request with a fault; of a one-way call, too: whoever asks is told."""
+    """The verdict with a fault; also for a one-way call: its caller may collect the fault."""
     return Rejected(_told(error), fault(error, message))
 
 
 def _jittered(delay: float) -> float:
-    """Return about that delay, so that those who failed together do not come back together."""
+    """Return about that delay, so that requests that failed together do not return together."""
     return min(delay, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
 
 def _told(error: FaultError) -> str:
-    # Of causes, only our own speak: a library's may quote the message, or name a host.
+    # Only our own causes are quoted: a library's text may quote the message, or name a host.
     cause = error.__cause__ if isinstance(error.__cause__, GatewayError) else ""
     return told(error, error.reason or str(cause))

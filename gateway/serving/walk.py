@@ -1,4 +1,4 @@
-"""The walk of one delivery, from where it is taken to its verdict, stage by stage."""
+"""The walk of one delivery, from its receipt to its verdict, stage by stage."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ log = logging.getLogger(__name__)
 
 
 class Walk:
-    """Has deliveries answered by an endpoint, and says what is to become of each.
+    """Lets an endpoint answer deliveries, and returns the verdict on each.
 
-    ``attempts`` is how often a request may be delivered, of the times that it reached a backend or
-    that its gateway died; ``lease`` is for how many seconds it is held from when it begins.
+    ``attempts`` is how many times a request may be delivered, counting those that reached a backend
+    or ended in a crash; ``lease`` is for how many seconds it is held from when it begins.
     """
 
     def __init__(self, endpoint: Endpoint, attempts: int, lease: float, events: Events) -> None:
@@ -60,7 +60,7 @@ class Walk:
             if delivery.is_contested:  # another may begin it too, whatever its operation is
                 await delivery.extend(self._lease)
             if delivery.attempt > self._attempts:
-                # It may be what kills the process: then nothing but its count ever tells.
+                # It may be what kills the process: only its count can tell.
                 return rejected(FaultError(TOO_OFTEN), message)
             return await self._answered(work, message)
         except LeaseLost:

@@ -1,4 +1,4 @@
-"""SOAP itself: envelopes, faults, headers, multipart, and what SOAP over JMS writes beside them.
+"""SOAP itself: envelopes, faults, headers, multipart, and the properties of SOAP over JMS.
 
-Bytes come in, checked values go out. It knows messages and errors; no queue, no service.
+Bytes come in, checked values go out. It depends on messages and errors, not on queues or services.
 """

@@ -1,7 +1,7 @@
-"""Envelopes: parsed once, safely, to look at; and faults, in SOAP 1.1 and 1.2.
+"""Envelopes: parsed once, safely, for reading only; and faults, in SOAP 1.1 and 1.2.
 
-The home of the XML parser for messages. What was parsed is never written back: the bytes of a
-message go on as they came.
+The home of the XML parser for messages. A parsed tree is never written back: the bytes of a message
+pass on unchanged.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ WS_ADDRESSING = (
     "http://www.w3.org/2005/08/addressing",
     "http://schemas.xmlsoap.org/ws/2004/08/addressing",
 )
-"""The namespaces of WS-Addressing 1.0, and of its submission to the W3C, which is used as well."""
+"""The namespaces of WS-Addressing 1.0, and of its W3C submission, which is also in use."""
 GATEWAY_NS = "urn:soap-queue-gateway"
 SOAPJMS_NS = "http://www.w3.org/2010/soapjms/"
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 XOP_INCLUDE = "{http://www.w3.org/2004/08/xop/include}Include"
-# What XML 1.0 cannot hold (section 2.2), however it is escaped.
+# Characters that XML 1.0 cannot have (section 2.2), even escaped.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ROOT_TYPES = ("text/xml", "application/soap+xml", "application/xop+xml")
 """The media types of the envelope's part: plain, or taken apart by XOP (XOP 1.0, section 5)."""
@@ -73,7 +73,7 @@ class SoapVersion(Enum):
 
     @classmethod
     def of_content_type(cls, content_type: str) -> SoapVersion:
-        """Return the version that a content type stands for: 1.1 unless it says otherwise."""
+        """Return the version of a content type: 1.1 unless it says otherwise."""
         kind = media_type(content_type)
         if kind == "multipart/related":
             kind = parameter(content_type, "type") + parameter(content_type, "start-info")
@@ -86,7 +86,7 @@ VERSIONS = {f"{{{version.namespace}}}Envelope": version for version in SoapVersi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A parsed request. Look at it; what is sent on is the message's own bytes."""
+    """A parsed request, for reading only: the message's own bytes are sent on."""
 
     root: Element
     version: SoapVersion
@@ -97,11 +97,11 @@ class Envelope:
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     """The other parts of a multipart message, by Content-ID without its brackets."""
     content_type: str = ""
-    """That of the envelope itself: in a multipart message, of the root part."""
+    """The envelope's own content type: in a multipart message, that of the root part."""
 
 
 class _Deny(etree.Resolver):
-    """Opens nothing: whatever a message refers to stays closed."""
+    """Opens nothing that a message refers to."""
 
     def resolve(self, system_url: str, public_id: str) -> object:
         raise ValueError("a message must not refer to anything outside of it")
@@ -111,7 +111,7 @@ _local = threading.local()
 
 
 def parser() -> etree.XMLParser:
-    """Return this thread's parser for messages: with a shared one, threads wait for each other.
+    """Return this thread's parser for messages: threads would wait for a shared one.
 
     Never with collect_ids=False: libxml2 then reads an external DTD, whatever else is set.
     """
@@ -133,7 +133,7 @@ def parser() -> etree.XMLParser:
 def parse(message: Message, limits: Limits = USUAL) -> Envelope:
     """Parse a request and check that it is one SOAP envelope. Raises Refused.
 
-    The tree is built only once the document was seen to be within the limits.
+    The tree is built only after the document was found to be within the limits.
     """
     data, content_type = message.body, message.content_type
     attachments: dict[str, bytes] = {}
@@ -146,7 +146,7 @@ def parse(message: Message, limits: Limits = USUAL) -> Envelope:
 
 
 def checked_before(data: bytes) -> Envelope:
-    """Parse an envelope that ``parse`` has let pass, and that was written out since."""
+    """Parse an envelope that ``parse`` has accepted before, and that was serialized since."""
     return _envelope(_parse_xml(data), {}, "")
 
 
@@ -161,7 +161,7 @@ def _parse_xml(data: bytes) -> Element:
     try:
         return etree.fromstring(data, parser())
     except (etree.XMLSyntaxError, ValueError) as error:
-        # The parser's own words stay out, of the log too: they quote the message.
+        # The parser's own text is left out, of the log too: it quotes the message.
         line, column = getattr(error, "position", (0, 0))
         raise Refused(
             NOT_WELL_FORMED, check=Check.XML, reason=f"line {line}, column {column}"
@@ -204,7 +204,7 @@ def _payload(body: Element, version: SoapVersion) -> Element | None:
 
 
 def is_alone(include: Element) -> bool:
-    """True where an xop:Include is all that its parent holds (XOP 1.0, section 3.2)."""
+    """True if an xop:Include is its parent's only content (XOP 1.0, section 3.2)."""
     parent = include.getparent()
     texts = ("" if parent is None else parent.text, include.tail)
     return parent is not None and len(parent) == 1 and not "".join(t or "" for t in texts).strip()
@@ -213,8 +213,8 @@ def is_alone(include: Element) -> bool:
 def fault(error: FaultError, request: Message) -> Message:
     """Return the fault that tells a caller about an error, in the SOAP version of the request.
 
-    Its detail carries the request's id, by which an operator finds the log line; and, where it is
-    worth to try again, in how many seconds.
+    Its detail has the request's id, by which an operator finds the log line; and, if it is worth
+    trying again, in how many seconds.
     """
     version = _version_of(request)
     write = _fault_12 if version is SoapVersion.V12 else _fault_11
@@ -230,7 +230,7 @@ def fault(error: FaultError, request: Message) -> Message:
 
 
 def _carried_back(request: Message) -> dict[str, Any]:
-    """The part of a request that its fault repeats: the id alone, where a queue has no room."""
+    """The properties of a request that its fault repeats: the id alone, if they are too long."""
     fields = echoed(request)
     if sum(len(quote(value)) for value in fields.values()) > CARRIED_BACK:
         return {"correlation_id": request.id}
@@ -260,7 +260,7 @@ def _fault_11(error: FaultError, text: str, request: str) -> str:
 LONGEST_NAME = 512
 """Characters of a header block's name, with its namespace, that a fault repeats at most."""
 CARRIED_BACK = 1000
-"""Bytes of a request's properties that its fault has too, percent-encoded, at most."""
+"""Bytes of a request's properties, percent-encoded, that its fault repeats at most."""
 _CODES_12 = {"Client": "Sender", "Server": "Receiver"}
 
 
@@ -282,7 +282,7 @@ def _fault_12(error: FaultError, text: str, request: str) -> str:
 
 
 def _subcodes(error: FaultError) -> tuple[str, tuple[str, ...]]:
-    """Return the codes below those of SOAP itself, the outermost first, and their namespace."""
+    """Return the namespace and the names of the subcodes, the outermost first."""
     if isinstance(error, BindingViolation):
         return SOAPJMS_NS, (error.subcode,)
     if isinstance(error, WrongAddressing):

@@ -1,4 +1,4 @@
-"""Header blocks that demand to be understood (SOAP 1.1 section 4.2.3, SOAP 1.2 part 1 5.2.3)."""
+"""Header blocks that must be understood (SOAP 1.1 section 4.2.3, SOAP 1.2 part 1 section 5.2.3)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _ROLES = {
         },
     ),
 }
-"""The attribute that addresses a header block, and what stands for the last receiver."""
+"""The attribute that addresses a header block, and its values for the final receiver."""
 
 _NOT_DEMANDED = {"", "0", "false"}
-"""What mustUnderstand says where it says no; whatever else it says is taken for yes."""
+"""The values of mustUnderstand that mean no; all others count as yes."""
 
 
 def check_understood(envelope: Envelope, understood: Collection[str]) -> None:
-    """Refuse a header block that must be understood here and is not. Raises NotUnderstood.
+    """Refuse a header block that must be understood here, but is not. Raises NotUnderstood.
 
-    ``understood`` holds names, as ``{namespace}local``. WS-Addressing need not be among them:
-    admission answers for it. WS-Security must, where it is not verified: who demands that it be
-    understood must not be told that it was.
+    ``understood`` has names, as ``{namespace}local``. WS-Addressing need not be among them:
+    admission checks it. WS-Security is only among them where it is verified: otherwise the caller
+    would wrongly conclude that it was understood.
     """
     unknown = [
         block.tag
@@ -46,7 +46,7 @@ def check_understood(envelope: Envelope, understood: Collection[str]) -> None:
 
 
 def is_for_us(block: Element, version: SoapVersion) -> bool:
-    """True for a header block that is for the next or the last receiver."""
+    """True for a header block that is for the next or the final receiver."""
     role, ours = _ROLES[version]
     return block.get(f"{{{version.namespace}}}{role}", "").strip() in ours
 

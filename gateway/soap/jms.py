@@ -1,7 +1,7 @@
-"""The rules of SOAP over JMS 1.0 for what travels beside an envelope.
+"""The rules of SOAP over JMS 1.0 for the properties of a message.
 
-Strict keeps all of them. Lenient takes what other makers really send, and refuses only what
-contradicts itself or names what is not known here.
+Strict mode enforces all of them. Lenient mode accepts what other programs really send, and refuses
+only contradictions and unknown values.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ FORMATS = ("byte", "text")
 """The kinds of JMS message that hold an envelope: BytesMessage and TextMessage."""
 
 BEGINNING = 16 << 10
-"""Bytes in which the start tag of the Envelope must end, for a content type to be found in it."""
+"""Bytes in which the Envelope's start tag must end, to find the content type by it."""
 
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DECLARED = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml\s[^>]*?\sencoding\s*=\s*["']([\w.-]+)["']""")
-# Possessive: a thousand comments before another element must not be read a thousand ways.
+# Possessive: a thousand comments before another element must not be matched in a thousand ways.
 _ENVELOPE = re.compile(
     r"(?:\s++|<\?.*?\?>|<!--.*?-->)*+<(?:([\w.-]+):)?Envelope(?=[\s>])([^<]*)", re.DOTALL
 )
@@ -37,11 +37,11 @@ _ENVELOPE = re.compile(
 def violation(
     properties: Mapping[str, str], body: bytes, *, strict: bool, kind: str = "byte"
 ) -> JmsSubcode | None:
-    """Return the first rule that a request breaks, in the order in which CXF looks.
+    """Return the first rule that a request breaks, in CXF's order.
 
-    ``kind`` is the kind of JMS message that carried it: "byte", "text", or another, which cannot
-    hold an envelope. Of such a one that states no content type, its kind is told: it is the
-    mistake that was made. Never raises.
+    ``kind`` is the type of the JMS message: "byte", "text", or another, which cannot hold an
+    envelope. If such a message has no content type either, its type is reported: that is the actual
+    mistake. Never raises.
     """
     if kind not in FORMATS and not properties.get("SOAPJMS_contentType"):
         return JmsSubcode.UNSUPPORTED_JMS_MESSAGE_FORMAT
@@ -69,7 +69,7 @@ def mistyped(content_type: str, body: bytes) -> JmsSubcode | None:
 
 
 def sniff_content_type(body: bytes) -> str:
-    """Return the content type of a bare envelope, by its namespace; empty where it is none."""
+    """Return the content type of a bare envelope, by its namespace; empty if it is not one."""
     root = _ENVELOPE.match(_beginning(body))
     if root is None:
         return ""
@@ -83,8 +83,8 @@ def sniff_content_type(body: bytes) -> str:
 def decoded(body: bytes, encoding: str, limit: int, ratio: int = USUAL.gzip_ratio) -> bytes:
     """Return a body without its content encoding, never more than ``limit`` bytes of it.
 
-    Raises Refused where it would be larger, or more than ``ratio`` times as large as it came; and
-    BindingViolation for an encoding that is not known or data that is not of it.
+    Raises Refused if it would be larger, or more than ``ratio`` times as large as it came; and
+    BindingViolation for an unknown encoding, or data that is not in it.
     """
     if not is_packed(encoding):
         return body
@@ -123,7 +123,7 @@ def _content_type(properties: Mapping[str, str], body: bytes, strict: bool) -> J
     stated = properties.get("SOAPJMS_contentType", "")
     if not is_packed(properties.get("SOAPJMS_contentEncoding", "")):
         return mistyped(stated if stated or strict else sniff_content_type(body), body)
-    if not stated:  # lenient: it is looked for in the body, once that is unpacked
+    if not stated:  # lenient: it is found by the body, once that is unpacked
         return JmsSubcode.MISSING_CONTENT_TYPE if strict else None
     return mistyped(stated, b"")
 
@@ -149,7 +149,7 @@ def _request_uri(properties: Mapping[str, str], strict: bool) -> JmsSubcode | No
 
 
 def _soap_action(properties: Mapping[str, str], strict: bool) -> JmsSubcode | None:
-    """SOAP 1.2 may have the action in the content type as well (RFC 3902): then both agree."""
+    """SOAP 1.2 may have the action in the content type as well (RFC 3902): both must agree."""
     content_type = properties.get("SOAPJMS_contentType", "")
     stated = properties.get("SOAPJMS_soapAction", "").strip('"')
     action = parameter(content_type, "action") if media_type(content_type) == SOAP_12[1] else ""
@@ -169,7 +169,7 @@ def _beginning(body: bytes) -> str:
 
 
 def _declared_encoding(body: bytes) -> str:
-    """The encoding in the XML declaration or the byte order mark; empty where neither is there."""
+    """The encoding in the XML declaration or the byte order mark; empty without either."""
     is_utf_16 = body.startswith(_UTF_16_MARKS)
     declared = _DECLARED.match(_beginning(body).encode() if is_utf_16 else body[:BEGINNING])
     if declared:

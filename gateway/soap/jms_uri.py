@@ -1,4 +1,4 @@
-"""JMS URIs, as RFC 6167 writes them: where a SOAP/JMS request was sent."""
+"""JMS URIs (RFC 6167): the destination of a SOAP/JMS request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 _URI = re.compile(r"jms:([^:?#]*):([^?#]*)(?:\?([^#]*))?", re.ASCII)
-_SCHEME = re.compile("jms:", re.IGNORECASE)  # any scheme's rule: RFC 3986, section 3.1
+_SCHEME = re.compile("jms:", re.IGNORECASE)  # as any scheme: RFC 3986, section 3.1
 _VARIANT = re.compile(r"jndi|queue|topic|vnd\.[A-Za-z0-9._~-]+")
 _WRITTEN = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _IN_DESTINATION = "/:@!$&'()*+,;=~"
@@ -21,7 +21,7 @@ class MalformedJmsUri(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class JmsUri:
-    """A JMS URI, its parts without percent-encoding. ``str()`` writes it."""
+    """A JMS URI; its parts are not percent-encoded. ``str()`` writes it."""
 
     variant: str
     """``jndi``, ``queue``, ``topic``, or a vendor's, such as ``vnd.example.ex``."""
@@ -47,7 +47,7 @@ class JmsUri:
 
 
 def parse_jms_uri(text: str) -> JmsUri:
-    """Read a JMS URI. Of a parameter that is there twice, the last one counts.
+    """Read a JMS URI. Of a repeated parameter, the last one counts.
 
     Variant, destination and parameters are case-sensitive. Raises MalformedJmsUri.
     """

@@ -1,7 +1,7 @@
-"""multipart/related (RFC 2387), as MTOM and SOAP with Attachments use it: to look inside.
+"""A reader of multipart/related (RFC 2387), for MTOM and SOAP with Attachments.
 
-Not with the library's parser of mail: it takes parts of type message/rfc822 or multipart/* apart,
-reads a boundary behind a bare line feed where others see content, and needs seconds, or all of the
+Not the standard library's mail parser: it takes apart parts of type message/rfc822 or multipart/*,
+accepts a boundary behind a bare line feed where others see content, and needs seconds, or the whole
 stack, for a header of some kilobytes.
 """
 
@@ -24,14 +24,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LONGEST = 1024
-"""Characters of a content type that can be a header: no longer one is accepted, or remembered."""
+"""Characters of a content type, at most: a longer one is neither accepted nor cached."""
 SEEN = 1024
-"""Content types that are remembered, taken apart: callers send the same few over and over."""
+"""Parsed content types that are cached: callers send the same few over and over."""
 PARTS = 1000
 HEAD = 8 << 10
-"""How many parts a message may have, and how many bytes the headers of each."""
+"""Parts of a message, and bytes of the headers of each, at most."""
 LOOKS = 10 * PARTS
-"""Places that hold the boundary, and may be no delimiter: each takes a microsecond to look at."""
+"""Occurrences of the boundary, delimiters or not: checking each takes a microsecond."""
 
 NO_PARTS = "The multipart message has no parts, or its boundary is not the announced one."
 PACKED = "The envelope's part must not be packed: send it as 8bit or binary."
@@ -50,7 +50,7 @@ class RootPart:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A part: its headers, by their names in lower case, and where its content is."""
+    """A part: its headers, by lower-case name, and the span of its content."""
 
     headers: dict[str, str]
     begin: int
@@ -62,9 +62,9 @@ class _Section:
 
 
 def _remembered(function: Callable[P, T]) -> Callable[P, T]:
-    """Remember what a function made of content types: there are few, but of those of strangers.
+    """Cache a function of content types: except for strangers', there are few.
 
-    One that is too long to be a header is not kept: a queue may carry one as long as a message.
+    One that is too long for a header is not cached: in a queue it may be as long as a message.
     """
     cached = functools.lru_cache(SEEN)(function)
 
@@ -82,9 +82,9 @@ def media_type(content_type: str) -> str:
 
 @_remembered
 def parameter(content_type: str, name: str) -> str:
-    """Return a parameter of a content type, without its quotes; empty where it is not there.
+    """Return a parameter of a content type, without its quotes; empty if it is missing.
 
-    So it is where the parameters cannot be read: ``is_readable`` tells.
+    It is also empty if the parameters cannot be read: see ``is_readable``.
     """
     given = _parameters(content_type) if ";" in content_type else ()
     value = next((value for known, value in given or () if known.lower() == name), "")
@@ -93,9 +93,9 @@ def parameter(content_type: str, name: str) -> str:
 
 @_remembered
 def is_plain(content_type: str) -> bool:
-    """True where no parameter is there twice, or in the form of RFC 2231.
+    """True if no parameter is repeated, or in the form of RFC 2231.
 
-    Readers differ in what they make of those, and of some the library of mail makes nothing.
+    Parsers differ in how they read those, and the mail library cannot read some.
     """
     given = _parameters(content_type)
     if given is None:
@@ -106,15 +106,15 @@ def is_plain(content_type: str) -> bool:
 
 @_remembered
 def is_readable(content_type: str) -> bool:
-    """True where the parameters of a content type can be read."""
+    """True if the parameters of a content type can be read."""
     return ";" not in content_type or _parameters(content_type) is not None
 
 
 def _parameters(content_type: str) -> Sequence[tuple[str, str | tuple[str, str, str]]] | None:
-    """Return the names and values of the parameters; None where they cannot be read.
+    """Return the names and values of the parameters; None if they cannot be read.
 
-    The library raises what it likes: ValueError for a number of 5000 digits in a name (``a*9...``),
-    TypeError for ``a*=x; a*0=y``.
+    The library raises various errors: ValueError for a number of 5000 digits in a name
+    (``a*9...``), TypeError for ``a*=x; a*0=y``.
     """
     header = email.message.Message()
     header["content-type"] = content_type
@@ -125,15 +125,15 @@ def _parameters(content_type: str) -> Sequence[tuple[str, str | tuple[str, str, 
 
 
 def is_multipart(content_type: str) -> bool:
-    """True where the body is a whole multipart message."""
+    """True if the body is a multipart message."""
     return media_type(content_type).startswith("multipart/")
 
 
 def split(body: bytes, content_type: str) -> tuple[RootPart, dict[str, bytes]]:
     """Return the root part, and the bytes of every other part by its Content-ID.
 
-    The root part is the one that ``start`` names, or else the first. Raises Refused, also where
-    another reader could find other parts.
+    The root part is the one that ``start`` names, or else the first. Raises Refused, also if
+    another parser could find other parts.
     """
     sections = list(islice(_sections(body, content_type), PARTS + 1))
     ids = [one.id for one in sections if one.id]
@@ -145,7 +145,7 @@ def split(body: bytes, content_type: str) -> tuple[RootPart, dict[str, bytes]]:
     if any(
         one.headers.get("content-encoding", "identity").lower() != "identity" for one in sections
     ):
-        # No limit would hold for what a service makes of it.
+        # The service would decompress it without any of our limits.
         raise Refused(PACKED_PART, check=Check.CONTENT_ENCODING)
     root = _root(body, sections, parameter(content_type, "start").strip("<>"))
     others = {one.id: _content(body, one) for one in sections if one is not root and one.id}
@@ -165,7 +165,7 @@ def _root(body: bytes, sections: Sequence[_Section], start: str) -> _Section:
             "The start of the multipart message names none of its parts.", check=Check.MULTIPART
         )
     if any(_is_xml(_content(body, one)) for one in sections[: sections.index(root)]):
-        # There are readers that do not look at start: they would take that for the envelope.
+        # Some parsers ignore start, and would take that part for the envelope.
         raise Refused(
             "No XML may stand before the envelope: put the envelope first.", check=Check.MULTIPART
         )
@@ -173,17 +173,17 @@ def _root(body: bytes, sections: Sequence[_Section], start: str) -> _Section:
 
 
 def _is_xml(content: bytes) -> bool:
-    """True where a part begins as XML does, in UTF-8 or UTF-16."""
+    """True if a part begins like XML, in UTF-8 or UTF-16."""
     return content.lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1] == b"<"
 
 
 def has_attachments(body: bytes, content_type: str) -> bool:
-    """True where a message has parts beside its root, named or not. Raises Refused."""
+    """True if a message has parts beside its root, named or not. Raises Refused."""
     return is_multipart(content_type) and len(list(islice(_sections(body, content_type), 2))) > 1
 
 
 def root_span(body: bytes, content_type: str) -> tuple[int, int] | None:
-    """Return where the content of the root part begins and ends; None where it is not found."""
+    """Return the span of the root part's content; None if it is not found."""
     start = parameter(content_type, "start").strip("<>")
     try:
         for one in islice(_sections(body, content_type), PARTS):
@@ -195,9 +195,9 @@ def root_span(body: bytes, content_type: str) -> tuple[int, int] | None:
 
 
 def envelope_span(body: bytes, content_type: str) -> tuple[int, int]:
-    """Return where the envelope of any message begins and ends, to change it there.
+    """Return the span of the envelope in any message, to change it there.
 
-    Raises Refused where it is packed, or is not found.
+    Raises Refused if it is encoded, or not found.
     """
     if not is_multipart(content_type):
         return 0, len(body)
@@ -220,10 +220,10 @@ def _sections(body: bytes, content_type: str) -> Iterator[_Section]:
 
 
 def _delimiters(body: bytes, boundary: str) -> Iterator[tuple[int, int, bool]]:
-    """Yield where each delimiter begins and ends, and whether it is the last (RFC 2046, 5.1.1).
+    """Yield the span of each delimiter, and whether it is the last (RFC 2046, section 5.1.1).
 
-    Raises Refused for what only some readers take for one: behind a bare CR or LF, or going on;
-    and where the boundary is all over the parts.
+    Raises Refused for text that only some parsers take for one: behind a bare CR or LF, or with
+    more text behind; and if the boundary occurs too often in the parts.
     """
     mark = b"--" + boundary.encode("latin-1", "replace")
     at, looks = body.find(mark), 0

@@ -1,4 +1,4 @@
-"""The kind of a reply, from its first elements: no tree is built of one, however large it is."""
+"""The kind of a reply, by its first elements: a large reply is not parsed into a tree."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gateway.soap.envelope import VERSIONS, Element, SoapVersion, parser
 from gateway.soap.multipart import is_multipart, media_type, root_span
 
 SMALL = 64 << 10
-"""Bytes of a reply that are parsed whole: for so few it takes less than to stop in between."""
+"""Bytes of a reply that is parsed whole: for so few that is faster than stopping in between."""
 CHUNK = 4096
 FARTHEST = 256 << 10
-"""Bytes after which the Body must have begun; headers before it have never been near as long."""
+"""Bytes within which the Body must begin; real headers are much shorter."""
 MOST = 10_000
-"""Elements of a reply over SMALL before what is in its Body: each takes time while others wait."""
+"""Elements before the Body's content in a reply over SMALL: each takes time on the event loop."""
 
 _BODIES = [f"{{{version.namespace}}}Body" for version in SoapVersion]
 MEDIA_TYPES = ("text/xml", "application/soap+xml", "multipart/related", "application/xml")
@@ -28,7 +28,7 @@ class Glimpse:
     version: SoapVersion
     is_fault: bool
     sender_at_fault: bool = False
-    """A fault that says the sender must change something: Client in SOAP 1.1, Sender in 1.2."""
+    """A fault of the sender: Client in SOAP 1.1, Sender in 1.2."""
 
 
 def glimpse(body: bytes, content_type: str) -> Glimpse | None:
@@ -51,7 +51,7 @@ def _whole(data: bytes) -> Element:
 
 
 def _beginning(body: bytes, start: int, end: int) -> Element:
-    """Parse as much of a reply as it takes to see what is in its Body."""
+    """Parse only as much of a reply as is needed to see the Body's first element."""
     pull = etree.XMLPullParser(
         events=("start",), resolve_entities=False, no_network=True, load_dtd=False
     )
@@ -73,9 +73,9 @@ def _is_in_body(element: Element) -> bool:
 
 
 def _kind(root: Element) -> Glimpse | None:
-    """The kind of reply in a tree, or in the beginning of one."""
+    """The kind of a reply, by its tree or the beginning of one."""
     if root.getroottree().docinfo.internalDTD is not None:
-        return None  # forbidden (SOAP 1.1 section 3), and a trap for whoever reads it next
+        return None  # forbidden (SOAP 1.1 section 3), and a danger to the next reader
     version = VERSIONS.get(root.tag)
     body = None if version is None else _child(root, version, "Body")
     if version is None or body is None:

@@ -1,7 +1,7 @@
-"""Where the elements of a Header are in the bytes of an envelope, to cut there.
+"""The byte spans of a Header's elements in an envelope, to cut there.
 
-All around what is cut stays as it came, the signed Body too. With expat, which tells where in the
-bytes it is; it stops at the Body, however large that is.
+Everything around a cut stays unchanged, so a signed Body stays valid. With expat, which tells its
+position in bytes; it stops at the Body, however large that is.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from xml.parsers import expat
 from gateway.soap.envelope import SoapVersion
 
 UNREADABLE = (expat.ExpatError, ValueError, LookupError)
-"""What ``HeaderSpans.read`` raises; the second and the third for encodings that expat has not."""
+"""The errors of ``HeaderSpans.read``; the latter two for encodings that expat does not have."""
 
 _BLOCK = 3
-"""How deep a header block is: inside of Header, inside of Envelope."""
+"""The depth of a header block: inside Header, inside Envelope."""
 _BODIES = tuple(f"{version.namespace} Body" for version in SoapVersion)
 _HEADERS = tuple(f"{version.namespace} Header" for version in SoapVersion)
 
 
 @dataclass(slots=True)
 class Span:
-    """An element, and where in the bytes it is; -1 for what was not come to."""
+    """An element, and its positions in the bytes; -1 where not reached."""
 
     name: str
     """Its namespace, a blank, its local name."""
@@ -34,7 +34,7 @@ class Span:
     end: int = -1
     has_elements: bool = False
     texts: list[str] = field(default_factory=list)
-    """What it holds, if no elements."""
+    """Its text, in pieces, if it has no elements."""
 
 
 class HeaderSpans:
@@ -42,14 +42,14 @@ class HeaderSpans:
 
     def __init__(self) -> None:
         self.blocks: list[list[Span]] = []
-        """Each header block, with the elements inside of it behind it, in document order."""
+        """Each header block, followed by the elements inside it, in document order."""
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._path: list[Span] = []
         self._last: Span | None = None
-        """What was opened or closed just now: its content, or its end, is where the next is."""
+        """The element just opened or closed: its content, or its end, is at the next event."""
 
     def read(self, data: bytes) -> None:
-        """Find the elements in an envelope. What was found before it raises UNREADABLE, stays."""
+        """Find the elements in an envelope. Raises UNREADABLE; earlier findings are kept."""
         parser = self._parser
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._close
         parser.CharacterDataHandler, parser.DefaultHandlerExpand = self._characters, self._next
@@ -59,7 +59,7 @@ class HeaderSpans:
             return
 
     def _next(self, *_: object) -> int:
-        """Return where the parser is: what was opened or closed just now reaches up to there."""
+        """Return the parser's position, up to which the tag just opened or closed reaches."""
         here, last = self._parser.CurrentByteIndex, self._last
         if last is not None:
             if last.close < 0:

@@ -1,7 +1,7 @@
-"""Whether a document is XML that SOAP allows, within limits: seen as it streams by, before a tree.
+"""Checks that a document is XML that SOAP allows, within limits, by streaming, without a tree.
 
-The home of expat. libxml2 builds the tree afterwards, so what is let in has passed two parsers that
-were written apart; and however a message is made, no more of it is held than its own bytes.
+The home of expat. libxml2 builds the tree afterwards, so an accepted document has passed two
+independent parsers; and no message can take more memory here than its own bytes.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16BE",
     codecs.BOM_UTF8[:2]: "UTF-8",
 }
-"""By the first two bytes; what begins like the mark of UTF-8, and is not, is no XML."""
+"""By the first two bytes; a document that begins with only a part of UTF-8's mark is not XML."""
 
 
 def check_wellformed(data: bytes, charset: str, limits: Limits) -> None:
-    """Refuse what is not well-formed, what SOAP forbids, and what is over a limit.
+    """Refuse a document that is not well-formed, not allowed by SOAP, or over a limit.
 
-    SOAP knows neither document types nor processing instructions (SOAP 1.1 section 3, SOAP 1.2
-    part 1 section 5); the first one ends the reading. ``charset`` is that of the content type,
-    empty where it has none. Raises Refused.
+    SOAP allows neither document types nor processing instructions (SOAP 1.1 section 3, SOAP 1.2
+    part 1 section 5); parsing ends at the first one. ``charset`` is that of the content type, empty
+    without one. Raises Refused.
     """
     if not data:
         raise Refused(EMPTY, check=Check.XML)
-    # One that is made up is none: a service may take it for anything.
+    # An unknown charset is refused: a service may take it for anything.
     if charset and charset.upper() not in ENCODINGS:
         raise Refused(OTHER_CHARSET, check=Check.ENCODING)
     watch = _Watch(limits, _MARKS.get(data[:2], ""))
     try:
-        # As a whole: in pieces, older expats read a token that is not complete again with each.
+        # As a whole: in pieces, older versions of expat read an incomplete token again with each.
         _parser(watch).Parse(data, True)
     except expat.ExpatError as error:
         place = f"line {error.lineno}, column {error.offset}"
@@ -64,17 +64,17 @@ def _parser(watch: _Watch) -> expat.XMLParserType:
 
 
 class _Watch:
-    """What was met so far; what goes too far is refused there and then."""
+    """The state of the parse; raises Refused as soon as something is not allowed."""
 
     def __init__(self, limits: Limits, mark: str) -> None:
         self.mark = mark
-        """The encoding that the byte order mark tells; empty where there is none."""
+        """The encoding of the byte order mark; empty without one."""
         self.encoding = mark[:6] or "UTF-8"
         self._limits = limits
         self._depth = self._elements = self._comments = 0
 
     def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
-        # Not 1.1: there, other characters are XML, and the service behind may know that version.
+        # Not 1.1: it allows other characters, and the service behind may support it.
         if version != "1.0":
             raise Refused("The message must be XML of version 1.0.", check=Check.XML)
         declared = (encoding or self.encoding).upper()
@@ -100,7 +100,7 @@ class _Watch:
             raise _beyond(f"{self._limits.comments} comments in a message")
 
     def start(self, name: str, attributes: list[str]) -> None:
-        """``attributes`` has names and values in turns."""
+        """``attributes`` has names and values alternately."""
         limits = self._limits
         self._depth += 1
         self._elements += 1
@@ -136,7 +136,7 @@ def _beyond(limit: str) -> Refused:
 
 
 def _check_charset(charset: str, watch: _Watch) -> None:
-    """Refuse a charset of which the document is not (RFC 7303, section 3)."""
+    """Refuse a charset that differs from the document's encoding (RFC 7303, section 3)."""
     if charset and not _agree(charset, watch):
         raise Refused(DISAGREE, check=Check.ENCODING)
 

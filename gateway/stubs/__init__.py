@@ -1,6 +1,6 @@
 """The run-time part of the stubs that ``gateway stubs`` writes.
 
-Calls of generated code come in, typed replies go out. It knows the client, contracts and SOAP.
+Calls of generated code come in, typed replies go out. It depends on the client, contracts and SOAP.
 """
 
 from gateway.stubs.client import AsyncClient, Client

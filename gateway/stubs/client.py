@@ -1,4 +1,4 @@
-"""The clients that stubs are built on: over a queue, through a listener, or straight by HTTP."""
+"""The base classes of generated clients: over a queue, through a listener, or directly by HTTP."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Itself = TypeVar("Itself")
 class Client:
     """Calls one service. Threads may share it; close it with ``close``, or by leaving ``with``.
 
-    ``address`` is that of a queue, as in ``gateway.toml``, or an ``http://`` or ``https://`` one of
-    a listener, or of the service itself. In a queue ``service`` is the name under which the
-    gateway serves it, ``client`` that of the caller, and a relative path to a queue's file begins
-    at ``folder``, or at the current one; ``timeout`` is the longest wait for a reply, in seconds.
-    For HTTP ``transport`` may be one of zeep's own, with its certificates, passwords and proxies.
+    ``address`` is that of a queue, as in ``gateway.toml``, or the ``http://`` or ``https://``
+    address of a listener or of the service itself. With a queue, ``service`` is its name at the
+    gateway, ``client`` the caller's name, and a relative path to a queue's file starts at
+    ``folder``, by default the current one; ``timeout`` is the longest wait for a reply, in seconds.
+    For HTTP, ``transport`` may be one of zeep's own, with its certificates, passwords and proxies.
 
-    A call raises SoapFault or what is declared below it, UnwritableValue before anything is sent,
-    UnreadableReply, and what the transports raise: ``gateway.client.ReplyPending`` when the wait
-    runs out, or another of ``requests``'s and zeep's exceptions.
+    A call raises SoapFault or a subclass, UnwritableValue before anything is sent, UnreadableReply,
+    and the errors of the transports: ``gateway.client.ReplyPending`` when the wait ends, and other
+    exceptions of ``requests`` and zeep.
     """
 
     _layout: ClassVar[Layout]
@@ -80,7 +80,7 @@ class Client:
 
 
 class AsyncClient:
-    """As Client, for one event loop; close it with ``aclose``, or by leaving ``async with``."""
+    """Like Client, for one event loop; close it with ``aclose``, or by leaving ``async with``."""
 
     _layout: ClassVar[Layout]
     _service: ClassVar[str]
@@ -141,13 +141,13 @@ def _transport(
     folder: Path | None,
     transport: Transport | None,
 ) -> Queued | Transport:
-    """The transport of a client's envelopes to an address."""
+    """The transport for an address."""
     if not address.lower().startswith(("http://", "https://")):
         return queued(address, service, client=client, folder=folder, operation_timeout=timeout)
     if transport is not None:
         return transport
     transport = Transport(timeout=timeout, operation_timeout=timeout)
-    transport.session.max_redirects = 0  # the POST would arrive as a GET, or somewhere else
+    transport.session.max_redirects = 0  # the POST would arrive as a GET, or elsewhere
     return transport
 
 

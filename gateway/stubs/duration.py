@@ -1,4 +1,4 @@
-"""xs:duration: months and seconds, since no number of seconds is a month."""
+"""xs:duration: months and seconds, since a month has no fixed number of seconds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Duration:
         return cls(seconds=Decimal(microseconds) / 1_000_000)
 
     def timedelta(self) -> dt.timedelta:
-        """Return it as Python's own type. Raises ValueError where it has months."""
+        """Return it as Python's own type. Raises ValueError if it has months."""
         if self.months:
             raise ValueError("a duration with months is not a fixed number of seconds")
         return dt.timedelta(microseconds=int(self.seconds * 1_000_000))

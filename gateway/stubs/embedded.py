@@ -17,7 +17,7 @@ from gateway.stubs.faults import UnwritableValue
 
 
 class Embedded:
-    """The documents of a contract, packed; requests are checked against them before they go."""
+    """The documents of a contract, compressed; requests are checked against them before sending."""
 
     def __init__(self, packed: str) -> None:
         self._packed = packed
@@ -31,7 +31,7 @@ class Embedded:
     def check(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Check a request against the contract. Raises UnwritableValue.
 
-        The first one takes longer: the schemas are compiled then.
+        The first check takes longer: it compiles the schemas.
         """
         message = Message(body=body, content_type=headers["Content-Type"])
         envelope = parse(message)

@@ -1,4 +1,4 @@
-"""One call as bytes: the request to send, and what the response means."""
+"""One call: its arguments to a request, and the response to a result."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def request(layout: Layout, name: str, arguments: Mapping[str, object]) -> Encod
 
 
 def result(layout: Layout, name: str, response: requests.Response) -> Any:
-    """The result of a call: nothing, the only value of the reply, or its record.
+    """The result of a call: None, the only value of the reply, or its record.
 
-    Raises the fault, UnreadableReply, or zeep's TransportError for what is no reply of SOAP.
+    Raises the fault, UnreadableReply, or zeep's TransportError if it is not a SOAP reply.
     """
     operation = layout.operation(name)
     if operation.one_way and response.status_code in (200, 202, 204) and not response.content:
@@ -122,7 +122,7 @@ def _body(response: requests.Response) -> Element:
 
 
 def _root(response: requests.Response) -> Element:
-    """Return the envelope of a response; what MTOM sent beside it is put where it belongs."""
+    """Return the envelope of a response, with its MTOM attachments inlined."""
     content_type = response.headers.get("Content-Type", "")
     if not is_multipart(content_type):
         return etree.fromstring(response.content, parser())

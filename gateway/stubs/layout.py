@@ -31,23 +31,23 @@ from gateway.stubs.values import (
 
 @dataclass(slots=True, kw_only=True)
 class RecordLayout:
-    """The form of a record in XML, with what it has from its bases."""
+    """The form of a record in XML, with the fields of its bases."""
 
     name: str
     xml_name: str
-    """That of its type; empty where it has none."""
+    """The name of its type; empty without one."""
     kind: type | None
-    """Its class; None for what only holds parameters or results."""
+    """Its class; None for a record of parameters or results only."""
     content: GroupLayout
     attributes: Sequence[FieldLayout]
     text: FieldLayout | None
     by_tag: Mapping[str, FieldLayout] | None
-    """The elements by name; None where a name alone does not tell which field it is."""
+    """The elements by name; None if a name alone does not determine the field."""
     blank: Mapping[str, object]
-    """What a field is that was not there: those that are optional for the class are left out."""
+    """The values of absent fields, except those with a default in the class."""
 
     def fields(self) -> Iterator[FieldLayout]:
-        """Yield its fields; one that stands in two branches comes twice."""
+        """Yield its fields; one that is in two branches comes twice."""
         if self.text is not None:
             yield self.text
         yield from self.content.fields()
@@ -62,7 +62,7 @@ class OperationLayout:
     action: str
     one_way: bool
     request: tuple[str, str]
-    """The element around the content, empty for none, and the name of the content's record."""
+    """The element around the content, empty without one, and the name of the content's record."""
     reply: tuple[str, str] | None
     headers: Sequence[FieldLayout]
     faults: Mapping[str, tuple[type, FieldLayout]]
@@ -70,10 +70,10 @@ class OperationLayout:
 
 
 class Layout:
-    """The table of one stub. Each part of it is read when it is first needed."""
+    """The table of one stub. Each part is parsed on first use."""
 
     def __init__(self, names: Mapping[str, Any], text: str) -> None:
-        """``names`` are those of the stub's module: its classes are found there by name."""
+        """``names`` is the namespace of the stub's module, which has its classes."""
         self._names = names
         self._text = text
         self._records: dict[str, RecordLayout] = {}
@@ -82,7 +82,7 @@ class Layout:
 
     @functools.cached_property
     def table(self) -> LayoutTable:
-        """The table, its headings read."""
+        """The table, with its headings parsed."""
         return sort_out(self._text)
 
     def record(self, name: str) -> RecordLayout:
@@ -92,12 +92,12 @@ class Layout:
         return self._records[name]
 
     def record_of(self, value: object) -> RecordLayout | None:
-        """Return the layout of a value's class, or of the next one above it that has one."""
+        """Return the layout of a value's class, or of its next base class with a layout."""
         names = (one.__name__ for one in type(value).__mro__)
         return next((self.record(name) for name in names if name in self.table.blocks), None)
 
     def typed(self, xml_name: str) -> RecordLayout | None:
-        """Return the record of a type, by its name in Clark notation, as xsi:type has it."""
+        """Return the record of a type, by its name in Clark notation, for xsi:type."""
         name = self.table.types.get(xml_name)
         return None if name is None else self.record(name)
 

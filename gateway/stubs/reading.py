@@ -1,4 +1,4 @@
-"""From XML to records: attributes, text, and elements as the layout has them."""
+"""From XML to records: attributes, text, and elements by the layout."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Found:
 
 @dataclass(slots=True)
 class _Cursor:
-    """The children of an element, and how many of them were read."""
+    """The children of an element, and the position of the next."""
 
     children: Sequence[Element]
     known: frozenset[str]
@@ -64,8 +64,8 @@ class _Cursor:
 def read_record(element: Element, record: RecordLayout, layout: Layout) -> object:
     """The content of an element: an instance of the record's class, or its values by name.
 
-    Elements that the contract does not know are passed over, and what it requires and is not there
-    is None: services add and leave out more than their contracts say. Raises UnreadableReply.
+    Elements that the contract does not know are ignored, and missing required ones become None:
+    services add and omit more than their contracts allow. Raises UnreadableReply.
     """
     found = _Found(dict(record.blank))
     for attribute in record.attributes:
@@ -93,7 +93,7 @@ def read_value(element: Element, field: FieldLayout, layout: Layout) -> object:
 
 
 def _stated(element: Element, declared: RecordLayout, layout: Layout) -> RecordLayout:
-    """Return the record that xsi:type names, where it is one derived from what was declared."""
+    """Return the record that xsi:type names, if it is derived from the declared one."""
     stated = layout.typed(_name(element, element.get(TYPE, "")))
     if stated is None or stated.kind is None or declared.kind is None:
         return declared
@@ -135,7 +135,7 @@ def _read_text(text: str, field: FieldLayout, simple: Simple, element: Element) 
         return simple.read(text, element)
     except (ValueError, KeyError, ArithmeticError) as error:
         raise UnreadableReply(
-            f"{element.tag}: {field.name} is no {field.type.removeprefix('xs:')}: {error}"
+            f"{element.tag}: {field.name} is not of type {field.type.removeprefix('xs:')}: {error}"
         ) from error
 
 
@@ -146,7 +146,7 @@ def _add(element: Element, field: FieldLayout, layout: Layout, found: _Found) ->
     place = found.put(field, None)
     others = {str(k): str(v) for k, v in element.attrib.items() if k != NIL}
     if TYPE in others:
-        others[TYPE] = _name(element, others[TYPE])  # prefixes are others when it is written again
+        others[TYPE] = _name(element, others[TYPE])  # prefixes may differ when it is written again
     if others or (field.optional and not field.is_list):
         found.nils[field.name, place] = others
 
@@ -207,7 +207,7 @@ def _read_round(field: FieldLayout, cursor: _Cursor, layout: Layout) -> object:
 
 
 def _starts(particle: FieldLayout | GroupLayout, cursor: _Cursor, layout: Layout) -> bool:
-    """True where the next child can be the first of a particle."""
+    """True if the next child can be the first of a particle."""
     if not cursor.tag:
         return False
     firsts = _firsts(particle, layout)
@@ -243,7 +243,7 @@ def _may_be_absent(particle: FieldLayout | GroupLayout, layout: Layout) -> bool:
 
 
 def _tags(group: GroupLayout, layout: Layout) -> frozenset[str]:
-    """Return the names of all elements of a group, those of repeated ones inside among them."""
+    """Return the names of all elements of a group, including those in repeated groups inside."""
     found: set[str] = set()
     for one in group.fields():
         inner = _inside(one, layout)
@@ -252,7 +252,7 @@ def _tags(group: GroupLayout, layout: Layout) -> frozenset[str]:
 
 
 def _any_value(element: Element, layout: Layout) -> object:
-    """Return a value of xs:anyType: as its xsi:type says, or else the element."""
+    """Return a value of xs:anyType: by its xsi:type, or else the element."""
     name = _name(element, element.get(TYPE, ""))
     record = layout.typed(name)
     local = name.removeprefix(f"{{{XS}}}") if name.startswith(f"{{{XS}}}") else ""

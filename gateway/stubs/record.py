@@ -1,4 +1,4 @@
-"""Records: the base of every class that stands for a complex type."""
+"""Records: the base of every class for a complex type."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 from lxml import etree
 
 Element: TypeAlias = etree._Element
-"""An element of lxml: what a contract leaves open is given and taken as XML."""
+"""An lxml element, for content that a contract leaves open."""
 
 AnyValue: TypeAlias = Any
-"""Of xs:anyType: a record, a plain value, or the element itself where nothing says its type."""
+"""A value of xs:anyType: a record, a plain value, or the element itself without an xsi:type."""
 
 
 class _Nil:
@@ -20,14 +20,14 @@ class _Nil:
 
 
 NIL: Any = _Nil()
-"""Writes an optional element as nil (xsi:nil), where None would leave it out."""
+"""Writes an optional element as nil (xsi:nil); None would omit it."""
 
 
 class Record:
-    """A complex type; the classes of stubs are dataclasses below it.
+    """A complex type; the classes of stubs are dataclasses that derive from it.
 
-    What was read keeps, unseen, which of its elements were nil rather than absent, and is written
-    like that again.
+    A record that was read remembers which of its elements were nil rather than absent, and is
+    written like that again.
     """
 
     __slots__ = ("_nils",)

@@ -1,4 +1,4 @@
-"""The class that service stubs are built on: it carries out a contract with its own types."""
+"""The base class of generated services: it carries out a contract with the contract's types."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Arguments = Mapping[str, Any]
 
 
 class NotFilledIn(SoapFault):
-    """The operation is in the contract, and nobody has written it yet."""
+    """The operation is in the contract, but not implemented yet."""
 
     def __init__(self, operation: str) -> None:
         text = f"The operation {operation} is not implemented yet."
@@ -39,9 +39,9 @@ class NotFilledIn(SoapFault):
 
 
 def current_request() -> Message:
-    """Return the message that a method answers, with its ``id``, its ``sender`` and its ``body``.
+    """Return the message that a method answers, with its ``id``, ``sender`` and ``body``.
 
-    Raises LookupError where the method was called by other code than a gateway.
+    Raises LookupError if the method was not called by a gateway.
     """
     return REQUEST.get()
 
@@ -49,17 +49,17 @@ def current_request() -> Message:
 class Service:
     """Serves one port of a contract, a method for each operation.
 
-    ``gateway.toml`` names a class below it, ``host = "module:Class"``. One instance, made without
-    arguments, serves all calls, several at a time: what they share needs a lock. A method gets the
+    ``gateway.toml`` names a subclass, ``host = "module:Class"``. One instance, made without
+    arguments, serves all calls, several at a time: shared state needs a lock. A method gets the
     values of the request, and returns what the client of the same contract returns. It may raise
-    the faults that the contract declares, or a SoapFault; callers learn nothing of other
-    exceptions, which are logged.
+    the faults that the contract declares, or a SoapFault; other exceptions are logged, and callers
+    learn nothing about them.
     """
 
     __namespace__: ClassVar[str]
     _layout: ClassVar[Layout]
     _methods: ClassVar[Sequence[tuple[str, str]]]
-    """Each operation's name in the contract, and that of its method."""
+    """Each operation's name in the contract, and the name of its method."""
 
     @classmethod
     def __served__(cls) -> Sequence[ServedOperation]:
@@ -78,7 +78,7 @@ def _served(layout: Layout, name: str, method: str) -> ServedOperation:
 
 
 def _element(layout: Layout, operation: OperationLayout) -> str:
-    """Return the name of the first element in the Body of a request; empty where it has none."""
+    """Return the name of the first element in a request's Body; empty if there is none."""
     wrapper, record = operation.request
     return wrapper or next((one.tag for one in layout.record(record).fields()), "")
 
@@ -89,7 +89,7 @@ def _read(
     """Return the parameters of a request. Raises ValueError."""
     wrapper, name = operation.request
     content = payload if wrapper else payload.getparent()
-    assert content is not None  # it stands in a Body
+    assert content is not None  # it is in a Body
     record = layout.record(name)
     try:
         read = read_record(content, record, layout)
@@ -104,14 +104,14 @@ def _read(
 
 
 def _default(field: FieldLayout, layout: Layout) -> object:
-    """Return the value that an attribute has where it is not there (XML Schema 1, 3.2.1)."""
+    """Return the default value of an absent attribute (XML Schema part 1, section 3.2.1)."""
     simple = layout.simple(field.type)
     assert simple is not None  # attributes have simple types
     return simple.read(field.default or "", etree.Element("nothing"))
 
 
 def _header(field: FieldLayout, headers: Sequence[Element], layout: Layout) -> object:
-    """Return the value of a header block; None where it is not there, or nil."""
+    """Return the value of a header block; None if it is absent or nil."""
     block = next((one for one in headers if one.tag == field.tag), None)
     if block is None or block.get(NIL, "").strip() in TRUE:
         return None
@@ -142,7 +142,7 @@ def _reply(layout: Layout, reply: tuple[str, str], value: object) -> Element | N
 
 
 def _detail(layout: Layout, operation: OperationLayout, fault: SoapFault) -> Iterator[Element]:
-    """Yield what stands in the detail of a fault: as the contract declares it, or as it is."""
+    """Yield the elements of a fault's detail: as the contract declares it, or as given."""
     for kind, field in operation.faults.values():
         if isinstance(fault, kind):
             parent = _parent(layout)
@@ -155,14 +155,14 @@ def _detail(layout: Layout, operation: OperationLayout, fault: SoapFault) -> Ite
 
 
 def _parent(layout: Layout) -> Element:
-    """Return an element to write below, with the prefixes of the contract."""
+    """Return a parent element to write into, with the contract's prefixes."""
     return etree.Element("parent", nsmap=dict(layout.table.prefixes))
 
 
 def _detached(element: Element) -> Element:
-    """Return an element on its own, with every prefix that was in scope, as values may need it.
+    """Return an element by itself, with every prefix in scope, which values may need.
 
-    In UTF-8: lxml writes names that are not ASCII wrongly in its default encoding.
+    In UTF-8: lxml writes non-ASCII names wrongly in its default encoding.
     """
     return etree.fromstring(
         etree.tostring(element, encoding="utf-8"), etree.XMLParser(huge_tree=True)

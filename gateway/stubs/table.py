@@ -1,4 +1,4 @@
-"""The layout of a contract in XML, which each stub has as a table.
+"""The XML layout of a contract, a table in each stub.
 
     t = urn:example:orders             a prefix
     Order t:Order                      a record, and the name of its type; "-" for none
@@ -20,8 +20,8 @@
 
 ``.`` in place of an element is the text of the record itself, ``~`` a group that is repeated in
 place, ``...`` elements of any name, ``@*`` attributes of any name. A type is ``xs:`` and the name
-of one of XML Schema's own, a class, ``[type]`` for a list in one text, or ``xml`` for anything.
-The address of a prefix, or an action, that has blanks or the like in it is in quotes, as JSON.
+of a built-in type, a class, ``[type]`` for a list in one text, or ``xml`` for anything. A namespace
+or an action that has blanks or similar characters is in quotes, as JSON.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ GROUP = "~"
 
 @dataclass(slots=True, kw_only=True)
 class FieldLayout:
-    """Where a field stands in XML."""
+    """The place of a field in XML."""
 
     name: str
     tag: str
@@ -55,14 +55,14 @@ class FieldLayout:
 
 @dataclass(slots=True, kw_only=True)
 class GroupLayout:
-    """Particles that stand together, at most once."""
+    """A group of particles that occurs at most once."""
 
     kind: str
     optional: bool = False
     particles: list[FieldLayout | GroupLayout] = field(default_factory=list)
 
     def fields(self) -> Iterator[FieldLayout]:
-        """Yield the fields of all particles; one that stands in two branches comes twice."""
+        """Yield the fields of all particles; one that is in two branches comes twice."""
         for particle in self.particles:
             if isinstance(particle, GroupLayout):
                 yield from particle.fields()
@@ -72,7 +72,7 @@ class GroupLayout:
 
 @dataclass(frozen=True, slots=True)
 class LayoutTable:
-    """A table, its lines sorted out; they are read one block at a time."""
+    """A table with its lines sorted into blocks, which are parsed one at a time."""
 
     version: str
     prefixes: Mapping[str, str]
@@ -91,9 +91,9 @@ class LayoutTable:
         return f"{{{XML if prefix == 'xml' else self.prefixes[prefix]}}}{local}"
 
     def instance_of(self, record: str) -> str:
-        """Return the type that an element without content says it is of; empty for the declared.
+        """Return the xsi:type for an element without content; empty for the declared type.
 
-        An abstract type has no instances, not even nil ones: the first that is derived is taken.
+        An abstract type has no instances, not even nil ones: the first derived type is used.
         """
         if record not in self.abstract:
             return ""
@@ -108,7 +108,7 @@ class LayoutTable:
 
 
 def sort_out(text: str) -> LayoutTable:
-    """Return a table, its headings read."""
+    """Return a table with its headings parsed."""
     headings = list(_headings(text))
     records = [(words, lines) for words, lines in headings if _is_record(words)]
     operations = [(words, lines) for words, lines in headings if words[0] == "operation"]
@@ -122,7 +122,7 @@ def sort_out(text: str) -> LayoutTable:
         abstract=frozenset(words[0] for words, _ in records if words[-1] == "abstract"),
     )
     types = {table.clark(words[1]): words[0] for words, _ in records}
-    types.pop("-", None)  # it stands for no name
+    types.pop("-", None)  # it means: no name
     return replace(table, types=types)
 
 
@@ -143,7 +143,7 @@ def _words(line: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Return an address or an action as it is, which may be in quotes."""
+    """Return a namespace or an action without its quotes, if it has any."""
     return str(json.loads(text)) if text.startswith('"') else text
 
 

@@ -1,4 +1,4 @@
-"""From records to XML: elements in the order of the schema, whatever order they were set in."""
+"""From records to XML: elements in the order of the schema."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _PLAIN: tuple[tuple[type, str], ...] = (
     (dt.time, "time"),
     (Duration, "duration"),
 )
-"""The type that a plain value of xs:anyType is written as: the first that fits."""
+"""The type for a plain value of xs:anyType: the first that fits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands, for what is said of it; and its attributes, where it is nil."""
+    """The place of a value, for error messages; and its attributes, if it is nil."""
 
     record: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -60,14 +60,14 @@ _ALONE = Place()
 
 @dataclass(slots=True)
 class _Source:
-    """Where the values of one record come from: an instance, or a mapping."""
+    """The source of a record's values: an instance, or a mapping."""
 
     record: RecordLayout
     get: Callable[[str], Any]
     nils: Mapping[tuple[str, int], Mapping[str, str]]
 
     def has(self, name: str) -> bool:
-        """True where there is something to write for a field."""
+        """True if there is something to write for a field."""
         value = self.get(name)
         return (name, 0) in self.nils or (value is not None and value != [])
 
@@ -77,7 +77,7 @@ class _Source:
 
 
 def write_record(element: Element, record: RecordLayout, value: object, layout: Layout) -> None:
-    """Give an element the attributes and the content of a record.
+    """Write the attributes and the content of a record into an element.
 
     ``value`` is an instance of its class, or a mapping. Raises UnwritableValue.
     """
@@ -116,7 +116,7 @@ def _write_nil(element: Element, field: FieldLayout, place: Place, layout: Layou
 def _write_typed(
     element: Element, field: FieldLayout, value: object, place: Place, layout: Layout
 ) -> None:
-    """Write a record, and its type where that is another one than the declared."""
+    """Write a record, with xsi:type if its type is not the declared one."""
     declared = layout.record(field.type)
     actual = declared if isinstance(value, Mapping) else layout.record_of(value)
     if actual is None or not _fits(actual, declared):
@@ -148,7 +148,7 @@ def _write_attribute(element: Element, field: FieldLayout, source: _Source, layo
         element.attrib.update(value)
         return
     text = _text(element, field, value, source.record.name, layout)
-    # An attribute that is not there has its default: to leave it out says the same.
+    # An absent attribute has its default: omitting it says the same.
     if not field.optional or text != field.default:
         element.set(field.tag, text)
 
@@ -162,7 +162,7 @@ def _text(element: Element, field: FieldLayout, value: Any, record: str, layout:
         return simple.write(value, element)
     except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         kind = field.type.removeprefix("xs:")
-        raise UnwritableValue(f"{record}.{field.name} is no {kind}: {error}") from error
+        raise UnwritableValue(f"{record}.{field.name} is not of type {kind}: {error}") from error
 
 
 def _write_group(element: Element, group: GroupLayout, source: _Source, layout: Layout) -> None:
@@ -177,14 +177,14 @@ def _write_group(element: Element, group: GroupLayout, source: _Source, layout: 
 
 
 def _is_absent(particle: FieldLayout | GroupLayout, source: _Source) -> bool:
-    """True where a group may be left out, and has nothing in it."""
+    """True if a group may be omitted, and has no values."""
     if isinstance(particle, FieldLayout) or not particle.optional:
         return False
     return not any(source.has(one.name) for one in particle.fields())
 
 
 def _chosen(group: GroupLayout, source: _Source) -> FieldLayout | GroupLayout | None:
-    """Return the branch of a choice that most of what is there belongs to, the first of equals."""
+    """Return the branch of a choice that most present values belong to, the first of equals."""
     present = {one.name for one in group.fields() if source.has(one.name)}
     if present:
         return max(group.particles, key=lambda one: len(present & _names(one)))
@@ -224,7 +224,7 @@ def _write_particle(
 
 
 def _write_nothing(element: Element, field: FieldLayout, source: _Source, layout: Layout) -> None:
-    """Write an element that must be there, and has no value: as nil, if it may be."""
+    """Write a required element without a value: as nil, if it may be."""
     if not field.nillable:
         raise UnwritableValue(f"{source.record.name}.{field.name} needs a value")
     _write_field(element, field, None, source.place(field.name, 0), layout)
@@ -244,7 +244,7 @@ def _write_field(
 
 
 def _write_any(element: Element, value: object, layout: Layout) -> None:
-    """Write a value of xs:anyType: XML as it is, all else with its type."""
+    """Write a value of xs:anyType: XML unchanged, everything else with its type."""
     record = layout.record_of(value) if isinstance(value, Record) else None
     if isinstance(value, etree._Element):
         _copy(value, element)

@@ -306,7 +306,7 @@ def test_no_command_takes_a_web_server_for_a_queue(strict_site, command, service
 def test_a_server_that_is_no_store_is_told_with_the_cure(strict_site):
     with web_server() as url:
         strict_site.cloud = replace(strict_site.cloud, s3=url)
-        assert f"what answers at {url} is no S3 (status 404): correct endpoint_url" in refused(
+        assert f"the server at {url} is not S3 (status 404): correct endpoint_url" in refused(
             strict_site
         )
 

@@ -118,7 +118,7 @@ def test_a_store_that_stands_still_is_told_of_in_time_and_everything_goes_on_aft
     _, told = status.communicate(timeout=LONGEST)
     assert status.returncode == 1
     assert "no answer" in told
-    assert "see whether it is well" in " ".join(told.split())
+    assert "check that it is healthy" in " ".join(told.split())
     place.await_log("has not answered for")
 
     place.proxy.heal()

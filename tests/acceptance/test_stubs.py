@@ -147,7 +147,7 @@ def test_a_wait_that_runs_out_has_the_id_of_the_request(stub, deployment):
 def test_a_value_that_is_none_is_refused_before_anything_is_sent(stub, deployment):
     with (
         stub.WarehouseClient(deployment.queue) as client,
-        pytest.raises(UnwritableValue, match=r"ListOrders\.limit is no int"),
+        pytest.raises(UnwritableValue, match=r"ListOrders\.limit is not of type int"),
     ):
         client.list_orders("many")
 

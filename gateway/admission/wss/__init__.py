@@ -1,4 +1,4 @@
-"""WS-Security that services ask their callers for: verified, and taken out.
+"""WS-Security that services require of their callers: verified, and taken out.
 
-Envelopes come in, callers' names go out. It knows SOAP and secrets. The home of cryptography.
+Envelopes come in, callers' names go out. It depends on SOAP and secrets. The home of cryptography.
 """

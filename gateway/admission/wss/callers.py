@@ -1,7 +1,7 @@
-"""WS-Security that a service asks its callers for; what it was verified by is taken out.
+"""WS-Security that a service requires of its callers; the verified header is taken out.
 
-Who sent a request is what the queue says; a token or a signature comes on top of that, and may be
-bound to it: a client may have to show a certain user, or a certain certificate.
+The queue says who sent a request; a token or a signature is required in addition, and may be bound
+to the client: it may have to use a certain user, or a certain certificate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ATTACHED = "A signature does not cover attachments: send the message without any
 
 @dataclass(frozen=True, slots=True)
 class BoundClient:
-    """What a client has to show; empty where anything will do that the service accepts."""
+    """The user and certificate that a client must use; empty: any that the service accepts."""
 
     user: str = ""
     certificate: Path | None = None
@@ -41,32 +41,32 @@ class BoundClient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demands:
-    """What a service asks for; times in seconds."""
+    """What a service requires; times in seconds."""
 
     users: Mapping[str, Secret] = field(default_factory=dict)
     kinds: frozenset[str] = frozenset({wss_username.DIGEST})
-    """How a password may be written."""
+    """The accepted forms of a password."""
     files: tuple[Path, ...] = ()
-    """Of the certificates to sign with."""
+    """Files with the certificates of signers."""
     either: bool = False
-    """One of both is enough, where there are users and certificates."""
+    """A token or a signature is enough, where there are users and certificates."""
     algorithms: wss_signature.Algorithms = wss_signature.SOUND
     window: float = 300.0
-    """How old what is shown may be when the queue takes the request."""
+    """How old a token or signature may be when the queue takes the request."""
     skew: float = 60.0
-    """By how much a caller's clock may be ahead."""
+    """How far a caller's clock may be ahead."""
     bound: Mapping[str, BoundClient] = field(default_factory=dict)
     pass_on: bool = False
     """The header stays in the request."""
 
 
 class CallerSecurity:
-    """Verifies what the callers of one service show."""
+    """Verifies the WS-Security of one service's callers."""
 
     def __init__(self, demands: Demands, memory: Memory, clock: Clock) -> None:
         """Raises ConfigurationError where a certificate cannot be used.
 
-        ``clock`` is the queue's, for requests of which no queue says when it took them.
+        ``clock`` is the queue's, for requests without a time of arrival.
         """
         self._demands = demands
         self._memory = memory
@@ -74,9 +74,9 @@ class CallerSecurity:
         self._signers = Signers(demands.files) if demands.files else None
 
     def secured(self, message: Message, envelope: Envelope) -> Message:
-        """Return a request without the Security header that was verified.
+        """Return a request without its Security header, once that is verified.
 
-        It is taken out of the envelope's tree as well. Raises Refused.
+        The header is removed from the envelope's tree as well. Raises Refused.
         """
         header = security_header(envelope)
         self._verify(message, envelope, header)
@@ -90,7 +90,7 @@ class CallerSecurity:
         return replace(message, body=body)
 
     def expired(self, now: float) -> list[str]:
-        """Return the names of the files with a certificate that nobody can sign with any more."""
+        """Return the names of the files with a certificate that is not valid at that time."""
         return [] if self._signers is None else self._signers.expired(now)
 
     def _verify(self, message: Message, envelope: Envelope, header: SecurityHeader) -> None:
@@ -106,7 +106,7 @@ class CallerSecurity:
         self._memory.note([*told_by_user, *told_by_signature], message)
 
     def _check_shown(self, header: SecurityHeader) -> None:
-        """Refuse what lacks what is asked for, and what nobody here could verify."""
+        """Refuse a header that lacks a required part, or has one that cannot be verified here."""
         wanted = _listed(bool(self._demands.users), self._signers is not None)
         found = _listed(header.username is not None, header.signature is not None)
         are_enough = bool(found) and found <= wanted if self._demands.either else found == wanted
@@ -144,7 +144,7 @@ class CallerSecurity:
             raise NotSecured(f"it was {age:.0f} s old, or expired, when the queue took it")
 
     def _check_bound(self, sender: str, shown: BoundClient) -> None:
-        """Refuse a client that shows what another one, or nobody, has to show."""
+        """Refuse a client with another user or certificate than it is bound to."""
         bound = self._demands.bound.get(sender, BoundClient())
         if self._demands.users and bound.user not in ("", shown.user):
             raise NotSecured(f"its client has to show the user {bound.user!r}")
@@ -153,7 +153,7 @@ class CallerSecurity:
 
 
 def _listed(user: bool, signature: bool) -> set[str]:
-    """Return what may be shown, by names for the operator."""
+    """Return the parts of a header by names for the operator."""
     parts = {"a UsernameToken": user, "a signature": signature}
     return {name for name, is_there in parts.items() if is_there}
 

@@ -8,9 +8,9 @@ from gateway.soap.spans import HeaderSpans
 
 
 def without_block(message: Message, number: int) -> bytes:
-    """Return the body of a message without its header block of that number, from 0 on.
+    """Return the body of a message without its header block of that number, counted from 0.
 
-    Raises Refused where the envelope is packed inside of a multipart message.
+    Raises Refused where the envelope is encoded inside a multipart message.
     """
     body = message.body
     begin, end = envelope_span(body, message.content_type)

@@ -1,7 +1,7 @@
-"""The Security header of a request, taken apart (WS-Security 1.1.1): nothing in it is believed yet.
+"""The parts of a request's Security header (WS-Security 1.1.1), not verified yet.
 
-Strict on purpose: what is not known here is refused, and so is whatever two readers might take for
-different things, such as a comment inside of a name.
+Strict on purpose: unknown parts are refused, and so is anything that two parsers might read
+differently, such as a comment inside a name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ X509_PROFILE = f"{_OASIS}x509-token-profile-1.0"
 ID = f"{{{WSU}}}Id"
 SECURITY = f"{{{WSSE}}}Security"
 LONGEST = 64 << 10
-"""Characters of a text inside of the header, at most."""
+"""Characters of a text inside the header, at most."""
 _KNOWN = {
     f"{{{WSU}}}Timestamp": "timestamp",
     f"{{{WSSE}}}UsernameToken": "username",
@@ -41,12 +41,12 @@ _MOMENT = re.compile(
 _IDS = etree.XPath(
     "//*[@u:Id=$id or @Id=$id or @ID=$id or @id=$id or @xml:id=$id]", namespaces={"u": WSU}
 )
-"""Whatever some reader may take for the id of an element."""
+"""Every attribute that some parser may take for an element's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """When something was made, and, where it says so, until when it is good."""
+    """When something was created, and when it expires, if it says so."""
 
     created: float
     expires: float | None = None
@@ -54,7 +54,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityHeader:
-    """The one Security header that is for us, and what it holds: each at most once."""
+    """The one Security header for this receiver, and its parts, each at most once."""
 
     block: Element
     timestamp: Element | None = None
@@ -64,7 +64,7 @@ class SecurityHeader:
 
 
 def security_header(envelope: Envelope) -> SecurityHeader:
-    """Return the Security header that is for us. Raises NotSecured, unless there is just one."""
+    """Return the Security header for this receiver. Raises NotSecured unless there is just one."""
     blocks = () if envelope.header is None else envelope.header.iterchildren(SECURITY)
     ours = [block for block in blocks if is_for_us(block, envelope.version)]
     if len(ours) != 1:
@@ -75,7 +75,7 @@ def security_header(envelope: Envelope) -> SecurityHeader:
 
 
 def parts_of(parent: Element, known: Mapping[str, str]) -> dict[str, Element]:
-    """Return the children of an element by what their names stand for. Raises NotSecured."""
+    """Return the children of an element by their keys in ``known``. Raises NotSecured."""
     parts: dict[str, Element] = {}
     for child in parent:
         name = known.get(str(child.tag), "")
@@ -86,13 +86,13 @@ def parts_of(parent: Element, known: Mapping[str, str]) -> dict[str, Element]:
 
 
 def check_plain(element: Element, what: str) -> None:
-    """Refuse a comment inside of an element: signatures leave it out, and readers stop at it."""
+    """Refuse a comment inside an element: signatures omit it, and parsers may stop at it."""
     if next(element.iter(etree.Comment), None) is not None:
         raise NotSecured(f"a comment is inside of {what}")
 
 
 def moments(timestamp: Element) -> Moments:
-    """Return what a Timestamp says. Raises NotSecured."""
+    """Parse a Timestamp. Raises NotSecured."""
     names = [child.tag for child in timestamp]
     created, expires = f"{{{WSU}}}Created", f"{{{WSU}}}Expires"
     if names not in ([created], [created, expires]):
@@ -113,7 +113,7 @@ def moment(written: str) -> float:
 
 
 def only(parent: Element, *names: str) -> tuple[Element, ...]:
-    """Return the children of an element, of just these names in this order. Raises NotSecured."""
+    """Return the children of an element, which must have these names. Raises NotSecured."""
     children = tuple(parent)
     if tuple(child.tag for child in children) != names:
         raise NotSecured(f"{local(parent)} does not hold just what it should")
@@ -125,7 +125,7 @@ def local(element: Element) -> str:
 
 
 def text(element: Element) -> str:
-    """Return the text of an element that has nothing else in it. Raises NotSecured."""
+    """Return the text of an element without children. Raises NotSecured."""
     found = element.text or ""
     if len(element) or len(found) > LONGEST:
         raise NotSecured(f"{local(element)} holds more than a text")
@@ -143,7 +143,7 @@ def decoded(element: Element) -> bytes:
 
 
 def referred(envelope: Envelope, uri: str) -> Element:
-    """Return the element that a reference leads to. Raises NotSecured, unless it is just one."""
+    """Return the element that a reference leads to. Raises NotSecured unless there is just one."""
     found = list(_found(envelope, uri[1:])) if uri[:1] == "#" and len(uri) > 1 else []
     if len(found) != 1:
         raise NotSecured(f"a reference leads to {len(found)} elements of the message")

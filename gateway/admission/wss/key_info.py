@@ -1,4 +1,4 @@
-"""Which certificate a signature says it was made with: a hint, the keys are those of the settings.
+"""The certificate that a signature names: only a hint, since the keys come from the settings.
 
 The forms of the X.509 Token Profile 1.1, section 3.2, and of XML Signature, section 4.4.4.
 """
@@ -25,9 +25,9 @@ _DATA, _REFERENCE = f"{{{DS}}}X509Data", f"{{{WSSE}}}SecurityTokenReference"
 
 
 def named(info: Element, header: SecurityHeader) -> Matches:
-    """Return what tells whether a certificate is the one that a KeyInfo names. Raises NotSecured.
+    """Return a predicate for the certificate that a KeyInfo names. Raises NotSecured.
 
-    A token of the header must be what is named: one that nobody looked at is not let through.
+    If the header has a token, the KeyInfo must name that: an unused token is not accepted.
     """
     (hint,) = only(info, _child(info))
     if hint.tag == _REFERENCE:
@@ -43,7 +43,7 @@ def named(info: Element, header: SecurityHeader) -> Matches:
 
 
 def _child(parent: Element) -> str:
-    """Return the name of the first child; the one that is to be alone."""
+    """Return the name of the first child, which must be the only one."""
     return str(parent[0].tag) if len(parent) else ""
 
 
@@ -73,7 +73,7 @@ def _identifier(hint: Element) -> Matches:
 
 
 def _data(hint: Element) -> Matches:
-    """Return what matches where all parts of an X509Data do: they tell of one certificate."""
+    """Return a predicate that all parts of an X509Data match: they describe one certificate."""
     readers = [_OF_DATA.get(str(part.tag)) for part in hint]
     if not readers or None in readers or len(readers) > len(_OF_DATA):
         raise NotSecured("the X509Data is empty, or holds what is not supported")
@@ -86,7 +86,7 @@ def _serial(hint: Element) -> Matches:
     written = text(number)
     if not written.isascii() or not written.isdigit() or len(written) > 60:
         raise NotSecured("a serial number is not written as one")
-    # Not by the issuer's name, which is written in many ways: the signature decides.
+    # Not by the issuer's name, which has many written forms: the signature decides.
     return lambda certificate: certificate.serial == int(written)
 
 

@@ -1,4 +1,4 @@
-"""The certificates that the settings name for callers to sign with, read again when they change."""
+"""The certificates that callers may sign with, from the settings; read again when they change."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Matches = Callable[["TrustedSigner"], bool]
 
 
 class Signers:
-    """The certificates of some files; read again when the files have changed, if they are of use.
+    """The certificates in some files; read again when a file has changed, if it is usable.
 
-    A file may hold several, the next one beside the one that is used now.
+    A file may have several: the next certificate beside the current one.
     """
 
     def __init__(self, files: Sequence[Path], *, look: float = LOOK) -> None:
-        """Raises ConfigurationError, also where cryptography is not there."""
+        """Raises ConfigurationError, also where cryptography is not installed."""
         self._files = files
         self._changed = changes(files, look=look)
         self._known = {file: _signers(file) for file in files}
 
     def matching(self, matches: Matches, now: float) -> Iterator[TrustedSigner]:
-        """Yield those that a message may mean. Raises NotSecured where none is, or is valid."""
+        """Yield the matching certificates. Raises NotSecured if there is none, or none is valid."""
         found = [one for one in self._current() if matches(one)]
         if not found:
             raise NotSecured("it is signed with a certificate that is not in the settings")

@@ -1,7 +1,7 @@
-"""What was shown once: a token or a signature that comes again, in another request, is a replay.
+"""Replay detection: a token or a signature that comes again in another request is a replay.
 
-A queue hands out a request more than once, and the listener's requests are admitted again by the
-gateway: the same request may show the same thing as often as it comes.
+A queue may hand out a request more than once, and the gateway admits the listener's requests again:
+the same request may use the same token any number of times.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 MOST = 200_000
 """Tokens that are remembered, at about 300 bytes each."""
 LONGEST_WAIT = 24 * 3600.0
-"""Seconds that a token is remembered after it is too old to be shown anew: what came in time may
-wait as long in a queue before it is seen."""
+"""Seconds for which a token is remembered after it is too old to be accepted: a request that came
+in time may wait that long in a queue."""
 EARLY = 3600.0
-"""Seconds before which nothing should be forgotten for want of room; and between two warnings."""
+"""Seconds before which a token should not be dropped for lack of room; and between two warnings."""
 
 REPLAYED = (
     "it was shown before, by another request: a replay; or the same call twice within a second:"
@@ -33,7 +33,7 @@ REPLAYED = (
 
 
 class Memory:
-    """The tokens that one process has seen. Threads may share it."""
+    """The tokens that one process has seen. Thread-safe."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Memory:
         most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``fresh`` is for how many seconds a token can be shown, at most."""
+        """``fresh`` is for how many seconds a token is accepted, at most."""
         self._kept = fresh + LONGEST_WAIT
         self._most = most
         self._clock = clock
@@ -51,7 +51,7 @@ class Memory:
         self._warned = -EARLY
 
     def note(self, tokens: Sequence[bytes], message: Message) -> None:
-        """Note the tokens of a request. Raises NotSecured where another request had one of them."""
+        """Note the tokens of a request. Raises NotSecured if another request had one of them."""
         owner = _owner(message)
         with self._lock:
             if any(self._seen.get(one, (0.0, owner))[1] != owner for one in tokens):
@@ -77,6 +77,6 @@ class Memory:
 
 
 def _owner(message: Message) -> bytes:
-    """Return what makes a request this one: who sent it, its id, the service, its bytes."""
+    """Return the identity of a request: a hash of its sender, id, service and body."""
     named = f"{message.sender}\n{message.id}\n{message.target_service}\n".encode()
     return hashlib.sha256(named + hashlib.sha256(message.body).digest()).digest()

@@ -1,9 +1,9 @@
-"""An X.509 signature over Body and Timestamp: what is verified is what is used.
+"""An X.509 signature over Body and Timestamp: the verified elements are the ones that are used.
 
-Nothing looks elements up by what a signature says, to believe in what it finds: each reference has
-to lead to one element of the message alone, the Body among them to the Body of the Envelope; and it
-is this very element, of the tree that all else reads, whose digest is taken. So a signed Body that
-was moved somewhere else is of no use to anybody.
+A reference is not simply resolved and trusted: each must lead to exactly one element of the
+message, and one of them to the Envelope's own Body. Digests are taken of these very elements, in
+the tree that everything else reads. So moving a signed Body elsewhere (signature wrapping) is
+useless.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ _METHODS = {
 _PARTS = [f"{{{DS}}}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInfo")]
 _COVERS = [f"{{{DS}}}{name}" for name in ("Transforms", "DigestMethod", "DigestValue")]
 REFERENCES = 8
-"""Of a signature, at most."""
+"""In a signature, at most."""
 ELEMENTS = 64
-"""Of a SignedInfo, at most: as much as so many references have. Its canonical form is made before
-it is known who signed."""
+"""In a SignedInfo, at most: enough for so many references. Its canonical form is made before the
+signer is known."""
 PREFIXES = 64
-"""Of an InclusiveNamespaces, at most."""
+"""In an InclusiveNamespaces, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithms:
-    """What is accepted, by the names of XML Signature. No HMAC: its key would be a public one."""
+    """Accepted algorithms, by their names in XML Signature. No HMAC: its key would be public."""
 
     digests: Mapping[str, str]
     methods: Mapping[str, str]
@@ -73,7 +73,7 @@ WITH_SHA1 = Algorithms({**_DIGESTS, f"{DS}sha1": "sha1"}, {**_METHODS, f"{DS}rsa
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Who signed, and what names this signature alone."""
+    """Who signed, and a token that is unique to this signature."""
 
     signer: TrustedSigner
     token: bytes
@@ -95,7 +95,7 @@ def verified(
     data = _canonical(info, info[0])
     candidates = signers.matching(named(key, header), now)
     signer = _signer(candidates, data, algorithm, decoded(value))
-    # Only now, for who signed is known: the work of it is not everybody's to have done.
+    # Only now that the signer is known: strangers must not cause this work.
     covered = [_covered(one, envelope, algorithms) for one in references]
     _check_covered(covered, envelope, header)
     _check_around(envelope)
@@ -132,7 +132,7 @@ def _signer(
 
 
 def _covered(reference: Element, envelope: Envelope, algorithms: Algorithms) -> Element:
-    """Return the element that a reference covers, once its digest was found to be right."""
+    """Return the element that a reference covers, after checking its digest."""
     transforms, method, value = only(reference, *_COVERS)
     (transform,) = only(transforms, f"{{{DS}}}Transform")
     digest = _accepted(method, algorithms.digests)
@@ -147,7 +147,7 @@ def _covered(reference: Element, envelope: Envelope, algorithms: Algorithms) -> 
 
 
 def _check_covered(covered: list[Element], envelope: Envelope, header: SecurityHeader) -> None:
-    """Refuse a signature that leaves Body or Timestamp out, or that covers anything inside."""
+    """Refuse a signature that omits Body or Timestamp, or covers an element inside a block."""
     if len(set(covered)) < len(covered):
         raise NotSecured("two references lead to one element")
     if not {envelope.body, header.timestamp} <= set(covered):
@@ -158,10 +158,10 @@ def _check_covered(covered: list[Element], envelope: Envelope, header: SecurityH
 
 
 def _check_around(envelope: Envelope) -> None:
-    """Refuse what would count for signed elements, and is signed by nobody: it is around them.
+    """Refuse unsigned attributes around the signed elements that would apply to them.
 
-    Exclusive canonical XML takes over no attribute (section 1.1): an ``xml:base`` on the Envelope
-    would be another one for the whole Body. SOAP's own encodingStyle is left: PHP has it there.
+    Exclusive canonical XML inherits no attribute (section 1.1): an added ``xml:base`` on the
+    Envelope would apply to the whole Body. SOAP's own encodingStyle is allowed: PHP has it there.
     """
     around = [one for one in (envelope.root, envelope.header) if one is not None]
     if any(name.startswith(_XML) for one in around for name in map(str, one.attrib)):
@@ -169,7 +169,7 @@ def _check_around(envelope: Envelope) -> None:
 
 
 def _canonical(element: Element, method: Element) -> bytes:
-    """Return the exclusive canonical form of an element. Raises NotSecured for any other."""
+    """Return the exclusive canonical form of an element. Raises NotSecured for other methods."""
     if _algorithm(method) != EXCLUSIVE:
         raise NotSecured("another form than exclusive canonical XML is asked for")
     prefixes = _prefixes(method)
@@ -181,7 +181,7 @@ def _canonical(element: Element, method: Element) -> bytes:
             with_comments=False,
             inclusive_ns_prefixes=prefixes,
         )
-    except etree.C14NError as error:  # a namespace that is no absolute URI (section 1.3 of C14N)
+    except etree.C14NError as error:  # a namespace that is a relative URI (C14N, section 1.3)
         raise NotSecured("what is signed has no canonical form") from error
     assert isinstance(written, bytes)  # in this form, always
     return written

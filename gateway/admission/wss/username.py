@@ -1,7 +1,7 @@
-"""UsernameToken: who a caller says it is, and a password that shows it (Username Token Profile).
+"""UsernameToken: a user and a password that proves it (Username Token Profile).
 
-The digest is SHA-1, as the profile has it: not broken for this use, in which nobody chooses both
-sides; a password that can be guessed can be guessed from it.
+The digest is SHA-1, by the profile. It is not broken for this use, where nobody chooses both
+inputs; but a weak password can be guessed from it.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _NAMES = {
 }
 LONGEST_NONCE = 128
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
-"""What is compared with where there is no such user: to find that out takes as long."""
+"""Compared with where there is no such user, so that both cases take the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsernameToken:
-    """A token as it is written; nothing of it is verified."""
+    """A token as it is written, not verified yet."""
 
     user: str
     password: str
@@ -55,7 +55,7 @@ class UsernameToken:
 
 @dataclass(frozen=True, slots=True)
 class ShownUser:
-    """The user that a token was verified to be of."""
+    """The verified user of a token."""
 
     user: str
     moments: Moments | None
@@ -95,7 +95,7 @@ def _read(element: Element) -> UsernameToken:
 
 
 def _fresh(parts: Mapping[str, Element]) -> tuple[bytes, str]:
-    """Return what makes a token one of its own: its nonce and its time; empty where it has none."""
+    """Return what makes a token unique: its nonce and time, each empty where it is missing."""
     nonce, created = parts.get("nonce"), parts.get("created")
     number = b"" if nonce is None else decoded(nonce)
     if len(number) > LONGEST_NONCE:
@@ -104,7 +104,7 @@ def _fresh(parts: Mapping[str, Element]) -> tuple[bytes, str]:
 
 
 def _exact(password: Element) -> str:
-    """Return a password with the blanks that it has: they are of it."""
+    """Return a password with its blanks, which are part of it."""
     text(password)
     return password.text or ""
 
@@ -118,7 +118,7 @@ def _is_digest(token: UsernameToken, known: str) -> bool:
 
 
 def _is_text(token: UsernameToken, known: str) -> bool:
-    """Compare by hashes: how long the right one is, no time tells."""
+    """Compare by hashes, so that timing does not tell the length of the password."""
     given, right = (hashlib.sha256(one.encode()).digest() for one in (token.password, known))
     return hmac.compare_digest(given, right)
 

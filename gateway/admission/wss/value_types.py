@@ -1,8 +1,8 @@
-"""What a signature does not show: the namespace of a type, where only a value names its prefix.
+"""A gap of signatures: the namespace of a type whose prefix occurs only in a value.
 
-Exclusive canonical XML leaves out what is declared for prefixes that no name has (section 1.3): of
-``xsi:type="t:Refund"`` the text is signed, and what ``t`` stands for is not, unless the signature
-has it in its list of InclusiveNamespaces. Whoever has the message in hand could change that.
+Exclusive canonical XML omits declarations of prefixes that no name uses (section 1.3): of
+``xsi:type="t:Refund"`` the text is signed, but not the namespace of ``t``, unless the signature has
+it in its InclusiveNamespaces. A man in the middle could change that.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _NAMES = {
     f"{{{_ENCODINGS[0]}}}arrayType": "arrayType",
     f"{{{_ENCODINGS[1]}}}itemType": "itemType",
 }
-"""The attributes whose value names a type, and what an operator calls them."""
+"""The attributes whose value names a type, and their names for the operator."""
 _IS_TYPED = etree.XPath(
     "boolean(descendant-or-self::*[@x:type or @e:arrayType or @f:itemType])",
     namespaces={"x": f"{_SCHEMA}-instance", "e": _ENCODINGS[0], "f": _ENCODINGS[1]},
 )
 _BUILT_IN = {_SCHEMA, *_ENCODINGS}
-"""Namespaces of types that everybody has: PHP's calls name them everywhere, and list no prefix."""
+"""Namespaces of built-in types: PHP's calls name them everywhere, and list no prefix."""
 
 
 def check_types(element: Element, canonical: bytes) -> None:
-    """Refuse a signed element that holds a type whose namespace its canonical form does not show.
+    """Refuse a signed element with a type whose namespace is not in its canonical form.
 
-    Types of XML Schema and of SOAP's encoding are no matter. Raises NotSecured.
+    Types of XML Schema and of SOAP's encoding are allowed. Raises NotSecured.
     """
     if not _IS_TYPED(element):
         return
@@ -51,9 +51,9 @@ def check_types(element: Element, canonical: bytes) -> None:
 
 
 def _types(root: Element) -> Iterator[tuple[str, str]]:
-    """Yield each attribute that names a type, with the namespace of that; empty for none.
+    """Yield each attribute that names a type, with the type's namespace; empty without one.
 
-    In one walk: to ask each element what is declared around it takes long where that is much.
+    In one walk: collecting the declarations around each element could take long.
     """
     parent = root.getparent()
     around = {} if parent is None else parent.nsmap

@@ -1,7 +1,7 @@
-"""Certificates that callers sign with, and whether a signature is by the key of one.
+"""Certificates that callers sign with, and verification with their keys.
 
-The home of cryptography: it is asked about bytes and a key, and about nothing else. It follows no
-reference, and picks no key and no algorithm by what a message says.
+The home of cryptography, which gets bytes and a key only. It follows no reference, and selects no
+key and no algorithm by a message.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class TrustedSigner:
     key_id: bytes
     """Its SubjectKeyIdentifier; where it has none, the SHA-1 of its key (RFC 5280, 4.2.1.2)."""
     thumbprint: bytes
-    """The SHA-1 that WS-Security 1.1 names certificates by: a name, and no proof."""
+    """The SHA-1 by which WS-Security 1.1 names certificates: a name, not a proof."""
 
     def is_valid(self, now: float) -> bool:
         return self.not_before <= now <= self.not_after
 
     def verify(self, data: bytes, algorithm: str, value: bytes) -> bool:
-        """Tell whether a signature of these bytes is right; ``algorithm`` is like RSA_SHA256."""
+        """Verify a signature of these bytes; ``algorithm`` is like RSA_SHA256."""
         kind, _, name = algorithm.partition("_")
         try:
             if isinstance(self.key, RSAPublicKey) and kind == "RSA":
@@ -70,9 +70,9 @@ class TrustedSigner:
 
 
 def _in_der(key: EllipticCurvePublicKey, value: bytes) -> bytes:
-    """Return a signature as cryptography has it: XML has both numbers one behind the other.
+    """Convert a signature to DER, for cryptography: XML has the two numbers concatenated.
 
-    Raises InvalidSignature for another length than they have (RFC 4050, section 3.3).
+    Raises InvalidSignature if the length is wrong (RFC 4050, section 3.3).
     """
     size = (key.key_size + 7) // 8
     if len(value) != 2 * size:
@@ -81,7 +81,7 @@ def _in_der(key: EllipticCurvePublicKey, value: bytes) -> bytes:
 
 
 def read_signers(file: Path, pem: bytes) -> Sequence[TrustedSigner]:
-    """Return the certificates of a file. Raises ValueError for what cannot be used."""
+    """Return the certificates of a file. Raises ValueError for an unusable one."""
     try:
         return [_signer(file, one) for one in load_pem_x509_certificates(pem)]
     except (UnsupportedAlgorithm, binascii.Error) as error:

@@ -1,9 +1,9 @@
-"""WS-Security on requests to a service: zeep's plugins put a UsernameToken or a signature in.
+"""WS-Security on requests to a service: zeep's plugins add a UsernameToken or a signature.
 
-The one place where an envelope is changed on its way, and only where the settings ask for it. What
-zeep's plugins leave to their caller is done here: a Security header that came along is removed, or
-theirs would be added to it; SHA-256 in place of SHA-1; a Body id that a message chose is replaced,
-since a second element could have it, and be taken for what was signed.
+The one place where an envelope is changed on its way, and only if the settings require it. What
+zeep's plugins leave to their caller is done here: an existing Security header is removed, or theirs
+would be added to it; SHA-256 replaces SHA-1; the message's own Body id is replaced, since a second
+element could have the same, and be taken for the signed one.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from gateway.soap.multipart import envelope_span, parameter
 log = logging.getLogger(__name__)
 
 LARGE = 64 << 10
-"""Bytes from which on a message is changed in a thread; one that is signed always is."""
+"""Bytes above which a message is changed in a thread; signing is always in a thread."""
 INSTALL = "install it with: pip install 'soap-queue-gateway[wss]'"
 ATTACHED = "A message with xop:Include cannot be signed on its way: send it without attachments."
 FAILED = "The gateway could not sign the request. Its operator finds the cause in the log."
 _SECURITY, _ID = f"{{{ns.WSSE}}}Security", f"{{{ns.WSU}}}Id"
 _ORDER = ("Timestamp", "BinarySecurityToken", "UsernameToken", "Signature")
-"""The strict layout of WS-SecurityPolicy 1.2, section 6.7.1: what is used is there before."""
+"""The strict layout of WS-SecurityPolicy 1.2, section 6.7.1: tokens come before their use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WssSettings:
-    """What a Security header holds; a UsernameToken, a signature, or both."""
+    """The content of a Security header: a UsernameToken, a signature, or both."""
 
     username: str = ""
     password: Secret | None = None
@@ -56,27 +56,27 @@ class WssSettings:
     key: Path | None = None
     key_password: Secret | None = None
     lifetime: float = 300.0
-    """Seconds that the Timestamp of a signature says it is good for; 0: there is none."""
+    """Lifetime in the Timestamp of a signature, in seconds; 0: no Timestamp."""
 
 
 class Security:
     """Puts a Security header into requests."""
 
     def __init__(self, settings: WssSettings, *, look: float = LOOK) -> None:
-        """Raises ConfigurationError where the key cannot be used, or xmlsec is not there."""
+        """Raises ConfigurationError where the key cannot be used, or xmlsec is not installed."""
         self._settings = settings
         files = [path for path in (settings.certificate, settings.key) if path is not None]
         self._changed = changes(files, look=look)
         self._sign = _signer(settings) if files else None
 
     async def secured(self, call: Call) -> bytes:
-        """Return the bytes to send for a call. Raises Refused for what cannot be signed."""
+        """Return the bytes to send for a call. Raises Refused if it cannot be signed."""
         if self._sign is None and len(call.message.body) <= LARGE:
             return self.apply(call)
         return await asyncio.to_thread(self.apply, call)
 
     def apply(self, call: Call) -> bytes:
-        """Do it, and block."""
+        """Do the same, blocking."""
         body = call.message.body
         begin, end = envelope_span(body, call.message.content_type)
         encoding = parameter(call.envelope.content_type, "charset") or "utf-8"
@@ -118,13 +118,13 @@ class Security:
         self._signer()(root)
 
     def _signer(self) -> Callable[[Element], None]:
-        """Return what signs; made again when its files have changed, if they are of use."""
+        """Return the signing function, renewed when its files have changed and are usable."""
         if self._changed():
             try:
                 self._sign = _signer(self._settings)
             except ConfigurationError as error:
                 log.warning("%s The last ones are kept.", error)
-        assert self._sign is not None  # it is asked for where there is one
+        assert self._sign is not None  # only called if there is one
         return self._sign
 
 
@@ -137,16 +137,16 @@ def _timestamp(lifetime: float) -> Element:
 
 
 def _signer(settings: WssSettings) -> Callable[[Element], None]:
-    """Return what signs the Body and the Timestamp, once it has signed something."""
+    """Return a function that signs the Body and the Timestamp, after a trial signature."""
     try:
         import xmlsec
     except ImportError as error:
         raise ConfigurationError(
-            f"backend.wss: a signature needs xmlsec, which is not there: {INSTALL}."
+            f"backend.wss: a signature needs xmlsec, which is not installed: {INSTALL}."
         ) from error
-    # Never None: for a key that is locked, OpenSSL would then ask at the terminal.
+    # Never None: for an encrypted key, OpenSSL would then ask at the terminal.
     password = settings.key_password.value() if settings.key_password is not None else ""
-    algorithms = cast(Any, xmlsec).Transform  # its stubs do not have what it has
+    algorithms = cast(Any, xmlsec).Transform  # its type stubs are incomplete
     try:
         plugin = BinarySignature(
             settings.key,

@@ -1,4 +1,4 @@
-"""TLS towards a service: its certificate is always verified, and ours shown where it asks."""
+"""TLS to a service: its certificate is always verified, and ours presented if it asks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsSettings:
-    """Files in PEM; where ``ca`` is None, the certificates that the system trusts."""
+    """PEM files; if ``ca`` is None, the system's trusted certificates are used."""
 
     ca: Path | None = None
     name: str = ""
-    """The name in the service's certificate, where it is not the host of its address."""
+    """The name in the service's certificate, if it is not the host of its address."""
     certificate: Path | None = None
     key: Path | None = None
     key_password: Secret | None = None
@@ -43,9 +43,9 @@ class Tls:
         return self.settings.name or None
 
     def context(self) -> ssl.SSLContext:
-        """Return it; the last one, with a warning, while a changed file is of no use.
+        """Return the context; the last one, with a warning, while a changed file is unusable.
 
-        Certificate and key are never changed at once: for a moment they do not belong together.
+        Certificate and key are replaced one after the other: for a moment they do not match.
         """
         if self._changed():
             try:

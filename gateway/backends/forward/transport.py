@@ -1,12 +1,11 @@
-"""Forwarding to a private HTTP endpoint: the bytes go out as they came, and come back so.
+"""Forwarding to a private HTTP endpoint: request and reply pass unchanged, byte by byte.
 
-The home of the HTTP client. What the design calls hardened, and why: no redirects (one would carry
-the message elsewhere), no cookies (they would mix clients), no proxy or credentials from the
-environment, no decompression (a bomb), limits on the time to connect and on silence in the middle
-of a reply, a cap on the reply, no connection used again on which something came that nobody asked
-for. The time that a whole call may take is bounded by the service.
+The home of the HTTP client. It is hardened: no redirects (one would send the message elsewhere), no
+cookies (they would mix clients), no proxy or credentials from the environment, no decompression (a
+bomb), limits on the time to connect and on silence within a reply, a limit on the reply's size, no
+reuse of a connection with unexpected data. The time of a whole call is limited by the service.
 
-No error says where the service is: logs are read by people who need not know.
+No error says where the service is: not everyone who reads the log needs to know.
 """
 
 from __future__ import annotations
@@ -41,26 +40,26 @@ from gateway.sockets import has_unread
 
 log = logging.getLogger(__name__)
 
-# Shorter than the shortest that common servers allow (Apache's 5 s): a connection that the server
-# closes while a request is on its way makes the outcome of that request unknown.
+# Shorter than that of common servers (Apache: 5 s): if the server closes a connection while a
+# request is on its way, the outcome of that request is unknown.
 KEEP_ALIVE = 4.0
 CONNECTIONS = 128
 
 STRAY = (
-    "a service sent more than one answer to a request: from now on each call to it has a connection"
-    " of its own"
+    "a service sent more than one answer to a request: from now on each call to it has its own"
+    " connection"
 )
 INTERIM = 8
 """Interim answers (1xx) to one request, at most; services send one or two, if any."""
 BESIDE = 256 << 10
-"""Bytes of an answer that are not its body, at most; and for each four of its body, one more.
+"""Bytes of an answer outside its body, at most; and one more for each four bytes of the body.
 
-That is ample for headers and for chunks, which even a service that never buffers makes longer than
-20 bytes on average. It is counted as they come: the time that an answer takes on the event loop
-goes with its pieces, and a body of 1 MB in chunks of one byte has a million of them.
+That is ample for headers and for chunks, which are longer than 20 bytes on average even if a
+service never buffers. It is counted on arrival: the time of an answer on the event loop depends on
+the number of its pieces, and a body of 1 MB in chunks of one byte has a million of them.
 """
 _PIECE = 16 << 10
-"""Bytes that are parsed before there is a look at what they were."""
+"""Bytes that are parsed at a time before the limits are checked."""
 TOO_LARGE = "The reply is larger than the gateway passes on."
 
 _REASONS = {
@@ -72,7 +71,7 @@ _REASONS = {
 }
 
 Secured = Callable[[Call], Awaitable[bytes]]
-"""Returns the bytes to send for a call: its own, with a WS-Security header put into them."""
+"""Returns the bytes to send for a call: its own, with a WS-Security header added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +80,16 @@ class ForwardSettings:
 
     connect: float = 5.0
     idle: float = 30.0
-    """How long the service may be silent in the middle of its reply."""
+    """How long the service may be silent within its reply."""
     reply: int = USUAL.reply
     telltales: Telltales
-    """What gives the service away; it is taken out of faults and WS-Addressing headers."""
+    """What gives the service away, and is taken out of faults and WS-Addressing headers."""
     unsafe_faults: bool = False
-    """Faults pass as they are, whatever they tell."""
+    """Faults pass unchanged, whatever they reveal."""
 
 
 class BackendTransport(Transport):
-    """A zeep transport on aiohttp that only posts, and hands bytes on as they are."""
+    """A zeep transport on aiohttp that only posts, and passes bytes unchanged."""
 
     def __init__(self, settings: ForwardSettings, tls: Tls | None = None) -> None:
         super().__init__(session=_closed_session())
@@ -141,13 +140,13 @@ class BackendTransport(Transport):
             trust_env=False,
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            # The service bounds the whole call; timers of its own would cost a tenth more a call.
+            # The service limits the whole call; the client's own timers would cost a tenth more.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect),
         )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         self._fit(response.content_length or 0)
-        if response.content.is_eof():  # it came whole, as most do: no timer is needed
+        if response.content.is_eof():  # it has arrived whole, as most do: no timer is needed
             whole = response.content.read_nowait(-1)
             self._fit(len(whole))
             return whole
@@ -166,10 +165,10 @@ class BackendTransport(Transport):
 
 
 class _Connections(aiohttp.TCPConnector):
-    """Keeps a connection for the next call only while it is silent.
+    """Reuses a connection only if it was silent since the last answer.
 
-    HTTP/1.1 tells by their order alone which answer is to which request. So what came while nobody
-    was asking would be taken for the answer of the next call, which is another caller's.
+    HTTP/1.1 matches answers to requests by their order alone. So unexpected data would be taken for
+    the answer to the next call, which is another caller's.
     """
 
     _keeps = True
@@ -177,15 +176,15 @@ class _Connections(aiohttp.TCPConnector):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         factory: Any = functools.partial(_Answers, loop=self._loop)
-        self._factory = factory  # where the library makes what reads a connection
+        self._factory = factory  # the library makes a connection's protocol with it
 
-    async def _get(self, key: Any, traces: Any) -> Any:  # where the library takes a kept one
+    async def _get(self, key: Any, traces: Any) -> Any:  # the library takes an idle one with it
         while (kept := await super()._get(key, traces)) is not None:
             has_stray = _has_stray(kept.protocol)
             if self._keeps and not has_stray and not has_unread(kept.transport):
                 return kept
             if has_stray and self._keeps:
-                # Its next one could come a moment after this look, when no one can tell any more.
+                # Its next stray answer could come just after this check, and not be noticed.
                 self._keeps = False
                 log.warning(STRAY)
             kept.close()
@@ -193,17 +192,17 @@ class _Connections(aiohttp.TCPConnector):
 
 
 class _Answers(ResponseHandler):
-    """Reads the answers of one connection, and ends it where one is made to keep the loop busy.
+    """Reads the answers of one connection, and ends it if one is made to keep the loop busy.
 
-    The library bounds neither interim answers, which it reads on without letting others run, nor
-    what is around the chunks of a body.
+    The library limits neither interim answers, which it reads without yielding, nor the overhead
+    around the chunks of a body.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._came = self._interim = 0
         self._held = b""
-        """What came and is not parsed yet, since nobody takes what was."""
+        """Received and not parsed yet: reading is paused."""
 
     def set_response_params(self, **settings: Any) -> None:
         """Begin to read the answer to the next request."""
@@ -211,7 +210,7 @@ class _Answers(ResponseHandler):
         super().set_response_params(**settings)
 
     def data_received(self, data: bytes) -> None:
-        if not data:  # somebody takes more: the parser goes on with what it has
+        if not data:  # reading resumes: the parser goes on with what it has
             super().data_received(data)
         held, self._held = self._held + data, b""
         for at in range(0, len(held), _PIECE):
@@ -223,7 +222,7 @@ class _Answers(ResponseHandler):
                 return
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Have what is held parsed first: as with TLS, the end may come while nobody takes it."""
+        """Parse held data first: with TLS, the end may come while reading is paused."""
         held, self._held = self._held, b""
         for at in range(0, len(held), _PIECE):
             if self.transport is not None:
@@ -249,7 +248,7 @@ class _Answers(ResponseHandler):
             self._give_up(
                 Unanswered("no answer: its headers are too long")
                 if body is None
-                else BackendFailed(TOO_LARGE, reason="more came around its body than in it")
+                else BackendFailed(TOO_LARGE, reason="its body is in too many small chunks")
             )
 
     def _give_up(self, error: Exception) -> None:
@@ -261,9 +260,9 @@ class _Answers(ResponseHandler):
 
 
 def _has_stray(protocol: Any) -> bool:
-    """Tell whether more has been read from an idle connection than the answers that were asked for.
+    """Tell whether an idle connection has read more than the expected answers.
 
-    That may be the beginning of an answer alone: only the parser knows, and it is not used again.
+    That may be just the beginning of an answer, which only the parser knows; it is not used again.
     """
     try:
         return protocol.should_close or protocol._parser.feed_eof() is not None
@@ -272,7 +271,7 @@ def _has_stray(protocol: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Return why there is no connection, in words of ours: those of libraries name the host."""
+    """Return why there is no connection, in our own words: those of libraries name the host."""
     for kind, reason in _REASONS.items():
         if isinstance(error, kind):
             return reason
@@ -281,7 +280,7 @@ def _reason(error: Exception) -> str:
 
 
 def _closed_session() -> requests.Session:
-    """Return the session that zeep's own transport would use, with every way out taken off."""
+    """Return a session for zeep's base class that cannot send anything."""
     session = requests.Session()
     session.trust_env = False
     session.adapters.clear()
@@ -289,7 +288,7 @@ def _closed_session() -> requests.Session:
 
 
 class ForwardBackend:
-    """Posts each call to ``address``, or, where that is empty, to the address in the contract."""
+    """Posts each call to ``address``, or to the one in the contract if that is empty."""
 
     def __init__(
         self,
@@ -301,7 +300,7 @@ class ForwardBackend:
         secured: Secured | None = None,
         keep: Keep = kept_nowhere,
     ) -> None:
-        """``keep`` gets what its faults said, where that is not passed on."""
+        """``keep`` gets the original of a fault that was rewritten."""
         self._address = address
         self._settings = settings
         self._login = login
@@ -328,7 +327,7 @@ class ForwardBackend:
 
 
 def _headers(call: Call) -> dict[str, str]:
-    """Return the only headers that travel. SOAP 1.1 wants SOAPAction, quoted, even when empty."""
+    """Return the only headers that are sent. SOAP 1.1 wants SOAPAction, quoted, even if empty."""
     headers = {"Content-Type": call.message.content_type, "Accept-Encoding": "identity"}
     if call.envelope.version is SoapVersion.V11:
         headers["SOAPAction"] = f'"{call.message.soap_action}"'

@@ -1,6 +1,6 @@
 """A spyne Application, hosted as it is: its services, its namespace and name, its listeners.
 
-What it cannot keep here is told when it is loaded, and nothing of it is passed over in silence.
+Parts that do not work here are reported when it is loaded; none is ignored silently.
 """
 
 from __future__ import annotations
@@ -29,57 +29,57 @@ HEARD = frozenset(
         *("method_return_string", "method_exception_string"),
     }
 )
-"""The events that calls have here: all that spyne 2.14.0 has for its Application on a server."""
+"""The events of calls here: all that spyne 2.14.0 has for an Application on a server."""
 READING = frozenset(
     {"before_deserialize", "after_deserialize", "before_serialize", "after_serialize"}
 )
-"""Those of the protocols, which are read with and written with, but for faults."""
+"""The events of the protocols, which read and write everything except faults."""
 
 HEEDED = frozenset({"polymorphic", "validator", "validation_schema", "message"})
-"""The attributes of a protocol that nothing is to be told of: admission is the validator."""
+"""Attributes of a protocol that need no note: they have an effect, or admission validates."""
 
 
 def application_of(service: type, namespace: str, name: str) -> Application:
     """Return an application of one class."""
     application = Application([service], namespace, name, Soap11(), Soap11())
-    unregister_application(application)  # spyne would keep it, and what it holds, for ever
+    unregister_application(application)  # spyne would keep it, and its contents, for ever
     return application
 
 
 def check(application: Application) -> None:
-    """Raise ConfigurationError for an application that would not be the same here."""
+    """Raise ConfigurationError for an application that would behave differently here."""
     for side in ("in_protocol", "out_protocol"):
         kind = type(getattr(application, side))
         if kind not in PROTOCOLS.values():
             raise ConfigurationError(
-                f"its {side} is {kind.__name__}, and the gateway speaks SOAP alone: make an "
+                f"its {side} is {kind.__name__}, but the gateway speaks SOAP alone: make an "
                 "Application of the same services with Soap11() or Soap12(), and name that one."
             )
     for method in _methods(application):
         if method.aux is not None:
             raise ConfigurationError(
-                f"{method.name} is an auxiliary method (_aux), and none are run here: call what "
-                "it does from the method that it goes with."
+                f"{method.name} is an auxiliary method (_aux), which is not run here: do its work "
+                "in the method that it belongs to."
             )
 
 
 def unheard(application: Application) -> list[str]:
-    """Return a note for each kind of listener that is never called here."""
+    """Return a note for each event of its listeners that never occurs here."""
     protocols = [application.in_protocol, application.out_protocol]
     own = [application.event_manager, *_of_methods(application)]
     names = _unknown(own, HEARD) | _unknown([one.event_manager for one in protocols], READING)
     return [
-        f"its listeners to {name} are not called: no call has such an event here; listen to "
+        f"its listeners to {name} are not called: there is no such event here; listen to "
         "method_call, method_return_object or method_exception_object"
         for name in sorted(names)
     ]
 
 
 def unused(application: Application) -> list[str]:
-    """Return a note for each option of its protocols that was set, and has no effect here."""
+    """Return a note for each option of its protocols that was set, but has no effect here."""
     return [
-        f"{name}={getattr(value, '__name__', repr(value))} of its {side} is not used: what is read "
-        f"and written is as with {type(getattr(application, side)).__name__}() alone"
+        f"{name}={getattr(value, '__name__', repr(value))} of its {side} is not used: messages are "
+        f"read and written as with {type(getattr(application, side)).__name__}() alone"
         for side in ("in_protocol", "out_protocol")
         for name, value in _changed(getattr(application, side))
     ]
@@ -93,7 +93,7 @@ def _changed(protocol: Any) -> list[tuple[str, Any]]:
 
 def _options(protocol: Any) -> dict[str, Any]:
     """Return the options of a protocol, and those of its parser."""
-    plain = (bool, str, type)  # the others are what it works with
+    plain = (bool, str, type)  # others are internal objects
     own = {
         name: value
         for name, value in vars(protocol).items()
@@ -121,8 +121,7 @@ def _methods(application: Application) -> Iterator[Any]:
 def speaking(application: Application, version: SoapVersion) -> Application:
     """Return the same application for a version of SOAP.
 
-    It shares the listeners, also those that are added later, and whatever its class does in a way
-    of its own.
+    It shares the listeners, also those that are added later, and overridden methods of its class.
     """
     twin = copy.copy(application)
     twin.in_protocol = _protocol(application.in_protocol, version)

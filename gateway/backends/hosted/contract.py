@@ -1,8 +1,8 @@
 """Classes that carry out a contract on its own types, as spyne services.
 
-spyne's own types cannot express many a contract: they lose nil, the order in a repeated choice,
-and what a wildcard takes. So spyne gets elements here, and the class's own codec makes values of
-them. All else is spyne's and its hardening's: threads, headers, faults, what may fail and how.
+spyne's own types cannot express many a contract: they lose nil, the order in a repeated choice, and
+the content of wildcards. So spyne gets elements here, and the class's own codec converts them to
+values. Everything else is as for other spyne services: threads, headers, faults, error handling.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from gateway.errors import ConfigurationError
 from gateway.soap.envelope import Element, SoapVersion
 
 SERVED = "served"
-"""The key of an operation among what spyne lets a method carry with it."""
+"""The key of an operation in the user data of a spyne method."""
 
 
 class Elements(AnyXml):  # type: ignore[misc]  # spyne has no types
-    """What stands in a Body: spyne is told this, and reads and writes none of it."""
+    """The declared type of a Body: spyne itself reads and writes none of it."""
 
 
 def is_served(service: object) -> bool:
@@ -45,19 +45,19 @@ def is_served(service: object) -> bool:
 def spyne_service(service: type) -> type:
     """Return a spyne service whose methods call those of one new instance of a class.
 
-    Raises ConfigurationError where no instance can be made.
+    Raises ConfigurationError if the instance cannot be made.
     """
     operations = cast(ServedClass, service).__served__()
     try:
         instance = service()
     except Exception as error:  # whatever the class's own code raises
         raise ConfigurationError(
-            f"{service.__name__} fails when it is made: {type(error).__name__}: {error}. One of it "
-            "is made, without arguments, to serve all calls: correct its __init__."
+            f"{service.__name__} fails when it is made: {type(error).__name__}: {error}. One "
+            "instance is made, without arguments, to serve all calls: correct its __init__."
         ) from error
     methods = {}
     for number, operation in enumerate(operations):
-        # Not its own name: two operations may have the same one, and spyne tells them apart by it.
+        # Not its own name: two operations may have the same, and spyne distinguishes by it.
         name = f"operation_{number}"
         methods[name] = _method(operation, instance, name)
     made: type = type(Service)(service.__name__, (Service,), methods)
@@ -79,7 +79,7 @@ def _method(operation: ServedOperation, instance: object, name: str) -> Any:
 
 def _function(operation: ServedOperation, instance: object) -> Callable[..., Answer]:
     def carry_out(ctx: MethodContext, values: object) -> Answer:
-        REQUEST.set(ctx.transport.message)  # each call runs in a context of its own
+        REQUEST.set(ctx.transport.message)  # each call runs in its own context
         answer = operation.carry_out(instance, values)
         if isinstance(answer, FaultAnswer):
             detail = list(answer.detail)
@@ -92,8 +92,8 @@ def _function(operation: ServedOperation, instance: object) -> Callable[..., Ans
 def reply_envelope(answer: Answer, version: SoapVersion) -> Element:
     """Return the envelope of a reply.
 
-    It declares the prefix of SOAP and no other: lxml takes a declaration away from an element that
-    comes below another one for the same namespace, and values such as xsi:type use its prefix.
+    It declares SOAP's prefix and no other: lxml removes a declaration from an element below another
+    one for the same namespace, but values such as xsi:type may use its prefix.
     """
     soap = f"{{{version.namespace}}}"
     envelope = etree.Element(f"{soap}Envelope", nsmap={"soap": version.namespace})
@@ -106,6 +106,6 @@ def reply_envelope(answer: Answer, version: SoapVersion) -> Element:
 
 
 def operation_of(method: Any) -> ServedOperation | None:
-    """Return what a method of spyne carries out; None for one of a service in spyne's own types."""
+    """Return the operation of a spyne method; None if its service uses spyne's own types."""
     found: ServedOperation | None = method.udd.get(SERVED)
     return found

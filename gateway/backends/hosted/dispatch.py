@@ -44,10 +44,10 @@ class Binding:
     application: Application
     server: ServerBase
     methods: dict[tuple[str, str], Method]
-    """By the name of the operation, where the class knows it, and that of the Body's element."""
+    """By the operation's name, if the class knows it, and the name of the Body's element."""
 
     def method(self, operation: Operation, body: str) -> Method | None:
-        """Return the method for an operation, whose request has such an element in its Body."""
+        """Return the method for an operation and the name of its request's Body element."""
         by_name = self.methods.get((operation.name, body))
         return by_name or self.methods.get(("", body))
 
@@ -61,15 +61,15 @@ UNREADABLE = (
     TypeError,
     ValueError,
 )
-"""What spyne raises where it cannot make a Python value of a request's."""
+"""spyne's errors where it cannot convert a request to Python values."""
 
 
 class _UnreadableError(Exception):
-    """spyne cannot make Python values of a request. Private: so user code does not raise it."""
+    """spyne cannot convert a request to Python values. Private: user code never raises it."""
 
 
 def bind(spoken: Application, version: SoapVersion) -> Binding:
-    """Return an application, ready to answer in a version of SOAP."""
+    """Bind an application to a version of SOAP."""
     application = speaking(spoken, version)
     application.event_manager.add_listener("method_exception_object", _keep_failure)
     server = ServerBase(application)
@@ -80,8 +80,8 @@ def bind(spoken: Application, version: SoapVersion) -> Binding:
 def _methods(application: Application) -> dict[tuple[str, str], Method]:
     """Return the methods by the real names of their elements.
 
-    spyne's own table takes every element to be in the application's namespace, which a contract
-    need not do; the wrapper of an rpc style operation is one such element.
+    spyne's own table assumes that every element is in the application's namespace, which need not
+    be so in a contract; the wrapper of an rpc style operation is an example.
     """
     methods = {}
     for method in application.interface.method_id_map.values():
@@ -100,7 +100,7 @@ def _element_of(method: Method, target_namespace: str) -> str:
 
 
 def _keep_failure(ctx: MethodContext) -> None:
-    """Keep what user code raised, and what spyne is about to replace by a fault of its own."""
+    """Keep the exception of user code, which spyne is about to replace by its own fault."""
     error = sys.exception()
     ctx.transport.failure = None if isinstance(error, Fault) else error
 
@@ -115,12 +115,12 @@ def answer(binding: Binding, call: Call) -> Message | None:
     try:
         reply = _carry_out(binding, method, request, call)
     except _UnreadableError as error:
-        # Only where no schema was asked before. spyne's own words repeat the value.
+        # Only where no schema was checked before. spyne's own text repeats the value.
         raise Refused(
             "A value is not of the type that the contract gives it.", check=Check.SCHEMA
         ) from error
     except BaseException as error:
-        # Whatever user code raises, sys.exit() and a MemoryError too, ends this call and no other.
+        # Any exception of user code, even SystemExit or MemoryError, ends only this call.
         log.error(
             "%s: the operation %s failed",
             call.message.id,
@@ -132,7 +132,7 @@ def answer(binding: Binding, call: Call) -> Message | None:
 
 
 def _understood(method: Method) -> Collection[str]:
-    """Return the names of the header blocks that a method takes."""
+    """Return the names of the header blocks that a method understands."""
     served = operation_of(method)
     if served is not None:
         return served.headers
@@ -140,9 +140,9 @@ def _understood(method: Method) -> Collection[str]:
 
 
 def _addressed(binding: Binding, call: Call) -> tuple[Envelope, Method]:
-    """Return the request, in a copy for spyne, and the method that it is for.
+    """Return a copy of the request for spyne, and the method that it is for.
 
-    An empty Body, where the contract has one, is filled with the element that spyne would expect.
+    If the contract has an empty Body, the element that spyne expects is added.
     """
     request = own_copy(call.envelope)
     tag = _empty_name(binding, call) if request.payload is None else request.payload.tag
@@ -165,7 +165,7 @@ def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) 
     ctx = MethodContext(binding.server, MethodContext.SERVER)
     ctx.transport.message, ctx.transport.failure = call.message, None
     ctx.descriptor, ctx.in_document, ctx.in_body_doc = method, request.root, request.payload
-    # Listeners know an operation by it; spyne's protocols set it where they look up the method.
+    # Listeners identify an operation by it; spyne's protocols set it on looking up the method.
     ctx.method_request_string = None if request.payload is None else request.payload.tag
     ctx.in_header_doc = None if request.header is None else list(request.header)
     try:
@@ -178,12 +178,12 @@ def _carry_out(binding: Binding, method: Method, request: Envelope, call: Call) 
             return None
         return _reply(ctx, binding, call.message)
     finally:
-        ctx.transport.failure = None  # or it and the frames of its traceback hold each other
+        ctx.transport.failure = None  # breaks the cycle with the frames of its traceback
         ctx.close()
 
 
 def _raise_unless_explained(ctx: MethodContext, call: Call) -> None:
-    """Raise what user code raised, unless a listener has made a fault of its own of it."""
+    """Raise user code's exception, unless a listener has replaced it by its own fault."""
     fault = ctx.out_error
     if fault is None or (fault.faultcode, fault.faultstring) == ("Server", "Internal Error"):
         raise ctx.transport.failure
@@ -195,7 +195,7 @@ def _read_arguments(ctx: MethodContext) -> None:
     served = operation_of(ctx.descriptor)
     try:
         if served is not None:
-            # Not through spyne: it would take xsi:type and xsi:nil of the element for its own.
+            # Not through spyne: it would interpret the element's xsi:type and xsi:nil itself.
             ctx.in_object = served.read(ctx.in_body_doc, ctx.in_header_doc or ())
             return
         ctx.app.in_protocol.deserialize(ctx, message=ctx.app.in_protocol.REQUEST)
@@ -204,7 +204,7 @@ def _read_arguments(ctx: MethodContext) -> None:
 
 
 def _log_unseen(ctx: MethodContext, call: Call) -> None:
-    """Log the fault that a one-way operation ended with: nobody else hears of it."""
+    """Log the fault that a one-way operation ended with: it is reported nowhere else."""
     if ctx.out_error is not None:
         kind = type(ctx.out_error).__name__
         log.warning("%s: the one-way %s raised a %s", call.message.id, call.operation.name, kind)
@@ -216,7 +216,7 @@ def _reply(ctx: MethodContext, binding: Binding, request: Message) -> Message:
             answer = ctx.out_object[0] if ctx.out_object else None
             if isinstance(answer, Answer):
                 ctx.out_document = reply_envelope(answer, binding.version)
-            binding.server.get_out_string(ctx)  # which runs generators: user code, still
+            binding.server.get_out_string(ctx)  # this runs generators, which are user code
     except Fault as late:
         ctx.out_error = late
     if ctx.out_error is not None:
@@ -231,5 +231,5 @@ def _reply(ctx: MethodContext, binding: Binding, request: Message) -> Message:
 
 
 def _internal_error(request: Message) -> Message:
-    """Return the fault for what nobody outside may know more of than the id of the log line."""
+    """Return the fault for an internal error: the caller learns the id of the log line only."""
     return replace(fault(BackendFailed("Internal error"), request), correlation_id="")

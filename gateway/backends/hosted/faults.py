@@ -1,7 +1,7 @@
 """The faults that services raise, written for SOAP 1.1 and 1.2.
 
-Not by spyne, whose SOAP 1.2 raises on many a fault, which puts the members of a declared fault
-beside the detail where no client looks for them, and which cannot write a control character.
+Not by spyne: its SOAP 1.2 raises on many faults, it puts the members of a declared fault beside the
+detail, where no client looks for them, and it cannot write control characters.
 """
 
 from __future__ import annotations
@@ -34,16 +34,15 @@ _CODES_12 = {
 
 
 def fault_envelope(ctx: MethodContext, fault: Fault, version: SoapVersion) -> Element:
-    """Return the envelope of a fault, whatever its code and its text hold.
+    """Return the envelope of a fault with any code and text.
 
-    In the detail come first the fault's own members, as the element that its WSDL declares, then
-    what its ``detail`` holds: a ComplexModel, an element, a dict, a list of these, or anything that
-    has a text. A part of the code after a dot, or a code that SOAP does not know, is in the
-    service's namespace.
+    The detail has first the fault's own members, as the element that its WSDL declares, then its
+    ``detail``: a ComplexModel, an element, a dict, a list of these, or any value as text. Parts of
+    the code after a dot, and codes that SOAP does not know, are in the service's namespace.
     """
     soap = f"{{{version.namespace}}}"
-    # No prefix but SOAP's, here: lxml takes the declaration of the same namespace away from what is
-    # put below it, and values in a detail, such as xsi:type, need their prefixes.
+    # No prefix but SOAP's: lxml removes declarations of the same namespace from elements below, but
+    # values in a detail, such as xsi:type, need their prefixes.
     envelope = etree.Element(soap + "Envelope", nsmap={"soap": version.namespace})
     element = etree.SubElement(etree.SubElement(envelope, soap + "Body"), soap + "Fault")
     write = _write_12 if version is SoapVersion.V12 else _write_11
@@ -84,13 +83,13 @@ def _write_12(ctx: MethodContext, fault: Fault, element: Element, soap: str) -> 
 
 
 def _code(fault: Fault) -> list[str]:
-    """Return the parts of a fault's code, each fit to be the local part of a QName."""
+    """Return the parts of a fault's code, each a valid local part of a QName."""
     names = [_NOT_NAME.sub("_", part) for part in str(fault.faultcode).split(".") if part]
     return [name if name[0].isalpha() else f"_{name}" for name in names] or ["Server"]
 
 
 def _text(value: object) -> str:
-    """Return a text without the characters that XML has no way to write."""
+    """Return a text with U+FFFD in place of characters that XML cannot have."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
@@ -131,7 +130,7 @@ def _append_value(ctx: MethodContext, value: Any, parent: Element) -> None:
 
 
 def _tag(name: object) -> str:
-    """Return a key of a detail as the name of an element; ``{namespace}local`` stays what it is."""
+    """Return a key of a detail as the name of an element; ``{namespace}local`` is kept."""
     if isinstance(name, str) and name.startswith("{"):
         return name
     local = _NOT_NAME.sub("_", str(name))

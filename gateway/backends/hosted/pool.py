@@ -1,4 +1,4 @@
-"""Threads for code that blocks, and that may never come back."""
+"""Threads for code that blocks, and may never return."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from gateway.errors import Unreached
 Result = TypeVar("Result")
 
 PATIENCE = 5.0
-"""How long closing waits for the work that runs, in seconds."""
+"""Seconds that closing waits for running work."""
 
 
 class Threads(Generic[Result]):
-    """A fixed number of daemon threads, that take work in the order of its coming.
+    """A fixed number of daemon threads that do work in the order of its arrival.
 
-    Not ``concurrent.futures``, whose threads the interpreter joins when it ends: one stuck call
-    would keep the process from ever ending. Each piece of work runs in an empty context: it sees no
-    context variable of its caller's, and leaves none to the next.
+    Not ``concurrent.futures``, whose threads the interpreter joins at exit: one stuck call would
+    keep the process from ending. Each piece of work runs in an empty context: it sees none of its
+    caller's context variables, and leaves none to the next.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -39,10 +39,10 @@ class Threads(Generic[Result]):
             thread.start()
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Return what the work returns, or raise what it raises; Unreached where it never began.
+        """Return the work's result, or raise its exception; Unreached if it never began.
 
-        Where the waiting is cancelled, work that has not begun is never done. Work that has begun
-        goes on, since no thread can be stopped from outside; what becomes of it is dropped.
+        If the wait is cancelled, work that has not begun is skipped. Work that has begun goes on,
+        since no thread can be stopped from outside; its result is dropped.
         """
         if self._closed:
             raise Unreached("The backend is closed.")
@@ -51,9 +51,9 @@ class Threads(Generic[Result]):
         return await asyncio.wrap_future(future)
 
     async def close(self, patience: float = PATIENCE) -> None:
-        """Begin nothing more, and wait up to ``patience`` seconds for what runs.
+        """Begin nothing more, and wait up to ``patience`` seconds for running work.
 
-        What runs longer is left behind, and ends with the process.
+        Work that runs longer is left behind, and ends with the process.
         """
         self._closed = True
         self._send_back()
@@ -62,7 +62,7 @@ class Threads(Generic[Result]):
         await asyncio.to_thread(self._join, time.monotonic() + patience)
 
     def _send_back(self) -> None:
-        """Let go of what waits for a thread: there may never be one."""
+        """Fail the work that waits for a thread: there may never be one."""
         with contextlib.suppress(Empty):
             while (item := self._work.get_nowait()) is not None:
                 if item[0].set_running_or_notify_cancel():
@@ -82,5 +82,5 @@ class Threads(Generic[Result]):
             return
         try:
             future.set_result(contextvars.Context().run(work))
-        except BaseException as error:  # noqa: BLE001 - handed on whole, to whoever waits for it
+        except BaseException as error:  # noqa: BLE001 - passed on to the waiter
             future.set_exception(error)

@@ -1,4 +1,4 @@
-"""What spyne gets to see of a request: a tree of its own, without what it stumbles over."""
+"""The copy of a request for spyne, without constructs that it misreads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 def own_copy(envelope: Envelope) -> Envelope:
     """Return a copy that spyne may change, with every attachment inlined. Raises Refused."""
     root = deepcopy(envelope.root)
-    # spyne reads the text up to a comment, and takes a comment in a list for a member of it.
+    # spyne reads text only up to a comment, and takes a comment in a list for a member.
     etree.strip_tags(root, etree.Comment)
     _inline_attachments(root, envelope.attachments)
     header, body = root.find(_soap(envelope, "Header")), root.find(_soap(envelope, "Body"))
@@ -47,9 +47,9 @@ def _soap(envelope: Envelope, name: str) -> str:
 
 
 def _inline_attachments(root: Element, attachments: Mapping[str, bytes]) -> None:
-    """Put the bytes that each xop:Include names in its place (XOP 1.0, section 3.2).
+    """Replace each xop:Include by the bytes that it names (XOP 1.0, section 3.2).
 
-    Each part can be used once: or a small message could become a large one.
+    Each part can be used once: otherwise a small message could become a large one.
     """
     left = dict(attachments)
     for include in list(root.iter(XOP_INCLUDE)):
@@ -66,10 +66,10 @@ def _inline_attachments(root: Element, attachments: Mapping[str, bytes]) -> None
 
 
 def _straighten(root: Element, header: Element | None) -> None:
-    """Say in spyne's way what it would misread.
+    """Remove attributes that spyne would misread.
 
-    It takes xsi:nil for true whatever it says. Where no schema was asked about header blocks,
-    xsi:type could make spyne build any type of the service in the place of the declared one.
+    It takes any xsi:nil for true. In header blocks without a schema check, xsi:type could make
+    spyne build any type of the service in place of the declared one.
     """
     for element in root.iter():
         if element.get(XSI + "nil", "").strip() in ("false", "0"):

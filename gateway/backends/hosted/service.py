@@ -1,7 +1,7 @@
 """Services hosted in this process, on spyne, hardened where it needs it.
 
-spyne is given less to do than it can: the gateway has parsed, checked and routed a request before,
-and writes the faults. What is left to it is what it is good at: XML into Python values, and back.
+spyne does only what it is good at: converting XML to Python values, and back. The gateway has
+parsed, checked and routed the request before, and writes the faults.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ from gateway.message import Message
 from gateway.soap.envelope import SoapVersion
 
 _namespaces: WeakKeyDictionary[type, str] = WeakKeyDictionary()
-"""The namespace of each class that was hosted: spyne has written it into the class's types."""
+"""The namespace of each hosted class: spyne has written it into the class's types."""
 
 
 def load_service(target: str) -> type | Application:
     """Return the spyne service class, or Application, that ``module:attribute`` names.
 
-    Raises ConfigurationError.
-
-    The module is looked for on ``sys.path`` as it is. What its own code raises passes through.
+    The module is imported from ``sys.path`` as it is. Raises ConfigurationError, also for errors of
+    the module's own code.
     """
     module, _, attribute = target.partition(":")
     if not module or not attribute:
@@ -52,12 +51,12 @@ def load_service(target: str) -> type | Application:
 
 
 def beside(target: str) -> list[str]:
-    """Return a note where a class that was loaded is a service of an Application of its module."""
+    """Return a note if a loaded class is also a service of an Application in its module."""
     module, _, attribute = target.partition(":")
     found = vars(sys.modules[module])
     return [
-        f"{attribute} is a service of the Application {name} as well, whose namespace and "
-        f'listeners are not used so: write host = "{module}:{name}" to have both'
+        f"{attribute} is also a service of the Application {name}, whose namespace and "
+        f'listeners are not used now: write host = "{module}:{name}" to have both'
         for name, value in found.items()
         if isinstance(value, Application) and found[attribute] in value.services
     ]
@@ -65,7 +64,7 @@ def beside(target: str) -> list[str]:
 
 def _needed(found: object) -> str:
     if isinstance(found, WsgiApplication):
-        return "it is a WsgiApplication, whose web server is not needed: name its Application."
+        return "it is a WsgiApplication, for a web server: name its Application."
     return (
         "it must be a subclass of spyne.Service whose methods are decorated with @rpc, a spyne "
         "Application, or a subclass of a class that gateway stubs has written."
@@ -107,16 +106,15 @@ def _is_service(value: object) -> bool:
 class HostedBackend:
     """A backend that calls services in this process, for SOAP 1.1 and 1.2.
 
-    An Application keeps its own namespace and name. Of a class, where no namespace is given, it is
-    its ``__namespace__``, or else ``urn:MODULE:CLASS``; its name is that of the class where none is
-    given. A class belongs to one namespace for the life of the process: spyne writes it into the
-    types. ``notes`` says what of an application is not the same here.
+    An Application keeps its own namespace and name. For a class, the namespace defaults to its
+    ``__namespace__``, or else ``urn:MODULE:CLASS``; the name defaults to that of the class. A class
+    belongs to one namespace for the life of the process: spyne writes it into the types. ``notes``
+    says what works differently here.
 
-    User code runs in one of ``threads`` threads, and must itself be fit for that. It finds the
-    request, with its id and its sender, as ``ctx.transport.message``. Whatever it raises but a
-    spyne.Fault becomes a Server fault without a word about it, and a line in the log under the
-    message's id; SystemExit and KeyboardInterrupt too: a call cannot end the process, in which
-    other calls are being carried out.
+    User code runs in one of ``threads`` threads, and must be thread-safe. It finds the request,
+    with its id and sender, in ``ctx.transport.message``. Any exception but a spyne.Fault becomes a
+    Server fault that says nothing about it, and a line in the log under the message's id;
+    SystemExit and KeyboardInterrupt too: a call cannot end the process, which carries out others.
     """
 
     def __init__(
@@ -135,12 +133,12 @@ class HostedBackend:
         self._threads: Threads[Message | None] = Threads(threads, f"hosted-{application.name}")
 
     def wsdl(self, address: str) -> bytes:
-        """Return the service's WSDL, made from its code, with a port for each version of SOAP."""
+        """Return the WSDL, generated from the service's code, with a port for each SOAP version."""
         return publish(self._bindings[SoapVersion.V11].application, address)
 
     @property
     def is_code_first(self) -> bool:
-        """Tell whether its contract can be made from its code."""
+        """Whether its contract can be generated from its code."""
         return self._is_code_first
 
     def unimplemented(self, operations: Iterable[Operation]) -> list[str]:
@@ -150,19 +148,19 @@ class HostedBackend:
     def _implements(self, operation: Operation) -> bool:
         binding = self._bindings[operation.version]
         if operation.body is None and self._is_code_first:
-            return True  # it is found by its name when it is called
+            return True  # it is found by its name on a call
         return binding.method(operation, operation.body or "") is not None
 
     async def invoke(self, call: Call) -> Message | None:
         """Carry out a call; return its reply, a fault included, or None for a one-way operation.
 
-        Raises Refused, BackendFailed or Unreached, and then no user code has run. Where the wait is
+        Raises Refused, BackendFailed or Unreached, and then no user code has run. If the wait is
         cancelled, a call that has begun goes on in its thread, and its reply is dropped.
         """
         return await self._threads.run(partial(answer, self._bindings[call.envelope.version], call))
 
     async def aclose(self) -> None:
-        """Begin no more calls; wait a few seconds for those that run, then leave them behind."""
+        """Begin no more calls; wait a few seconds for running ones, then leave them behind."""
         await self._threads.close()
 
 
@@ -174,7 +172,7 @@ def _made(service: type, namespace: str, name: str) -> Application:
 
 
 def _belong(service: type, namespace: str) -> None:
-    """Have a class belong to a namespace. Raises ConfigurationError where it has another one."""
+    """Assign a class to a namespace. Raises ConfigurationError if it has another one already."""
     if _namespaces.setdefault(service, namespace) != namespace:
         raise ConfigurationError(
             f"{service.__name__} is hosted in the namespace {_namespaces[service]!r} already: "

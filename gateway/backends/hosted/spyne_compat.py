@@ -1,18 +1,18 @@
 """spyne 2.14.0, made importable on Python 3.12 and later, and silent: take its names from here.
 
-spyne's last release is of 2022. Three things stand between it and a Python of today, and two
-between it and a gateway; all five are process-wide, and done when this module is imported.
+spyne's last release is of 2022. Three fixes are for today's Python, and two for a gateway; all five
+are process-wide, and applied when this module is imported.
 
-* It carries a copy of six whose importer Python 3.12 no longer understands, and 3.11 warns of at
-  every import that fails: the modules that spyne asks it for are put where they are found without
-  it, and it is removed.
-* Python 3.13 has no ``cgi``, of which it uses one function: it is lent one while it is imported.
-* Its import warns of that importer (3.11), of ``cgi`` (3.11, 3.12), and, when it is compiled, of an
-  escape sequence in ``spyne.protocol.http``. These warnings, and no others, are hidden, and that
-  during the import only.
-* Each call would run the garbage collector, at most once a second: 0.3 s with a large heap.
-* It logs whole messages: its loggers are off, at every level. What a service raises is logged by
-  the gateway, under the id of the message.
+* It has a copy of six whose importer Python 3.12 does not support, and 3.11 warns about at every
+  failed import: the modules that spyne imports through it are registered directly, and the importer
+  is removed.
+* Python 3.13 has no ``cgi``, of which it uses one function: a substitute exists during its import.
+* Its import warns about that importer (3.11), about ``cgi`` (3.11, 3.12), and, when it is compiled,
+  about an escape sequence in ``spyne.protocol.http``. Only these warnings are hidden, and only
+  during the import.
+* It would run the garbage collector with each call, at most once a second: 0.3 s with a large heap.
+* It logs whole messages: its loggers are off, at every level. The gateway logs a service's
+  exceptions, under the id of the message.
 """
 
 # ruff: noqa: E402 - spyne can be imported only after the functions of this module have run
@@ -44,7 +44,7 @@ _WARNINGS = {
     "'cgi' is deprecated": DeprecationWarning,
     "invalid escape sequence": SyntaxWarning if sys.version_info >= (3, 12) else DeprecationWarning,
 }
-"""How each warning of spyne's import begins, and its kind."""
+"""The beginning of each warning of spyne's import, and its kind."""
 
 
 def _parse_header(line: str) -> tuple[str, dict[str, str]]:
@@ -57,7 +57,7 @@ def _parse_header(line: str) -> tuple[str, dict[str, str]]:
 
 @contextmanager
 def _lent_cgi() -> Iterator[None]:
-    """Have a module ``cgi`` for as long as spyne is imported, where the library has none."""
+    """Provide a module ``cgi`` during spyne's import, where the standard library has none."""
     if sys.version_info < (3, 13) or importlib.util.find_spec("cgi") is not None:
         yield
         return
@@ -67,7 +67,7 @@ def _lent_cgi() -> Iterator[None]:
     try:
         yield
     finally:
-        # Others must go on seeing that there is none.
+        # Others must still see that there is none.
         del sys.modules["cgi"]
 
 
@@ -78,7 +78,7 @@ def _import_spyne() -> None:
         for beginning, kind in _WARNINGS.items():
             warnings.filterwarnings("ignore", beginning, kind)
         importlib.import_module("spyne.protocol.soap")
-        # Not used here, but by services that also run under a web server; it wants cgi as well.
+        # Not used here, but by services that also run under a web server; it needs cgi as well.
         importlib.import_module("spyne.server.wsgi")
     sys.meta_path[:] = [f for f in sys.meta_path if type(f).__module__ != "spyne.util.six"]
 

@@ -10,7 +10,7 @@ from gateway.backends.hosted.spyne_compat import Application, Wsdl11
 from gateway.soap.envelope import Element
 
 SOAP_OVER_HTTP = "http://schemas.xmlsoap.org/soap/http"
-"""The transport that a binding names. zeep, and not it alone, skips a port with any other."""
+"""The transport of a binding. zeep and others skip a port with any other one."""
 
 _WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
 _SOAP = "{http://schemas.xmlsoap.org/wsdl/soap/}"
@@ -18,8 +18,8 @@ _SOAP12 = "{http://schemas.xmlsoap.org/wsdl/soap12/}"
 
 
 def publish(application: Application, address: str) -> bytes:
-    """Return the WSDL 1.1 document, whose ports are at the address."""
-    # A fresh one each time: spyne leaves portType and service out of a second document.
+    """Return the WSDL 1.1 document, with all ports at ``address``."""
+    # A new builder each time: spyne omits portType and service from a second document.
     document = Wsdl11(application.interface)
     document.build_interface_document(address)
     root: Element = document.root_elt
@@ -29,12 +29,12 @@ def publish(application: Application, address: str) -> bytes:
         port.set("location", address)
     _add_soap12(root)
     for service in root.findall(f"{_WSDL}service"):
-        root.append(service)  # last, where the schema of WSDL 1.1 has it
+        root.append(service)  # last, as in the schema of WSDL 1.1
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
 def _correct_operations(root: Element, application: Application) -> None:
-    """Take out what spyne invents: headers of one-way operations, a parameter order of no parts."""
+    """Remove spyne's inventions: headers of one-way operations, a parameterOrder without parts."""
     for operation in root.iterfind(f"{_WSDL}portType/{_WSDL}operation"):
         del operation.attrib["parameterOrder"]
     methods = {m.operation_name: m for m in application.interface.method_id_map.values()}
@@ -53,9 +53,9 @@ def _remove_addressing(operation: Element) -> None:
 
 
 def _correct_references(root: Element) -> None:
-    """Let every reference to a message be to one of this document.
+    """Make every reference to a message refer to one of this document.
 
-    spyne gives it the namespace of the message's type, and there is no message there.
+    spyne gives it the namespace of the message's type, where there is no message.
     """
     for element in root.iter(f"{_WSDL}input", f"{_WSDL}output", f"{_WSDL}fault", f"{_SOAP}header"):
         message = element.get("message")
@@ -64,7 +64,7 @@ def _correct_references(root: Element) -> None:
 
 
 def _add_soap12(root: Element) -> None:
-    """Repeat each binding and each port for SOAP 1.2, under its name with 12 behind it."""
+    """Repeat each binding and each port for SOAP 1.2, with 12 appended to its name."""
     for binding in root.findall(f"{_WSDL}binding"):
         binding.addnext(_in_soap12(binding))
     for port in root.findall(f"{_WSDL}service/{_WSDL}port"):

@@ -1,4 +1,4 @@
-"""What gives a service's machine away is taken out of its answers: faults, addresses, headers.
+"""Redaction: what gives a service's machine away is taken out of faults, addresses and headers.
 
-Calls and replies come in, discreet replies go out. It knows SOAP, and the places of a backend.
+Calls and replies come in, redacted replies go out. It depends on SOAP, and on a backend's names.
 """

@@ -1,6 +1,6 @@
-"""WS-Addressing headers of replies: a service's own address in them is replaced, and nothing else.
+"""WS-Addressing headers of replies: only the service's own address in them is replaced.
 
-Byte by byte: all around what is replaced stays as it came, the signed Body too.
+All other bytes stay as they came, so a signed Body stays valid.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ANONYMOUS = {
     ),
 }
 _KEPT = ("Action", "RelatesTo")
-"""Names of the contract, and what the client itself sent."""
+"""They hold names of the contract, and what the client itself sent."""
 _ADDRESSES = ("Address", "To")
 _SEEN = FARTHEST + CHUNK
 _BYTE_ORDERS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -36,7 +36,7 @@ _DECLARATION = re.compile(r"(?:<\?xml[^>]*\?>)?")
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Bytes that tell of the backend, and what comes in their place."""
+    """Bytes that reveal the backend, and their replacement."""
 
     begin: int
     end: int
@@ -44,14 +44,14 @@ class _Cut:
 
 
 def without_addresses(reply: Message, places: re.Pattern[str]) -> Message:
-    """Return a reply whose WS-Addressing headers name no place of the backend.
+    """Return a reply whose WS-Addressing headers do not name the backend's places.
 
-    It is the same one where none did. Raises BackendFailed where nobody can tell.
+    It is unchanged if they do not. Raises BackendFailed if that cannot be decided.
     """
     begin, end = _envelope(reply)
     order = _BYTE_ORDERS.get(reply.body[begin : begin + 2])
     if order is None and reply.body.find(b"addressing", begin, min(end, begin + _SEEN)) < 0:
-        return reply  # as nearly all are: this costs next to nothing
+        return reply  # nearly all replies: this check costs next to nothing
     data = reply.body[begin:end]
     changed = _changed_utf_16(data, order, places) if order else _changed(data, places)
     if changed == data:
@@ -66,14 +66,14 @@ def _envelope(reply: Message) -> tuple[int, int]:
 
 
 def _changed_utf_16(data: bytes, order: str, places: re.Pattern[str]) -> bytes:
-    """Do it in UTF-8, for which the declaration would be wrong: it is left aside.
+    """Convert to UTF-8 and back, without the XML declaration, which names the encoding.
 
     Raises BackendFailed.
     """
     head_only = codecs.getincrementaldecoder(order)()
     try:
-        text = head_only.decode(data[2 : 2 + 2 * _SEEN])  # whole characters of it
-    except UnicodeDecodeError as error:  # behind what the glimpse has seen
+        text = head_only.decode(data[2 : 2 + 2 * _SEEN])  # whole characters only
+    except UnicodeDecodeError as error:  # beyond what the glimpse has read
         raise BackendFailed(NOT_SOAP, reason="half of a character of UTF-16 is in it") from error
     rest = data[2 + len(text.encode(order)) :]
     declaration = _DECLARATION.match(text)
@@ -93,7 +93,7 @@ def _changed(data: bytes, places: re.Pattern[str]) -> bytes:
 
 
 def _cuts(data: bytes, places: re.Pattern[str]) -> list[_Cut]:
-    """Return what has to go from the headers of an envelope, in order. Raises BackendFailed."""
+    """Return the cuts in the headers of an envelope, in order. Raises BackendFailed."""
     header = HeaderSpans()
     try:
         header.read(data)
@@ -113,7 +113,7 @@ def _cuts(data: bytes, places: re.Pattern[str]) -> list[_Cut]:
 
 
 def _rest(data: bytes, block: Span, whole: Sequence[_Cut], places: re.Pattern[str]) -> list[_Cut]:
-    """Return the places in whatever else a block holds: parameters, metadata, ids."""
+    """Return the cuts in the rest of a block: parameters, metadata, ids."""
     begins, rest = [cut.begin for cut in whole], []
     for found in _in_bytes(places).finditer(data, block.begin, max(block.begin, block.close)):
         before = bisect_right(begins, found.start())

@@ -1,4 +1,4 @@
-"""The tree of a fault: built only while it is of a size that is looked through in a moment."""
+"""The tree of a fault: built only if it is small enough to be searched quickly."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gateway.errors import BackendFailed
 from gateway.soap.envelope import Element
 
 MOST = 10_000
-"""Elements, attributes, namespaces and comments of a fault, together: some milliseconds."""
+"""Elements, attributes, namespaces and comments of a fault in all: some milliseconds."""
 MOST_ON_ONE = 250
-"""Attributes of one element: to read them all takes a time that grows with their square."""
+"""Attributes of one element: reading all of them takes quadratic time."""
 _CHUNK = 16 << 10
 
 
 class TooMuch(Exception):
-    """The fault holds more than is looked through while others wait."""
+    """The fault is too large to be searched on the event loop."""
 
 
 def parsed(data: bytes) -> Element:
-    """Return the root of a fault. Raises TooMuch, BackendFailed (it is no XML)."""
-    if data.count(b"xmlns") > MOST:  # before the parser has made something of each
+    """Return the root of a fault. Raises TooMuch, BackendFailed (it is not XML)."""
+    if data.count(b"xmlns") > MOST:  # before the parser processes each of them
         raise TooMuch
     pull = etree.XMLPullParser(
         ("start", "start-ns", "comment", "pi"),
@@ -41,7 +41,7 @@ def parsed(data: bytes) -> Element:
                 raise TooMuch
         root: Element = pull.close()
         return root
-    except (etree.XMLSyntaxError, ValueError) as error:  # after what the glimpse has seen
+    except (etree.XMLSyntaxError, ValueError) as error:  # beyond what the glimpse has read
         raise BackendFailed(NOT_SOAP) from error
 
 
@@ -53,9 +53,9 @@ def _weight(event: str, node: Any) -> int:
 
 
 def namespaces(node: Element) -> set[str]:
-    """Return the namespaces that are declared inside a node, each looked at where it is; and used.
+    """Return the namespaces that are declared, or used, inside a node.
 
-    What is used may be declared around it.
+    Those used may be declared around it.
     """
     declared = {str(uri) for _, (_, uri) in etree.iterwalk(node, events=("start-ns",))}
     return declared.union(*map(own_namespaces, node.iter("{*}*")))
@@ -68,7 +68,7 @@ def own_namespaces(node: Element) -> set[str]:
 
 
 def whole(node: Element) -> Iterator[Element]:
-    """Yield everything of a document, comments beside its root included."""
+    """Yield all nodes of a document, including comments beside its root."""
     root = node.getroottree().getroot()
     yield from root.itersiblings(preceding=True)
     yield from root.iter()
@@ -76,7 +76,7 @@ def whole(node: Element) -> Iterator[Element]:
 
 
 def values(node: Element) -> str:
-    """Return all that a node says, in texts, in attributes, and in the names of both."""
+    """Return all words of a node: texts, attribute values, and local names."""
     attributes = [pair for one in node.iter("{*}*") for pair in one.attrib.items()]
     names = {str(one.tag) for one in node.iter("{*}*")}.union(str(name) for name, _ in attributes)
     local = sorted({etree.QName(name).localname for name in names})
@@ -96,13 +96,13 @@ def set_text(node: Element, text: str) -> None:
 
 
 def drop(nodes: Collection[Element]) -> None:
-    """Remove nodes, and keep the text behind each where it is.
+    """Remove nodes, but keep the text behind each.
 
-    All at once: one by one, what is behind them would be copied again with each.
+    All at once: one by one, the text behind would be copied again with each.
     """
     gone = set(nodes)
     for parent in {node.getparent() for node in gone}:
-        if parent is not None:  # None is beside the root, which is not written
+        if parent is not None:  # None: beside the root, which is not written
             _drop_from(parent, gone)
 
 
@@ -120,7 +120,7 @@ def _drop_from(parent: Element, gone: set[Element]) -> None:
 
 
 def _say(parent: Element, last: Element | None, said: list[str]) -> None:
-    """Write what stands behind a child of a node, or else before the first one."""
+    """Set the text behind a child of a node, or before the first one if ``last`` is None."""
     if len(said) > 1 and last is None:
         parent.text = "".join(said)
     elif len(said) > 1 and last is not None:

@@ -1,7 +1,7 @@
-"""Faults of a service on their way out: what tells of the machine behind is taken out of them.
+"""Redaction of a service's faults: what reveals the machine behind is taken out.
 
-A fault that says nothing of the kind goes on byte by byte. So do the details that the contract
-declares: callers were promised them.
+A fault without anything of the kind passes unchanged. So do details that the contract declares:
+callers rely on them.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from gateway.soap.reply import glimpse
 log = logging.getLogger(__name__)
 
 LARGEST = 1 << 20
-"""Bytes of a fault that is looked through; no fault that has something to say is larger."""
+"""Bytes of a fault that is searched, at most; useful faults are smaller."""
 NEUTRAL = "The service behind the gateway reported a failure."
 FINDABLE = " Its operator finds the cause by the id of this request."
-"""Follows where that is so: where the original is kept."""
+"""Added where the original is kept."""
 TOO_LARGE = "The service behind the gateway answered with a fault that is too large to pass on."
 MOST_ENTRIES = 1000
 """Entries of a detail that the contract does not declare; more of them are a dump."""
 MOST_SUBCODES = 16
-"""Codes inside each other; a fault that has more is made to be long."""
+"""Nested codes; a fault with more is malicious."""
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _NEXT_11 = "http://schemas.xmlsoap.org/soap/actor/next"
 _ROLES_12 = f"{SoapVersion.V12.namespace}/role/"
@@ -62,7 +62,7 @@ _SECURITY = (
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The names of what a fault holds, in its version of SOAP."""
+    """The names of a fault's parts, in its version of SOAP."""
 
     texts: str
     code: str
@@ -71,7 +71,7 @@ class _Names:
     detail: str
     codes: tuple[str, str]
     elements: frozenset[tuple[str, str]]
-    """All that SOAP has in a fault beside its details: what it is in, and its own name."""
+    """SOAP's own elements in a fault, without its details: (parent, name)."""
 
 
 _E11, _E12 = (f"{{{version.namespace}}}" for version in (SoapVersion.V11, SoapVersion.V12))
@@ -110,10 +110,10 @@ _NAMES = {
 def discreet(
     reply: Message, call: Call, telltales: Telltales, keep: Keep = kept_nowhere
 ) -> Message:
-    """Return a fault without what tells of the backend; the same one where nothing does.
+    """Return a fault without what reveals the backend; unchanged if nothing does.
 
-    Where something was taken out, the original goes to ``keep``. One that holds too much to be
-    looked through is replaced as a whole. Raises BackendFailed where it is larger than LARGEST.
+    If something was taken out, the original goes to ``keep``. A fault that is too complex to be
+    searched is replaced as a whole. Raises BackendFailed if it is larger than LARGEST.
     """
     data = _envelope(reply)
     if len(data) > LARGEST:
@@ -126,9 +126,9 @@ def discreet(
 
 
 def _neutral(reply: Message, call: Call, data: bytes, keep: Keep) -> Message:
-    """Return a fault that says nothing but whose mistake it was."""
+    """Return a fault that says only whether client or server was at fault."""
     kind = glimpse(reply.body, reply.content_type)
-    assert kind is not None  # it was looked at before
+    assert kind is not None  # it was read before
     log.info("%s its fault was rewritten: all of it, since it holds too much", call.message.id)
     is_kept = keep(_original(data, call, ("all",), kind.version))
     code = FaultCode.CLIENT if kind.sender_at_fault else FaultCode.SERVER
@@ -140,7 +140,7 @@ def _looked_through(
 ) -> Message:
     version = next(one for one in SoapVersion if root.tag == f"{{{one.namespace}}}Envelope")
     found = root.find(f"{{{version.namespace}}}Body/{{{version.namespace}}}Fault")
-    assert found is not None  # what has none is no fault
+    assert found is not None  # it is a fault
     changed = _rewrite(found, version, call.operation.faults, telltales)
     if not changed:
         return reply
@@ -178,7 +178,7 @@ def _envelope(reply: Message) -> bytes:
 def _rewrite(
     fault: Element, version: SoapVersion, declared: Set[str], telltales: Telltales
 ) -> list[str]:
-    """Change what tells of the backend; return the names of what was changed."""
+    """Change what reveals the backend; return the names of the changed parts."""
     names = _NAMES[version]
     subcode = _drop_subcode(fault, names, telltales)
     edits = {
@@ -219,7 +219,7 @@ def _drop_actors(fault: Element, names: _Names, telltales: Telltales) -> bool:
 
 
 def _drop_others(fault: Element, names: _Names, telltales: Telltales) -> bool:
-    """Drop what is none of SOAP's elements, in the fault or in its parts, where it tells."""
+    """Drop elements that are not SOAP's, in the fault or its parts, if they are telling."""
     others = [one for one in _outside_details(fault, names) if _place(one) not in names.elements]
     said = " ".join(map(values, others))
     tells = telltales.in_text(said) or bool(telltales.among(set().union(*map(namespaces, others))))
@@ -229,7 +229,7 @@ def _drop_others(fault: Element, names: _Names, telltales: Telltales) -> bool:
 
 
 def _clear_attributes(fault: Element, names: _Names, telltales: Telltales) -> bool:
-    """Remove the attributes of SOAP's own elements, where they tell something."""
+    """Remove the attributes of SOAP's own elements, if they are telling."""
     carriers = [fault, *fault.iterancestors(), *_outside_details(fault, names)]
     given = [pair for one in carriers for pair in one.attrib.items()]
     said = [part for name, value in given for part in (etree.QName(name).localname, str(value))]
@@ -253,7 +253,7 @@ def _outside_details(fault: Element, names: _Names) -> list[Element]:
 
 
 def _has_telling_surroundings(fault: Element, telltales: Telltales) -> bool:
-    """Tell whether comments, or namespaces that are declared for all of it, tell something."""
+    """Whether comments, or the namespaces declared around the fault, are telling."""
     comments = [node.text or "" for node in whole(fault) if not isinstance(node.tag, str)]
     names = {str(uri) for uri in fault.nsmap.values()}
     return bool(telltales.among(names)) or telltales.in_text(" ".join(comments))
@@ -262,7 +262,7 @@ def _has_telling_surroundings(fault: Element, telltales: Telltales) -> bool:
 def _rewrite_code(
     fault: Element, names: _Names, version: SoapVersion, telltales: Telltales
 ) -> bool:
-    """Replace a code by the one of its kind that SOAP itself has."""
+    """Replace a telling code by SOAP's own one of its kind."""
     code = fault.find(names.code)
     if code is None or not _are_telling_codes([code], telltales):
         return False
@@ -294,7 +294,7 @@ def _are_telling_codes(codes: Collection[Element], telltales: Telltales) -> bool
 
 
 def _is_telling_actor(actor: str, telltales: Telltales) -> bool:
-    """Tell whether an actor names a machine: any does that is neither SOAP's own nor a URN."""
+    """Tell whether an actor names a machine: all do, except SOAP's own and URNs."""
     actor = actor.strip()
     if actor == _NEXT_11 or actor.startswith(_ROLES_12) or actor in telltales.names:
         return False
@@ -302,7 +302,7 @@ def _is_telling_actor(actor: str, telltales: Telltales) -> bool:
 
 
 def _rewrite_details(details: Collection[Element], declared: Set[str], tell: Telltales) -> bool:
-    """Take the entries out that the contract does not declare and that tell of the backend."""
+    """Remove entries that are not declared by the contract, and reveal the backend."""
     entries = [one for detail in details for one in detail.iterchildren("{*}*")]
     telling = _telling_entries([one for one in entries if one.tag not in declared], tell)
     drop(telling)
@@ -330,13 +330,13 @@ def _telling_entries(entries: Sequence[Element], telltales: Telltales) -> Sequen
 
 
 def _around(entries: Collection[Element]) -> set[str]:
-    """Return the namespaces that are declared for what entries are in."""
+    """Return the namespaces that are declared for the details around entries."""
     details = {entry.getparent() for entry in entries}
     return {str(uri) for one in details if one is not None for uri in one.nsmap.values()}
 
 
 def _clear_own(details: Collection[Element], telltales: Telltales) -> bool:
-    """Clear what stands in the detail beside its entries, where it tells something."""
+    """Clear the texts and attributes of the details themselves, if they are telling."""
     tails = [entry.tail or "" for detail in details for entry in detail]
     attributes = [str(value) for detail in details for value in detail.attrib.values()]
     own = [*(detail.text or "" for detail in details), *tails, *attributes]
@@ -351,9 +351,9 @@ def _clear_own(details: Collection[Element], telltales: Telltales) -> bool:
 
 
 def _finish(root: Element, fault: Element, names: _Names, id: str) -> None:
-    """Leave out what is left of the backend's, or no longer true; say which request this was."""
+    """Remove comments and broken signatures, and add the id of the request."""
     drop([node for node in whole(root) if not isinstance(node.tag, str)])
-    drop(list(root.iter(_SECURITY)))  # what it signed is no longer there
+    drop(list(root.iter(_SECURITY)))  # its signature is broken now
     detail = fault.find(names.detail)
     if detail is None:
         detail = etree.SubElement(fault, names.detail)

@@ -1,6 +1,6 @@
-"""What services' faults said before they were rewritten, kept for the operator alone.
+"""The originals of rewritten faults, kept for the operator alone.
 
-In files of this user, and never in the log, which more people read.
+In files of this user, never in the log, which more people read.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from gateway.message import Clock, is_id
 log = logging.getLogger(__name__)
 
 MOST = 1000
-"""Faults that are kept, about: each process tidies up after so many of its own."""
+"""Faults that are kept, about: each process tidies up after EVERY faults."""
 EVERY = 100
 LONGEST = 64 << 10
-"""Bytes that are kept of a fault: the trace that explains it begins before them."""
+"""Bytes of a fault that are kept: a stack trace begins within them."""
 TIDYING = 3600.0
-"""Seconds between two looks for what is too old, at most."""
+"""Seconds between two removals of old files, at most."""
 TORN = 600.0
-"""Seconds after which a file that was begun has nobody who ends it."""
+"""Seconds after which an unfinished file is abandoned."""
 _CLIENT = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _UNSEEN = re.compile(r"\.[0-9a-f]{16}")
 _BEGIN = b'{"id": "'
-"""How each file begins: what has another beginning is none of ours, whatever its name."""
+"""The beginning of each file: a file with another one is not ours, whatever its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +49,16 @@ class Original:
     since: float
     """When it came, in seconds since the epoch by this machine's clock."""
     rewritten: tuple[str, ...]
-    """What its caller did not get to see."""
+    """The parts that its caller did not get."""
     content_type: str
     size: int
     """Bytes of the whole envelope."""
     body: bytes
-    """The envelope; where it is kept, up to LONGEST bytes of it."""
+    """The envelope; up to LONGEST bytes of it are kept."""
 
 
 Keep = Callable[[Original], bool]
-"""Keeps an original; tells whether its operator can find it."""
+"""Keeps an original; tells whether the operator can find it."""
 
 
 def kept_nowhere(original: Original) -> bool:
@@ -67,10 +67,10 @@ def kept_nowhere(original: Original) -> bool:
 
 
 class KeptFaults:
-    """A folder of originals, in files that their user alone can read; the oldest go first."""
+    """A folder of originals, in files that only this user can read; the oldest are removed."""
 
     def __init__(self, folder: Path, age: float, clock: Clock = time.time) -> None:
-        """``age`` is in seconds: what is older is removed."""
+        """``age`` is in seconds: older originals are removed."""
         self.folder = folder
         self._age = age
         self._clock = clock
@@ -79,10 +79,10 @@ class KeptFaults:
         self._is_failing = False
 
     def keep(self, original: Original) -> bool:
-        """Keep an original; tell whether it is kept. What hinders that is logged once.
+        """Keep an original; tell whether it is kept. A failure is logged once.
 
-        Blocks while a file of some LONGEST bytes is written, without a sync: the fault that its
-        caller gets says whether it is there.
+        Blocks while a file of up to about LONGEST bytes is written, without a sync: the caller's
+        fault says whether the original is there.
         """
         if not _is_name(original.id, original.client):
             return False
@@ -124,7 +124,7 @@ class KeptFaults:
         return [one for one in found if one is not None and one.since >= oldest]
 
     async def tend(self) -> None:
-        """Remove what is too old and too much, again and again, until this is cancelled."""
+        """Remove old and surplus files periodically, until cancelled."""
         while True:
             self._must_tidy.clear()
             await asyncio.to_thread(self.tidy)
@@ -133,24 +133,24 @@ class KeptFaults:
                     await self._must_tidy.wait()
 
     def tidy(self) -> None:
-        """Remove what is too old, and the oldest of what is too much; only what is of this class.
+        """Remove old and surplus files, the oldest first, but only files of this class.
 
-        The folder may be one in which others keep what is theirs.
+        Others may keep their files in the same folder.
         """
         now = self._clock()
         for n, (written, path) in enumerate(sorted(_written(self.folder), reverse=True)):
             age = TORN if _UNSEEN.fullmatch(path.name) else self._age
             if n >= MOST or now - written > age:
-                with contextlib.suppress(OSError):  # it went, or may not go: the others do
+                with contextlib.suppress(OSError):  # gone already, or not removable: go on
                     _remove(path)
 
 
 def _written(folder: Path) -> list[tuple[float, Path]]:
-    """Return when each file was written that has a name of ours."""
+    """Return the files with a name of ours, and when each was written."""
     found: list[tuple[float, Path]] = []
     try:
         ours = [one for one in folder.iterdir() if _is_ours(one.name)]
-    except OSError:  # as where there is no folder yet
+    except OSError:  # there may be no folder yet
         return []
     for path in ours:
         with contextlib.suppress(OSError):  # another process removes them too
@@ -159,21 +159,21 @@ def _written(folder: Path) -> list[tuple[float, Path]]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file, where it begins as ours do. Raises OSError."""
+    """Remove a file if it begins like ours. Raises OSError."""
     with path.open("rb") as file:
         begin = file.read(len(_BEGIN))
-    if _BEGIN.startswith(begin):  # one that was torn may have less of it
+    if _BEGIN.startswith(begin):  # an unfinished one may have less of it
         path.unlink()
 
 
 def _is_ours(name: str) -> bool:
-    """Tell whether a file may be one of ours, by its name."""
+    """Tell by its name whether a file may be ours."""
     id, dot, client = name.partition(".")
     return _UNSEEN.fullmatch(name) is not None or (bool(dot) and _is_name(id, client))
 
 
 def _is_name(id: str, client: str) -> bool:
-    """Tell whether an id and a client can be the name of a file; a client may be unknown."""
+    """Tell whether an id and a client can form a file's name; the client may be empty."""
     return is_id(id) and _CLIENT.fullmatch(client) is not None
 
 
@@ -183,7 +183,7 @@ def _values(original: Original) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Original | None:
-    """Return what a file holds; None where it went just now, or is none of ours."""
+    """Return the original in a file; None if it is gone, or not ours."""
     try:
         values = json.loads(path.read_bytes())
         body, rewritten = base64.b64decode(values["body"]), tuple(values["rewritten"])

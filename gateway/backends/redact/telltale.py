@@ -1,4 +1,4 @@
-"""What in a text tells of the machine that wrote it: addresses, paths, traces, products."""
+"""Signs in a text of the machine that wrote it: addresses, paths, traces, products."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 LONGEST = 16 << 10
-"""Characters after which a text is no explanation any more, but a dump."""
+"""Characters beyond which a text is not an explanation, but a dump."""
 LONGEST_NAMES = 32 << 10
-"""Characters of all the namespaces that are neither the contract's nor a standard's, likewise."""
+"""The same for all namespaces together that are neither the contract's nor a standard's."""
 
-# No pattern here may take longer than its text: each begins where no word goes on, and what
-# repeats inside of another repetition has a limit.
+# Every pattern must take linear time: each begins where no word continues, and nested repetitions
+# have limits.
 _URL = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s\"'<>{}|\\^`]+", re.IGNORECASE)
 _STANDARD = (
     "http://www.w3.org/",
@@ -20,7 +20,7 @@ _STANDARD = (
     "http://docs.oasis-open.org/",
     "http://ws-i.org/",
 )
-"""Where the names of the standards' own namespaces begin: they say nothing of a machine."""
+"""Prefixes of the standards' own namespaces, which reveal nothing of a machine."""
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _PRIVATE = "local|localdomain|internal|intranet|corp|lan|home|private"
@@ -72,14 +72,14 @@ _PLACE = re.compile("|".join(_ANY_CASE), re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Telltales:
-    """What to look for: the backend's own places; and names that may be said."""
+    """What to look for: the backend's own places; and namespaces that are allowed."""
 
     places: re.Pattern[str]
     names: frozenset[str] = frozenset()
     """The namespaces of the contract: callers have them anyway."""
 
     def in_text(self, text: str) -> bool:
-        """Tell whether a text says where or on what it was written."""
+        """Tell whether a text reveals where, or by which software, it was written."""
         if len(text) > LONGEST:
             return True
         plain = _URL.sub(self._unless_known, text)
@@ -87,14 +87,14 @@ class Telltales:
         return any(one.search(plain) for one in found)
 
     def among(self, names: Set[str]) -> Set[str]:
-        """Return the names of namespaces that tell something; all, where they are a dump."""
+        """Return the telling namespaces; all unknown ones, if they are a dump."""
         strange = {one for one in names if not self._is_known(one)}
         if sum(map(len, strange)) > LONGEST_NAMES:
             return strange
         return {one for one in strange if self.in_name(one)}
 
     def in_name(self, name: str) -> bool:
-        """Tell whether the name of a namespace does; others have a place in it, as names have."""
+        """Tell whether a namespace is telling; unlike in texts, any URL is normal in it."""
         if self._is_known(name):
             return False
         return any(one.search(name) for one in (_PRODUCT, self.places))

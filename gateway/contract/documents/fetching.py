@@ -1,4 +1,4 @@
-"""Fetches documents of contracts from the hosts that may serve them, and from no other."""
+"""Fetches documents of contracts, from allowed hosts only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHUNK = 2**16
 
 
 class ServerTls(Protocol):
-    """How TLS is spoken with a server."""
+    """The TLS settings for a server."""
 
     @property
     def name(self) -> str | None:
@@ -40,9 +40,9 @@ class ServerTls(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How one server is asked: with which headers, and how its TLS is verified.
+    """How one server is accessed: with which headers and TLS settings.
 
-    What it holds is shown to that server alone, and to no other that a contract names.
+    Headers and certificates are sent to that server only, to no other that a contract names.
     """
 
     host: str
@@ -52,7 +52,7 @@ class Access:
 
 
 class _Verified(HTTPAdapter):
-    """Speaks TLS as a service wants it: with its authority, its name, and our certificate."""
+    """Uses a service's TLS settings: its authority, its name, and our certificate."""
 
     def __init__(self, context: ssl.SSLContext, name: str | None) -> None:
         self._context = context
@@ -66,12 +66,12 @@ class _Verified(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave the context as it is: requests would add authorities of its own."""
+        """Leave the context as it is: requests would add its own authorities."""
         conn.cert_reqs = "CERT_REQUIRED"
 
 
 def from_web(access: Access | None = None) -> Callable[[str], bytes]:
-    """Return a reader of what servers serve; ``access`` is used with its own host alone."""
+    """Return a reader of documents on the web; ``access`` is used with its own host alone."""
     return lambda url: _fetch(url, access if access and _place(url) == access.host else None)
 
 
@@ -92,8 +92,8 @@ def _place(url: str) -> str:
 
 def _check_host(url: str, hosts: frozenset[str]) -> None:
     """Refuse any host but the named ones; a name without a port means its scheme's own port."""
-    # What two libraries could read as two different hosts is refused, whatever it names; and not
-    # repeated where it may hold a password.
+    # An address that two libraries could read as different hosts is refused; it is not repeated
+    # where it may hold a password.
     if not _PLAIN_URL.fullmatch(url):
         told = repr(url) if "@" not in url else "an address with an @ in it"
         raise ContractError(
@@ -111,7 +111,7 @@ def _check_host(url: str, hosts: frozenset[str]) -> None:
 
 
 def _fetch(url: str, access: Access | None) -> bytes:
-    """Fetch a document within the time for all of it: a server may send a byte a minute."""
+    """Fetch a document within a limit for the whole: a server may send a byte a minute."""
     outcome: list[bytes | ContractError] = []
     done = threading.Event()
     session, headers = _session(access)
@@ -124,7 +124,7 @@ def _fetch(url: str, access: Access | None) -> bytes:
         finally:
             done.set()
 
-    # Nothing stops a blocking read from outside: where it takes too long, it is left behind.
+    # A blocking read cannot be stopped from outside: if it takes too long, it is left behind.
     threading.Thread(target=run, name="fetch-contract", daemon=True).start()
     if not done.wait(TOTAL_TIMEOUT) or not outcome:
         raise ContractError(
@@ -136,9 +136,9 @@ def _fetch(url: str, access: Access | None) -> bytes:
 
 
 def _session(access: Access | None) -> tuple[requests.Session, Mapping[str, str]]:
-    """Return a session, and the headers to ask with. Raises ConfigurationError."""
+    """Return a session, and the request headers. Raises ConfigurationError."""
     session = requests.Session()
-    # Neither a proxy nor a .netrc of the environment has a say in where a contract comes from.
+    # No proxy and no .netrc of the environment may affect where a contract comes from.
     session.trust_env = False
     tls = access.tls() if access else None
     if tls is not None:
@@ -161,7 +161,7 @@ def _request(session: requests.Session, url: str, headers: Mapping[str, str]) ->
             return _content(response, url)
     except requests.exceptions.SSLError as error:
         raise ContractError(f"{url} {_tls_cure(error)}") from error
-    # What urllib3 raises while the content is read; ValueError: for headers that are none.
+    # urllib3's errors come while the content is read; ValueError: malformed headers.
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         if any(isinstance(one, NameResolutionError | socket.gaierror) for one in _causes(error)):
             raise ContractError(
@@ -192,7 +192,7 @@ def _tls_cure(error: Exception) -> str:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return an error and all that led to it; requests and urllib3 keep that in several places."""
+    """Return an error and all its causes, which requests and urllib3 keep in several places."""
     found: list[BaseException] = []
     left: list[object] = [error]
     while left:
@@ -212,7 +212,7 @@ def _content(response: requests.Response, url: str) -> bytes:
             f"{url} is compressed, which was not asked for; save the document as a file"
         )
     content = bytearray()
-    # Not iter_content: it unpacks.
+    # Not iter_content, which decompresses.
     for chunk in response.raw.stream(_CHUNK, decode_content=False):
         content += chunk
         if len(content) > MAX_DOCUMENT:

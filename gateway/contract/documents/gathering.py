@@ -1,4 +1,4 @@
-"""The documents of a contract: the WSDL, and everything that it leads to, read once."""
+"""The documents of a contract: the WSDL, and all that it imports, read once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_LINKS = 20_000
 MAX_TOTAL = 128 * 2**20
 """Bytes of all documents together."""
 LOADING = 300.0
-"""Seconds that all of it may take to be read."""
+"""Seconds for reading all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Document:
 
 
 def collect(entry: str, read: Read) -> Mapping[str, Document]:
-    """Read a WSDL and what it leads to, by location, the WSDL first. Raises ContractError.
+    """Read a WSDL and its imports, by location, the WSDL first. Raises ContractError.
 
-    A reference is followed in the contract's own files first. Where none can be read, the
-    catalogue answers for the namespaces that it knows; its schemas are located by their namespace.
+    The contract's own files come first. If a reference cannot be read, the catalogue is used for
+    the namespaces that it has; its schemas have their namespace as location.
     """
     walk = _Walk(entry, read)
     root = walk.open(entry)
@@ -69,7 +69,7 @@ def linked(document: Document, *, bare: bool) -> Element:
 
 
 class _Walk:
-    """What was opened and visited so far."""
+    """The documents opened and visited so far."""
 
     def __init__(self, entry: str, read: Read) -> None:
         self._entry = shown(entry)
@@ -98,7 +98,7 @@ class _Walk:
                 waiting += dict.fromkeys(target for target in document.targets if target)
 
     def _check_limits(self) -> None:
-        """Refuse a contract without an end. Raises ContractError."""
+        """Refuse a contract that is too large, or endless. Raises ContractError."""
         limits = (
             (len(self.documents) + len(self._opened) > MAX_DOCUMENTS, f"{MAX_DOCUMENTS} documents"),
             (self._links > MAX_LINKS, f"{MAX_LINKS} imports and includes"),
@@ -140,7 +140,7 @@ class _Walk:
 
 
 def _complete(walk: _Walk) -> None:
-    """Let imports without a location lead to the catalogue, where no document declares the name."""
+    """Resolve imports without a location by the catalogue, unless a document declares the name."""
     documents = walk.documents
     declared = frozenset().union(*(document.namespaces for document in documents.values()))
     for document in list(documents.values()):

@@ -1,4 +1,4 @@
-"""Contracts read from a web server are kept, for the day when that server is down."""
+"""Copies of contracts read from a web server, for when that server is down."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Where copies of a contract's documents are kept, and which service they are of."""
+    """The folder for copies of a contract's documents, and the name of its service."""
 
     folder: Path
     service: str
 
 
 def keeping(read: Read, copies: Copies) -> Read:
-    """Return a reader that keeps a copy of what it read, and falls back on it.
+    """Return a reader that keeps a copy of each document, and falls back on it.
 
-    A gateway must start while the service behind it is down: that is what the queue is for.
+    A gateway must be able to start while the service is down: that is what the queue is for.
     """
 
     def read_or_recall(location: str) -> bytes:
@@ -35,7 +35,7 @@ def keeping(read: Read, copies: Copies) -> Read:
         except ContractError:
             if not copy.is_file():
                 raise
-            # Without the error, which says where it is: gateway check tells that.
+            # Without the error, which names the server: gateway check shows it.
             log.warning(
                 "%s: the server of its contract does not answer; using the copy of its last answer",
                 copies.service,

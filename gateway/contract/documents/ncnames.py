@@ -1,7 +1,7 @@
-"""The names of a contract's parts: they must be names as XML Namespaces has them.
+"""Checks that the names in a contract are valid names of XML Namespaces.
 
-Names reach settings, Python, pages and terminals. libxml2 and zeep take any text for a name, with
-quotes and line breaks in it: so each is looked at here, before anything else reads the document.
+Names get into settings, Python, pages and terminals. libxml2 and zeep accept any text as a name,
+even with quotes and line breaks: so each is checked here, before anything else uses the document.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from gateway.errors import ContractError
 from gateway.soap.envelope import Element
 
 LONGEST = 1000
-"""Characters of a name. The longest of real contracts have some two hundred."""
+"""Characters of a name, at most. The longest in real contracts have some two hundred."""
 
 _SHOWN = 60
 _JOINERS = "\u200c\u200d"
-"""They stand between letters of Persian and of Hindi."""
+"""Invisible, but needed between letters in Persian and Hindi."""
 _START = (
     "A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d"
     "\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
@@ -45,19 +45,19 @@ _SEVERAL = "memberTypes"
 
 
 def is_ncname(text: str) -> bool:
-    """Whether a text is a name without a prefix, all of it seen, and not too long to work with."""
+    """Whether a text is a name without a prefix, with visible characters only, and not too long."""
     if len(text) > LONGEST or _NCNAME.fullmatch(text) is None:
         return False
     return text.isascii() or not any(map(_is_unseen, text))
 
 
 def _is_unseen(sign: str) -> bool:
-    """Whether XML allows in a name what nobody sees there: a blank, a mark of direction."""
+    """Whether a character is invisible though XML allows it: a blank, a direction mark."""
     return sign not in _JOINERS and unicodedata.category(sign) in ("Cf", "Zs")
 
 
 def check_names(root: Element, location: str) -> None:
-    """Refuse a document with a name, or a reference to one, that is none. Raises ContractError."""
+    """Refuse a document with an invalid name, or reference to one. Raises ContractError."""
     for node in root.iter(f"{{{WSDL}}}*", f"{{{XS}}}*"):
         for attribute, value in ((str(key), str(one)) for key, one in node.items()):
             if attribute == "name":
@@ -70,7 +70,7 @@ def check_names(root: Element, location: str) -> None:
 
 
 def _refers(value: str, to_several: bool) -> bool:
-    """Whether a value is a name that may have a prefix, or several; or nothing, which is met."""
+    """Whether a value is a name, perhaps with a prefix, or several; or empty, which occurs."""
     words = value.split()
     return (to_several or len(words) <= 1) and all(
         is_ncname(part) for word in words for part in word.removeprefix(":").split(":", 1)

@@ -27,14 +27,14 @@ from gateway.soap.envelope import Element
 
 ENTRY = "wsdl"
 MARK = "published by soap-queue-gateway"
-"""A comment in the entry document: its address is a listener's, not that of a backend."""
+"""A comment in the entry document: its address is a listener's, not a backend's."""
 
 _SOAP_ADDRESSES = tuple(f"{{{uri}}}address" for uri in SOAP_BINDINGS)
 _JMS = "{http://www.w3.org/2010/soapjms/}*"
 _KNOWN = {WSDL, XS, *SOAP_BINDINGS}
 _HINTS = (f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation")
 _ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
-"""Where the names of SOAP encoding are: clients look for it at this address, unless it is given."""
+"""The namespace of SOAP encoding: clients fetch its schema there, unless they are given it."""
 _REFERRING = ("type", "base", "ref", "itemType", "memberTypes", "element")
 
 Port = tuple[str, str]
@@ -44,13 +44,13 @@ Port = tuple[str, str]
 def publish(
     documents: Mapping[str, Document], address: str, served: Set[Port], hidden: re.Pattern[str]
 ) -> Mapping[str, bytes]:
-    """Return the documents to serve, by the query string that asks for each; the entry is "wsdl".
+    """Return the documents to serve, by the query string for each; the entry is "wsdl".
 
-    Left out, because they name the backend and its surroundings: comments, ports that are not
-    served, endpoint references, queue names of SOAP over JMS, and hints where to find schemas.
-    What ``hidden`` finds in documentation, policies and other extensions is replaced. The names
-    of namespaces and actions stay: they are in every message. Nothing else has to be read: what
-    came from the catalogue is among them, the schema of SOAP encoding also where nobody imports it.
+    Left out, because they reveal the backend: comments, ports that are not served, endpoint
+    references, queue names of SOAP over JMS, and schema location hints. Matches of ``hidden`` in
+    documentation, policies and other extensions are replaced. Names of namespaces and actions stay:
+    they are in every message. The documents are complete: schemas of the catalogue are among them,
+    that of SOAP encoding even if it is not imported.
     """
     documents = _with_encoding(documents)
     encoding = next((key for key, one in documents.items() if _is_copy(one)), "")
@@ -65,7 +65,7 @@ def publish(
         _rewrite_links(root, queries)
         for service in root.iterfind(wsdl("service")):
             _rewrite_ports(service, address, served)
-        # Legal in types as elsewhere, but node's soap module stumbles over it there.
+        # Legal in types as elsewhere, but node's soap module fails on it there.
         notes = root.iterfind(f"{wsdl('types')}/{wsdl('documentation')}")
         for node in [*root.iter(_JMS), *notes]:
             _drop(node)
@@ -77,7 +77,7 @@ def publish(
 
 
 def named_places(documents: Iterable[Document]) -> Iterator[str]:
-    """Yield every address that documents were read from, and that they give a port."""
+    """Yield every address that documents were read from, and every address of a port."""
     for document in documents:
         if not document.location.startswith(MEMORY):
             yield document.location
@@ -98,10 +98,10 @@ def _keys(documents: Mapping[str, Document]) -> Mapping[str, str]:
 
 
 def _with_encoding(documents: Mapping[str, Document]) -> Mapping[str, Document]:
-    """Return documents with the catalogue's schema of SOAP encoding, where a name of it is used.
+    """Add the catalogue's schema of SOAP encoding to documents that use its names.
 
-    It also stands for a copy that the contract has of it: zeep looks for the names that such a
-    copy refers to at the namespace's own address, on the internet.
+    It also replaces the contract's own copy of it: zeep looks for the names that such a copy refers
+    to at the namespace's address, on the internet.
     """
     schema = Document(_ENCODING, wellknown.read(_ENCODING), True, (), frozenset({_ENCODING}))
     copies = {key: replace(schema, location=key) for key, one in documents.items() if _is_copy(one)}
@@ -123,9 +123,9 @@ def _names_encoding(document: Document) -> bool:
 
 
 def _import_encoding(root: Element, location: str) -> None:
-    """Have each schema of a document that names something of SOAP encoding import it.
+    """Add an import of SOAP encoding to each schema of a document that uses its names.
 
-    What the parts of messages name counts for all schemas; without any, one is made for them.
+    Names used by parts of messages count for all schemas; without any schema, one is added.
     """
     schemas = list(root.iter(xs("schema")))
     naming = [one for one in schemas if any(map(_is_encoded, one.iter("{*}*")))]
@@ -143,7 +143,7 @@ def _is_encoded(node: Element) -> bool:
 
 
 def _types(root: Element) -> Element:
-    """Return the types of a WSDL; made where WSDL 1.1 wants them, where it has none."""
+    """Return the types element of a WSDL; if it has none, add it where WSDL 1.1 requires it."""
     found = root.find(wsdl("types"))
     if found is None:
         found = etree.Element(wsdl("types"))
@@ -153,7 +153,7 @@ def _types(root: Element) -> Element:
 
 
 def _import(schema: Element, location: str) -> None:
-    """Have a schema import SOAP encoding from a location, if it does not say where by itself."""
+    """Add an import of SOAP encoding to a schema, or a location to one that has none."""
     found = (one for one in schema.iterfind(xs("import")) if one.get("namespace") == _ENCODING)
     node = next(found, None)
     if node is None:
@@ -174,7 +174,7 @@ def _rewrite_links(root: Element, queries: Mapping[str, str]) -> None:
 
 
 def _rewrite_ports(service: Element, address: str, served: Set[Port]) -> None:
-    """Leave in each port nothing but its name, its binding, its documentation, and our address."""
+    """Reduce each port to its name, its binding, its documentation, and our address."""
     for port in list(service.iterfind(wsdl("port"))):
         if (service.get("name", ""), port.get("name", "")) not in served:
             _drop(port)
@@ -187,7 +187,7 @@ def _rewrite_ports(service: Element, address: str, served: Set[Port]) -> None:
 
 
 def _hide(root: Element, hidden: re.Pattern[str]) -> None:
-    """Replace the places of the backend wherever a contract does not depend on what is written.
+    """Replace the places of the backend in texts and attributes that may be changed.
 
     Addresses and links are ours by now; other attributes of WSDL and XML Schema are names.
     """
@@ -202,7 +202,7 @@ def _hide(root: Element, hidden: re.Pattern[str]) -> None:
 
 
 def _is_free(name: str, is_known: bool) -> bool:
-    """True where an attribute may be changed: not an action, nor a name of the standards."""
+    """True if an attribute may be changed: it is neither an action nor one of the standards."""
     if etree.QName(name).localname == "Action":
         return False
     return name == "source" or not is_known or name.startswith("{")

@@ -1,4 +1,4 @@
-"""Reads the documents of a contract, from one folder and named hosts, and from nowhere else."""
+"""Reads the documents of a contract, from one folder and allowed hosts only."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Read = Callable[[str], bytes]
 """Returns the document at an absolute location. Raises ContractError, with the cure."""
 
 MEMORY = "http://documents.invalid/"
-"""Where documents that were handed over in memory seem to be; RFC 2606 keeps .invalid unused."""
+"""The seeming location of documents in memory; RFC 2606 keeps .invalid unused."""
 
 
 def absolute(location: str, base: str) -> str:
-    """Return where a reference leads, as seen from the document that holds it.
+    """Resolve a reference relative to the document that contains it.
 
-    It is worked out from the words alone: nothing is looked at, or the contract could have anything
-    on this machine looked at. Raises ContractError for what leads nowhere.
+    By the text alone: nothing is opened, or a contract could make the gateway probe this machine.
+    Raises ContractError for a malformed reference.
     """
     location = location.strip()
     if _is_web(location):
@@ -36,7 +36,7 @@ def absolute(location: str, base: str) -> str:
 
 
 def from_folder(folder: Path, fetch: Read) -> Read:
-    """Return a reader of the files below a folder, and of what ``fetch`` reads from the web."""
+    """Return a reader of files below a folder, and of web documents, by ``fetch``."""
     top = folder.resolve()
 
     def read(location: str) -> bytes:
@@ -59,7 +59,7 @@ def from_memory(documents: Mapping[str, bytes]) -> Read:
 
 
 def shown(location: str) -> str:
-    """Return a location as its operator knows it."""
+    """Return a location as the operator knows it."""
     return location.removeprefix(MEMORY)
 
 
@@ -83,22 +83,22 @@ def _path(location: str, folder: str) -> str:
 def _read_file(path: str, top: Path) -> bytes:
     """Read a file below a folder. Raises ContractError.
 
-    A schemaLocation is a URI: a blank in a file's name is %20 there, in careful documents.
+    A schemaLocation is a URI: a blank in a file's name should be %20 there.
     """
     plain = os.path.normpath(unquote(path))
     try:
         return _read_below(path if plain == path or os.path.lexists(path) else plain, top)
-    except (ValueError, RecursionError) as error:  # a NUL, a path without an end
+    except (ValueError, RecursionError) as error:  # a NUL, an endless path
         raise ContractError(f"{path!r} is not the path of a file; correct it") from error
     except OSError as error:
         raise ContractError(f"{path} {_told(error)}") from error
 
 
 def _read_below(path: str, top: Path) -> bytes:
-    """Open a file step by step from the folder on, and no step is a symbolic link.
+    """Open a file step by step from the folder, without following symbolic links.
 
-    So what is checked is what is opened, whoever changes names in between. Links within the folder
-    are followed before. Raises OSError, ValueError, ContractError.
+    So the checked file is the opened one, even if names change in between. Links within the folder
+    are resolved before. Raises OSError, ValueError, ContractError.
     """
     _check_below(path, path, top)
     real = os.path.realpath(path)
@@ -110,7 +110,7 @@ def _read_below(path: str, top: Path) -> bytes:
             inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
             os.close(here)
             here = inside
-        # Without waiting: for a pipe, open waits until somebody writes.
+        # O_NONBLOCK: opening a pipe would wait for a writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with open(os.open(name, flags, dir_fd=here), "rb") as file:
             return _whole(file, path)

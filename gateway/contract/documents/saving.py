@@ -1,4 +1,4 @@
-"""The documents of a contract as files of one folder, which refer to each other by name."""
+"""The documents of a contract as files in one folder, which refer to each other by name."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ def fetch(
 ) -> Mapping[str, bytes]:
     """Read a WSDL and all that it imports; return the files to save, ``name``.wsdl first.
 
-    They are read from where ``load`` would read them, and ``opened`` is told of each. What refers
-    to another document refers to its file; nothing else in them is changed. Public schemas of the
-    catalogue become files like the others: nobody who reads them needs a network. Raises
-    ContractError.
+    They are read from where ``load`` would read them, and ``opened`` is called for each. References
+    lead to the files; nothing else in them is changed. Public schemas of the catalogue become files
+    like the others, so that no network is needed to use them. Raises ContractError.
     """
     entry = reader.absolute(location, f"{folder.resolve()}/")
     read = reader.from_folder(folder, allowing(hosts, from_web()))
@@ -52,13 +51,13 @@ def as_files(documents: Mapping[str, Document], name: str) -> Mapping[str, bytes
 
 
 def _is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
-    """True where a schema of the catalogue is left out: the contract has a copy of its own."""
+    """True if a schema of the catalogue is left out: the contract has its own copy."""
     others = (one for key, one in documents.items() if key != location)
     return wellknown.is_known(location) and any(location in one.namespaces for one in others)
 
 
 def _names(documents: Mapping[str, Document], name: str) -> Mapping[str, str]:
-    """Return a name for each location, none of them twice, on no file system."""
+    """Return a file name for each location, unique on any file system."""
     found: dict[str, str] = {}
     taken = set(_left_alone(documents))
     for location, document in documents.items():
@@ -74,7 +73,7 @@ def _names(documents: Mapping[str, Document], name: str) -> Mapping[str, str]:
 
 
 def _left_alone(documents: Mapping[str, Document]) -> Iterator[str]:
-    """Yield the references that stay: no file may have such a name, or they would lead to it."""
+    """Yield the references that stay: no file may have such a name, or they would lead there."""
     for document in documents.values():
         root = parse(document.data, reader.shown(document.location))
         for (node, attribute), target in zip(links(root), document.targets, strict=True):
@@ -83,7 +82,7 @@ def _left_alone(documents: Mapping[str, Document]) -> Iterator[str]:
 
 
 def _stem(location: str) -> str:
-    """The name of a document in its location, as far as a file's name can hold it."""
+    """The name of a document by its location, as a safe part of a file name."""
     if wellknown.is_known(location):
         return wellknown.file_name(location).removesuffix(".xsd")
     parts = urlsplit(location)
@@ -94,7 +93,7 @@ def _stem(location: str) -> str:
 
 
 def _relinked(document: Document, names: Mapping[str, str]) -> bytes:
-    """Return a document whose references lead to files; the bytes as they came where none does."""
+    """Return a document with references to files; the original bytes if there are none."""
     root = parse(document.data, reader.shown(document.location))
     changed = False
     for (node, attribute), target in zip(links(root), document.targets, strict=True):

@@ -1,6 +1,6 @@
-"""The catalogue: public schemas that contracts import, so that none of them is ever fetched.
+"""The catalogue: public schemas that contracts import, so that they are never fetched.
 
-Its files are ours: they declare the names and types that the standards define, and no more.
+Its files are ours: they declare only the names and types that the standards define.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ _ADDRESSES = {
     "http://ws-i.org/profiles/basic/1.1/ws-i_ref.xsd": "http://ws-i.org/profiles/basic/1.1/xsd",
     "http://schemas.xmlsoap.org/wsdl/2003-02-11.xsd": "http://schemas.xmlsoap.org/wsdl/",
 }
-"""Addresses by which documents ask for these schemas, beside the namespaces themselves."""
+"""Addresses of these schemas in documents, beside the namespaces themselves."""
 
 
 def known(location: str) -> str | None:
-    """Return the namespace of the schema that is usually found at an address; None for others."""
+    """Return the namespace of the catalogue's schema for an address; None for others."""
     plain = _plain(location)
     return _by_address().get(plain)
 
@@ -103,5 +103,5 @@ def _by_address() -> dict[str, str]:
 
 
 def _plain(location: str) -> str:
-    """Strip what varies between spellings of one address: the scheme, and a slash at the end."""
+    """Strip the parts in which spellings of an address differ: scheme, fragment, final slash."""
     return location.partition("://")[2].partition("#")[0].rstrip("/")

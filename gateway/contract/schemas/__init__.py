@@ -1,5 +1,5 @@
-"""The schemas of a contract: compiled, weighed, and what messages are checked with.
+"""The schemas of a contract: compiled, rated by their cost, and used to check messages.
 
-Documents and messages come in, mistakes go out in words of the contract. It knows SOAP and
+Documents and messages come in; mistakes go out, in the contract's terms. It depends on SOAP and
 errors.
 """

@@ -1,4 +1,4 @@
-"""In how many ways a pattern can read a part of a value, counted on its positions."""
+"""The ambiguity of a pattern: in how many ways it can match a part of a value."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from gateway.contract.schemas.characters import ALL, Unjudged
 
 POSITIONS = 400
-"""Letters of a pattern with its counts written out, at most."""
+"""Letters of a pattern with its counts expanded, at most."""
 WAYS = 32
-"""Ways to read the same part of a value, at most."""
+"""Ways to match the same part of a value, at most."""
 _STEPS = 100_000
 
 Ways = dict[int, int]
-"""Positions, and in how many ways each can be come to."""
+"""Positions, and in how many ways each can be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,16 @@ class PatternPart:
 
 
 class Positions:
-    """The positions of a pattern: what each takes, and which may follow it, in how many ways.
+    """The positions of a pattern: the characters of each, and how many ways lead to the next ones.
 
-    ``exact`` writes counts out: x{2,3} is xxx?. Else they are loops, which have all the ways that
-    the count has, and more.
+    ``exact`` expands counts: x{2,3} is xxx?. Otherwise they are loops, which have all the ways of
+    the count, and more.
     """
 
     def __init__(self, exact: bool) -> None:
         self.exact = exact
         self.steps = 0
-        """How much work it was to judge them."""
+        """How much work the analysis took."""
         self.takes: list[int] = []
         self.follow: list[Ways] = []
 
@@ -85,7 +85,7 @@ class Positions:
     def repeated(
         self, make: Callable[[], PatternPart], least: int, most: int | None
     ) -> PatternPart:
-        """Return a part that comes ``least`` to ``most`` times; ``make`` reads it once more."""
+        """Return a part that occurs ``least`` to ``most`` times; ``make`` reads it once more."""
         if most == 0:
             return EMPTY
         if most == 1:
@@ -129,7 +129,7 @@ def _sum(left: Ways, right: Ways) -> Ways:
 
 
 def has_few_ways(whole: PatternPart, ways: Positions) -> bool:
-    """True where no value can be read in more than WAYS ways, up to any of its characters."""
+    """True if no value can be matched in more than WAYS ways, up to any of its characters."""
     letters = _kinds(ways.takes)
     start = tuple(sorted(whole.first.items()))
     pending, seen = [start], {start}
@@ -152,7 +152,7 @@ def has_few_ways(whole: PatternPart, ways: Positions) -> bool:
 
 
 def _kinds(takes: list[int]) -> list[int]:
-    """Return one character for each kind that some positions tell from others."""
+    """Return one character for each set that the positions treat alike."""
     kinds = {
         tuple(one >> letter & 1 for one in takes): letter for letter in range(ALL.bit_length())
     }

@@ -1,4 +1,4 @@
-"""Schemas whose checks take as long as a message is large: light ones here, others apart."""
+"""Schemas whose check takes time by a message's size: quick checks here, others in a process."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from gateway.soap.envelope import Envelope
 log = logging.getLogger(__name__)
 
 PAUSE = 60.0
-"""Seconds until a process is started again that did not get as far as to compile."""
+"""Seconds before a process is started again that failed before it could compile."""
 TOO_LARGE = "The message is too large to check against this contract: send smaller ones."
 
 
 class WeighedSchemas:
     """The schemas of a contract; threads may share them.
 
-    What may take longer than LONG is checked in another process, which is started for the first
-    such message.
+    A message that may take longer than LONG is checked in another process, which is started for the
+    first such message.
     """
 
     def __init__(self, documents: SchemaSet, headers: Iterable[str], weight: float) -> None:
@@ -40,7 +40,7 @@ class WeighedSchemas:
         self._starting = threading.Lock()
 
     def is_slow(self, size: int) -> bool:
-        """True where a message of so many bytes may take long. It then waits for a process."""
+        """True if a message of so many bytes may take long; it then waits for a process."""
         return size * self._weight > LONG
 
     def validate(
@@ -52,7 +52,7 @@ class WeighedSchemas:
     ) -> None:
         """Check Body and Header of a message of this size, as ``Schemas`` does.
 
-        Where that may take long: for ``seconds`` of work at most. Raises Refused, Unchecked.
+        A check that may take long is limited to ``seconds`` of work. Raises Refused, Unchecked.
         """
         if not self.is_slow(size):
             self._here.validate(operation, envelope)
@@ -78,7 +78,7 @@ class WeighedSchemas:
             return apart
 
     def _may_be_over(self, apart: ApartSchemas | ContractError) -> bool:
-        """True where something hindered the start that is not in the schemas, and a while ago."""
+        """True if the start failed a while ago, for a reason outside the schemas."""
         if isinstance(apart, NotCompiled) or not isinstance(apart, ContractError):
             return False
         return time.monotonic() - self._tried >= PAUSE

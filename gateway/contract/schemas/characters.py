@@ -1,6 +1,6 @@
-"""The characters that a part of a pattern takes (XML Schema part 2, appendix F): sets, as bits.
+"""The characters that a part of a pattern matches (XML Schema part 2, appendix F), as bit sets.
 
-A set may hold more than it should, and never less.
+A set may have too many characters, but never too few.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from collections.abc import Callable, Iterator
 
 _ASCII = 128
 _BEYOND = {"L": 1 << _ASCII, "N": 1 << (_ASCII + 1), "": 1 << (_ASCII + 2)}
-"""Letters, numbers and all else beyond ASCII: who takes some of them is taken to take all."""
+"""Letters, numbers and all else beyond ASCII: a set with some of them counts as having all."""
 _OTHER = sum(_BEYOND.values())
 ALL = (1 << (_ASCII + len(_BEYOND))) - 1
 
 
 class Unjudged(Exception):
-    """A pattern that is not read or counted here."""
+    """A pattern that is not supported by this analysis."""
 
 
 class Characters:
-    """Reads a pattern by its characters, and what stands for some of them."""
+    """Reads the characters of a pattern, and the classes and escapes for sets of them."""
 
     def __init__(self, pattern: str) -> None:
         self.text = pattern
         self.at = 0
 
     def next(self) -> str:
-        """Return the next character, or nothing behind the last."""
+        """Return the next character; empty at the end."""
         return self.text[self.at : self.at + 1]
 
     def take(self) -> str:
-        """Return the next character, and go on behind it. Raises Unjudged behind the last."""
+        """Return the next character, and advance. Raises Unjudged at the end."""
         character = self.next()
         if not character:
             raise Unjudged
@@ -45,7 +45,7 @@ class Characters:
         return self._escape() if character == "\\" else _one(character)
 
     def in_brackets(self) -> int:
-        """Read a class behind its bracket; what it takes away from itself is in brackets too."""
+        """Read a character class behind its bracket; a subtracted class is in brackets, too."""
         is_negated = self.next() == "^"
         self.at += is_negated
         found, less = 0, 0

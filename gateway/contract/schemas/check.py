@@ -28,9 +28,9 @@ _REFUSED = "The Body does not follow the contract"
 _HEADER_REFUSED = "A header block does not follow the contract"
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-"
 _OTHERS = (*WS_ADDRESSING, f"{_WSS}secext-1.0.xsd")
-"""Namespaces of headers that have checks and rules of their own, wider than their schemas."""
+"""Namespaces of headers with separate checks, which allow more than their schemas."""
 _MARKS = {SoapVersion.V11.namespace, SoapVersion.V12.namespace, f"{_WSS}utility-1.0.xsd"}
-"""Namespaces of attributes that any header block may have: of SOAP, and the Id of signed ones."""
+"""Namespaces of attributes that any header block may have: SOAP's, and the Id of signed ones."""
 
 
 class Schemas:
@@ -49,7 +49,7 @@ class Schemas:
         self._lock = threading.Lock()
 
     def validate(self, operation: Operation, envelope: Envelope) -> None:
-        """Check that the Body holds what the operation takes, and nothing else; then the Header.
+        """Check that the Body has exactly the operation's elements; then check the Header.
 
         An xop:Include (MTOM) counts as empty text: its bytes are in another part of the message.
         Raises Refused.
@@ -70,10 +70,10 @@ class Schemas:
         return sorted(one for one in headers if one not in self.elements and not is_standard(one))
 
     def _check_header(self, operation: Operation, header: Iterable[Element]) -> None:
-        """Check the blocks that the operation declares, for whatever role they are.
+        """Check the blocks that the operation declares, whatever their role.
 
-        Not those of other operations: PHP sends a header that is set for all calls by the schema
-        only to those that declare it, and as a map of its own to the others.
+        Not those of other operations: PHP sends a header set for all calls in the schema's form
+        only with operations that declare it, and in its own form with the others.
         """
         declared = self._headers & operation.headers if self._headers else ()
         for block in header if declared else ():
@@ -84,7 +84,7 @@ class Schemas:
         self, payload: Element, refused: str = _REFUSED, check: Check = Check.SCHEMA
     ) -> None:
         try:
-            # The element in its tree, not a copy: prefixes of the Envelope count in xsi:type.
+            # The element in its tree, not a copy: xsi:type may use prefixes of the Envelope.
             with self._lock:
                 if self._schema.validate(payload):
                     return
@@ -120,7 +120,7 @@ def _without_includes(envelope: Envelope) -> list[Element]:
 def _empty_includes(top: Element) -> None:
     for include in list(top.iter(XOP_INCLUDE)):
         parent = include.getparent()
-        # Beside anything else it stands for no content; the schema then refuses it as it is.
+        # Beside other content it is invalid, and the schema refuses it as it is.
         if parent is not None and is_alone(include):
             parent.remove(include)
             parent.text = ""
@@ -132,14 +132,14 @@ def is_standard(name: str) -> bool:
 
 
 def _bare(block: Element) -> Element:
-    """Return a header block without what its schema need not know; a copy, where there is any.
+    """Return a header block without attributes of SOAP itself; a copy, where there are any.
 
-    What SOAP itself lets every block have, such as mustUnderstand, is in no schema.
+    Attributes that every block may have, such as mustUnderstand, are in no schema.
     """
     marks = [name for name in block.attrib if etree.QName(name).namespace in _MARKS]
     if not marks and next(block.iter(XOP_INCLUDE), None) is None:
         return block
-    # Below an element that has all prefixes in scope: they count in xsi:type.
+    # Below an element with all prefixes in scope: xsi:type may use them.
     scope: Any = block.nsmap  # the stubs know no default namespace
     around = etree.Element("around", nsmap=scope)
     copied = copy.deepcopy(block)
@@ -151,9 +151,9 @@ def _bare(block: Element) -> Element:
 
 
 def _place(payload: Element, path: str, names: frozenset[str]) -> tuple[str, bool]:
-    """Spell where an error is, in names of the contract: never in words that the message chose.
+    """Describe where an error is, by the contract's names: never by names of the message's choice.
 
-    Also tells whether that is the very place, or the last one before it that has such a name.
+    Also tells whether that is the exact place, or the last one before it with such a name.
     ``path`` is libxml2's: /a:order/*/b:item[2]; a star stands for a name without a prefix.
     """
     node, place = payload, [etree.QName(payload).localname]

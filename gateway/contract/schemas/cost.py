@@ -1,8 +1,8 @@
-"""How long a message may take to check, at most, for each byte of it; measured with libxml2 2.14.
+"""The highest cost of checking a message, per byte; measured with libxml2 2.14.
 
-``doubts`` finds what may take long whatever the size. Here it is counted what takes time in
-proportion, and multiplies: patterns, values that are listed, types of a union, and items of a list.
-Wrong messages count most: libxml2 goes on after an error, and lxml keeps each with its place.
+``doubts`` finds parts that may take long whatever the size. This counts the costs that grow with
+the size and multiply: patterns, enumerated values, types of a union, items of a list. Invalid
+messages cost most: libxml2 goes on after an error, and lxml keeps each with its place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.contract.schemas.schema_set import schemas_by_namespace
 from gateway.soap.envelope import Element
 
 LONG = 0.05
-"""Seconds that a check may hold up others."""
+"""Seconds for which a check may hold up others."""
 # In seconds. An element takes four bytes at least, and so does an attribute; an item of a list two.
 _TEXT, _ITEM = 4, 2
 _BASE = 3e-6
@@ -26,9 +26,9 @@ _PATTERN = 25e-9
 """For each byte, and each pattern; a class of many characters takes 8 ns for each of them."""
 _CLASS = 3
 _VALUE = 100e-9
-"""To compare a text with a value, such as a year; a string takes 40 ns."""
+"""For comparing a text with a value, such as a year; a string takes 40 ns."""
 _TOLD, _TOLD_CHARACTER = 500e-9, 20e-9
-"""For a value in the error that lists them all."""
+"""For a value in the error that lists all of them."""
 _MEMBER = 0.5e-6
 _REQUIRED = 8e-6
 """For the error that an attribute is missing."""
@@ -41,7 +41,7 @@ _REFERENCES = ("base", "itemType", "memberTypes", "ref")
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """Seconds for a value of a type: for each byte, for each text, and for an error in it."""
+    """Seconds for a value of a type: for each byte, for each text, and for an error."""
 
     byte: float = 0.0
     text: float = 0.0
@@ -56,7 +56,7 @@ class _Cost:
 
 
 def weight(documents: Mapping[str, Document]) -> float:
-    """Return how many seconds of checking a byte of a message may take."""
+    """Return the seconds that checking a byte of a message may take, at most."""
     schemas = schemas_by_namespace(documents)
     types = _Types(schemas)
     every = [one for found in schemas.values() for one in found]
@@ -70,11 +70,11 @@ def _definitions(schemas: Iterable[Element]) -> Iterator[Element]:
 
 @dataclass(slots=True)
 class _Types:
-    """The types of a contract, and the cost of those that were asked for."""
+    """The types of a contract, and the known costs."""
 
     schemas: Mapping[str, Iterable[Element]]
     named: defaultdict[str, list[Element]] = field(init=False)
-    """By name in Clark notation; and by local name, for what is lent the namespace of others."""
+    """By name in Clark notation; and by local name, for included schemas without a namespace."""
     costs: dict[Element, _Cost] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class _Types:
             parts = self._parts(node)
             unknown = [one for found in parts for one in found if one not in self.costs]
             if node not in self.costs and unknown:
-                self.costs[node] = _Cost()  # a circle ends here; the schema compiler tells of it
+                self.costs[node] = _Cost()  # a cycle ends here; the schema compiler reports it
                 pending += unknown
                 continue
             pending.pop()
@@ -101,7 +101,7 @@ class _Types:
         return self.costs[top]
 
     def _largest(self, twins: Iterable[Element]) -> _Cost:
-        """Return the cost of a name: of two that have it, as in a redefinition, the larger."""
+        """Return the cost of a name: the largest, if several have it, as in a redefinition."""
         return max((self.costs[one] for one in twins), key=lambda one: one.weight, default=_Cost())
 
     def _parts(self, node: Element) -> list[list[Element]]:
@@ -115,7 +115,7 @@ class _Types:
 def _put_together(node: Element, parts: Iterable[_Cost]) -> _Cost:
     parts = list(parts)
     total = sum(parts, _Cost())
-    if node.tag == _LIST:  # the first item that is wrong ends it
+    if node.tag == _LIST:  # the first invalid item ends it
         return _Cost(total.byte + total.text / _ITEM, 0.0, total.error)
     if node.tag == _UNION:  # its error does not list the values
         return _Cost(total.byte, total.text + _MEMBER * len(parts), 0.0)

@@ -1,6 +1,6 @@
 """Parts of a contract's schemas that can take long to compile or check (libxml2 2.14, measured).
 
-A contract with any of it is compiled and checked in a process of its own, which can be ended.
+A contract with any of them is compiled and checked in a separate process, which can be ended.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from gateway.contract.schemas.patterns import judged
 from gateway.soap.envelope import Element
 
 ENUMERATION = 1000
-"""Values of one type: each takes 40 ns, for each text that is compared with them."""
+"""Values of one type: each takes 40 ns, for each compared text."""
 UNION = 64
 """Types of a union: each takes 0.5 us, for each text."""
 JUDGING = 500_000
-"""Steps in which all patterns of a contract are judged, at most: a few seconds of work."""
+"""Steps for analysing all patterns of a contract, at most: a few seconds of work."""
 PARTICLES = 300
 """Elements of one type: 300 optional ones are compiled in 0.1 s, 1000 in 4 s, 2000 in 33 s."""
 SHOWN = 20
-"""Places that are told, at most."""
+"""Places that are reported, at most."""
 ATTRIBUTES = 300
 """Attributes of one type: each takes 20 ns for each element of it, and 0.1 us with a default."""
 NAMESPACES = 64
 """Namespaces that a wildcard lists: each takes 10 ns, for each element."""
 VALUE = 1000
-"""Characters of a value that an element or attribute is to have: each error spells it out."""
+"""Characters of a fixed or default value: each error quotes it."""
 _TYPE = xs("complexType")
 _GROUP = xs("group")
 _ATTRIBUTES = xs("attributeGroup")
@@ -47,7 +47,7 @@ _MODELS = (xs("sequence"), xs("choice"), xs("all"), _GROUP)
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Something that may take long: where it is, what it is, and how else to write it."""
+    """A part that may take long: its place, what it is, and the cure."""
 
     place: str
     what: str
@@ -70,9 +70,9 @@ def doubts(documents: Mapping[str, Document]) -> list[Doubt]:
 
 @dataclass(slots=True)
 class _Index:
-    """What is declared under which name, anywhere in the contract.
+    """The declarations of the whole contract, by name.
 
-    By kind and local name alone: two of one name count as the larger of both.
+    By kind and local name alone: of two with one name, the larger counts.
     """
 
     roots: Mapping[str, Element]
@@ -82,7 +82,7 @@ class _Index:
     sizes: dict[Element, int] = field(init=False, default_factory=dict)
     attribute_counts: dict[Element, int] = field(init=False, default_factory=dict)
     patterns: dict[str, str] = field(init=False, default_factory=dict)
-    """What is wrong with each pattern that was judged."""
+    """The problem of each analysed pattern; empty without one."""
     steps: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -100,21 +100,21 @@ class _Index:
         return self.named.get((kind, _local(name)), [])
 
     def pattern(self, value: str) -> str:
-        """The reason why a pattern may take long; after JUDGING steps none is judged any more."""
+        """Why a pattern may take long; after JUDGING steps no more are analysed."""
         if value not in self.patterns:
             if self.steps >= JUDGING:
-                return "more patterns than are judged"
+                return "more patterns than are analysed"
             is_linear, steps = judged(value)
             self.steps += steps
             self.patterns[value] = "a pattern with many ways to read a value" * (not is_linear)
         return self.patterns[value]
 
     def size(self, top: Element) -> int:
-        """Return how many particles a content model has, with groups and bases put in."""
+        """Return how many particles a content model has, with groups and bases expanded."""
         return self._total(top, self.sizes, self._particles)
 
     def attributes(self, top: Element) -> int:
-        """Return how many attributes a type has, with groups and bases put in."""
+        """Return how many attributes a type has, with groups and bases expanded."""
         return self._total(top, self.attribute_counts, _is_attribute)
 
     def _total(
@@ -122,7 +122,7 @@ class _Index:
     ) -> int:
         if top in known:
             return known[top]
-        known[top] = 0  # a circle ends here
+        known[top] = 0  # a cycle ends here
         total = 0
         for node in _own(top):
             total += count(node)
@@ -137,7 +137,7 @@ class _Index:
         return 1 + self.substitutes[_local(node.get("ref", ""))]
 
     def reached(self, node: Element) -> list[Element]:
-        """Return the group, or the base, that a node of a content model stands for."""
+        """Return the group, or the base, that a node of a content model refers to."""
         if node.tag == xs("extension"):
             base = node.get("base", "")
             is_built_in = clark(node, base).startswith(f"{{{XS}}}")
@@ -155,7 +155,7 @@ def _local(name: str) -> str:
 
 
 def _own(top: Element) -> Iterator[Element]:
-    """Yield what is in a content model, without that of the elements in it."""
+    """Yield the nodes of a content model, without the content of its elements."""
     pending = list(top)
     while pending:
         node = pending.pop()
@@ -177,7 +177,7 @@ def _pattern(node: Element, index: _Index) -> Said:
 
 def _listed(node: Element, index: _Index) -> Said:
     many = sum(1 for _ in node.iterchildren(xs("enumeration"))) > ENUMERATION
-    return f"more than {ENUMERATION} values are listed" * many, _FEWER
+    return f"more than {ENUMERATION} enumerated values" * many, _FEWER
 
 
 def _union(node: Element, index: _Index) -> Said:
@@ -189,12 +189,12 @@ def _model(node: Element, index: _Index) -> Said:
         return f"more than {PARTICLES} elements", _SPLIT
     if index.attributes(node) > ATTRIBUTES:
         return f"more than {ATTRIBUTES} attributes", _SPLIT
-    return "repetitions inside of each other" * _is_nested(node, index), _ONE
+    return "nested repetitions" * _is_nested(node, index), _ONE
 
 
 def _key(node: Element, index: _Index) -> Said:
     # One path may select an element once for each element around it, and each pair is an error.
-    return "values that must differ, or refer to each other", _LEFT
+    return "values that must be unique, or refer to each other", _LEFT
 
 
 def _wildcard(node: Element, index: _Index) -> Said:
@@ -204,11 +204,11 @@ def _wildcard(node: Element, index: _Index) -> Said:
 
 def _given(node: Element, index: _Index) -> Said:
     long = max(len(node.get("fixed", "")), len(node.get("default", ""))) > VALUE
-    return f"a value of more than {VALUE} characters is given" * long, _SHORTER
+    return f"a fixed or default value of more than {VALUE} characters" * long, _SHORTER
 
 
 Said = tuple[str, str]
-"""What may take long, or nothing; and how else to write it."""
+"""The part that may take long, empty for none; and the cure."""
 _JUDGES: dict[str, Callable[[Element, _Index], Said]] = {
     xs("pattern"): _pattern,
     xs("restriction"): _listed,
@@ -233,7 +233,7 @@ _SHORTER = "give a shorter one, or none"
 
 
 def _of(node: Element) -> str:
-    """Name the type or element that a node belongs to."""
+    """Return `` of NAME``, the type or element that a node belongs to."""
     for one in (node, *node.iterancestors()):
         if one.get("name") is not None:
             return f" of {one.get('name')}"
@@ -241,10 +241,10 @@ def _of(node: Element) -> str:
 
 
 def _is_nested(top: Element, index: _Index) -> bool:
-    """True where a content model may be read in several ways: what repeats, repeats as a whole.
+    """True if a content model has nested repetitions, and so may be matched in several ways.
 
-    libxml2 goes back to where it had a choice when the message turns out to be wrong; and it
-    compiles such a model to a size that multiplies with each repetition.
+    libxml2 backtracks over all choices when a message is invalid; and the compiled size of such a
+    model multiplies with each repetition.
     """
     pending, steps = [(one, False) for one in top], 0
     while pending:

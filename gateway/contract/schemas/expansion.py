@@ -1,7 +1,8 @@
-"""How large the groups and unions of a contract's schemas become where they are used.
+"""The expanded size of the groups and unions in a contract's schemas.
 
-Twenty-five groups, each made of the one before twice, are a schema of a few kilobytes that neither
-zeep nor libxml2 is ever done with; and so are unions. So it is worked out before either sees it.
+Twenty-five groups, each with the one before twice, are a schema of a few kilobytes that neither
+zeep nor libxml2 ever finishes; the same goes for unions. So the size is computed before either
+reads it.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from gateway.errors import ContractError
 from gateway.soap.envelope import Element
 
 LARGEST = 1_000_000
-"""Elements and attributes that all groups of a contract stand for, at most."""
+"""Elements and attributes in all expanded groups of a contract, at most."""
 LARGEST_UNION = 10_000
-"""Types that a union stands for, at most: zeep takes half a second for them."""
+"""Types in an expanded union, at most: zeep takes half a second for them."""
 _GROUPS = (xs("group"), xs("attributeGroup"))
 _SIMPLE, _UNION, _RESTRICTION = xs("simpleType"), xs("union"), xs("restriction")
 
 
 @dataclass(slots=True)
 class _Group:
-    """A group as it is declared: where, how much is in it, and which groups it is made of."""
+    """A declared group: its place, its own size, and the groups that it refers to."""
 
     place: str
     own: int
@@ -37,7 +38,7 @@ Key = tuple[str, str]
 
 
 def check_expansion(documents: Mapping[str, Document]) -> None:
-    """Refuse a contract whose groups or unions stand for too much.
+    """Refuse a contract whose expanded groups or unions are too large.
 
     Raises ContractError, with the line.
     """
@@ -65,15 +66,15 @@ def _check_unions(documents: Mapping[str, Document]) -> None:
         for node in root.iter(xs("union")):
             if sizes[node] > LARGEST_UNION:
                 raise ContractError(
-                    f"{place}:{node.sourceline}: this union stands for more than {LARGEST_UNION} "
-                    "types, by the unions that it is made of; name fewer of them"
+                    f"{place}:{node.sourceline}: this union expands to more than {LARGEST_UNION} "
+                    "types, by the unions that it refers to; name fewer of them"
                 )
 
 
 def union_sizes(roots: Mapping[str, Element]) -> dict[Element, int]:
-    """Return how many types each union stands for; what is over LARGEST_UNION is not counted on.
+    """Return the number of types in each expanded union, counted up to LARGEST_UNION + 1.
 
-    What restricts a union is one of the same types: libxml2 puts them all in, and so does this.
+    A restriction of a union has all its types: libxml2 expands them, and so does this.
     """
     unions = _Unions()
     every = list(roots.values())
@@ -84,10 +85,10 @@ def union_sizes(roots: Mapping[str, Element]) -> dict[Element, int]:
 
 @dataclass(slots=True)
 class _Unions:
-    """The simple types of a contract, and how many each stands for of those asked for."""
+    """The simple types of a contract, and their known expanded sizes."""
 
     named: dict[str, list[Element]] = field(default_factory=dict)
-    """By name in Clark notation; and by local name, for what is lent the namespace of others."""
+    """By name in Clark notation; and by local name, for included schemas without a namespace."""
     sizes: dict[Element, int] = field(default_factory=dict)
 
     def add(self, root: Element) -> None:
@@ -105,7 +106,7 @@ class _Unions:
             parts = self._parts(node)
             unknown = [one for twins in parts for one in twins if one not in self.sizes]
             if node not in self.sizes and unknown:
-                self.sizes[node] = 1  # a circle ends here; the schema compiler tells of it
+                self.sizes[node] = 1  # a cycle ends here; the schema compiler reports it
                 pending += unknown
                 continue
             pending.pop()
@@ -139,18 +140,18 @@ def _declared(root: Element, location: str) -> Iterator[tuple[Key, _Group]]:
 
 def _reference(node: Element, schema: Element) -> str:
     name = clark(node, node.get("ref", ""))
-    # In a document without a namespace it means the one that includes it: any of that name.
+    # In a document without a namespace it means the includer's: any group of that name.
     return name if name.startswith("{") else f"{{{schema.get('targetNamespace') or ''}}}{name}"
 
 
 def _measure(key: Key, groups: Mapping[Key, _Group], sizes: dict[Key, int]) -> None:
-    """Work out the size of a group and of all that it is made of, without recursion."""
+    """Work out the size of a group and all its parts, without recursion."""
     pending = [key]
     while pending:
         key = pending[-1]
         parts = [one for one in groups[key].parts if one in groups]
         unknown = [one for one in parts if one not in sizes]
-        sizes.setdefault(key, 0)  # a circle ends here; the schema compiler tells of it
+        sizes.setdefault(key, 0)  # a cycle ends here; the schema compiler reports it
         if unknown:
             pending += unknown
             continue
@@ -158,6 +159,6 @@ def _measure(key: Key, groups: Mapping[Key, _Group], sizes: dict[Key, int]) -> N
         sizes[key] = groups[key].own + sum(sizes[one] for one in parts)
         if sizes[key] > LARGEST:
             raise ContractError(
-                f"{groups[key].place}: this group stands for more than {LARGEST} elements, by the "
-                "groups that it is made of; name fewer of them"
+                f"{groups[key].place}: this group expands to more than {LARGEST} elements, by the "
+                "groups that it refers to; name fewer of them"
             )

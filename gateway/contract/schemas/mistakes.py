@@ -1,7 +1,7 @@
-"""Mistakes in an element, in words of the contract: libxml2's own quote what was sent.
+"""Mistakes in an element, in the contract's terms: libxml2's own texts quote the message.
 
-The kind of an error says most. Names of what was expected are taken from the end of libxml2's
-text, behind all that a message could have put into it.
+The kind of an error says most. Expected names are taken from the end of libxml2's text, behind
+anything that a message could have put into it.
 """
 
 from __future__ import annotations
@@ -40,15 +40,14 @@ _SAID = {
     "SCHEMAV_CVC_ELT_4_3": "its xsi:type is not derived from its own type",
     "SCHEMAV_CVC_IDC": "a key is missing, there twice, or refers to nothing",
 }
-"""By the kind of an error, where that is all there is to say."""
+"""By the kind of an error, if that says it all."""
 
 
 def mistake(kind: str, text: str, names: frozenset[str], *, is_here: bool) -> str:
     """The mistake in words; empty where it is not known.
 
     ``kind`` and ``text`` are libxml2's; ``names`` are those of the contract's elements; ``is_here``
-    tells whether it is about the element that is named before this, or about a child of it that
-    cannot be named.
+    tells whether it is about the named element, or about a child of it that cannot be named.
     """
     if kind == "SCHEMAV_ELEMENT_CONTENT":
         return _content(text, _listed(_at_the_end(_EXPECTED, text), names), is_here)
@@ -71,7 +70,7 @@ def _content(text: str, expected: str, is_here: bool) -> str:
 
 
 def _at_the_end(pattern: re.Pattern[str], text: str) -> str:
-    """The match of a pattern at the end of the text: nothing of a message comes so late."""
+    """The match of a pattern at the end of the text, where nothing of a message can be."""
     found = [one for one in pattern.finditer(text.rstrip()) if one.end() == len(text.rstrip())]
     return found[-1][1] if found else ""
 

@@ -1,9 +1,9 @@
-"""Patterns of a schema that are checked in linear time, whatever the value.
+"""Tells which patterns of a schema are checked in linear time, whatever the value.
 
-libxml2 tries one way to match after the other, and goes back where one fails. So a check takes as
-long as there are ways to read a part of the value: with ``(a+)+`` twice as many for each letter.
-Here the ways are counted, on the positions of the pattern (its Glushkov automaton): where no value
-has more than a few at once, the check is linear. What cannot be counted or read is not.
+libxml2 backtracks: it tries one way to match after the other. So the time of a check grows with the
+number of ways to match a part of the value: with ``(a+)+`` it doubles with each letter. Here the
+ways are counted, on the positions of the pattern (its Glushkov automaton): if no value has more
+than a few at once, the check is linear. A pattern that cannot be counted or read counts as not.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from gateway.contract.schemas.ambiguity import (
 from gateway.contract.schemas.characters import Characters, Unjudged
 
 LENGTH = 1000
-"""Characters of a pattern that is judged, at most."""
+"""Characters of a pattern that is analysed, at most."""
 _DEEPEST = 50
 
 
 def is_linear(pattern: str) -> bool:
-    """True where every value is checked against a pattern in time linear in its length."""
+    """True if a pattern checks every value in time linear in its length."""
     return judged(pattern)[0]
 
 
 @lru_cache(1024)
 def judged(pattern: str) -> tuple[bool, int]:
-    """Whether a pattern ``is_linear``, and how many steps that took, of 2 us and more."""
+    """Whether a pattern ``is_linear``, and how many steps the analysis took, of 2 us and more."""
     if len(pattern) > LENGTH:
         return False, 1
     steps = 0
@@ -76,7 +76,7 @@ class _PatternReader:
             part, is_one = self._ways.either(part, self._branch()), False
         self._depth -= 1
         # libxml2's branches begin in one state: a loop over a group leads from there into the
-        # others as well. So does, for all that is known, one in their common end.
+        # others as well. A loop in their common end may do the same.
         is_mixed = not is_one and (part.opens or part.closes)
         return self._ways.loop(part) if is_mixed else part
 
@@ -87,7 +87,7 @@ class _PatternReader:
         return part
 
     def _piece(self) -> PatternPart:
-        """Read an atom and how often it comes: first the count, for the atom is read for each."""
+        """Read an atom and its count: the count first, since the atom is read once for each."""
         begins, positions = self._read.at, len(self._ways.takes)
         self._atom()
         ends = self._read.at

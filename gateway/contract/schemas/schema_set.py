@@ -1,4 +1,4 @@
-"""All XML Schemas of a contract as one: what libxml2 needs to compile many documents together."""
+"""All XML Schemas of a contract as one set, in the form that libxml2 can compile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _QNAMES = ("type", "base", "ref", "itemType", "memberTypes", "substitutionGroup"
 
 
 class NotCompiled(ContractError):
-    """Schemas that libxml2 finds wrong: messages can be carried, and not be checked."""
+    """libxml2 rejects the schemas: messages can be carried, but not checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class SchemaSet:
     def compile(self) -> etree.XMLSchema:
         """Compile them. Nothing is read from a disk or a network. Raises NotCompiled.
 
-        libxml2 has one loader of documents for all threads, and lxml sets its own only for a
-        while: beside threads that parse, documents were seen to be missing from the schema, at
-        times without an error. So what was asked for is counted, and it is compiled again.
+        libxml2 has one document loader for all threads, and lxml sets its own only for a while:
+        while other threads parse, documents can be missing from the schema, sometimes without an
+        error. So the requested documents are counted, and it is compiled again if some are missing.
         """
         for _ in range(_ATTEMPTS - 1):
             loader = _Sources(self.sources)
@@ -75,8 +75,8 @@ class SchemaSet:
 def _compile(top: bytes, loader: etree.Resolver) -> etree.XMLSchema:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
     parser.resolvers.add(loader)
-    # libxml2 builds its own types within the first compilation of a process, unguarded: two at
-    # once were seen to fail with "not a built-in type", and to crash.
+    # libxml2 builds its own types in the first compilation of a process, without a lock: two at
+    # once can fail with "not a built-in type", or crash.
     with _COMPILING:
         return etree.XMLSchema(etree.fromstring(top, parser, base_url=_TOP))
 
@@ -99,10 +99,10 @@ class _Sources(etree.Resolver):
 def schema_set(documents: Mapping[str, Document], wrappers: Iterable[Wrapper]) -> SchemaSet:
     """Put a contract's schemas together.
 
-    libxml2 takes only the first import of a namespace for granted. So each namespace gets one
-    driver that includes all of its documents, every import leads to a driver, and one document on
-    top imports the drivers: cycles and duplicates are gone. What includes a document without a
-    target namespace lends it its own (XML Schema part 1, section 4.2.1); libxml2 does that itself.
+    libxml2 follows only the first import of a namespace. So each namespace gets one driver that
+    includes all its documents, every import leads to a driver, and one document on top imports the
+    drivers: cycles and duplicates are gone. A document without a target namespace takes that of its
+    includer (XML Schema part 1, section 4.2.1); libxml2 does that itself.
     """
     by_namespace = _by_namespace(documents)
     for namespace, schema in _wrapper_schemas(wrappers, by_namespace):
@@ -126,10 +126,10 @@ def schema_set(documents: Mapping[str, Document], wrappers: Iterable[Wrapper]) -
 
 
 def schemas_by_namespace(documents: Mapping[str, Document]) -> Mapping[str, Sequence[Element]]:
-    """Return a contract's schemas by the namespace that each declares names in.
+    """Return a contract's schemas by the namespace in which each declares names.
 
-    What is included without a namespace of its own stands under that of each includer. The public
-    schemas that are used are among them.
+    An included schema without a namespace is under that of each includer. The public schemas that
+    are used are among them.
     """
     by_namespace = _by_namespace(documents)
     _add_catalogued(by_namespace)
@@ -143,7 +143,7 @@ def _global_elements(by_namespace: Mapping[str, list[Element]]) -> Iterator[str]
 
 
 def _by_namespace(documents: Mapping[str, Document]) -> defaultdict[str, list[Element]]:
-    """Return every schema by its namespace; one that others include, by each of theirs."""
+    """Return every schema by its namespace; one without, by those of its includers."""
     roots = {document.location: linked(document, bare=True) for document in documents.values()}
     borrowers = {name: root for name, root in roots.items() if not root.get("targetNamespace")}
     only_included = _targets(roots, "include") - _targets(roots, "import")
@@ -175,7 +175,7 @@ def _add_catalogued(by_namespace: defaultdict[str, list[Element]]) -> None:
 
 
 def _is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
-    """True where the contract has its own copy of this schema of the catalogue."""
+    """True if the contract has its own copy of this schema of the catalogue."""
     others = (other for name, other in documents.items() if name != location)
     return wellknown.is_known(location) and any(location in other.namespaces for other in others)
 
@@ -187,7 +187,7 @@ def _add(
     found: defaultdict[str, list[Element]],
     lent: set[tuple[str, str]],
 ) -> None:
-    """Add a schema, and the documents without a namespace that it lends its own to, once each."""
+    """Add a schema, and the documents without a namespace that it includes, once each."""
     found[namespace].append(_detached(node))
     for include in node.iterfind(xs("include")):
         target = include.get("schemaLocation", "")
@@ -197,14 +197,14 @@ def _add(
 
 
 def _detached(node: Element) -> Element:
-    """Return a schema as a document of its own, which has every prefix that was in scope."""
+    """Return a schema as a separate document, with every prefix that was in scope."""
     return etree.fromstring(etree.tostring(node, with_tail=False), etree.XMLParser(huge_tree=True))
 
 
 def _wrapper_schemas(
     wrappers: Iterable[Wrapper], by_namespace: Mapping[str, list[Element]]
 ) -> Iterator[tuple[str, Element]]:
-    """Yield a schema for each namespace that rpc/literal messages have their elements in."""
+    """Yield a schema for each namespace of the wrapper elements of rpc/literal messages."""
     wanted: dict[str, Wrapper] = {wrapper.name: wrapper for wrapper in wrappers}
     for taken in _global_elements(by_namespace):
         wanted.pop(taken, None)
@@ -260,10 +260,10 @@ def _import(namespace: str, driver: str | None) -> Element:
 
 
 def _relinked(schema: Element, namespace: str, drivers: Mapping[str, str]) -> bytes:
-    """Return a schema whose imports lead to the drivers, and that includes nothing itself.
+    """Return a schema whose imports lead to the drivers, without includes.
 
-    Many published contracts use a namespace of another inline schema without importing it: what
-    the documents hold is imported all the same.
+    Many published contracts use the namespace of another inline schema without importing it: it is
+    imported here all the same.
     """
     wanted = {node.get("namespace", "") for node in schema.iterfind(xs("import"))}
     wanted |= {used for used in _used_namespaces(schema) if used in drivers}
@@ -276,7 +276,7 @@ def _relinked(schema: Element, namespace: str, drivers: Mapping[str, str]) -> by
 
 
 def _used_namespaces(schema: Element) -> set[str]:
-    """Return the namespaces that a schema refers to; that of XML Schema only for its elements."""
+    """Return the namespaces that a schema refers to; XML Schema's own only for its elements."""
     used = {
         etree.QName(clark(node, name)).namespace or ""
         for node in schema.iter(f"{{{XS}}}*")
@@ -284,5 +284,5 @@ def _used_namespaces(schema: Element) -> set[str]:
         for name in node.get(attribute, "").split()
         if attribute == "ref" or not clark(node, name).startswith(f"{{{XS}}}")
     }
-    # Without a prefix or a namespace of its own, an included document means its includer's.
+    # Without a prefix and a target namespace, an included document means its includer's.
     return used if schema.get("targetNamespace") else used - {""}

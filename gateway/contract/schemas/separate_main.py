@@ -1,8 +1,8 @@
-"""The process that checks messages whose check may take long: what runs in it.
+"""The code of the separate process for checks that may take long.
 
-It compiles the schemas once, alone and without threads. For each worker that is asked for it
-forks: a worker costs a millisecond, and may be ended at any time. Both end when whoever started
-them is gone: their sockets end then. ``separate_process`` is the other side.
+It compiles the schemas once, without threads, and forks for each requested worker: a worker costs a
+millisecond, and may be ended at any time. All of them end with the process that started them, when
+their sockets close. ``separate_process`` is the other side.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from gateway.errors import Refused
 from gateway.soap.envelope import checked_before
 
 ROOM = 256 << 20
-"""Bytes of memory that a check may take, beside what its message does."""
+"""Bytes of memory that a check may take, in addition to its message's."""
 TREE = 64
-"""How many times its size a message takes as a tree, and for being checked, at most."""
+"""Memory for the tree of a message and its check, at most, as a multiple of its size."""
 _NO_MEMORY = ("SCHEMAP_INTERNAL", "ERR_NO_MEMORY")
 _LENGTH = struct.Struct("!I")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,7 +37,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The work of the process, and how much it may use for compiling."""
+    """The work of the process, and its limits for compiling."""
 
     documents: SchemaSet
     headers: frozenset[str]
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """A message to check: its envelope, and how many seconds of work that may take."""
+    """A message to check: its envelope, and the limit in seconds of work."""
 
     operation: Operation
     envelope: bytes
@@ -55,8 +55,8 @@ class CheckRequest:
 
 
 def main() -> None:
-    """Compile; then fork and end workers, as the socket on standard input asks."""
-    for number in _SIGNALS:  # a terminal sends them to all; the socket says when it is over
+    """Compile; then fork and end workers, by orders from the socket on standard input."""
+    for number in _SIGNALS:  # a terminal sends them to all processes; the socket tells the end
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=0)
     with contextlib.suppress(EOFError, OSError):
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _compiled(control: socket.socket, task: Task) -> Schemas | None:
-    """Compile within the limits of the task; the kernel ends this process at that of time."""
+    """Compile within the task's limits; the kernel ends this process at the time limit."""
     forever = resource.getrlimit(resource.RLIMIT_CPU)
     used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
     resource.setrlimit(resource.RLIMIT_CPU, (used + task.seconds, forever[1]))
@@ -78,20 +78,20 @@ def _compiled(control: socket.socket, task: Task) -> Schemas | None:
             send(control, json.dumps({"error": str(error)}).encode())
         return None
     except MemoryError:
-        return None  # as at the other limit: nothing is said
+        return None  # as at the time limit: without an answer
     resource.setrlimit(resource.RLIMIT_CPU, forever)
     send(control, b"{}")
     return schemas
 
 
 def _is_short_of_memory(error: BaseException | None) -> bool:
-    """True where libxml2 gave up for want of memory: it calls that a fault of the schema."""
+    """True if libxml2 ran out of memory, which it reports as an error of the schema."""
     entries = list(error.error_log) if isinstance(error, etree.XMLSchemaParseError) else []
     return not entries or any(one.type_name in _NO_MEMORY for one in entries)
 
 
 def _grown() -> int:
-    """Return how large this process is, in bytes of its address space."""
+    """Return the size of this process's address space in bytes."""
     with open("/proc/self/statm", "rb") as statm:
         return int(statm.read().split()[0]) * resource.getpagesize()
 
@@ -104,7 +104,7 @@ def _limit_memory(most: int) -> None:
 
 
 def _obey(control: socket.socket, schemas: Schemas) -> None:
-    """Fork a worker for a socket that comes; or end one, and say by which signal it ended."""
+    """Fork a worker for a received socket; or end one, and answer with the signal that ended it."""
     order, descriptors, _, _ = socket.recv_fds(control, 16, 1)
     if not order:
         raise EOFError
@@ -127,7 +127,7 @@ def _ended(pid: int) -> int:
 
 
 def _work(descriptor: int, schemas: Schemas) -> NoReturn:
-    """Check one message after the other until nobody asks any more."""
+    """Check one message after the other until the socket closes."""
     try:
         size = _grown()
         with socket.socket(fileno=descriptor) as asked:
@@ -135,14 +135,13 @@ def _work(descriptor: int, schemas: Schemas) -> NoReturn:
                 request: CheckRequest = pickle.loads(receive(asked))  # noqa: S301  # of our parent
                 send(asked, json.dumps(_verdict(schemas, request, size)).encode())
     finally:
-        os._exit(0)  # nothing of what was forked is to run twice
+        os._exit(0)  # no clean-up of the forked process may run twice
 
 
 def _verdict(schemas: Schemas, request: CheckRequest, size: int) -> dict[str, Any]:
     """Check a message, in a process that began with this size.
 
-    The kernel ends it when that takes too long (setitimer(2)). The clock is that of this process:
-    it stands while others work.
+    The kernel ends it if that takes too long (setitimer(2)). The time is CPU time of this process.
     """
     _limit_memory(size + ROOM + TREE * len(request.envelope))
     signal.setitimer(signal.ITIMER_PROF, request.seconds)

@@ -1,4 +1,4 @@
-"""Schemas whose checks may take long, in a process of their own, which is ended when they do."""
+"""Schemas whose checks may take long, in a separate process, which is ended if they do."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from gateway.soap.envelope import Envelope
 
 COMPILE_SECONDS = 60
 COMPILE_MEMORY = 1 << 30
-"""How much the schemas of a contract may take to be compiled, in seconds of work and bytes."""
+"""Limits for compiling the schemas of a contract, in seconds of work and bytes."""
 CHECK_SECONDS = 2.0
-"""How many seconds of work one check may take, unless another limit is given."""
+"""Limit for one check in seconds of work, unless another is given."""
 WORKERS = 4
-"""How many checks a process works on at once."""
+"""Checks that a process works on at once."""
 RESTART = 10.0
-"""Seconds until a process is started again that could not be: each start compiles for seconds."""
+"""Seconds before a failed process is started again: each start compiles for seconds."""
 _STANDSTILL = 60.0
-"""Seconds after which a worker that neither works nor ends is taken for stopped, at least."""
+"""Seconds, at least, after which a worker that neither works nor ends counts as stopped."""
 _PATIENCE = 10
-"""So many times as long as a check may work it is waited for: others work on the machine too."""
+"""The wait for a check, as a multiple of its work time: others use the machine too."""
 _STOOD_STILL = -1
 _TRIES = 2
 _TOO_LONG = (
@@ -52,13 +52,13 @@ _STARTED = (
 class ApartSchemas:
     """The schemas of a contract, compiled and checked in another process; threads may share them.
 
-    It ends with this object, and when this process ends, however it does.
+    The process ends with this object, and with this process, however that ends.
     """
 
     def __init__(self, documents: SchemaSet, headers: Iterable[str] = ()) -> None:
-        """Start it, and compile: blocks for as long as that takes.
+        """Start the process, and compile: blocks for as long as that takes.
 
-        Raises NotCompiled where they are wrong, another ContractError where they are too large.
+        Raises NotCompiled if the schemas are invalid, another ContractError if they are too large.
         """
         self.elements = documents.elements
         self._task = Task(documents, frozenset(headers), COMPILE_SECONDS, COMPILE_MEMORY)
@@ -66,14 +66,14 @@ class ApartSchemas:
         self._starting = threading.Lock()
         self._process = _Process(self._task)
         self._failed = float("-inf")
-        """When it could not be started again, by the monotonic clock."""
+        """When the last restart failed, by the monotonic clock."""
 
     def validate(
         self, operation: Operation, envelope: Envelope, seconds: float = CHECK_SECONDS
     ) -> None:
         """Check Body and Header as ``Schemas`` does. Blocks, for ``seconds`` of work at most.
 
-        Raises Refused, and Unchecked: nobody can check it now.
+        Raises Refused, and Unchecked: it cannot be checked now.
         """
         request = CheckRequest(operation, etree.tostring(envelope.root, encoding="utf-8"), seconds)
         with self._room:
@@ -88,7 +88,7 @@ class ApartSchemas:
         return sorted(one for one in headers if one not in self.elements and not is_standard(one))
 
     def _verdict(self, request: bytes, seconds: float) -> dict[str, object]:
-        """Have a worker check; a second one, where the first ended for no reason of its own.
+        """Let a worker check; a second one, if the first ended for another reason than a limit.
 
         Raises Unchecked.
         """
@@ -100,7 +100,7 @@ class ApartSchemas:
             process = self._running()
             try:
                 ended = process.ask(request, wait)
-            except (EOFError, OSError) as error:  # the whole process is gone, or nothing is sent
+            except (EOFError, OSError) as error:  # the process is gone, or the request was not sent
                 trouble = error
                 continue
             if isinstance(ended, dict):
@@ -114,7 +114,7 @@ class ApartSchemas:
         return {"reason": "its check ended before it was done, twice"}
 
     def _running(self) -> _Process:
-        """Return the process; where it is gone, a new one. Raises Unchecked."""
+        """Return the process, or a new one if it is gone. Raises Unchecked."""
         with self._starting:
             if self._process.is_gone:
                 self._process.end()
@@ -132,14 +132,14 @@ class ApartSchemas:
 
 
 def unchecked(error: Exception) -> Unchecked:
-    """Return the error for a request that nobody can check now."""
+    """Return the error for a request that cannot be checked now."""
     why = getattr(error, "strerror", None) or str(error) or "the process for it ended"
     return Unchecked(f"its check cannot be made now: {why}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """A worker as this side knows it."""
+    """A worker: its process and its socket on this side."""
 
     pid: int
     socket: socket.socket
@@ -149,7 +149,7 @@ class _Process:
     """The other process, once it has compiled; and its workers that are idle."""
 
     def __init__(self, task: Task) -> None:
-        """Raises ContractError, and OSError where nothing can be started."""
+        """Raises ContractError, and OSError if the process cannot be started."""
         self.is_gone = False
         self._control, theirs = socket.socketpair()
         try:
@@ -177,10 +177,10 @@ class _Process:
             raise NotCompiled(answer["error"])
 
     def ask(self, request: bytes, wait: float) -> dict[str, object] | int:
-        """Have a worker check; return its verdict, or the signal that it ended by.
+        """Let a worker check; return its verdict, or the signal that ended it.
 
-        One that says nothing for ``wait`` seconds is ended, and it is _STOOD_STILL.
-        Raises EOFError and OSError where the process itself is gone, or there can be no worker.
+        A worker without an answer for ``wait`` seconds is ended: that is _STOOD_STILL. Raises
+        EOFError and OSError if the process itself is gone, or no worker can be made.
         """
         try:
             worker = self._idle.pop()
@@ -226,7 +226,7 @@ def _run(control: socket.socket) -> subprocess.Popen[bytes]:
 
 
 def _end(running: subprocess.Popen[bytes], control: socket.socket, idle: deque[_Worker]) -> None:
-    """End the process and its workers: they read the end of their sockets."""
+    """End the process and its workers, which see their sockets close."""
     for worker in idle:
         worker.socket.close()
     control.close()

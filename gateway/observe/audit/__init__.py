@@ -1,6 +1,6 @@
 """The audit log: what became of each request, in lines that carry the hash of the one before.
 
-Events come in, lines of a file go out. It knows events, messages and errors.
+Events come in, lines of a file go out. It depends on events, messages and errors.
 """
 
 from gateway.observe.audit.chain import Write, nowhere

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 Values = Mapping[str, str | int | float | None]
-"""What a line says, beside what makes it one of a chain."""
+"""The content of a line, without the fields of the chain."""
 Write = Callable[[Values], None]
-"""Writes a line. Raises QueueUnavailable where it cannot: then nothing is to be settled."""
+"""Writes a line. Raises QueueUnavailable where it cannot: then nothing may be settled."""
 
 TAIL = 1 << 20
-"""Bytes of the end of a file in which its last line is looked for: one has some hundred."""
+"""Bytes at the end of a file in which its last line is sought: a line has some hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The last line of a chain: which chain, its number in it, and its hash."""
+    """The last line of a chain: the chain's id, the line's number and its hash."""
 
     chain: str
     number: int = 0
@@ -32,20 +32,20 @@ def nowhere(values: Values) -> None:
 
 
 def hashed(line: bytes) -> str:
-    """Return the hash of a line, without its end."""
+    """Return the hash of a line, which is given without its newline."""
     return hashlib.sha256(line).hexdigest()
 
 
 def appended(link: Link, time: str, values: Values) -> tuple[bytes, Link]:
-    """Return the line that follows, with its end, and the link that it is."""
+    """Return the next line, with its newline, and the link for it."""
     whole = {"n": link.number + 1, "time": time, **values, "chain": link.chain, "prev": link.hash}
-    # ASCII alone: whatever a name holds, it stays on its line, and harmless to a terminal.
+    # ASCII alone: any name stays on its line, and is harmless to a terminal.
     line = json.dumps(whole, separators=(",", ":")).encode()
     return line + b"\n", replace(link, number=link.number + 1, hash=hashed(line))
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:
-    """Return what a line says; None where it is no line of an audit log."""
+    """Parse a line; None where it is not a line of an audit log."""
     try:
         said = json.loads(line)
         is_ours = isinstance(said["n"], int) and isinstance(said["prev"], str)
@@ -56,7 +56,7 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def end_of(file: int) -> tuple[Link | None, bytes]:
-    """Return the last whole line of a file, None where there is none of ours; and what is torn."""
+    """Return the link of a file's last whole line, None if it is not ours; and a torn end."""
     size = os.fstat(file).st_size
     tail = os.pread(file, TAIL, max(0, size - TAIL))
     whole, end, torn = tail.rpartition(b"\n")

@@ -1,9 +1,9 @@
-"""An audit log that is being written: one chain for each process, in a file of its own.
+"""Writing an audit log: one chain for each process, in a separate file.
 
 A line is handed to the system before its request is settled, and is on the disk within SYNC
-seconds: so a process that is killed leaves no answered request without its line, and a power cut
-may take the lines of the last second. A file that was renamed or removed is noticed as soon, and
-the chain goes on in a new one.
+seconds: a killed process leaves no answered request without its line, and a power cut may take the
+lines of the last second. A renamed or removed file is noticed within the same time, and the chain
+continues in a new one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from gateway.observe.audit.chain import (
 log = logging.getLogger(__name__)
 
 SYNC = 1.0
-"""Seconds between two looks whether there is something to sync, or another file to write to."""
+"""Seconds between two checks for lines to sync, and for a file that was renamed or removed."""
 MOST = 256
-"""Processes that may write beside each other, at most."""
+"""Processes that may write at the same time, at most."""
 
 
 class AuditLog:
@@ -51,10 +51,9 @@ class AuditLog:
 
     @classmethod
     async def open(cls, path: Path, clock: Clock = time.time) -> AuditLog:
-        """Open the first of ``path`` and its likes that no other process writes to.
+        """Open the first of ``path``, ``NAME-2.EXTENSION`` ... that no other process writes to.
 
-        The second is ``NAME-2.EXTENSION``. Its chain goes on where it ended. Raises
-        ConfigurationError.
+        Its chain continues where it ended. Raises ConfigurationError.
         """
         try:
             file, own = _opened(path)
@@ -79,18 +78,18 @@ class AuditLog:
         self._link = link
 
     async def aclose(self) -> None:
-        """Say that the log ends here, and sync."""
+        """Write the stop line, and sync."""
         self._closing.set()
         await self._keeping
         with contextlib.suppress(QueueUnavailable):
             self.write({"event": "stop"})
         await asyncio.to_thread(_synced, self._file)
         os.close(self._file)
-        self._file = -1  # its number may be another file's by now
+        self._file = -1  # the number may belong to another file by now
         log.info("the audit log ends at line %d, %s", self._link.number, self._link.hash)
 
     def _recover(self) -> None:
-        """End a line that was not written whole, and say so in the next one."""
+        """End a torn line, and record that in the next one."""
         torn = self._torn
         told: Values = {"event": "recovered", "torn": len(torn), "torn_sha256": hashed(torn)}
         line, link = appended(self._link, _moment(self._clock()), told)
@@ -106,12 +105,12 @@ class AuditLog:
             ) from error
         self._is_dirty = True
         if written < len(line):  # the disk is full
-            # What was torn before may have its end now: the file itself is asked.
+            # An earlier torn line may have been completed: read the file itself.
             self._torn = end_of(self._file)[1]
             raise QueueUnavailable(f"the audit log {self._path} cannot be written whole")
 
     async def _keep(self) -> None:
-        """Sync what was written, and follow the file's name, until the log is closed."""
+        """Sync written lines, and follow the file's name, until the log is closed."""
         while not self._closing.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SYNC):
@@ -123,7 +122,7 @@ class AuditLog:
                 self._move_on()
 
     def _move_on(self) -> None:
-        """Go on in a new file: the old one was renamed, or removed."""
+        """Continue in a new file: the old one was renamed or removed."""
         try:
             file, own = _opened(self._path)
         except OSError as error:
@@ -138,7 +137,7 @@ class AuditLog:
 
 
 def _opened(path: Path) -> tuple[int, Path]:
-    """Return the first file that nobody writes to, locked. Raises OSError."""
+    """Open and lock the first file that no other process writes to. Raises OSError."""
     flags = os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC
     for own in (path, *(path.with_stem(f"{path.stem}-{n}") for n in range(2, MOST + 1))):
         file = os.open(own, flags, 0o600)
@@ -149,12 +148,12 @@ def _opened(path: Path) -> tuple[int, Path]:
             continue
         if _is_at(own, file):
             return file, own
-        os.close(file)  # it was renamed in this moment
-    raise OSError(0, f"{MOST} processes write to it and its likes already")
+        os.close(file)  # it was renamed just now
+    raise OSError(0, f"{MOST} processes write to it and its numbered copies already")
 
 
 def _tail(file: int) -> tuple[Link | None, bytes]:
-    """Return the last line of a file, and what is torn behind it. A whole line gets its end."""
+    """Return the last line of a file, and a torn end. A line that lacks only a newline gets it."""
     link, torn = end_of(file)
     said = parsed(torn)
     if said is None:

@@ -1,4 +1,4 @@
-"""What an operator does to what is in quarantine: written down before it is done, and after."""
+"""An operator's actions on the quarantine: recorded before they are done, and after."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from gateway.queue import Quarantined
 BEGUN, FAILED = "begun", "failed"
 _LOGIN = Path("/proc/self/loginuid")
 _UNSET = (1 << 32) - 1
-"""What the kernel has where nobody logged in: in a container, or in a job of the system's."""
+"""The kernel's value where nobody logged in: in a container, or in a job of the system's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who runs a command, as the system knows it: no variable of the environment is asked."""
+    """The user who runs a command, by the system; environment variables are not used."""
 
     name: str
     uid: int
     login: str | None = None
-    """Who had logged in, where that is another one: by sudo, or by su."""
+    """The user who had logged in, if that is another one: by sudo, or by su."""
 
 
 def operator(login: Path = _LOGIN) -> Operator:
-    """Return whose process this is; ``login`` is the file where the kernel says who logged in."""
+    """Return the user of this process; ``login`` is the kernel's file with the login's user id."""
     uid, first = os.getuid(), _login(login)
     if first is None or first == uid:
         return Operator(_name(uid), uid)
@@ -52,9 +52,9 @@ def _name(uid: int) -> str:
 
 
 class Act:
-    """The lines of one act on one entry: that it is begun, and how it ended.
+    """The two lines about an action on an entry: that it begins, and how it ended.
 
-    A crash in between leaves the first alone, and never an act without a line.
+    A crash in between leaves the first alone, but never an action without a line.
     """
 
     def __init__(self, write: Write, who: Operator, name: str, entry: Quarantined) -> None:
@@ -74,9 +74,9 @@ class Act:
         }
 
     def begin(self, kept: Message | None, sent: bytes | None) -> None:
-        """Say that it is begun; ``kept`` is what the entry holds, ``sent`` what goes in its place.
+        """Record that it begins; ``kept`` is the entry's message, ``sent`` what replaces its body.
 
-        Raises QueueUnavailable: then nothing is to be done.
+        Raises QueueUnavailable: then nothing may be done.
         """
         self._values = {
             **self._values,
@@ -86,5 +86,5 @@ class Act:
         self._write({**self._values, "verdict": BEGUN})
 
     def end(self, verdict: str, new_id: str | None = None) -> None:
-        """Say how it ended. Raises QueueUnavailable."""
+        """Record how it ended. Raises QueueUnavailable."""
         self._write({**self._values, "verdict": verdict, "new_id": new_id})

@@ -1,4 +1,4 @@
-"""What is written down of each event, and when."""
+"""Which events are recorded in the audit log, when, and with what content."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from gateway.queue import reason_code
 log = logging.getLogger(__name__)
 
 LONGEST_NAME = 64
-"""Characters of a service's name that a line has: a caller may make up one of thousands."""
+"""Characters of a service's name in a line, at most: a caller may make up a name of thousands."""
 CALLS = "calls"
-"""Calls of nobody that is known, over the number that have lines."""
+"""Calls of strangers beyond those that have lines."""
 
 
 @contextlib.asynccontextmanager
 async def recorded(events: Events, write: Write) -> AsyncIterator[None]:
-    """Have what events tell written down, until the block ends.
+    """Record events in the audit log, until the block ends.
 
-    A request is written down before it is settled, and one that a queue puts aside before it does.
-    What the listener refuses is refused also where it cannot be written down; what strangers can
-    send as often as they like has lines up to a number, and is counted then.
+    A request is recorded before it is settled, or put aside by its queue. The listener's refusals
+    stand even if they cannot be recorded; those of strangers, who may send any number, have a
+    limited number of lines, and are counted beyond that.
     """
     if write is nowhere:
         yield
@@ -74,7 +74,7 @@ def _of_settled(event: RequestSettled) -> Values:
 
 
 def _write_lost(write: Write, event: RequestLost) -> None:
-    """Take back what was written of a request."""
+    """Record that a settled line was not stored after all."""
     if event.was_settled:
         write(_of_request(event.subject, Outcome.LOST, "", event.at))
 
@@ -86,7 +86,7 @@ def _of_put_aside(event: RequestPutAside) -> Values:
 
 
 def _of_request(subject: Subject, outcome: Outcome, code: str, at: float) -> Values:
-    """Which request it is, by names, size and hash: nothing of its content; and its end."""
+    """Return the line of a request: names, size, hash and outcome, but none of its content."""
     message = subject.message
     read = message if isinstance(message, Message) else None
     return {

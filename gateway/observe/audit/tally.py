@@ -1,8 +1,8 @@
-"""What is refused before anybody is known, counted: a flood of it must not fill a disk.
+"""Counts of refusals before authentication: a flood of them must not fill a disk.
 
-A refused connection costs its sender next to nothing, and a line of audit has hundreds of bytes. So
-there is a line for each kind and peer in each interval, with a number, and no more of them than
-``PEERS`` and one for each kind.
+A refused connection costs its sender next to nothing, and an audit line has hundreds of bytes. So
+each interval has one line with a count for each kind and peer: ``PEERS`` peers of a kind at most,
+and one line for all others.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from gateway.observe.audit.chain import Write
 log = logging.getLogger(__name__)
 
 INTERVAL = 60.0
-"""Seconds from one look to the next."""
+"""Seconds between two writes."""
 PEERS = 5
-"""Addresses that have a line of their own in an interval, of each kind; others are one together."""
+"""Addresses with a line each, for each kind in an interval; the others share one."""
 LINES = 30
-"""Calls of nobody that have a whole line each, in an interval; others are counted."""
+"""Calls of strangers with a whole line each, in an interval; the others are counted."""
 
 
 class Tally:
-    """Counts, and writes the numbers at each interval."""
+    """Counts refusals, and writes the counts at each interval."""
 
     def __init__(self, write: Write, clock: Clock = time.monotonic) -> None:
         self._write = write
@@ -37,30 +37,30 @@ class Tally:
         self._since = clock()
 
     def note(self, what: str, peer: str = "") -> None:
-        """Count one; ``peer`` is the address that it is from, empty where that is not known."""
+        """Count one; ``peer`` is its address, empty where that is not known."""
         counts = self._counts[what]
         counts[peer if peer in counts or len(counts) < PEERS else ""] += 1
 
     def take_line(self) -> bool:
-        """Take a line of those for calls of nobody in this interval; tell whether one was left."""
+        """Take one of this interval's lines for calls of strangers; tell whether one was left."""
         self._lines += 1
         return self._lines <= LINES
 
     async def keep(self) -> None:
-        """Write the numbers at each interval, for ever."""
+        """Write the counts at each interval, until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
             self.write()
 
     def write(self) -> None:
-        """Write the numbers, and begin anew. What cannot be written now is counted on."""
+        """Write the counts, and start again. Those that cannot be written now are kept."""
         now = self._clock()
         try:
             for what, counts in list(self._counts.items()):
                 self._write_kind(what, counts, now - self._since)
                 del self._counts[what]
         except QueueUnavailable as error:
-            log.error("what was refused is not in the audit log yet: %s", error)
+            log.error("counts of refusals are not in the audit log yet: %s", error)
             return
         self._since, self._lines = now, 0
 

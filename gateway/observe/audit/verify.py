@@ -1,4 +1,4 @@
-"""Says where the chains of an audit log break, in the words of a person."""
+"""Finds where the chains of an audit log break, and says so in plain words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.observe.audit.chain import Link, hashed, parsed
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """What was found at a line of a file; a break where ``is_break``, and else to be known."""
+    """A finding at a line of a file; ``is_break`` unless it is for information only."""
 
     path: Path
     line: int
@@ -23,7 +23,7 @@ class AuditFinding:
 
 @dataclass
 class Verification:
-    """What came of reading files. ``wanted`` is the hash of a line that is to be in them."""
+    """The result of reading files. ``wanted`` is the hash of a line that should be in them."""
 
     wanted: str = ""
     findings: list[AuditFinding] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Verification:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether no chain breaks, and the wanted line is there."""
+        """Whether no chain breaks, and the wanted line is there."""
         is_here = self.is_wanted_here or not self.wanted
         return is_here and not any(one.is_break for one in self.findings)
 
@@ -54,7 +54,7 @@ class _File:
         self._path = path
         self._found = found
         self._torn: list[tuple[int, bytes]] = []
-        """Lines that cannot be read, until one comes that may say so."""
+        """Unreadable lines, until the next readable one, which may account for them."""
         self._last: Link | None = None
         self._event = ""
 
@@ -78,7 +78,7 @@ class _File:
         self._found.is_wanted_here |= hash == self._found.wanted
 
     def _judge_torn(self, said: dict[str, Any]) -> None:
-        """Judge the lines that could not be read by the one that follows them."""
+        """Judge unreadable lines by the readable one that follows them."""
         is_known = bool(self._torn) and said.get("torn_sha256") == hashed(self._torn[-1][1])
         for number, _ in self._torn:
             if is_known:

@@ -1,5 +1,5 @@
-"""AWS as queues need it: who we are there, where it is, signed requests, and the time it has.
+"""Access to AWS for queues: credentials, endpoints, signed requests, and the server's clock.
 
-Actions come in, answers go out, signed and within limits of time. It knows messages and errors;
-no queue.
+Actions come in; they are sent signed and within time limits, and answers go out. It depends on
+messages and errors, not on any queue.
 """

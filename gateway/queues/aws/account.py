@@ -1,4 +1,4 @@
-"""Who we are to AWS, and where its services are: found as boto3 finds it."""
+"""AWS credentials, region and endpoints, found the way boto3 finds them."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from gateway.errors import ConfigurationError, QueueUnavailable
 from gateway.queues.aws.address import AwsAccess
 
 FRESH = 60.0
-"""Seconds that credentials are used for before botocore is asked whether they need renewal.
+"""Seconds for which credentials are used before botocore is asked whether to renew them.
 
-It renews them ten minutes before they end, at the latest.
+It does so ten minutes before they expire, at the latest.
 """
 ASKING = 15.0
-"""Seconds that whoever needs credentials waits for new ones, at most."""
+"""Seconds to wait for new credentials, at most."""
 PATIENCE = Config(
     connect_timeout=5,
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="soap-queue-gateway",
 )
-"""Of all that boto3 asks, credentials of a role included: its own would wait for minutes."""
+"""Timeouts of boto3's calls, those for a role's credentials included: its own are minutes."""
 ANY_REGION = "us-east-1"
-"""What a store of its own is signed for where no region is set: most take any."""
+"""The region to sign for where none is set: most S3-compatible stores accept any."""
 NO_CREDENTIALS = (
-    "no AWS credentials are found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile "
-    "(?profile=NAME or AWS_PROFILE), or run with a role of the machine."
+    "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile "
+    "(?profile=NAME or AWS_PROFILE), or give the machine a role."
 )
 
 
@@ -64,7 +64,7 @@ class Account:
 
     @classmethod
     async def open(cls, access: AwsAccess) -> Account:
-        """Find out who we are. Raises ConfigurationError with the cure."""
+        """Find credentials and region. Raises ConfigurationError with the cure."""
         return await asyncio.to_thread(cls._open, access)
 
     @classmethod
@@ -78,11 +78,11 @@ class Account:
         return account
 
     async def endpoint(self, service: str) -> AwsEndpoint:
-        """Return where ``s3`` or ``sqs`` is. Raises ConfigurationError where no region is set."""
+        """Find the endpoint of ``s3`` or ``sqs``. Raises ConfigurationError: no region is set."""
         return await asyncio.to_thread(self._endpoint, service)
 
     def _endpoint(self, service: str) -> AwsEndpoint:
-        # A client knows all the places where an endpoint can be set; nothing is sent with it.
+        # A client knows all the places where an endpoint can be set; it sends nothing here.
         own = self._access.endpoint(service)
         region = self.region
         try:
@@ -104,7 +104,7 @@ class Account:
     async def credentials(self, *, renewed: bool = False) -> ReadOnlyCredentials:
         """Return the keys to sign with; ``renewed`` after they were refused as expired.
 
-        Raises QueueUnavailable where those of a role cannot be had now.
+        Raises QueueUnavailable where a role's credentials cannot be obtained now.
         """
         now = time.monotonic()
         if self._frozen is None or renewed or now > self._fresh_until:
@@ -113,7 +113,7 @@ class Account:
         return self._frozen
 
     async def _renewed(self) -> ReadOnlyCredentials:
-        """Ask botocore, once for all who wait: what gives credentials may stand still as well."""
+        """Ask botocore, once for all waiters: the source of credentials may hang, too."""
         if self._renewing is None or self._renewing.done():
             get = self._credentials.get_frozen_credentials
             self._renewing = asyncio.ensure_future(asyncio.to_thread(get))
@@ -125,14 +125,13 @@ class Account:
             raise QueueUnavailable(f"AWS credentials cannot be renewed: {error}") from error
         except TimeoutError as error:
             raise QueueUnavailable(
-                f"AWS credentials were not renewed in {ASKING:g} s: what gives them out does not "
-                "answer"
+                f"AWS credentials were not renewed in {ASKING:g} s: their source does not answer"
             ) from error
 
     def tls(self) -> ssl.SSLContext:
-        """Return what certificates are checked with: the bundle that AWS's settings name, if any.
+        """Return a TLS context with the CA bundle of AWS's settings, or else the system's.
 
-        Raises ConfigurationError where it cannot be read.
+        Raises ConfigurationError where the bundle cannot be read.
         """
         bundle = self._session._session.get_config_variable("ca_bundle")
         place = bundle or ssl.get_default_verify_paths().cafile
@@ -144,7 +143,7 @@ class Account:
 
 @functools.lru_cache(maxsize=4)
 def _certificates(bundle: str | None, _written: int) -> ssl.SSLContext:
-    """Return what a bundle trusts: reading it takes as long as all else of opening a queue."""
+    """Load a bundle, cached: reading it takes as long as the rest of opening a queue."""
     return ssl.create_default_context(cafile=bundle)
 
 
@@ -164,7 +163,7 @@ def boto_client(access: AwsAccess, service: str) -> Any:
 def session_of(access: AwsAccess) -> boto3.session.Session:
     """Return the session of boto3 for an address. Raises BotoCoreError.
 
-    Its clients have limits of time, and so has what it asks for the credentials of a role.
+    Its clients have timeouts, and so have its requests for the credentials of a role.
     """
     own = botocore.session.get_session()
     own.set_default_client_config(PATIENCE)
@@ -173,18 +172,18 @@ def session_of(access: AwsAccess) -> boto3.session.Session:
         region_name=access.region or None,
         botocore_session=own,
     )
-    # Only now: the session of boto3 adds a folder to the loader that it finds.
+    # Only now: boto3's session adds a folder to any loader that it finds.
     own.register_component("data_loader", _loader(own.get_config_variable("data_path")))
     return session
 
 
 @functools.cache
 def _loader(folders: str | None) -> Loader:
-    """Return what reads the descriptions of the services: that takes most of a client's time."""
+    """Return a shared loader of service descriptions: loading takes most of a client's start."""
     return create_loader(folders)
 
 
 def _seen(renewing: asyncio.Future[ReadOnlyCredentials]) -> None:
-    """Take note of what it raised: those who waited may have gone."""
+    """Retrieve its exception: all waiters may be gone."""
     if not renewing.cancelled():
         renewing.exception()

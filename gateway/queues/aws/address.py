@@ -21,16 +21,16 @@ _QUEUE_URL = re.compile(r"[A-Za-z0-9.:-]+(/[A-Za-z0-9_.-]+)*/" + _QUEUE.pattern)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsAccess:
-    """Where the services are, and as whom; what is empty is found as boto3 finds it."""
+    """Endpoints and credentials; for empty fields, boto3's own rules apply."""
 
     region: str = ""
     profile: str = ""
     endpoint_url: str = ""
-    """Of both services; those of one go before it."""
+    """For both services; an endpoint for one of them takes precedence."""
     s3_endpoint_url: str = ""
     sqs_endpoint_url: str = ""
     addressing: str = "auto"
-    """``path`` or ``virtual``; ``auto`` is path where S3 has an endpoint of its own."""
+    """``path`` or ``virtual``; ``auto`` is path style for an S3 that is not AWS's."""
 
     def endpoint(self, service: str) -> str:
         """Return the endpoint set for ``s3`` or ``sqs``; empty where none is."""
@@ -74,7 +74,7 @@ def parse_bucket(address: str) -> BucketAddress:
     if not _BUCKET.fullmatch(bucket):
         raise ConfigurationError(
             f"queue: {address!r} names no bucket: write s3://BUCKET/PREFIX, where BUCKET has 3 to "
-            "63 small letters, digits, dots and hyphens."
+            "63 lowercase letters, digits, dots and hyphens."
         )
     if prefix and not _PREFIX.fullmatch(prefix):
         raise ConfigurationError(
@@ -90,7 +90,7 @@ def parse_bucket(address: str) -> BucketAddress:
 def parse_sqs(address: str) -> SqsAddress:
     """Parse ``sqs://QUEUE?replies=s3://BUCKET/PREFIX``. Raises ConfigurationError with the cure.
 
-    The bucket is reached as the queue is, unless its own address says otherwise.
+    The bucket is accessed like the queue, unless its own address says otherwise.
     """
     place, options = _split(address, "sqs", ("replies", "unsafe_duplicates", *ACCESS))
     queue = _queue(place)
@@ -110,7 +110,7 @@ def parse_sqs(address: str) -> SqsAddress:
 
 
 def place_of(address: str) -> BucketAddress | SqsAddress | None:
-    """Return what an address on AWS names; None of any other. Raises ConfigurationError."""
+    """Parse an AWS address; None for any other. Raises ConfigurationError."""
     match address.partition(":")[0]:
         case "s3":
             return parse_bucket(address)
@@ -120,7 +120,7 @@ def place_of(address: str) -> BucketAddress | SqsAddress | None:
 
 
 def bucket_of(address: str) -> BucketAddress | None:
-    """Return the bucket of a queue, of its replies at least; None where it has none.
+    """Return the bucket of a queue or of its replies; None where there is none.
 
     Raises ConfigurationError.
     """
@@ -138,7 +138,7 @@ def _split(address: str, scheme: str, known: tuple[str, ...]) -> tuple[str, dict
     for name, _ in options:
         if name not in known:
             raise ConfigurationError(
-                f"queue: {name!r} is no option of {scheme}:// addresses: use {', '.join(known)}."
+                f"queue: {scheme}:// addresses have no option {name!r}: use {', '.join(known)}."
             )
     return place, dict(options)
 
@@ -151,8 +151,8 @@ def _queue(place: str) -> str:
     if _QUEUE_URL.fullmatch(bare):
         return place if "://" in place else f"https://{place}"
     raise ConfigurationError(
-        f"queue: {place!r} is no name of an SQS queue (letters, digits, '-' and '_'; .fifo at its "
-        "end where it is one), and no queue URL."
+        f"queue: {place!r} is neither the name of an SQS queue (letters, digits, '-' and '_'; "
+        ".fifo at the end of a FIFO queue's) nor a queue URL."
     )
 
 

@@ -1,4 +1,4 @@
-"""The clock of a server, read from the dates of its answers: the machine's own may be hours off."""
+"""A server's clock, read from the Date headers of its answers: the machine's may be hours off."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gateway.message import apart
 log = logging.getLogger(__name__)
 
 AGE = 300.0
-"""Seconds after which what was seen of the server's clock is forgotten: clocks drift."""
+"""Seconds after which a reading of the server's clock is discarded: clocks drift."""
 FAR = 300.0
-"""Seconds by which the machine's clock may be off before the log tells it."""
+"""Seconds by which the machine's clock may be off before a warning is logged."""
 
 
 class ServerClock:
-    """Seconds since the epoch, as the server has them; by the machine's clock before it answered.
+    """Seconds since the epoch by the server's clock; by the machine's until it has answered.
 
-    A date holds whole seconds only, so the latest one is late by up to a second. The most advanced
-    of the last minutes is late by much less.
+    A Date header holds whole seconds, so one reading may be late by up to a second. The most
+    advanced of the last minutes is late by much less.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class ServerClock:
         return self._monotonic() + self._offset
 
     def note(self, date: str) -> None:
-        """Learn from the Date header of an answer; one that cannot be read is passed over."""
+        """Learn from the Date header of an answer; ignore one that cannot be read."""
         if date == self._last:
-            return  # the later of two says less, and reading one takes a while
+            return  # a repeated date adds nothing, and parsing takes a while
         self._last = date
         try:
             offset = parsedate_to_datetime(date).timestamp() - self._monotonic()
@@ -50,7 +50,7 @@ class ServerClock:
             return
         if not self._is_known and abs(offset - self._offset) > FAR:
             off = apart(self._offset - offset)
-            log.warning("this machine's clock is %s the server's, and times go by that", off)
+            log.warning("this machine's clock is %s the server's; the server's time is used", off)
         is_old = self._monotonic() - self._seen > AGE
         if offset > self._offset or is_old or not self._is_known:
             self._offset, self._seen, self._is_known = offset, self._monotonic(), True

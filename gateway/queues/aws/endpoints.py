@@ -1,4 +1,4 @@
-"""Where requests to AWS's services go: to a host, perhaps by a proxy."""
+"""The host of a request to AWS's services, and the proxy on the way."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from yarl import URL
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where requests go: the name that they say, and the proxy on the way, if there is one."""
+    """Where requests go: their Host header, and the proxy, if there is one."""
 
     host: str
     proxy: str | None
 
 
 class Places:
-    """The places that were asked for. Proxies are those of the environment, as boto3 finds them.
+    """The places seen so far. Proxies are those of the environment, as boto3 finds them.
 
-    Left to aiohttp they are looked for in a thread, for each request: half of what that costs.
+    aiohttp would look for them in a thread, for each request: half of a request's cost.
     """
 
     def __init__(self) -> None:

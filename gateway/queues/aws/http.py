@@ -1,7 +1,7 @@
 """Signed requests to AWS's services over HTTP. Home of the HTTP client.
 
-Botocore's is not used for messages: it costs five times the CPU for an object, hides the status
-409, and a long poll in a thread of its own cannot be cancelled.
+Botocore's client is not used for messages: it takes five times the CPU for an object, hides the
+status 409, and blocks a thread with each long poll, which cannot be cancelled.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ log = logging.getLogger(__name__)
 
 CONNECT = 5.0
 IDLE = 10.0
-"""Seconds in which nothing comes, after which a try has failed."""
+"""Seconds without a byte after which an attempt has failed."""
 TIMEOUT = 30.0
-"""Seconds that one try may take in all."""
+"""Seconds that one attempt may take in all."""
 ATTEMPTS = 5
 LONGEST_PAUSE = 5.0
 SENT_WHOLE = 64 << 10
-"""Bytes of a body that leave in one piece, at most: a larger one takes turns with others."""
+"""Bytes of a body that are sent in one piece, at most: a larger one alternates with others."""
 LONGEST_ANSWER = 64 << 20
-"""Bytes of an answer that is no object: ten messages of 1 MiB take 31 MB in JSON, a page of the
-longest keys 8 MB. What answers with more is no such service."""
+"""Bytes of an answer other than an object, at most: ten messages of 1 MiB take 31 MB in JSON, a
+page of the longest keys 8 MB. Neither S3 nor SQS sends more."""
 LONGEST_ERROR = 64 << 10
 """Bytes of an error that are read: its code comes first."""
 
 THROTTLED = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestThrottled"})
-"""The codes of S3 and SQS for a request that was not looked at: it may be sent again as it is."""
+"""Codes of S3 and SQS for a request that was not processed: it may be sent again unchanged."""
 _SKEWED = frozenset({"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 _SKEW = 60.0
@@ -63,7 +63,7 @@ _JSON_TYPE = re.compile(rb'"__type"\s*:\s*"(?:[^"#]*#)?([^"]{1,100})"')
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What to send; ``headers`` without those of the signature."""
+    """A request to send; ``headers`` without those of the signature."""
 
     method: str
     url: str
@@ -71,30 +71,31 @@ class HttpRequest:
     body: bytes = b""
     timeout: float = TIMEOUT
     idle: float = IDLE
-    """Seconds without a byte after which there is no answer: more for a long poll."""
+    """Seconds without a byte after which the attempt fails: more for a long poll."""
     limit: int | None = None
-    """Bytes of an object that are read, at most: reading stops there, and the rest is left."""
+    """Bytes of an object that are read, at most: a larger one is not read to its end."""
     fails_late: bool = False
     """An error may come after the status of success (S3 API, CopyObject)."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What came back; headers are found by their names in any case."""
+    """An answer; names of headers are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     is_cut: bool = False
-    """The body is longer than was to be read, and none of it is here."""
+    """The body is longer than the limit, and is left out."""
     may_be_second: bool = False
-    """An earlier try got no answer, or that of a server that failed: it may have been done then."""
+    """An earlier attempt got no answer or a server error, and may have been carried out."""
 
     @property
     def code(self) -> str:
-        """The service's own code of an error; empty where the answer is none.
+        """The service's error code; empty for a success.
 
-        What was read from a bucket or a queue may look like one: it is anybody's.
+        The body of a success is not searched: anybody may have written it, and it may look like an
+        error.
         """
         if self.status < 300:
             return ""
@@ -103,7 +104,7 @@ class HttpResponse:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is of no such service, but of some web server that was asked in its place."""
+        """Whether it comes from some other web server, not from S3 or SQS."""
         return self.status in (400, 404, 405, 501) and not self.is_cut and not self.code
 
     @property
@@ -112,7 +113,7 @@ class HttpResponse:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the request may have been carried out, although this says that it was not."""
+        """Whether the request may have been carried out although this answer says otherwise."""
         return self.may_be_second or (self.status >= 500 and not self.is_throttled)
 
 
@@ -140,7 +141,7 @@ class SignedHttp:
         await self._session.close()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request once; again only where it was certainly not looked at.
+        """Send a request once; again only where it was certainly not processed.
 
         Any status is an answer. Raises Unsure where none came, QueueUnavailable where no
         connection could be made.
@@ -152,7 +153,7 @@ class SignedHttp:
         ahead = self._ahead()
         answer = await self._exchange(request, await self._account.credentials())
         if answer.code in _SKEWED and abs(self._ahead() - ahead) > _SKEW:
-            # Now the server's clock is known: what was signed by another is signed anew.
+            # The server's clock is known now: sign again, by that.
             answer = await self._exchange(request, await self._account.credentials())
         if answer.code in _EXPIRED:
             fresh = await self._account.credentials(renewed=True)
@@ -160,7 +161,7 @@ class SignedHttp:
         return answer
 
     async def insist(self, request: HttpRequest) -> HttpResponse:
-        """Send a request that may be carried out twice, until it gets an answer that counts.
+        """Send a repeatable request until it gets a conclusive answer.
 
         Raises Unsure after a few attempts, or when WHOLE has passed; QueueUnavailable where it was
         certainly not carried out.
@@ -192,7 +193,7 @@ class SignedHttp:
         self, request: HttpRequest, credentials: ReadOnlyCredentials
     ) -> HttpResponse:
         began = time.monotonic()
-        due = began + request.idle - IDLE  # a long poll is silent for as long
+        due = began + request.idle - IDLE  # a long poll may be silent for that long
         try:
             answer = await self._asked(request, self._signed(request, credentials))
         except aiohttp.ClientConnectorError as error:
@@ -202,7 +203,7 @@ class SignedHttp:
             ) from error
         except aiohttp.ConnectionTimeoutError as error:
             self._silence.note_none(began, due)
-            text = f"{_authority(request.url)} takes no connection in {CONNECT:g} s: {CURE}"
+            text = f"{_authority(request.url)} accepts no connection within {CONNECT:g} s: {CURE}"
             raise QueueAway(text) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._silence.note_none(began, due)
@@ -230,7 +231,7 @@ class SignedHttp:
         return self.clock() - time.monotonic()
 
     def _signed(self, request: HttpRequest, credentials: ReadOnlyCredentials) -> dict[str, str]:
-        """Return the headers with those of Signature Version 4, dated by the server's clock."""
+        """Return the headers and those of Signature Version 4, dated by the server's clock."""
         signed = {
             "Host": self._place_of(request.url).host,
             **request.headers,
@@ -252,7 +253,7 @@ class _Lost(aiohttp.ClientError):
 async def _once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Send a write once: aiohttp would do it again, and not tell that it may be the second time."""
+    """Send a write once: aiohttp would repeat it without saying so."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
@@ -269,13 +270,13 @@ def _limit(timeout: float, idle: float) -> aiohttp.ClientTimeout:
 
 
 def _data(body: bytes) -> bytes | io.BytesIO | None:
-    """Return a body as aiohttp is to send it: it warns of a large one that is not a file."""
+    """Return a body in the form that aiohttp wants: it warns of large ones that are not files."""
     return (body if len(body) <= SENT_WHOLE else io.BytesIO(body)) or None
 
 
 async def _read(response: aiohttp.ClientResponse, request: HttpRequest) -> HttpResponse:
     status, body = response.status, b""
-    if request.method != "HEAD":  # its answer says how long a body would be, and has none
+    if request.method != "HEAD":  # its answer has a Content-Length, and no body
         most = LONGEST_ERROR if status >= 300 else request.limit
         read = await _body(response, LONGEST_ANSWER if most is None else most)
         if read is None and status < 300:
@@ -296,13 +297,16 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
             if size > most:
                 break
     if size > most:
-        response.close()  # what is still to come would be taken for the next answer
+        response.close()  # the rest would be taken for the next answer
         return None
     return b"".join(chunks)
 
 
 def _cut(response: aiohttp.ClientResponse, request: HttpRequest) -> HttpResponse:
-    """Return the answer whose body is too long. Raises QueueUnavailable where it is no object."""
+    """Return an answer without its body, which is too long.
+
+    Raises QueueUnavailable where no limit was asked for: it cannot be an answer of S3 or SQS.
+    """
     if request.limit is None:
         raise QueueUnavailable(
             f"{_authority(request.url)} answered with more than {LONGEST_ANSWER >> 20} MiB, as no "
@@ -316,7 +320,7 @@ def _is_late_failure(request: HttpRequest, status: int, body: bytes) -> bool:
 
 
 async def pause(attempt: int) -> None:
-    """Wait before the next attempt: twice as long each time, and never all at once."""
+    """Wait before the next attempt: twice as long each time, with jitter."""
     longest = min(LONGEST_PAUSE, 0.1 * 2**attempt)
     await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # no secret
 
@@ -328,13 +332,13 @@ def _lost(error: Exception) -> str:
 
 
 def _said(error: OSError) -> str:
-    # To OpenSSL all errors have the number 1, which is another one of the system's.
+    # OpenSSL gives every error the number 1, which means something else to the system.
     if isinstance(error, ssl.SSLCertVerificationError):
         why = error.verify_message
-        return f"its certificate is not trusted: {why}; AWS_CA_BUNDLE names a file of whom to trust"
+        return f"its certificate is not trusted: {why}; set AWS_CA_BUNDLE to a file with its CA"
     if isinstance(error, ssl.SSLError):
         return "it does not speak TLS as it should"
-    # The loop's own text has the address once more; errors of names have negative numbers.
+    # The loop's text repeats the address; errors of name resolution have negative numbers.
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""How long a service is waited for, and what the log says of one that stands still."""
+"""Time limits for a service, and the log's lines about one that does not answer."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gateway.errors import QueueAway, Unsure
 log = logging.getLogger(__name__)
 
 WHOLE = 30.0
-"""Seconds that may pass until something is done or has failed, its tries and pauses included."""
+"""Seconds for a whole operation, its attempts and pauses included."""
 CLOSING = 5.0
-"""Seconds that giving back may take at the end of a program: what is left comes back by itself."""
+"""Seconds for giving deliveries back at shutdown: the rest come back when their leases end."""
 SILENT = 5.0
-"""Seconds without any answer from which on a service is said to stand still."""
-CURE = "see whether it is well, and whether something on the way holds the traffic up"
+"""Seconds without any answer after which the log says so."""
+CURE = "check that it is healthy, and that nothing on the way blocks the traffic"
 
 
 class TimeLimits:
-    """Ends what takes too long, and all of it soon once the end was announced."""
+    """The time limits of operations, all of them shortened at shutdown."""
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -30,7 +30,7 @@ class TimeLimits:
         self._end: float | None = None
 
     def end_within(self, seconds: float) -> None:
-        """Let nothing take longer than so many seconds from now: this program ends."""
+        """End every operation within so many seconds: this program is shutting down."""
         self._end = asyncio.get_running_loop().time() + seconds
         for limit in self._open:
             when = limit.when()
@@ -39,10 +39,10 @@ class TimeLimits:
 
     @contextlib.asynccontextmanager
     async def within(self, seconds: float = WHOLE) -> AsyncIterator[None]:
-        """Raise Unsure where the block takes longer; QueueAway where it may not begin any more."""
+        """Raise Unsure where the block takes longer; QueueAway once the time to shut down is up."""
         now = asyncio.get_running_loop().time()
         if self._end is not None and self._end <= now:
-            raise QueueAway(f"{self._place} is not asked any more: this program ends")
+            raise QueueAway(f"{self._place} is not asked any more: this program is shutting down")
         limit = asyncio.timeout_at(min(now + seconds, self._end or now + seconds))
         self._open.add(limit)
         try:
@@ -58,30 +58,30 @@ class TimeLimits:
 
 
 class Silence:
-    """Says once that a service stands still, and once that it answers again."""
+    """Logs once that a service does not answer, and once that it answers again."""
 
     def __init__(self, place: str) -> None:
         self._place = place
         self._answered = float("-inf")
         self._first = float("inf")
-        """When the first answer was due of those that have not come since the last that came."""
+        """When the first answer was due that is missing since the last one that came."""
         self._since: float | None = None
 
     def note_none(self, began: float, due: float) -> None:
-        """Learn that a request got no answer, which was ``due``; times by the monotonic clock.
+        """Note a request without an answer, and when that was ``due``; times are monotonic.
 
-        A service that answers others meanwhile is only slow.
+        A service that answers other requests meanwhile is only slow.
         """
         now = time.monotonic()
         if self._since is not None or self._answered >= began or due > now:
             return
-        # Several that were broken off early, one after another, tell as much as a long one.
+        # Several requests cancelled early, one after another, tell as much as a long one.
         self._first = min(self._first, due)
         passed = now - self._first
         if passed >= SILENT:
             self._since = self._first
             log.warning(
-                "%s has not answered for %.0f s: what waits for it goes on when it does; %s",
+                "%s has not answered for %.0f s: work resumes when it does; %s",
                 *(self._place, passed, CURE),
             )
 

@@ -73,7 +73,7 @@ class Outgoing:
     group: str = ""
     deduplication: str = ""
     trace: str = ""
-    """The trace header of X-Ray: it travels beside the ten attributes."""
+    """The trace header of X-Ray: it does not count among the ten attributes."""
 
     @property
     def size(self) -> int:
@@ -108,7 +108,7 @@ class Received:
 
 
 Outcome = str | QueueError
-"""What became of an entry of a batch: the id that SQS gave it, if any, or why it failed."""
+"""The outcome of one entry of a batch: its id from SQS, if it has one, or an error."""
 
 
 class SqsClient:
@@ -122,7 +122,7 @@ class SqsClient:
 
     @classmethod
     async def open(cls, access: AwsAccess, connections: int) -> SqsClient:
-        """Make a client. Raises ConfigurationError; nothing is asked of SQS yet."""
+        """Make a client. Raises ConfigurationError; nothing is sent to SQS yet."""
         account = await Account.open(access)
         endpoint = await account.endpoint("sqs")
         return cls(SignedHttp(account, "sqs", connections, endpoint.url), endpoint.url)
@@ -131,7 +131,7 @@ class SqsClient:
         await self._http.aclose()
 
     async def queue_url(self, queue: str) -> str:
-        """Return the URL of a queue that is named by its name or its URL. Raises QueueMissing."""
+        """Return the URL of a queue, given its name or URL. Raises QueueMissing."""
         if "://" in queue:
             return queue
         answer = await self.call("GetQueueUrl", QueueName=queue)
@@ -143,7 +143,7 @@ class SqsClient:
         return _texts(answer.get("Attributes"))
 
     async def receive(self, url: str, limit: int, wait: int, visibility: float) -> list[Received]:
-        """Return up to ``limit`` messages, ten at most, invisible to others for some seconds.
+        """Return up to ``limit`` messages, ten at most, invisible for ``visibility`` seconds.
 
         Waits up to ``wait`` seconds, twenty at most, for the first.
         """
@@ -155,7 +155,7 @@ class SqsClient:
             WaitTimeSeconds=max(0, min(wait, LONGEST_POLL)),
             VisibilityTimeout=_visibility(visibility),
             MessageAttributeNames=["All"],
-            # Servers that do not know the new name pass it over.
+            # Older servers ignore the new name.
             MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
             AttributeNames=SYSTEM_ATTRIBUTES,
         )
@@ -169,21 +169,21 @@ class SqsClient:
     async def send_batch(self, url: str, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Send up to ten messages, 1 MiB in all; return an id or an error for each.
 
-        The error is Unsure where the message may be in the queue all the same.
+        Unsure means that the message may be in the queue all the same.
         """
         return await _batch(self, SEND, url, [_entry(one) for one in messages])
 
     async def delete_batch(self, url: str, handles: Sequence[str]) -> list[Outcome]:
-        """Delete up to ten messages; return an error for each that was not."""
+        """Delete up to ten messages; return an outcome for each."""
         entries = [{"ReceiptHandle": handle} for handle in handles]
         return await _batch(self, "DeleteMessageBatch", url, entries)
 
     async def change_visibility_batch(
         self, url: str, changes: Sequence[tuple[str, float]]
     ) -> list[Outcome]:
-        """Hide up to ten messages for so many seconds from now; return an error for each failure.
+        """Hide up to ten messages for so many seconds from now; return an outcome for each.
 
-        The error is LeaseLost where the receipt is no longer valid.
+        LeaseLost means that the receipt is no longer valid.
         """
         entries = [
             {"ReceiptHandle": handle, "VisibilityTimeout": _visibility(seconds)}
@@ -192,16 +192,16 @@ class SqsClient:
         return await _batch(self, "ChangeMessageVisibilityBatch", url, entries)
 
     async def call(self, action: str, *, wait: float = 0.0, **fields: Any) -> dict[str, Any]:
-        """Call an action; return its answer, which SQS may keep back for ``wait`` seconds.
+        """Call an action; return its answer, which SQS may delay by ``wait`` seconds.
 
         Raises QueueMissing, NotAllowed, Throttled, QueueUnavailable.
         """
         return _object(action, await self.post(action, wait=wait, **fields))
 
     async def post(self, action: str, *, wait: float = 0.0, **fields: Any) -> HttpResponse:
-        """Do what ``call`` does; return the answer as it came.
+        """Do what ``call`` does; return the answer unparsed.
 
-        Raises Unsure, too, where messages were to be sent and may be in the queue.
+        Also raises Unsure where messages to be sent may be in the queue.
         """
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
@@ -211,7 +211,7 @@ class SqsClient:
         idle = wait + IDLE
         timeout = idle if wait else TIMEOUT
         request = HttpRequest("POST", f"{self._endpoint}/", headers, body, timeout, idle)
-        # A receive is not sent again by itself: what it took is gone for a while.
+        # A receive is not repeated: messages that it took are invisible for a while.
         send = self._http.send if action == "ReceiveMessage" else self._http.insist
         answer = await send(request)
         if answer.status == 200:
@@ -241,7 +241,7 @@ async def _batch(
 
 
 def _is_in_doubt(action: str, answer: HttpResponse) -> bool:
-    """Tell whether messages may be in the queue that were not sent, by the answer."""
+    """Tell whether messages may be in the queue although the answer says that they are not."""
     return action == SEND and answer.is_in_doubt
 
 
@@ -249,7 +249,7 @@ def _object(action: str, answer: HttpResponse) -> dict[str, Any]:
     try:
         said = json.loads(answer.body or b"{}")
     except ValueError as error:
-        text = f"what answered {action} is no SQS: set its endpoint"
+        text = f"the server that answered {action} is not SQS: set its endpoint"
         raise (Unsure if _is_in_doubt(action, answer) else QueueUnavailable)(text) from error
     return said if isinstance(said, dict) else {}
 
@@ -278,7 +278,7 @@ def _field(type: str) -> str:
 
 
 def _received(said: Mapping[str, Any]) -> Received:
-    """Return a message as SQS gave it; what is not as it should be is left out."""
+    """Return a message as SQS gave it, without malformed parts."""
     attributes = said.get("MessageAttributes")
     known = {}
     for name, one in (attributes if isinstance(attributes, dict) else {}).items():

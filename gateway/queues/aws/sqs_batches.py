@@ -1,4 +1,4 @@
-"""What many ask of SQS at a time, carried in batches of ten."""
+"""Concurrent operations on SQS, combined into batches of ten."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SLOW = 0.5
-"""Seconds after which a batch under way is no longer waited for."""
+"""Seconds after which the next batch no longer waits for one under way."""
 PARALLEL = 8
-"""Batches of one kind on their way at a time."""
+"""Batches of one kind under way at a time."""
 
 
 class Batches(Generic[T]):
     """Carries items in batches.
 
-    A single one leaves at once. What is asked for in the same moment, or while a batch is on its
-    way, leaves together; a full batch waits for none. ``size`` gives the bytes of an item.
+    A single item leaves at once. Items added in the same moment, or while a batch is under way,
+    leave together; a full batch does not wait. ``size`` gives the bytes of an item.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Batches(Generic[T]):
         self._left = 0.0
 
     async def add(self, item: T) -> str:
-        """Have an item carried; it is done when this returns. Raises what became of this one.
+        """Carry an item, and return its id when that is done. Raises the item's own error.
 
         Cancelling the wait does not stop the item.
         """
@@ -54,7 +54,7 @@ class Batches(Generic[T]):
         return await done
 
     async def drain(self) -> None:
-        """Wait until all that was asked for is carried."""
+        """Wait until all items are carried."""
         while self._waiting or self._under_way:
             if self._under_way:
                 await asyncio.wait(self._under_way)
@@ -74,7 +74,7 @@ class Batches(Generic[T]):
     def _may_leave(self, now: float) -> bool:
         if not self._under_way:
             return True
-        # One that hangs must not hold up the others: with them, every lease would lapse.
+        # A batch that hangs must not hold up the others: every lease would lapse.
         is_urgent = len(self._waiting) >= BATCH or now - self._left >= SLOW
         return is_urgent and len(self._under_way) < PARALLEL
 
@@ -98,7 +98,7 @@ class Batches(Generic[T]):
             outcomes = await self._carry([item for item, _ in batch])
         except QueueUnavailable as error:
             outcomes = [error] * len(batch)
-        except Exception as error:  # a bug: who waits is told, and the next batch may do
+        except Exception as error:  # a bug: the waiters get an error, the next batch may work
             log.error("a batch for SQS failed in the gateway", exc_info=unquoted(error))
             outcomes = [Unsure("what SQS answered could not be read")] * len(batch)
         except BaseException:

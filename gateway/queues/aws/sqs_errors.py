@@ -11,7 +11,7 @@ from gateway.queues.aws.http import THROTTLED, HttpResponse
 _MISSING = ("NonExistentQueue", "QueueDoesNotExist")
 _NOT_NOW = (408, 425)
 _SIZE = ("InvalidParameterValue", "BatchRequestTooLong", "InvalidMessageContents")
-"""What SQS says of a message that is too large for its queue; of other faults of one, too."""
+"""Codes for a message that is too large for its queue, and for other faults of a message."""
 _STALE = ("ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight")
 _BAD_KEYS = (
     "InvalidClientTokenId",
@@ -32,19 +32,19 @@ class NotAllowed(QueueUnavailable):
 
 
 class NoSqs(QueueMissing):
-    """What answered is no SQS: another may answer there tomorrow."""
+    """A server that is not SQS answered: SQS may answer there later."""
 
 
 class RequestRejected(QueueUnavailable):
-    """SQS looked at the request, and will never carry it out as it is."""
+    """SQS rejected the request, and will never carry it out unchanged."""
 
 
 class TooLarge(RequestRejected):
-    """SQS does not take a message as it is: it is larger than its queue allows, as a rule."""
+    """SQS does not accept a message, usually because it is larger than its queue allows."""
 
 
 class Throttled(QueueUnavailable):
-    """SQS wants to be asked less often."""
+    """SQS gets more requests than it allows."""
 
 
 def entry_error(action: str, url: str, said: Mapping[str, Any]) -> QueueError:
@@ -66,7 +66,7 @@ def answer_error(action: str, queue: str, answer: HttpResponse) -> QueueUnavaila
         return QueueMissing(f"there is no SQS queue {name}: correct its name, or provision it")
     if any(known in code for known in _BAD_KEYS):
         return QueueUnavailable(
-            f"SQS does not know our credentials ({code}): they are wrong or have ended; set others"
+            f"SQS rejects our credentials ({code}): they are wrong or have expired; set valid ones"
         )
     if answer.status in (401, 403) or "AccessDenied" in code:
         return NotAllowed(f"SQS refused {action} on {name} ({code}): {_right(action, code)}")
@@ -80,7 +80,8 @@ def answer_error(action: str, queue: str, answer: HttpResponse) -> QueueUnavaila
 def _other(action: str, name: str, answer: HttpResponse) -> QueueUnavailable:
     if answer.is_foreign:
         status = answer.status
-        return NoSqs(f"what answered {action} is no SQS ({status}): correct its endpoint_url")
+        text = f"the server that answered {action} is not SQS ({status}): correct its endpoint_url"
+        return NoSqs(text)
     is_final = 400 <= answer.status < 500 and answer.status not in _NOT_NOW
     text = f"SQS answered {answer.status} {answer.code} to {action} on {name}"
     return _rejection(answer.code, text) if is_final else QueueUnavailable(text)
@@ -91,7 +92,7 @@ def _rejection(code: str, text: str) -> RequestRejected:
 
 
 def _right(action: str, code: str) -> str:
-    """Return which right is missing. IAM has none for batches: that of one message is meant."""
+    """Return the missing permission. IAM has none for batches: that for one message covers them."""
     if "kms" in code.lower():
         return "allow kms:GenerateDataKey and kms:Decrypt on its key"
     allow = f"allow sqs:{action.removesuffix('Batch')} on it"

@@ -1,5 +1,4 @@
-"""Sending in message groups, which make a standard queue of AWS fair: those of one client wait
-for each other, and not in front of those of others."""
+"""Fair queuing in a standard queue of AWS, by message groups: one group for each client."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Groups:
-    """Sends to one standard queue, in groups for as long as it takes them."""
+    """Sends to one standard queue, in groups until it turns out not to accept them."""
 
     def __init__(self, send: Callable[[Outgoing], Awaitable[str]]) -> None:
         self._send = send
@@ -23,17 +22,17 @@ class Groups:
     async def send(self, outgoing: Outgoing, client: str) -> str:
         """Send a message in the group of a client; return its MessageId. Raises QueueUnavailable.
 
-        An empty name is nobody's: the message is in no group.
+        Without a client's name the message is in no group.
         """
         if not (client and self._are_taken):
             return await self._send(outgoing)
         try:
             return await self._send(replace(outgoing, group=client))
         except QueueUnavailable as error:
-            # Servers that know no groups on standard queues name the parameter.
+            # Servers without groups in standard queues name the parameter.
             if "MessageGroupId" not in str(error):
                 raise
         message_id = await self._send(outgoing)
         self._are_taken = False
-        log.info("the queue takes no message groups: clients are not kept apart in it")
+        log.info("the queue does not support message groups: it has no fair queuing")
         return message_id

@@ -27,7 +27,7 @@ from gateway.queues.aws.sqs_groups import Groups
 log = logging.getLogger(__name__)
 
 IDLE = 1.0
-"""Seconds that a message is kept for a taker; then others are to have it."""
+"""Seconds for which a received message waits for a taker; then it is given back to the queue."""
 MOST_POLLS = 8
 
 Hold = Callable[[str, float], Awaitable[None]]
@@ -48,8 +48,8 @@ class SqsPump:
     async def receive(self, limit: int, wait: float) -> list[Received]:
         """Return up to ``limit`` messages, each invisible to others for the lease.
 
-        Waits up to ``wait`` seconds for the first. Cancelling it loses nothing: what was under way
-        goes to the next who receives, or back to the queue. Raises QueueUnavailable.
+        Waits up to ``wait`` seconds for the first. Cancelling it loses nothing: messages under way
+        go to the next receive, or back to the queue. Raises QueueUnavailable.
         """
         if wait <= 0:
             return await self._intake.look(limit)
@@ -60,7 +60,7 @@ class SqsPump:
         await self._deletes.add(handle)
 
     async def hold(self, handle: str, seconds: float) -> None:
-        """Keep a message from others for so many seconds from now; 0 gives it back.
+        """Hide a message from others for so many seconds from now; 0 gives it back.
 
         Raises LeaseLost (the receipt is no longer valid), QueueUnavailable.
         """
@@ -71,14 +71,14 @@ class SqsPump:
         return await self._sends.add(outgoing)
 
     async def aclose(self) -> None:
-        """End the polls, and give back what nobody took."""
+        """End the polls, and give back messages that nobody took."""
         await self._intake.aclose()
         for batches in (self._sends, self._deletes, self._holds):
             await batches.drain()
 
 
 class _Intake:
-    """The polls under way, and what they brought that nobody has taken yet."""
+    """The polls under way, and received messages that nobody has taken yet."""
 
     def __init__(self, client: SqsClient, queue_url: str, lease: float, hold: Hold) -> None:
         self._receive = partial(client.receive, queue_url, visibility=lease)
@@ -91,13 +91,13 @@ class _Intake:
         self._waiters = 0
 
     async def look(self, limit: int) -> list[Received]:
-        """Return what there is at this moment."""
+        """Return the messages that are available now."""
         if not self._stock:
             await asyncio.wait([self._start(min(limit, BATCH), 0)])
         return self._take(limit)
 
     async def wait(self, limit: int, wait: float) -> list[Received]:
-        """Return what there is, or what comes first within ``wait`` seconds."""
+        """Return the messages available now, or the first ones within ``wait`` seconds."""
         until = time.monotonic() + wait
         self._waiters += 1
         try:
@@ -119,7 +119,7 @@ class _Intake:
             await asyncio.wait(self._returning)
 
     def _take(self, limit: int) -> list[Received]:
-        """Take from the stock. Raises what a poll failed with, once."""
+        """Take from the stock. Raises the error of a failed poll, once."""
         taken = [self._stock.popleft() for _ in range(min(limit, len(self._stock)))]
         if not taken and self._error is not None:
             error, self._error = self._error, None
@@ -128,7 +128,7 @@ class _Intake:
 
     def _start(self, asked: int, wait: int) -> asyncio.Task[None]:
         task = self._polls.start(self._poll(asked, wait), asked)
-        # Not before it has ended: whoever wakes up may start another in its place.
+        # Not before it has ended: a waiter may then start another in its place.
         task.add_done_callback(lambda _: self._arrived.set())
         return task
 
@@ -139,7 +139,7 @@ class _Intake:
             await pause(self._polls.note_throttled())
         except QueueUnavailable as error:
             self._error = error
-        except Exception as error:  # a bug: who receives is told, and tries again after a while
+        except Exception as error:  # a bug: the receiver gets an error, and tries again later
             log.error("a receive from SQS failed in the gateway", exc_info=unquoted(error))
             self._error = QueueUnavailable("what SQS answered could not be read")
         else:
@@ -154,14 +154,14 @@ class _Intake:
             self._give_back()
 
     def _give_back(self) -> None:
-        """Let others have what is in stock."""
+        """Give the stock back to the queue."""
         while self._stock:
             task = asyncio.create_task(self._release(self._stock.popleft()))
             self._returning.add(task)
             task.add_done_callback(self._returning.discard)
 
     async def _release(self, received: Received) -> None:
-        # Where that fails, it comes back when its lease ends.
+        # If that fails, it comes back when its lease ends.
         with contextlib.suppress(QueueError):
             await self._hold(received.handle, 0)
 
@@ -194,7 +194,7 @@ class _Polls:
         return task
 
     def note_brought(self, brought: int, asked: int) -> None:
-        """Learn from a poll whether it is worth to have more of them."""
+        """Adapt the number of polls to how full this one came back."""
         self._throttled = 0
         if brought >= asked:
             self._width = min(2 * self._width, MOST_POLLS)
@@ -202,13 +202,13 @@ class _Polls:
             self._width = max(1, self._width // 2)
 
     def note_throttled(self) -> int:
-        """Return how often in a row SQS refused to be asked, before this time."""
+        """Return how many times in a row SQS had throttled polls before this one."""
         self._width = 1
         self._throttled += 1
         return self._throttled - 1
 
     async def aclose(self) -> None:
-        """End all polls. What SQS hands to one of them just then comes back after its lease."""
+        """End all polls. A message that SQS hands out just then comes back after its lease."""
         self.is_closed = True
         for task in list(self._asked):
             task.cancel()

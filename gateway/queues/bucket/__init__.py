@@ -1,4 +1,4 @@
 """The queue in a bucket: requests are objects, and the reply object is the claim.
 
-Messages come in, deliveries and replies go out. It knows ``aws`` and ``claims``.
+Messages come in, deliveries and replies go out. It depends on ``aws`` and ``claims``.
 """

@@ -1,4 +1,4 @@
-"""What a gateway knows of the requests in a bucket: who has them, and which to try next."""
+"""A gateway's view of the requests in a bucket: who holds them, and which to try next."""
 
 from __future__ import annotations
 
@@ -12,52 +12,53 @@ from gateway.queues.claims.records import Claimable, Version
 from gateway.queues.fair_queuing import Turns, deal
 
 PATIENCE = 0.5
-"""Seconds that a request is left to each gateway before the next in its line may try."""
+"""Seconds that each gateway has for a request before the next in line may try."""
 LAST_PLACE = 3
 """From this place in line on, all may try at the same time."""
 LOOK_AGAIN = 5.0
-"""Seconds from one look at the claim of another to the next."""
+"""Seconds between two looks at the claim of another gateway."""
 KNOWN = 256
-"""Requests of a client that are remembered, of those to take first and of all others each: as many
-as there is work for until the next listing. Whoever has more than that holds up no other."""
+"""Requests remembered for each client: so many of those that this gateway is the first to take, and
+so many of the others. That is enough work until the next listing; a client with more requests does
+not hold up others."""
 FRESH = 0.25
-"""Seconds for which a listing says enough of requests that others are to take."""
+"""Seconds for which a listing is recent enough to try requests that other gateways take first."""
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A request that was seen in a listing. Times are of the monotonic clock."""
+    """A request seen in a listing. Times are by the monotonic clock."""
 
     key: str
     seen: float
     place: int = 0
     """This gateway's place in the line of those who may take it: 0 takes it at once."""
     version: Version | None = None
-    """Of the record, once that was read."""
+    """Of its claim record, once that was read."""
     attempt: int = 0
     interrupted: bool = False
-    """Whoever takes it from that record takes what may have reached the backend."""
+    """By that record, it may have reached the backend."""
     due: float = 0.0
-    """Not to be tried before: the claim of another has not run out, or a delay has not ended."""
+    """Not to be tried before: another's claim has not expired, or a delay has not ended."""
     is_tried: bool = False
     failures: int = 0
-    """How often in a row the store did not give it, or did not let it be put aside."""
+    """How many times in a row the store did not give it, or did not let it be put aside."""
     trouble: str = ""
-    """Why, as long as nobody knows that it is this request alone."""
+    """Why that failed, as long as it is not known that this request alone fails."""
     read_by_then: int = 0
-    """How many requests the store had given by then."""
+    """How many requests the store had given when it failed."""
     lapses: float = 0.0
-    """When the claim of another that it was seen with has stood still for long enough."""
+    """When the claim of another that it was seen with expires, unless it is renewed."""
 
     def leave(self, due: float) -> None:
-        """Leave it alone until then; what its record is by then has to be looked at."""
+        """Leave it alone until then; its record has to be read again then."""
         self.version, self.is_tried, self.interrupted = None, True, False
         self.due = due
 
 
 @dataclass(eq=False)
 class Backlog:
-    """The requests of the last listing. ``monotonic`` measures, in seconds."""
+    """The requests of the last listing. ``monotonic`` is a clock, in seconds."""
 
     monotonic: Clock
     candidates: dict[str, Candidate] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Backlog:
     shares: Mapping[str, int] = field(default_factory=dict)
     """How many requests of a client may be taken now, at most."""
     held: set[str] = field(default_factory=set)
-    """Requests that this process has, by their keys."""
+    """The keys of the requests that this process holds."""
     read: int = 0
     """How many requests the store has given."""
     _finished: dict[str, float] = field(default_factory=dict)
@@ -81,11 +82,11 @@ class Backlog:
         after: str = "",
         is_whole: bool,
     ) -> None:
-        """Take over a listing that was begun at ``began``: what is not in it is forgotten.
+        """Take over a listing that was begun at ``began``: requests not in it are forgotten.
 
-        It was of what comes behind ``after``, and says nothing of what comes before; nor, where it
-        is not whole, of what comes behind its end. ``places`` has this gateway's place in the line
-        for each. What was removed before that and is in it all the same was sent again.
+        It starts behind the key ``after``, and says nothing of earlier keys; nor, unless it
+        ``is_whole``, of keys behind its end. ``places`` has this gateway's place in line for each
+        request. One that was finished before ``began`` and is listed all the same was sent again.
         """
         now = self.monotonic()
         self.listed = began
@@ -104,10 +105,11 @@ class Backlog:
         self.candidates = fresh
 
     def choose(self, limit: int) -> list[Candidate]:
-        """Return what to try now, oldest first, clients in turns.
+        """Return the requests to try now, oldest first, with fair queuing between clients.
 
-        What others are to take only where there is nothing else, and from the other end: the
-        oldest of it is in their hands. Each gateway begins where it stands first in line.
+        Requests that other gateways take first are tried only where there is nothing else, and
+        newest first: the others are busy with the oldest. Those with a better place in line come
+        before the rest.
         """
         now = self.monotonic()
         due = [one for one in self.candidates.values() if self._is_due(one, now)]
@@ -121,7 +123,7 @@ class Backlog:
         return [one for _, one in deal(in_turn, limit, self.shares)]
 
     def next_due(self) -> float:
-        """Return in how many seconds something may become free that is not free yet."""
+        """Return the seconds until another request may become free."""
         now = self.monotonic()
         waits = [
             self._due(one) - now
@@ -131,12 +133,12 @@ class Backlog:
         return max(0.0, min(waits, default=float("inf")))
 
     def hold(self, key: str) -> None:
-        """Note that this process has a request, and that nobody here is to try it."""
+        """Note that this process holds a request: nothing else here may try it."""
         self.held.add(key)
         self.turns.note(client_of(key))
 
     def drop(self, key: str) -> None:
-        """Note that this process has a request no longer."""
+        """Note that this process no longer holds a request."""
         self.held.discard(key)
 
     def finish(self, key: str) -> None:
@@ -146,9 +148,9 @@ class Backlog:
         self.candidates.pop(key, None)
 
     def watch(self, candidate: Candidate, seen: Claimable) -> None:
-        """Leave a request alone for a while; the record it had then is known by its version.
+        """Leave a request alone for a while, and remember the version of its record.
 
-        The claim of another is looked at now and then meanwhile: it may be given back.
+        The claim of another is read now and then meanwhile: it may be given back.
         """
         candidate.trouble = ""
         now = self.monotonic()
@@ -169,8 +171,8 @@ class Backlog:
     def put_off(self, candidate: Candidate, trouble: str, delay: float) -> bool:
         """Leave a request that the store did not give; tell whether it is known to fail alone.
 
-        What a store refuses may be all (a permission) or one object (a foreign key, an archive), so
-        nothing is put aside for that. But where others were read since it failed before, it does.
+        A store may refuse everything (a permission) or one object (a foreign key, an archive), so
+        nothing is put aside for that. If others were read since it last failed, it fails alone.
         """
         is_alone = candidate.failures > 0 and candidate.read_by_then < self.read
         candidate.failures += 1
@@ -181,8 +183,8 @@ class Backlog:
 
     def _is_due(self, candidate: Candidate, now: float) -> bool:
         due = self._due(candidate)
-        # What is another's to take is answered and removed by then, as a rule: it is tried only
-        # where a listing of this moment still has it.
+        # Requests that others take first are usually answered and removed by then: they are tried
+        # only while a recent listing still has them.
         is_stale = candidate.place > 0 and not due <= self.listed >= now - FRESH
         return self._is_open(candidate.key) and due <= now and not is_stale
 
@@ -196,14 +198,14 @@ class Backlog:
 
 
 def _kind(candidate: Candidate) -> tuple[str, bool]:
-    """Return whose request it is, and whether this gateway is the first to take it."""
+    """Return the client of a request, and whether this gateway is the first in line for it."""
     return client_of(candidate.key), candidate.place == 0
 
 
 def _few_behind(
     end: str, candidates: Mapping[str, Candidate], counts: Counter[tuple[str, bool]]
 ) -> dict[str, Candidate]:
-    """Return those behind a key that there is room for beside others of their kind, counted."""
+    """Return candidates behind the key ``end``, up to KNOWN of a kind with those in ``counts``."""
     kept = {}
     for key in sorted(key for key in candidates if key > end):
         kind = _kind(candidates[key])
@@ -214,5 +216,5 @@ def _few_behind(
 
 
 def client_of(key: str) -> str:
-    """Return whose request a key names."""
+    """Return the client in a request's key."""
     return key.rpartition(".")[2]

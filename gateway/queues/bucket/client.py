@@ -28,22 +28,22 @@ from gateway.queues.bucket.store import (
 from gateway.queues.claims.records import ClaimRecord, ClaimState, Name
 
 FRESH = 2.0
-"""Seconds after which an id is no longer new: then a reply may be there already."""
+"""Seconds after which an id is no longer new: it may have a reply already."""
 REMEMBERED = 100_000
 """Requests of this process whose digests are remembered."""
 
 
 class Sent(StrEnum):
-    """What a request was to the queue when it was sent."""
+    """Whether the queue knew a request when it was sent."""
 
     NEW = "new"
     WAITS = "waits"
-    """It was in the bucket already, by another process, and may be at work."""
+    """It was in the bucket already, sent by another process, and may be at work."""
     KNOWN = "known"
 
 
 class BucketClient:
-    """Sends and collects. It needs no more rights than a client's policy gives."""
+    """Sends and collects, with no more permissions than a client's policy gives."""
 
     def __init__(self, store: S3Store, keys: Keys, ledger: BucketLedger) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class BucketClient:
         self._sent: OrderedDict[Name, str] = OrderedDict()
 
     async def send(self, message: Message, extra: Mapping[str, str] | None = None) -> Sent:
-        """Put a request into the bucket; tell what it was to the gateways.
+        """Put a request into the bucket; tell whether the queue knew it.
 
         ``extra`` is metadata of its object beside the message's own. Raises Refused, IdTaken,
         QueueUnavailable.
@@ -65,16 +65,16 @@ class BucketClient:
             raise IdTaken
         sent = Sent.KNOWN if known else Sent.NEW
         if known is None and not await self._put(name, message, metadata):
-            # Perhaps it was this very process, by a write whose answer was lost on its way.
+            # Perhaps this very process wrote it, and the answer to that was lost.
             await self._check_held(name, message)
             sent = Sent.WAITS
         self._remember(name, own)
         return sent
 
     async def _answered(self, name: Name) -> str | None:
-        """Return the digest of the request that was answered under this name, if one was.
+        """Return the digest of the answered request of this name, if there is one.
 
-        An id that was made just now cannot have been used before, and a look costs.
+        An id that was made just now cannot have been used before, and a read costs.
         """
         made = id_time(name[1])
         if made is not None and self._store.clock() - made < FRESH:
@@ -86,7 +86,7 @@ class BucketClient:
         return record.digest if record is not None and record.is_final else None
 
     async def _put(self, name: Name, message: Message, metadata: dict[str, str]) -> bool:
-        """Write the request; tell whether it was not there yet, as far as can be known.
+        """Write the request; tell whether it is new, as far as can be known.
 
         Raises Unsure, QueueUnavailable (not written).
         """
@@ -103,11 +103,11 @@ class BucketClient:
         return True
 
     async def _check_held(self, name: Name, own: Message) -> None:
-        """Refuse other bytes under the id of a request that waits, where its bytes can be seen."""
+        """Raise IdTaken where a waiting request of this name has other bytes, and can be read."""
         try:
             held = await self._store.get(self._keys.request(name), len(own.body))
         except AccessDenied:
-            return  # it is found out when the reply is collected
+            return  # collecting the reply will show it
         if held is not None and (held.is_cut or held.body != own.body):
             raise IdTaken
 
@@ -117,7 +117,7 @@ class BucketClient:
             self._sent.popitem(last=False)
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
-        """Return the state of a request, waiting up to so many seconds for it to become final.
+        """Return the state of a request, waiting up to ``wait`` seconds for it to become final.
 
         Raises IdTaken where the reply is to other bytes than this process sent, QueueUnavailable.
         """
@@ -135,9 +135,10 @@ class BucketClient:
         return Collected(State.UNKNOWN)
 
     async def _collect_of_others(self, name: Name, wait: float) -> ClaimRecord | None:
-        """Return the record of a request that this process did not send, if anybody did.
+        """Return the record of a request that another process sent, if any did.
 
-        What is nowhere is not waited for. Who may not see requests cannot know: it looks rarely.
+        A request that is not there is not waited for. Without permission to see requests that
+        cannot be known: then the record is read rarely.
         """
         record = await self._ledger.collect(name, 0)
         if record is not None and record.is_final:
@@ -160,7 +161,7 @@ class BucketClient:
         return Collected(state, record.reply)
 
     async def _waits(self, name: Name) -> bool:
-        """Tell whether a request is in the bucket; who may not see it must take it for granted."""
+        """Tell whether a request is in the bucket; assume so without permission to see it."""
         try:
             return await self._store.head(self._keys.request(name)) is not None
         except AccessDenied:

@@ -1,6 +1,6 @@
-"""Which gateways drain a bucket, and which of them is to take a request first.
+"""Which gateways drain a bucket, and which of them takes a request first.
 
-It is advice: gateways that disagree cost a request or a second, never a promise.
+This is advice: gateways that disagree cost an extra call or a second, never a promise.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from gateway.queues.bucket.store import Listed, S3Store
 log = logging.getLogger(__name__)
 
 BEAT = 30.0
-"""Seconds between two signs of life: a dollar a month for each gateway."""
+"""Seconds between two heartbeats: a dollar a month for each gateway."""
 SETTLING = (1.0, 2.0, 5.0, 10.0)
-"""Seconds between the first signs: gateways that start together soon know of each other."""
+"""Seconds between the first heartbeats: gateways that start together soon know each other."""
 MISSED = 3
-"""Signs missing until a gateway counts as gone."""
+"""Missed heartbeats after which a gateway counts as gone."""
 REMOVED = 10
-"""Signs missing until another gateway removes the last one: it was killed, or it shows again."""
+"""Missed heartbeats after which another gateway removes the last: a live one writes it again."""
 WHOLE = 1.0
-"""Seconds by which dates are rough: some stores tell whole ones."""
+"""Precision of dates, in seconds: some stores give whole ones."""
 
 
 class Fleet:
-    """The gateways of a bucket. Each shows that it lives by an object of its own."""
+    """The gateways of a bucket. Each writes an object as its heartbeat."""
 
     def __init__(self, store: S3Store, keys: Keys) -> None:
         self._store = store
@@ -42,24 +42,24 @@ class Fleet:
         self._beating: asyncio.Task[None] | None = None
 
     async def join(self) -> None:
-        """Show that this gateway lives, and find out who else does; again and again."""
+        """Begin the heartbeat, each of which also finds the other gateways."""
         if self._beating is None:
             await self._beat()
             self._beating = asyncio.create_task(self._keep_beating())
 
     async def leave(self) -> None:
-        """Let the others know at once."""
+        """Remove the heartbeat, so that the others know at once."""
         if self._beating is not None:
             self._beating.cancel()
-            # A sign that is on its way must not arrive after the others were told.
+            # A heartbeat under way must not arrive after it was removed.
             await asyncio.wait([self._beating])
             with contextlib.suppress(QueueUnavailable):
                 await self._store.delete(self._own)
 
     def place(self, key: str) -> int:
-        """Return this gateway's place in the line of those who may take a request: 0 is the first.
+        """Return this gateway's place in line for a request: 0 is the first.
 
-        Each gateway has its share of the first places, and all agree.
+        The first places are spread evenly, and all gateways agree on them.
         """
         own = _weight(self._own, key)
         return sum(_weight(member, key) > own for member in self._members)
@@ -77,21 +77,21 @@ class Fleet:
             for key in silent.keys() - _within(silent, REMOVED):
                 await self._store.delete(key)
         except QueueUnavailable as error:
-            log.warning("cannot tell other gateways that this one lives: %s", error)
+            log.warning("cannot write this gateway's heartbeat for the others: %s", error)
 
     def _silent(self, listed: Sequence[Listed]) -> dict[str, float]:
-        """Return for how long each gateway has shown nothing: its date beside that of our own.
+        """Return the seconds since each gateway's heartbeat, measured against our own's date.
 
-        Both are the store's. Where it tells none, all are taken for alive.
+        Both dates are the store's. Where it gives none, all count as alive.
         """
         dates = {one.key: one.written for one in listed}
         now = dates.get(self._own)
         return {key: now - at if now and at else 0.0 for key, at in dates.items()}
 
 
-def _within(silent: Mapping[str, float], signs: int) -> set[str]:
-    """Return those who have missed fewer signs than that."""
-    return {key for key, seconds in silent.items() if seconds < signs * BEAT + WHOLE}
+def _within(silent: Mapping[str, float], beats: int) -> set[str]:
+    """Return the gateways that have missed fewer heartbeats than that."""
+    return {key for key, seconds in silent.items() if seconds < beats * BEAT + WHOLE}
 
 
 def _weight(member: str, key: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Finding requests in a bucket by listing it, and taking several of them side by side."""
+"""Finding requests in a bucket by listing it, and taking several of them at a time."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ BUSY_LOOK = 0.25
 """Seconds between two listings, at least, while there is work."""
 IDLE_LOOK = 5.0
 SLOWER = 1.5
-"""How much longer the pause becomes with each listing that brings nothing."""
+"""Factor by which the pause grows with each listing that brings no work."""
 PAGE = 1000
 PAGES = 20
 """Pages of a listing, at most."""
 WHOLE = 5.0
-"""Seconds from one listing of all pages to the next, at least. Others end with the first page that
-has free requests: a client that has many there would hide those that others sent later. Where there
-are more than all these pages, the next such listing goes on behind them."""
+"""Seconds between two listings of all pages, at least. The others end with the first page that has
+free requests, so a client with many there hides later ones of other clients. Where there are more
+than PAGES pages, the next such listing continues behind them."""
 
 
 class S3Intake:
@@ -49,14 +49,14 @@ class S3Intake:
         self._unasked = Unasked(self._basket.is_left, self._basket.return_ready)
 
     def hurry(self) -> None:
-        """Look soon: a request was sent just now."""
+        """List soon: a request was sent just now."""
         self._lister.pace.is_hurried = True
         self._basket.changed.set()
 
     async def receive(
         self, limit: int, wait: float, shares: Mapping[str, int] | None = None
     ) -> Sequence[Delivery]:
-        """Do what ``Queue.receive`` does. Lists the bucket once, at least, if need be."""
+        """Do what ``Queue.receive`` does. Lists the bucket at least once, if need be."""
         with self._unasked.asking():
             return await self._receive(limit, wait, shares or {})
 
@@ -83,7 +83,7 @@ class S3Intake:
             await basket.change(self._rest(left, room))
 
     def _raise_failure(self) -> None:
-        """Raise what a request failed with since the last time, or the listing."""
+        """Raise the error of a request, or of the listing, since the last call."""
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -92,18 +92,18 @@ class S3Intake:
             listing.result()
 
     def _raise_trouble(self) -> None:
-        """Raise QueueUnavailable where the store gave nothing since it failed, and work waits."""
+        """Raise QueueUnavailable where the store has given no request since one failed."""
         backlog = self._backlog
         for one in backlog.candidates.values():
             if one.trouble and one.read_by_then == backlog.read:
                 raise QueueUnavailable(one.trouble)
 
     def _is_worth_a_look(self) -> bool:
-        """Tell whether it is time to list, or something may be free that a listing must confirm."""
+        """Tell whether a listing is due, or a request may be free that a listing must confirm."""
         return self._lister.pace.is_due() or self._backlog.next_due() <= 0
 
     def _begin(self, limit: int, shares: Mapping[str, int]) -> int:
-        """Begin to take what is known to be free; return how much more there is room for."""
+        """Begin to take known free requests; return how many more there is room for."""
         taking = self._basket.taking
         under_way = Counter(client_of(key) for key in taking.values())
         self._backlog.shares = {client: n - under_way[client] for client, n in shares.items()}
@@ -121,15 +121,15 @@ class S3Intake:
             self._lister.pace.note_work()
 
     def _rest(self, left: float, room: int) -> float | None:
-        """Return for how long nothing is to be done but to wait for what is under way."""
+        """Return the seconds to wait for a change; None: until there is one."""
         if self._listing or not room:
             return None
         due = min(self._lister.pace.left(), max(0.05, self._backlog.next_due()))
-        # A request that the store is slow to give holds up no listing of others.
+        # A request that the store is slow to give does not hold up the next listing.
         return max(0.0, due if self._basket.taking else min(left, due))
 
     async def aclose(self) -> None:
-        """Give back what was taken and not settled: others have it at once."""
+        """Give back unsettled deliveries: others get them at once."""
         await self._taker.give_back()  # first: what is under way may use up the time that is left
         if self._listing is not None:
             await asyncio.wait([self._listing], timeout=LAST_LOOK)
@@ -142,7 +142,7 @@ class S3Intake:
 
 
 class _Lister:
-    """Lists what waits, and notes which of it is for this gateway to take."""
+    """Lists the waiting requests, and notes this gateway's place in line for each."""
 
     def __init__(self, store: S3Store, keys: Keys, backlog: Backlog) -> None:
         self.pace = _Pace()
@@ -153,12 +153,13 @@ class _Lister:
         self._is_tried = False
         self._whole = -WHOLE
         self._after = ""
-        """Where the next listing goes on that is to find what others hide."""
+        """Where the next listing of all pages continues."""
 
     async def list(self, wanted: int) -> None:
-        """List as far as there are so many free requests to be found. Raises QueueUnavailable.
+        """List until ``wanted`` free requests are found. Raises QueueUnavailable.
 
-        The first time, the store is tried first. Raises QueueBroken where it keeps no conditions.
+        The first call probes the store, and raises QueueBroken where it does not honour the
+        conditions of writes.
         """
         if not self._is_tried:
             await check_conditions(self._store, self._keys)
@@ -182,7 +183,7 @@ class _Lister:
                 return
             if not must_end and self._backlog.choose(wanted):
                 return
-        # Those who have all their share may fill all these pages: then the next goes on at once.
+        # Clients at their concurrency limits may fill all these pages: then continue at once.
         self._after = found[-1].key
         self._whole = began if self._backlog.choose(wanted) else -WHOLE
 
@@ -191,7 +192,7 @@ class _Lister:
 
 
 class _Pace:
-    """When to list: often while there is work, ever less often while there is none."""
+    """When to list: often while there is work, less and less often while there is none."""
 
     def __init__(self) -> None:
         self.is_hurried = False
@@ -202,7 +203,7 @@ class _Pace:
         self._pause = BUSY_LOOK
 
     def left(self) -> float:
-        """Return in how many seconds it is time for a listing."""
+        """Return the seconds until the next listing is due."""
         pause = BUSY_LOOK if self.is_hurried else self._pause
         return self._last + pause - time.monotonic()
 
@@ -210,7 +211,7 @@ class _Pace:
         return self.left() <= 0
 
     async def turn(self) -> None:
-        """Wait until the store may be listed again, and take note that it is."""
+        """Wait until the bucket may be listed again, and note that it is."""
         await asyncio.sleep(max(0.0, self._last + BUSY_LOOK - time.monotonic()))
         self._last = time.monotonic()
         self.is_hurried = False

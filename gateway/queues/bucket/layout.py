@@ -84,39 +84,39 @@ class Keys:
         return self.address.key("payloads", *name)
 
     def quarantine(self, entry: str) -> str:
-        """Return where a request is put aside; ``entry`` is the last part of its key."""
+        """Return the key of an entry in quarantine; ``entry`` is its last part, not encoded."""
         return self.address.key("quarantine", quote(entry, safe=""))
 
     def name(self, key: str) -> Name | None:
-        """Return who sent the request of a key, and its id; None for a key of no request."""
+        """Return sender and id from the key of a request; None for any other key."""
         found = _OWN.fullmatch(key.removeprefix(self.requests))
         return (found[2], found[1]) if found and key.startswith(self.requests) else None
 
     def client(self, key: str) -> str:
-        """Return who sent the request of a key; empty for a key of no request."""
+        """Return the sender from the key of a request; empty for any other key."""
         name = self.name(key)
         return name[0] if name is not None else ""
 
 
 def to_metadata(message: Message) -> dict[str, str]:
-    """Return the properties of a message as user metadata, percent-encoded where it must be.
+    """Return the properties of a message as user metadata, percent-encoded where needed.
 
-    Raises Refused where there is more of them than S3 can hold.
+    Raises Refused where they are longer than S3 can hold.
     """
     properties = to_properties(message)
     metadata = {
         name.lower().replace("_", "-"): encoded(value) for name, value in properties.items()
     }
     size = sum(len(name) + len(value) for name, value in metadata.items())
-    if size > METADATA_LIMIT - 512:  # what a record has beside them takes less
+    if size > METADATA_LIMIT - 512:  # the other metadata of a record takes less
         raise Refused(f"The properties of the message take {size} bytes: at most 1536 can travel.")
     return metadata
 
 
 def encoded(value: str) -> str:
-    """Return a value as metadata can hold it: ASCII, without spaces that would be trimmed.
+    """Encode a value for metadata: as ASCII, without spaces that would be trimmed.
 
-    What UTF-8 has no form for becomes a question mark: it is in a reason at most.
+    A lone surrogate, which only a reason can have, becomes a question mark.
     """
     text = quote(value, safe=_PLAIN, errors="replace")
     return text.replace(" ", "%20") if text != " ".join(text.split()) else text
@@ -146,11 +146,11 @@ def from_object(stored: Stored, name: Name, *, interrupted: bool = False) -> Mes
 
 
 def written(stored: Stored) -> float | None:
-    """Return when the store says that it took an object whole; None where it does not say.
+    """Return when the store received the whole object; None where it does not say.
 
-    Of one that came in parts it says when the first was announced (S3 user guide, "System-defined
-    object metadata"): a client could announce today what it sends tomorrow. Their ETags have a
-    hyphen, and how many parts there were.
+    For a multipart upload it gives the time of initiation (S3 user guide, "System-defined object
+    metadata"): a client could initiate today what it sends tomorrow. The ETag of such an object
+    ends with a hyphen and the number of parts.
     """
     return None if "-" in stored.etag else _last_modified(stored)
 
@@ -163,7 +163,7 @@ def _last_modified(stored: Stored) -> float | None:
 
 
 def _properties(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the properties by their own names; other makers may write ``_`` for ``-``."""
+    """Return the properties by their own names; other programs may write ``_`` for ``-``."""
     found = {}
     for name, value in metadata.items():
         known = _NAMES.get(name.replace("_", "-"))
@@ -174,7 +174,7 @@ def _properties(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def object_type(content_type: str) -> str:
-    """Return the content type to give an object: the message's, where a header can hold it."""
+    """Return the content type for an object: the message's, where a header can hold it."""
     return content_type if content_type.isascii() and content_type.isprintable() else OCTETS
 
 
@@ -197,8 +197,8 @@ async def check_format(store: S3Store, keys: Keys, mode: str) -> None:
         version, other = said["version"], said["mode"]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"queue: s3://{store.bucket}/{keys.format} is not one of this program: use another "
-            "prefix, or correct endpoint_url where no S3 answers."
+            f"queue: s3://{store.bucket}/{keys.format} was not written by this program: use "
+            "another prefix, or correct endpoint_url if the server there is not S3."
         ) from error
     if version != VERSION:
         raise ConfigurationError(

@@ -1,7 +1,6 @@
-"""The ledger of a queue bucket: its reply objects, each first the claim of its request.
+"""The ledger of a queue bucket: its reply objects, each of which begins as its request's claim.
 
-Versions are ETags. The body of a claim has a fresh nonce each time, since an ETag covers the body
-alone.
+Versions are ETags. An ETag covers the body alone, so the body of each claim has a fresh nonce.
 """
 
 from __future__ import annotations
@@ -63,16 +62,16 @@ DIGEST = "gateway-request-sha256"
 QUARANTINED = "gateway-quarantined"
 REASON_LIMIT = 256
 LONGEST_LEASE = 3600.0
-"""What is believed of a claim: others write there too, and a claim must come to an end."""
+"""The longest lease that is believed: others write there too, and a claim must come to an end."""
 MOST_ATTEMPTS = 1 << 20
 TOO_MUCH = "The reply's properties are longer than the queue can carry."
 TOO_LARGE = "The reply is larger than what is read here: limits.reply has to be raised for it."
 
 
 class BucketLedger:
-    """Reads and writes the claim records of a bucket; a write that may have worked is read back.
+    """Reads and writes the claim records of a bucket; a write in doubt is read back.
 
-    ``limit`` is the largest reply that is read, in bytes: who asks for states alone reads none.
+    ``limit`` is the largest reply that is read, in bytes; the default is for states alone.
     """
 
     remembers = True
@@ -93,9 +92,9 @@ class BucketLedger:
         return await self._put(name, stored, over)
 
     async def _put(self, name: Name, new: Stored, over: str | None) -> str:
-        """Write until it is certain what became of it. Raises LeaseLost, QueueUnavailable.
+        """Write until the outcome is certain. Raises LeaseLost, QueueUnavailable.
 
-        Whoever gives up in between loses nothing: the next write finds what this one has left.
+        Giving up in between loses nothing: the next write finds what this one has left.
         """
         key = self._keys.reply(name)
         condition: Condition = IfAbsent() if over is None else IfMatch(over)
@@ -122,7 +121,7 @@ class BucketLedger:
         raise Unsure("the store did not say whether it took a write")
 
     async def _own(self, name: Name, new: Stored) -> Stored | None:
-        """Return what is stored, if this delivery wrote it."""
+        """Return the stored object, if this delivery wrote it."""
         found = await self._store.get(self._keys.reply(name), len(new.body))
         is_own = found is not None and found.metadata.get(TOKEN) == new.metadata[TOKEN]
         return found if is_own else None
@@ -132,9 +131,9 @@ class BucketLedger:
     ) -> ClaimRecord | None:
         """Return a record, waiting up to ``wait`` seconds for it to become final.
 
-        A store that cannot be read meanwhile is asked again, but not by whoever it does not know
-        (Unauthenticated): that cannot become right by waiting. Where there ``may_be_none`` of that
-        name, ever, it is looked for rarely: each look costs. Raises QueueUnavailable.
+        A read that fails is repeated, but for Unauthenticated: waiting does not cure that. With
+        ``may_be_none`` there may never be such a record, so it is read rarely: each read costs.
+        Raises QueueUnavailable.
         """
         began, found = time.monotonic(), None
         delays = sparse(wait) if may_be_none else self._patience.delays(wait)
@@ -154,7 +153,7 @@ class BucketLedger:
         return found
 
     async def _look_as_client(self, name: Name, *, is_last: bool) -> ClaimRecord | None:
-        """Look as one who may not list: then a missing reply is a forbidden one."""
+        """Look without permission to list, where a missing reply is a forbidden one."""
         try:
             return await self.look(name)
         except AccessDenied:
@@ -168,7 +167,7 @@ class BucketLedger:
 
 
 def _claim(new: Claimed | Released) -> Stored:
-    """Return a claim, or one given back, as an object."""
+    """Return a claim, or a released one, as an object."""
     claim = new.claim
     state = ClaimState.RELEASED if isinstance(new, Released) else ClaimState.CLAIMED
     values = {
@@ -213,14 +212,14 @@ def _not_lost(own: Stored | None) -> Stored:
 
 
 def _over(own: Stored) -> Condition:
-    """Return how to write over what this delivery wrote before; an answer is for ever."""
+    """Return the condition for replacing this delivery's own write; an answer is final."""
     if own.metadata.get(STATE) in FINAL:
         raise LeaseLost("it is answered: the first answer stands")
     return IfMatch(own.etag)
 
 
 def _record(stored: Stored, name: Name) -> ClaimRecord:
-    """Return what a record says. What is no record of ours counts as a claim: it is in use."""
+    """Parse a record. An object that is not ours counts as a claim: it is in use."""
     metadata = stored.metadata
     state = metadata.get(STATE, "")
     common = ClaimRecord(
@@ -229,7 +228,7 @@ def _record(stored: Stored, name: Name) -> ClaimRecord:
         token=metadata.get(TOKEN, ""),
         digest=metadata.get(DIGEST, ""),
         quarantined=metadata.get(QUARANTINED, ""),
-        interrupted=True,  # unless it can be read that it is not
+        interrupted=True,  # unless its body says that it is not
     )
     match state:
         case ClaimState.DONE:
@@ -243,7 +242,7 @@ def _record(stored: Stored, name: Name) -> ClaimRecord:
 
 
 def _claimed(common: ClaimRecord, state: ClaimState, body: bytes) -> ClaimRecord:
-    """Return what a claim says, or one given back; what says nothing sensible is a claim."""
+    """Parse the body of a claim, released or not; an invalid one counts as a claim."""
     try:
         said = json.loads(body)
         lease, not_before = float(said["lease"]), float(said["not-before"])
@@ -267,7 +266,7 @@ def _reply(stored: Stored, name: Name) -> Message:
     reply = from_object(replace(stored, is_cut=False), name)
     if isinstance(reply, Unreadable):
         raise QueueUnavailable(f"the reply to {name[1]} cannot be read: {reply.reason}")
-    # Its properties are those that a fault has of its request.
+    # The reply has the properties that a fault takes from its request.
     return fault(BackendFailed(TOO_LARGE), reply) if stored.is_cut else reply
 
 

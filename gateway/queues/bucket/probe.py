@@ -1,4 +1,4 @@
-"""Trying whether a store keeps the conditions of writes: the promise rests on them."""
+"""Probing whether a store honours the conditions of writes: the promises rest on them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IGNORED = (
 
 
 async def check_conditions(store: S3Store, keys: Keys) -> None:
-    """Write one object several times at once under each condition: one may succeed, no more.
+    """Race several writes of one object under each condition: at most one may succeed.
 
     Raises QueueBroken where the store cannot be used, QueueUnavailable.
     """
@@ -57,9 +57,9 @@ async def _none(store: S3Store, key: str, condition: Condition) -> None:
 
 
 async def _write(store: S3Store, key: str, condition: Condition) -> bool:
-    """Write something new; tell whether the store says that it did."""
+    """Write new bytes; tell whether the store says that it did."""
     try:
         await store.put(key, secrets.token_hex(16).encode(), only=condition)
-    except (Occupied, Unsure):  # Ceph answers 500 to some of those who lose
+    except (Occupied, Unsure):  # Ceph answers 500 to some losers of a race
         return False
     return True

@@ -18,10 +18,10 @@ LARGEST = 128 << 20
 
 
 def published(address: str, service: str) -> Callable[[str], bytes]:
-    """Return what reads a document of a service's contract, by its name; it blocks.
+    """Return a function that reads a document of a service's contract by name; it blocks.
 
-    ``address`` is the queue's. Raises ConfigurationError where that has no bucket; what is
-    returned raises ContractError where there is no such document, or none that may be read.
+    ``address`` is the queue's. Raises ConfigurationError where that has no bucket; the function
+    raises ContractError where a document is missing or may not be read.
     """
     bucket = bucket_of(address)
     if bucket is None:

@@ -1,11 +1,11 @@
 """The quarantine in a bucket: an object for each request, with the reason in its metadata.
 
-A request that is sent again has its new id written down first, in an object beside the entry that
-can be made once: whoever goes on after a crash, or at the same time, sends the same request under
-the same id, which a queue takes once. One that is dropped has that written down in the same place:
-so of two people who do different things at once, one is told that the other was first. A note
-stays until its lifecycle rule removes it: an entry
-may come back, where whoever put it aside died before the request was removed.
+Before a request is sent again, its new id is written to a note: an object beside the entry that can
+be created only once. Another attempt, after a crash or at the same time, then sends the same
+request under the same id, which a queue accepts once. Dropping an entry writes the same note: of
+two people who do different things at once, one learns that the other was first. A note stays until
+its lifecycle rule removes it: an entry may come back, if the gateway that put it aside died before
+it had removed the request.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from gateway.queues.quarantine import check_sendable, renewed
 
 REASON = "gateway-reason"
 RAW = "gateway-raw"
-"""Metadata of what could not be read, and is kept as it was received, in JSON."""
+"""Metadata of a message that could not be read, and is kept as it was received, in JSON."""
 AT_ONCE = 20
 LARGEST_RAW = 8 << 20
-"""Bytes of a message of SQS in JSON, at most: 1 MiB of it can take three times as much."""
+"""Bytes of an SQS message in JSON, at most: a message of 1 MiB can take three times as much."""
 TOO_LARGE = (
     "It has {size} bytes, and {limit} are read: raise limits.request for this command, or get "
     "{place} from the bucket with a program of the store's; gateway quarantine drop removes it."
@@ -56,7 +56,7 @@ NOT_KNOWN = (
     "(gateway quarantine show ID --body FILE), make a new call of that, and drop it then."
 )
 DROPPED = "dropped"
-"""What a note says of an entry that is sent under no id any more."""
+"""The note of an entry that was dropped, and is not sent again."""
 SENT_OTHERWISE = "It was sent again before, as {id}, with another envelope: drop it."
 
 Send = Callable[[Message], Awaitable[None]]
@@ -64,7 +64,7 @@ Collect = Callable[[str, str, float], Awaitable[Collected]]
 
 
 class BucketQuarantine:
-    """What is kept aside in a bucket; ``send`` and ``collect`` are those of its queue."""
+    """The quarantine in a bucket; ``send`` and ``collect`` are those of its queue."""
 
     def __init__(
         self, store: S3Store, keys: Keys, clock: Clock, send: Send, collect: Collect, limit: int
@@ -79,7 +79,7 @@ class BucketQuarantine:
         self._collect = collect
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
-        """Yield what is kept aside, in the order of the ids: a HEAD for each."""
+        """Yield the entries, in the order of their ids: a HEAD for each."""
         prefix = self._keys.quarantine(id)
         notes = {one.key for one in await list_all(self._store, self._notes.key(id))}
         listed = [one for one in await list_all(self._store, prefix) if is_entry(self._keys, one)]
@@ -141,7 +141,10 @@ class BucketQuarantine:
         return id
 
     async def _is_sent(self, sender: str, id: str) -> bool:
-        """Tell whether a request was sent under an id that is too old to be sent under now."""
+        """Tell whether a request was sent under an id that is now too old to be sent.
+
+        Raises Refused where that is not known any more.
+        """
         if self._clock() - (id_time(id) or 0.0) < ID_WINDOW:
             return False  # the queue takes it, once
         found = await self._collect(sender, id, 0.0)
@@ -152,7 +155,7 @@ class BucketQuarantine:
     async def drop(self, entry: Quarantined) -> None:
         if await self._store.head(entry.place) is None:
             raise EntryGone(f"{entry.id} is not in quarantine any more")
-        # One that was to be sent again, and says so, may be dropped by who has seen that.
+        # An entry that shows it was to be sent again may be dropped: the operator has seen that.
         said = DROPPED if entry.sent_again else await self._note(entry)
         if said != DROPPED:
             raise EntryGone(f"{entry.id} is sent again by another, as {said}")
@@ -162,28 +165,28 @@ class BucketQuarantine:
         return await self._notes.write(self._last(entry.place), DROPPED)
 
     def _last(self, key: str) -> str:
-        """Return the last part of the key of an entry, as it was before it was encoded."""
+        """Return the last part of an entry's key, decoded."""
         return unquote(key.removeprefix(self._keys.quarantine("")))
 
     def _name(self, key: str) -> tuple[str, str]:
-        """Return who sent an entry, and its id; nobody, where it is no request."""
+        """Return sender and id of an entry; the sender is empty where it is not a request."""
         last = self._last(key)
         return self._keys.name(self._keys.requests + last) or ("", last)
 
 
 class _Notes:
-    """The notes of a quarantine: under which id each entry goes out again, or that it does not."""
+    """The notes of a quarantine: the new id of each entry sent again, or that it was dropped."""
 
     def __init__(self, store: S3Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
 
     def key(self, last: str) -> str:
-        """Return the key of the note about an entry, given the last part of the entry's."""
+        """Return the key of an entry's note, given the last part of the entry's own key."""
         return self._keys.address.key("quarantine", "again", quote(last, safe=""))
 
     async def write(self, last: str, said: str) -> str:
-        """Write a note about an entry; return what stands: the first that was written about it."""
+        """Write a note about an entry; return the one that stands, which is the first."""
         note, body = self.key(last), said.encode()
         for _ in range(ATTEMPTS):
             try:
@@ -200,7 +203,7 @@ class _Notes:
 
 
 def is_entry(keys: Keys, listed: Listed) -> bool:
-    """Tell whether an object in the quarantine is an entry: a note about one lies deeper."""
+    """Tell whether an object in the quarantine is an entry: notes lie one level deeper."""
     return "/" not in listed.key.removeprefix(keys.quarantine(""))
 
 

@@ -1,4 +1,4 @@
-"""The queue in a bucket alone: requests are objects, and the reply object is the claim."""
+"""The queue in a bucket, without a doorbell: the reply object of a request is its claim."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class S3Queue:
     async def open(cls, address: BucketAddress, options: QueueOptions) -> S3Queue:
         """Open the queue. Raises ConfigurationError with the cure.
 
-        Whether the store keeps the conditions of writes is tried by the first receive: clients may
-        not write where that is tried.
+        The first receive probes whether the store honours the conditions of writes: clients may
+        not write where it does that.
         """
         store = await S3Store.open(address, 2 * options.concurrency)
         keys = Keys(address)

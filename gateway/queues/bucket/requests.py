@@ -1,4 +1,4 @@
-"""The requests of a bucket, as its ledger's deliveries have them: read, removed, put aside."""
+"""The requests of a bucket: how a delivery reads, removes and puts aside one."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Requests:
     def __init__(self, store: S3Store, keys: Keys, limit: int) -> None:
         self.store = store
         self.keys = keys
-        # One that is over the limit by less is refused with the fault that says so.
+        # A request over one limit, but not two, is refused with a fault that says so.
         self.limit = 2 * limit
 
     async def remove(self, key: str) -> None:
-        """Remove a request. Where that fails, whoever meets it again finds its reply first."""
+        """Remove a request. If that fails, the next gateway to try it finds its reply first."""
         try:
             await self.store.delete(key)
         except QueueUnavailable as error:
-            log.warning("%s is answered, and not removed yet: %s", key, error)
+            log.warning("%s is answered, but not removed yet: %s", key, error)
 
     async def put_aside(self, key: str, reason: str) -> None:
         """Copy a request into quarantine, then remove it. Raises QueueUnavailable."""
@@ -55,9 +55,9 @@ class Requests:
 
 
 def _labelled(metadata: Mapping[str, str], reason: str) -> dict[str, str]:
-    """Return metadata with a reason beside it. What no header can carry is encoded.
+    """Return metadata with the reason added. Values that no header can carry are encoded.
 
-    It may be a stranger's, and as long as may be: what there is no room for is left out.
+    The metadata may be a stranger's, of any length: entries that do not fit are left out.
     """
     labelled = {"gateway-reason": encoded(reason)[:REASON_LIMIT]}
     room = METADATA_LIMIT - sum(len(name) + len(value) for name, value in labelled.items())
@@ -71,7 +71,7 @@ def _labelled(metadata: Mapping[str, str], reason: str) -> dict[str, str]:
 
 
 class ObjectEntry:
-    """A request that is an object, whose claim alone keeps others from it."""
+    """A request that is an object; its claim alone keeps others away."""
 
     def __init__(self, requests: Requests, ledger: Ledger, key: str, name: Name) -> None:
         self.name = name
@@ -90,11 +90,11 @@ class ObjectEntry:
         await self._requests.put_aside(self._key, reason)
 
     async def hold(self, seconds: float) -> None:
-        """Keep nobody from seeing it: whoever does finds the claim."""
+        """Do nothing: others may see the object, and find the claim."""
 
 
 class StrayObject:
-    """An object among the requests that is none: it can only be put aside."""
+    """An object among the requests that is not a request: it can only be put aside."""
 
     def __init__(self, requests: Requests, key: str) -> None:
         self.name: Name = ("", stray_id(key))
@@ -109,17 +109,17 @@ class StrayObject:
         await self.put_aside(None, NO_KEY)
 
     async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
-        """Put it aside; there is nobody to tell. Raises QueueUnavailable."""
+        """Put it aside; there is no sender to answer. Raises QueueUnavailable."""
         try:
             await self._requests.put_aside(self._key, reason)
         except QueueUnavailable as error:
-            log.error("%s is no request, and cannot be put aside: %s", self._key, error)
+            log.error("%s is not a request, and cannot be put aside: %s", self._key, error)
             raise
 
     async def hold(self, seconds: float) -> None:
-        """Keep nobody from it: others may put it aside too, and twice is once."""
+        """Do nothing: others may put it aside too, to the same effect."""
 
 
 def stray_id(key: str) -> str:
-    """Return what an object is called that is no request."""
+    """Return an id for an object that is not a request."""
     return key.rpartition("/")[2][:64] or "?"

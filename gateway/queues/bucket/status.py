@@ -20,8 +20,8 @@ AT_ONCE = 20
 async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
     """Count the requests of a bucket where the record is the claim.
 
-    One whose claim has stood still for longer than its lease counts as in flight until another
-    gateway takes it over. With more than LOOKED_AT requests nobody asks which are in flight.
+    A request whose claim has expired counts as in flight until another gateway takes it over. With
+    more than LOOKED_AT requests, those in flight are not counted.
     """
     listed, quarantined = await asyncio.gather(
         list_all(store, keys.requests), quarantined_in(store, keys)
@@ -34,7 +34,7 @@ async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
             quarantined=quarantined,
         )
     looks = await _records(store, keys, listed)
-    # What is answered, and not removed yet, is no work any more.
+    # Requests that are answered, but not removed yet, are not work any more.
     open_ones = [one for one, look in zip(listed, looks, strict=True) if not _is_final(look)]
     held = sum(look is not None and look.state is ClaimState.CLAIMED for look in looks)
     return QueueStatus(
@@ -46,7 +46,7 @@ async def bucket_status(store: S3Store, keys: Keys) -> QueueStatus:
 
 
 async def quarantined_in(store: S3Store, keys: Keys) -> int:
-    """Count what is kept aside; a note about an entry lies deeper than it, and is none."""
+    """Count the entries in quarantine, without the notes, which lie one level deeper."""
     prefix = keys.quarantine("")
     listed = await list_all(store, prefix)
     return sum("/" not in one.key.removeprefix(prefix) for one in listed)
@@ -63,11 +63,11 @@ async def list_all(store: S3Store, prefix: str) -> Sequence[Listed]:
 
 
 def oldest(store: S3Store, listed: Sequence[Listed]) -> float | None:
-    """Return how many seconds ago the first of the requests arrived; None where there is none.
+    """Return the age of the oldest request in seconds; None where there is none.
 
-    By the time that the store gave them: an id has its client's, or none.
+    By the store's dates: an id has the time of its client, or none.
     """
-    # All of one form, so the smallest is the first.
+    # All have the same form, so the smallest string is the earliest.
     first = min((one for one in listed if one.modified), key=_modified, default=None)
     if first is None or first.written is None:
         return None
@@ -88,7 +88,7 @@ async def _records(
     async def look(key: str) -> ClaimRecord | None:
         name = keys.name(key)
         if name is None:
-            return None  # not in the form of a request: whoever takes it puts it aside
+            return None  # not a request: the gateway that takes it puts it aside
         async with turns:
             return await ledger.look(name)
 

@@ -26,7 +26,7 @@ from gateway.queues.foreign_text import legible
 META = "x-amz-meta-"
 OCTETS = "application/octet-stream"
 SMALL = 64 << 10
-"""Bytes of an object that is no message, at most: a claim, a note, what a queue says of itself."""
+"""Bytes of an object other than a message, at most: a claim, a note, ``format.json``."""
 
 # Botocore's parser takes 90 ms for a full page of names, this 3 ms.
 _ITEM = re.compile(rb"<Contents>(.*?)</Contents>", re.S)
@@ -42,11 +42,11 @@ class Occupied(Exception):
 
 
 class AccessDenied(QueueUnavailable):
-    """The store refuses: no permission, or, to whoever may not list, no such object."""
+    """The store refuses: no permission, or, without permission to list, no such object."""
 
 
 class Unauthenticated(QueueUnavailable):
-    """The store does not know who asks: that ends when its operator mends it, and not before."""
+    """The store rejects the credentials: that does not end until an operator mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,11 @@ class Stored:
     metadata: Mapping[str, str] = field(default_factory=dict)
     content_type: str = ""
     is_cut: bool = False
-    """It is larger than was to be read, and its body is not here."""
+    """It is larger than the limit, and its body is left out."""
     size: int = 0
-    """Of its body, in bytes, as the store said it: also where the body is not here."""
+    """Of its body, in bytes, as the store gives it, even where the body is left out."""
     modified: str = ""
-    """When it was written, as HTTP says it."""
+    """When it was written, as an HTTP date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Listed:
     key: str
     etag: str
     modified: str = ""
-    """When it was written, as the store says it, in ISO 8601. Reading it is left to who needs it:
-    it would take as long as all the rest."""
+    """When it was written, as the store gives it, in ISO 8601. It is parsed on demand: that takes
+    as long as all the rest."""
 
     @property
     def written(self) -> float | None:
@@ -114,7 +114,7 @@ class Page:
 
     found: Sequence[Listed]
     is_cut: bool
-    """There may be more behind it: however little is in it, a store may have stopped there."""
+    """There may be more behind it: a store may stop after any number of objects."""
 
 
 class S3Store:
@@ -132,7 +132,7 @@ class S3Store:
 
     @classmethod
     async def open(cls, address: BucketAddress, connections: int) -> S3Store:
-        """Make a store of an address. Raises ConfigurationError; nothing is asked of it yet."""
+        """Make a store of an address. Raises ConfigurationError; nothing is sent to it yet."""
         account = await Account.open(address.access)
         endpoint = await account.endpoint("s3")
         http = SignedHttp(account, "s3", connections, endpoint.url)
@@ -152,7 +152,7 @@ class S3Store:
     ) -> str:
         """Write an object; return its ETag.
 
-        Raises Occupied (the condition does not hold), Unsure (only of a conditional write: it may
+        Raises Occupied (the condition does not hold), Unsure (only for a conditional write: it may
         be written; read it back), AccessDenied, QueueUnavailable (not written).
         """
         headers = {META + name: value for name, value in (metadata or {}).items()}
@@ -161,7 +161,7 @@ class S3Store:
         answer = await (self._http.insist(request) if only is None else _once(self._http, request))
         if answer.status == 200:
             return answer.headers.get("etag", "").strip('"')
-        # Of a condition on an object that is not there, S3 says 404 and Ceph 412.
+        # To a condition on an object that is not there, S3 answers 404 and Ceph 412.
         if answer.status == 412 or (answer.status == 404 and answer.code == "NoSuchKey"):
             raise Occupied(key)
         raise _error(self.bucket, answer, "PUT", key)
@@ -175,10 +175,10 @@ class S3Store:
         metadata: Mapping[str, str] | None = None,
         content_type: str = OCTETS,
     ) -> bool:
-        """Write an object where there is none, until it is known what became of that.
+        """Create an object, and repeat that until the outcome is known.
 
-        Return whether it is this one for certain: it may be another's, where an answer was lost and
-        then there was one. ``what`` it is, for errors. Raises Occupied (there was one before),
+        True: this call created it. False: an answer was lost, and then there was an object, which
+        may be another's. ``what`` names it in errors. Raises Occupied (there was one before),
         Unsure (it may be written), AccessDenied, QueueUnavailable (not written).
         """
         put = partial(
@@ -188,9 +188,7 @@ class S3Store:
             return await _created(put, what)
 
     async def get(self, key: str, limit: int = SMALL) -> Stored | None:
-        """Read an object; None where there is none. Of one over ``limit`` bytes, not the body.
-
-        Who reads messages says how large they may be.
+        """Read an object; None where there is none. A body over ``limit`` bytes is left out.
 
         Raises AccessDenied, QueueUnavailable.
         """
@@ -227,7 +225,8 @@ class S3Store:
             return Stored(answer.body, etag, metadata, content_type, is_cut, size, modified)
         # An answer to HEAD has no body, and so no code.
         if method == "GET" and answer.is_foreign:
-            text = f"what answers at {self._root} is no S3 ({answer.status}): correct endpoint_url"
+            said = f"the server at {self._root} is not S3 (status {answer.status})"
+            text = f"{said}: correct endpoint_url"
             raise QueueUnavailable(text)
         if answer.status == 404 and answer.code != "NoSuchBucket":
             return None
@@ -242,7 +241,8 @@ class S3Store:
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page:
         """Return the objects below a prefix in the order of their keys, a thousand at most.
 
-        Those after ``after`` only. What is cut is not empty. Raises AccessDenied, QueueUnavailable.
+        Only those behind the key ``after``. A page that is cut is not empty. Raises AccessDenied,
+        QueueUnavailable.
         """
         query = f"?list-type=2&max-keys={limit}&prefix={quote(prefix, safe='')}"
         start = f"&start-after={quote(after, safe='')}" if after else ""
@@ -282,9 +282,9 @@ async def _created(put: Callable[[], Awaitable[str]], what: str) -> bool:
 
 
 async def _once(http: SignedHttp, request: HttpRequest) -> HttpResponse:
-    """Send a conditional write, again only where it was certainly not carried out.
+    """Send a conditional write; again only where it was certainly not carried out.
 
-    409 is S3's word for that: another write was under way, and this one is to be sent again.
+    S3 answers 409 in that case: another write was under way.
     """
     async with http.limits.within():
         for attempt in range(ATTEMPTS):
@@ -293,7 +293,7 @@ async def _once(http: SignedHttp, request: HttpRequest) -> HttpResponse:
                 break
             await pause(attempt)
     if answer.status >= 500 and not answer.is_throttled:
-        # Ceph answers so to whoever lost a race, and any store after the work was done.
+        # Ceph answers so to the loser of a race, and any store may after it has done the work.
         raise Unsure(f"the store answered {answer.status} {answer.code} to a write")
     return answer
 
@@ -303,7 +303,7 @@ def _path(key: str) -> str:
 
 
 def _error(bucket: str, answer: HttpResponse, verb: str, key: str) -> QueueUnavailable:
-    """Return the error for an answer that is none of a verb's own, with the cure."""
+    """Return the error for an answer that a verb does not expect, with the cure."""
     place = f"s3://{bucket}/{key}"
     said = f"{answer.status} {answer.code}".rstrip()
     if answer.status in (301, 307, 400) and "x-amz-bucket-region" in answer.headers:
@@ -339,9 +339,9 @@ _CURES = {
             "ExpiredToken",
             "TokenRefreshRequired",
         ),
-        "the credentials are wrong or have ended: set those of this store",
+        "the credentials are wrong or have expired: set those of this store",
     ),
-    "RequestTimeTooSkewed": "the clocks are apart: correct the machine's",
+    "RequestTimeTooSkewed": "the clocks differ: correct this machine's",
 }
 
 

@@ -36,9 +36,9 @@ from gateway.queues.options import QueueOptions
 log = logging.getLogger(__name__)
 
 AWAY = 5.0
-"""Seconds for which a request is left, at most, that a store in trouble does not give."""
+"""Seconds, at most, before a request is tried again that a store in trouble did not give."""
 STRAY_REST = 60.0
-"""Seconds for which an object that is no request is left, where it cannot be put aside."""
+"""Seconds before an object that is not a request, and cannot be put aside, is tried again."""
 
 
 class Taker:
@@ -64,16 +64,15 @@ class Taker:
     async def take(self, candidate: Candidate) -> ClaimDelivery | None:
         """Claim a request if it is free; None where it is not. Raises QueueUnavailable.
 
-        Where the store gives others, and not this one, that is raised once: it is left for a while,
-        again and again, and holds up nobody. What fails in a way that nobody foresaw is left for a
-        lease. The backlog holds a request for as long as this takes: nobody else here tries it
-        meanwhile.
+        A request that the store does not give, although it gives others, raises that once; then it
+        is tried again after pauses, and holds up no other. After an unexpected error it is left for
+        a lease. The backlog holds the request meanwhile, so that nothing else here tries it.
         """
         delivery = None
         try:
             delivery = await self._take(candidate)
         except LeaseLost:
-            # Somebody was faster: what stands there now is looked at next time.
+            # Another was faster: the next try reads the record.
             candidate.leave(candidate.due)
         except QueueUnavailable as error:
             rest = _rest(error, candidate, self._lease)
@@ -114,7 +113,7 @@ class Taker:
                 await self._ledger.write(name, unread, standing.version)
             raise
         if message is None:
-            # Its record stays: whoever removed the request by hand meant nobody to answer it.
+            # Its record stays: someone removed the request by hand, so that nobody answers it.
             log.warning("%s is gone", candidate.key)
             self._backlog.finish(candidate.key)
             return None
@@ -144,7 +143,7 @@ class Taker:
         return delivery
 
     def _is_doubtful(self, candidate: Candidate) -> bool:
-        """Tell whether a look at the record costs less than a claim that may fail."""
+        """Tell whether reading the record costs less than a claim that may fail."""
         if candidate.version is None:
             return candidate.place > 0 or candidate.is_tried
         return time.monotonic() < candidate.lapses
@@ -163,11 +162,11 @@ class Taker:
         return seen.delay == 0
 
     async def put_off(self, delivery: ClaimDelivery, delay: float) -> None:
-        """Leave a request that was given back to whoever comes first, from then on."""
+        """Offer a released request to all gateways again, after a delay."""
         self._leave(self._taken.pop(delivery), delivery.standing, delay)
 
     def ended(self, delivery: ClaimDelivery) -> None:
-        """Note how a delivery ended: what is not done comes again."""
+        """Note how a delivery ended: an unfinished one comes again."""
         candidate = self._taken.pop(delivery, None)
         if candidate is None:
             return  # it was given back
@@ -179,9 +178,9 @@ class Taker:
         )
 
     def _leave(self, candidate: Candidate, standing: Standing, delay: float) -> None:
-        """Have a request come again after a delay; claimed without a look, where it was released.
+        """Have a request come again after a delay; a released one is claimed without a read.
 
-        The version of a claim that was let go says nothing of what became of that.
+        The known version of a claim that was not released may be out of date.
         """
         if standing.version is None or standing.is_claimed:
             candidate.leave(time.monotonic() + delay)
@@ -192,12 +191,12 @@ class Taker:
         self._backlog.drop(candidate.key)
 
     async def give_back(self) -> None:
-        """Give back what was taken and not settled: others have it at once."""
+        """Give back unsettled deliveries: others get them at once."""
         await give_back(self._taken)
 
 
 def _rest(error: QueueUnavailable, candidate: Candidate, lease: float) -> float:
-    """Return for how many seconds to leave a request that the store did not give."""
+    """Return the seconds before a request is tried again that the store did not give."""
     if not isinstance(error, QueueAway):
-        return lease  # it is refused until somebody mends that
+        return lease  # refused until somebody mends that
     return min(lease, AWAY, 2.0 ** min(candidate.failures, 10))

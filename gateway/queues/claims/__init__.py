@@ -1,5 +1,5 @@
 """The lease core of queues that machines share: how a request is claimed, held and settled once.
 
-In come candidates (a listing of a bucket, rings, messages of SQS), each with a ledger that tells
-who has it; out go deliveries. It imports what all queues have in common and, for messages, ``aws``.
+Candidates come in (from a bucket's listing, rings, messages of SQS), each with a ledger that tells
+who holds it; deliveries go out. It depends on the modules that all queues share, and on ``aws``.
 """

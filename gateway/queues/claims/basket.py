@@ -1,4 +1,4 @@
-"""What one gateway is taking, and what it has ready for whoever receives next."""
+"""The requests that one gateway is taking, and those that are ready for the next receive."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 TOGETHER = 0.5
-"""Seconds that a request is kept back, at most, for those that are being taken beside it."""
+"""Seconds, at most, that a ready request waits for others that are being taken."""
 LAST_LOOK = 2.0
-"""Seconds that what is under way may take at the end: a claim that is being made is given back.
+"""Seconds for tasks under way to finish at shutdown, so that their claims can be given back.
 
-Two baskets one after the other leave time to do that, within ``CLOSING``."""
+Two baskets, one after the other, still leave time for that within ``CLOSING``."""
 
 
 class Basket(Generic[T]):
-    """Requests that are taken in tasks of their own, so that a cancelled receive loses none.
+    """Requests that are taken in separate tasks, so that a cancelled receive loses none.
 
-    ``T`` is what a request is known by before it is taken; ``told`` names it in the log.
+    ``T`` identifies a request before it is taken; ``label`` names it in the log.
     """
 
-    def __init__(self, told: Callable[[T], str] = str) -> None:
-        self._told = told
+    def __init__(self, label: Callable[[T], str] = str) -> None:
+        self._label = label
         self.taking: dict[asyncio.Task[None], T] = {}
         self.ready: list[ClaimDelivery] = []
         self.changed = asyncio.Event()
 
     def begin(self, one: T, taking: Coroutine[None, None, None]) -> None:
-        """Take a request; what takes it puts its delivery among those that are ready."""
+        """Start ``taking``, which adds the delivery to those that are ready."""
         task = asyncio.create_task(taking)
         self.taking[task] = one
         task.add_done_callback(lambda _: self.changed.set())
 
     def reap(self) -> QueueError | None:
-        """Forget all tasks that ended; return the first QueueUnavailable of one.
+        """Forget all tasks that ended; return the first QueueError among them.
 
-        Raises QueueBroken of one of them. What failed in a way that nobody foresaw comes again: of
-        SQS when it is hidden no longer, until ``maxReceiveCount`` ends that.
+        Raises QueueBroken if one of them did. After an unexpected error the request comes again:
+        from SQS when it is visible again, until ``maxReceiveCount`` ends that.
         """
         failure: QueueError | None = None
         for task in [one for one in self.taking if one.done()]:
@@ -62,17 +62,17 @@ class Basket(Generic[T]):
             except Exception as error:  # a bug, met by one request: the others go on
                 log.error(
                     "%s failed in the gateway: it comes again",
-                    self._told(one),
+                    self._label(one),
                     exc_info=unquoted(error),
                 )
         return failure
 
     def is_left(self) -> bool:
-        """Tell whether there is something to be handed out, or will be."""
+        """Tell whether there is a request to hand out, or may be one soon."""
         return bool(self.ready) or any(not task.done() for task in self.taking)
 
     async def hand_out(self, limit: int) -> Sequence[Delivery]:
-        """Return what is ready, with what was begun beside it, in the order of the ids."""
+        """Return the ready requests in the order of their ids, after a short wait for others."""
         if self.taking and len(self.ready) < limit:
             await asyncio.wait(self.taking, timeout=TOGETHER)
         self.ready.sort(key=lambda one: (one.message.id, one.message.sender))
@@ -80,21 +80,18 @@ class Basket(Generic[T]):
         return taken
 
     async def change(self, longest: float | None) -> None:
-        """Return when something has ended, or came; or after so many seconds."""
+        """Wait for a change, for ``longest`` seconds at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(longest):
                 await self.changed.wait()
 
     async def return_ready(self) -> None:
-        """Let others have what was taken, and not handed out.
-
-        What a cancellation leaves is given back at the end.
-        """
+        """Give back the ready requests; a cancellation leaves the rest to the end."""
         ready, self.ready = self.ready, []
         await give_back(ready)
 
     async def end(self) -> Sequence[T]:
-        """Let what is under way come to its end; return what did not, or the store did not give."""
+        """Let tasks finish; return the requests of those that did not, or got QueueUnavailable."""
         if self.taking:
             await asyncio.wait(self.taking, timeout=LAST_LOOK)
         for task in self.taking:
@@ -104,12 +101,12 @@ class Basket(Generic[T]):
 
 
 def _is_undone(task: asyncio.Task[None]) -> bool:
-    """Tell whether a task ended, and what it was to look at is still here."""
+    """Tell whether a task ended without having dealt with its request."""
     return task.cancelled() or isinstance(task.exception(), QueueUnavailable)
 
 
 async def give_back(deliveries: Iterable[ClaimDelivery]) -> None:
-    """Give requests back that were not settled: others have them at once.
+    """Give back unsettled requests: others get them at once.
 
     One that cannot be given back is taken over, perhaps from here, when its lease has ended.
     """
@@ -122,7 +119,7 @@ async def _give_back(delivery: ClaimDelivery) -> None:
 
 
 async def given_back(what: str, giving: Awaitable[None]) -> None:
-    """Await what gives a request back; where that fails, it comes back when its time is over."""
+    """Await ``giving``; if that fails, log it: the request comes back when its lease ends."""
     try:
         await giving
     except (LeaseLost, QueueUnavailable) as error:

@@ -1,8 +1,8 @@
 """A request that one gateway holds, and how it is settled once, in the right order.
 
-What hands requests out is not enough to answer each once: a listing shows them to all, and SQS may
-deliver a message twice. So beside each request there is a ledger, in which only one can write the
-answer.
+The source of requests cannot ensure that each is answered once: a listing shows them to all, and
+SQS may deliver a message twice. So each request has a record in a ledger, where only one gateway
+can write the answer.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 HIDDEN = 0.9
-"""The part of a lease for which SQS hides a message. Whoever receives it then watches its claim for
-a lease and a second, and both together are to be less than two leases."""
+"""The part of a lease for which SQS hides a message. Its next receiver then watches the claim for a
+lease and a second; together that must be less than two leases."""
 RENEW_AFTER = 0.25
-"""The part of a lease for which what was just written, or held, is not renewed."""
+"""The part of a lease for which a fresh claim, and the hiding of its message, are not renewed."""
 
 
 class Entry(Protocol):
-    """A request where it waits, and its way out of the queue."""
+    """A request in its queue: how it is read, held and taken out."""
 
     name: Name
     ledger: Ledger
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
-        """Return the request; None where it is gone, and what stands for it is to go as well."""
+        """Return the request; None where it is gone, and its message has to go as well."""
         ...
 
     async def remove(self) -> None:
-        """Remove the request; what fails is logged, and done by who meets it next."""
+        """Remove the request; a failure is logged, and the next gateway to try it removes it."""
         ...
 
     async def put_aside(self, message: Message | Unreadable | None, reason: str) -> None:
@@ -63,37 +63,37 @@ class Entry(Protocol):
         ...
 
     async def hold(self, seconds: float) -> None:
-        """Keep others from coming upon it for so many seconds from now; 0 lets them.
+        """Hide the request from others for so many seconds from now; 0 shows it again.
 
-        Does nothing where the claim alone keeps them off. Raises LeaseLost, QueueUnavailable.
+        Does nothing where the claim alone keeps others away. Raises LeaseLost, QueueUnavailable.
         """
         ...
 
 
 @dataclass
 class Standing:
-    """How a request stands with this gateway."""
+    """The state of a request that this gateway holds."""
 
     claim: Claim
     version: Version | None
-    """Of its record as it was seen last; None: there is none."""
+    """Version of its record when it was last seen; None: there is no record."""
     held: float
-    """When it was claimed or hidden from others, or that was renewed, by the monotonic clock."""
+    """When its claim or its hiding was last begun or renewed, by the monotonic clock."""
     is_claimed: bool = False
     """Whether the record is this gateway's claim."""
     has_begun: bool = False
-    """Whether it is extended: work may have reached the backend."""
+    """Whether it was extended: work may have reached the backend."""
     is_over: bool = False
     is_settled: bool = False
-    """Over, and by an answer of this gateway."""
+    """It is over, by an answer of this gateway."""
     owed: str = ""
-    """Why it is to be put aside, where it is settled and that failed."""
+    """Why a settled request still has to be put aside, after that failed."""
     is_ended: bool = False
-    """Over, and nothing is left to be done about it."""
+    """It is over, and nothing is left to do."""
 
 
 class Source(Protocol):
-    """What handed a delivery out."""
+    """The part of a queue that handed out a delivery."""
 
     clock: Clock
     """The ledger's."""
@@ -103,12 +103,12 @@ class Source(Protocol):
         ...
 
     def ended(self, delivery: ClaimDelivery) -> None:
-        """Take note of one that is settled, lost to another gateway, or let go; told once."""
+        """Note that a delivery is settled, lost to another gateway, or let go; called once."""
         ...
 
 
 class ClaimDelivery:
-    """A request that others are kept from, at the latest once work has begun by its ledger."""
+    """A request kept from other gateways: by its ledger, at the latest when work begins."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class ClaimDelivery:
         self.standing = standing
         self.is_contested = is_contested
         self._source = source
-        # A renewal under way changes the version that an answer has to name.
+        # A renewal under way changes the version that an answer must name.
         self._turn = asyncio.Lock()
 
     async def answer(self, reply: Message | None) -> None:
@@ -142,9 +142,9 @@ class ClaimDelivery:
         await self._take_out(reason)
 
     async def _take_out(self, reason: str) -> None:
-        """Put an answered request aside, or remove it where there is no reason to."""
-        # Its record says that it belongs aside: whoever meets it again does that first.
-        # Where there is none, this process remembers it, for as long as it is not done.
+        """Put an answered request aside; remove it where there is no reason for that."""
+        # Its record says that it has to be put aside: the next gateway to try it does that first.
+        # Without a record, this process remembers it until it is done.
         self.standing.owed = reason
         try:
             if reason:
@@ -153,7 +153,7 @@ class ClaimDelivery:
                 await self.entry.remove()
             self.standing.owed = ""
         except QueueUnavailable as error:
-            log.warning("%s is answered, and not put aside yet: %s", self.message.id, error)
+            log.warning("%s is answered, but not put aside yet: %s", self.message.id, error)
         finally:
             self.let_go()
 
@@ -166,7 +166,7 @@ class ClaimDelivery:
             self.standing.is_over = self.standing.is_ended = True
 
     async def give_back(self) -> None:
-        """Give the request back at once: as one that may have reached the backend, if work began.
+        """Give the request back at once, marked as interrupted if work had begun.
 
         Raises LeaseLost, QueueUnavailable.
         """
@@ -197,7 +197,7 @@ class ClaimDelivery:
             standing.has_begun = standing.has_begun or standing.is_claimed
             is_fresh = lease <= standing.claim.lease and now - standing.held < RENEW_AFTER * lease
             if standing.is_claimed and is_fresh:
-                return  # it was claimed just now, and the claim itself is the durable mark
+                return  # the claim is fresh, and is itself the durable mark
             if not is_fresh:
                 await self._guarded(self.entry.hold(HIDDEN * lease))
             claim = replace(standing.claim, lease=lease)
@@ -206,7 +206,7 @@ class ClaimDelivery:
             standing.held = standing.held if is_fresh else now
 
     def let_go(self) -> None:
-        # Where it is not settled, it comes again, and its claim is taken over as a dead's.
+        # If it is not settled, it comes again, and its claim is taken over as an abandoned one.
         if not self.standing.is_ended:
             self.standing.is_over = self.standing.is_ended = True
             self._source.ended(self)
@@ -218,7 +218,7 @@ class ClaimDelivery:
         self.standing.version = await self._guarded(writing)
 
     async def _guarded(self, doing: Awaitable[T]) -> T:
-        """Await what shows whether another has the request; remember if so."""
+        """Await ``doing``; on LeaseLost, let the request go."""
         try:
             return await doing
         except LeaseLost:
@@ -227,16 +227,16 @@ class ClaimDelivery:
 
     @contextlib.asynccontextmanager
     async def _sole(self) -> AsyncIterator[None]:
-        """Have the turn. Where something fails that nobody foresaw, forget the request.
+        """Hold the lock. After an unexpected error, forget the request.
 
-        It comes again, and must not be taken for the second of one that is here.
+        It comes again, and must not count as a second copy of one that is here.
         """
         try:
             async with self._turn:
                 yield
         except QueueError:
             raise
-        except Exception:  # a bug: whoever settles meets it, and this request is not held for ever
+        except Exception:  # a bug: the caller gets it, and the request is not held for ever
             self.let_go()
             raise
 
@@ -251,7 +251,7 @@ def _check(standing: Standing) -> Standing:
 async def renewed(entry: Entry, standing: Standing) -> AsyncIterator[None]:
     """Renew a claim at each third of its lease, until the block ends.
 
-    Raises LeaseLost at its end where another has the request by then.
+    Raises LeaseLost at its end if another gateway has the request by then.
     """
     is_over = asyncio.Event()
     renewals: list[asyncio.Task[None]] = []
@@ -264,7 +264,7 @@ async def renewed(entry: Entry, standing: Standing) -> AsyncIterator[None]:
         yield
     finally:
         timer.cancel()
-        # To its end: a write that is broken off leaves a version that nobody knows.
+        # A renewal is not cancelled: a write cut short leaves an unknown version.
         is_over.set()
         await asyncio.gather(*renewals)
 
@@ -281,9 +281,9 @@ async def _renew(entry: Entry, standing: Standing, is_over: asyncio.Event) -> No
 
 
 async def finish(entry: Entry, record: ClaimRecord, tell: PutAside) -> None:
-    """Remove a request that has its reply, and do what whoever answered it left undone.
+    """Remove an answered request, and finish what the gateway that answered it left undone.
 
-    ``tell`` is told of one that has other bytes than that which was answered under its id.
+    A request with other bytes than the answered one of its id is put aside; ``tell`` reports it.
     """
     message = await entry.read(interrupted=False)
     if message is not None and record.digest and request_digest(message) != record.digest:

@@ -1,4 +1,4 @@
-"""Receiving requests from SQS: which of them are free, which are answered, which must wait."""
+"""Receiving requests from SQS: which are free, which are answered, and which must wait."""
 
 from __future__ import annotations
 
@@ -31,23 +31,24 @@ from gateway.queues.prefetched import Unasked
 log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 100
-"""Requests over the shares of their clients that this process keeps while it looks for others."""
+"""Requests over their clients' concurrency limits that this process keeps, at most, while it looks
+for others."""
 LAPSED = float("-inf")
-"""When a parked request was held: it may be another's since, and is held anew before any work."""
+"""``held`` of a parked request: another may hold it since, so it is held again before any work."""
 COPY = 5.0
-"""Seconds after which a second message of a request that is at work here is looked at again."""
+"""Seconds before the second message of a request that is at work here is examined again."""
 MOST_PARKED = 1000
 """Requests that wait in this process to be tried again, at most; SQS keeps the others."""
 
 Open = Callable[[Received], Awaitable[MessageEntry | None]]
-"""Makes an entry of what was received; None where it was no request, and is dealt with."""
+"""Makes an entry of a received message; None where it was not a request, and is dealt with."""
 
 
 class LeasedIntake:
     """Hands out the requests of one SQS queue, each held by its visibility for a lease.
 
-    From the second receipt of a message on, its ledger is looked at first. A claim of another is
-    taken over once it has stood still for its whole lease, by this process's own clock.
+    From the second receipt of a message on, its record is read first. Another's claim is taken over
+    when it has not changed for its whole lease, by this process's own clock.
     """
 
     def __init__(
@@ -76,12 +77,12 @@ class LeasedIntake:
             ahead.begin_due(limit)
             failure = ahead.basket.reap()
             if taken := ahead.hand_out(limit):
-                if failure is not None:  # it concerns one message, and the others go on
+                if failure is not None:  # it concerns one message; the others go on
                     log.warning("%s; trying again", failure)
                 return taken
             if failure is not None:
                 raise failure
-            # What is ready now is over the shares.
+            # All that are still ready are over the limits.
             while ahead.basket.ready:
                 one = ahead.basket.ready.pop(0)
                 received = ahead.deliveries[one].received
@@ -93,7 +94,7 @@ class LeasedIntake:
             await self._look(limit, max(0.0, left))
 
     async def _look(self, limit: int, wait: float) -> None:
-        """Receive, until something has changed that is worth another look."""
+        """Receive until there is a change worth another look."""
         ahead, taking = self._ahead, self._ahead.basket.taking
         room = limit - len(taking)
         if sum(one.client is not None for one in ahead.parked) >= LOOK_AHEAD:
@@ -101,7 +102,7 @@ class LeasedIntake:
         elif room > 0:
             await self._receive(room, wait)
         if taking and not ahead.basket.ready:
-            # What the store is slow to give holds up no other, as long as there is room.
+            # A slow read holds up no other request, as long as there is room.
             longest = TOGETHER if len(taking) < limit else None
             await asyncio.wait(taking, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
 
@@ -110,13 +111,13 @@ class LeasedIntake:
         ahead.basket.changed.clear()
         fetching = asyncio.create_task(self._fetch(room, wait))
         waking = asyncio.create_task(ahead.wake(wait))
-        # A short receive always comes to its end, or an idle queue would never be asked.
+        # A receive without a wait is never cut short, or an idle queue would never be polled.
         awaited = {fetching, waking} if wait else {fetching}
         try:
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waking.cancel()
-            fetching.cancel()  # what it received is kept by the pump, for the next
+            fetching.cancel()  # the pump keeps what it received for the next call
         if fetching.done():
             fetching.result()
 
@@ -130,14 +131,14 @@ class LeasedIntake:
             await self._decide(entry)
 
     async def _decide(self, entry: MessageEntry) -> None:
-        """Decide on what was just received, or has waited for a share of its client."""
+        """Decide on a request just received, or one that waited for its client's limit."""
         with self._ahead.copies.leaving(entry):
             (client, _), copies = entry.name, self._ahead.copies
             if self._ahead.shares.get(client, 1) <= 0:
                 await self._triage.park(entry, self._lease, partial(self._decide, entry), client)
                 return
             if not copies.enter(entry):
-                # Once the first is answered, its ledger has the answer to this one.
+                # Once the first is answered, its record has the answer to this one.
                 if len(self._ahead.parked) < MOST_PARKED:
                     await self._triage.park(entry, COPY, partial(self._decide, entry))
                 else:
@@ -152,9 +153,9 @@ class LeasedIntake:
             await self._triage.consider(entry, record, None)
 
     async def give_back(self) -> None:
-        """Give back what was received and not settled: others have it at once."""
+        """Give back unsettled requests: others get them at once."""
         await self._unasked.aclose()
-        await give_back(self._ahead.deliveries)  # first: what is under way may take all the time
+        await give_back(self._ahead.deliveries)  # first: tasks under way may take all the time
         undone = await self._ahead.basket.end()
         parked = [one.received for one in self._ahead.parked]
         letting_go = (_let_go(one, self._pump) for one in (*undone, *parked))
@@ -162,7 +163,7 @@ class LeasedIntake:
 
 
 class _Triage:
-    """Decides on each request: to be handed out, waited with, or finished."""
+    """Decides on each request: to hand it out, to park it, or to finish it."""
 
     def __init__(self, clock: Clock, options: QueueOptions, ahead: ReadAhead) -> None:
         self.clock = clock
@@ -173,7 +174,7 @@ class _Triage:
     async def consider(
         self, entry: MessageEntry, record: ClaimRecord | None, watched: Version | None
     ) -> None:
-        """Hand out what is free; ``watched`` is the version that has stood still for a lease."""
+        """Hand out a free request; ``watched`` is the version seen a lease ago, if any."""
         if record is None:
             await self._begin(entry, self._standing(_attempt(entry)))
             return
@@ -182,9 +183,9 @@ class _Triage:
             await finish(entry, record, self._put_aside)
             return
         seen = claimable(record, self.clock())
-        # Also one that was given back: no clock but ours is believed for longer than its delay.
-        has_stood_still = seen.version == watched
-        if seen.delay > 0 and not has_stood_still:
+        # Also a released one: only our own clock is believed for longer than its delay.
+        is_unchanged = seen.version == watched
+        if seen.delay > 0 and not is_unchanged:
             await self.park(entry, seen.delay, partial(self._again, entry, seen.version))
             return
         standing = self._standing(seen.attempt + 1)
@@ -218,9 +219,9 @@ class _Triage:
         self._ahead.offer(entry, delivery)
 
     async def clear(self, entry: MessageEntry) -> None:
-        """Remove a message that was answered here; put it aside first, where that failed before.
+        """Remove a message that was answered here; first put it aside, if that failed before.
 
-        What SQS refuses for good comes round with each lease, until it gives the message up.
+        If SQS refuses that for good, the message comes again with each lease, until SQS gives up.
         """
         copies, owed = self._ahead.copies, self._ahead.copies.owed(entry.received.id)
         copies.leave(entry)
@@ -236,10 +237,10 @@ class _Triage:
         log.warning("%s is put aside now: %s", entry.name[1], owed)
 
     async def put_off(self, delivery: ClaimDelivery, delay: float) -> None:
-        """Keep a request that was given back: SQS would count it as received once more."""
+        """Keep a released request here: SQS would count another receipt."""
         entry, old = self._ahead.deliveries[delivery], delivery.standing
         if len(self._ahead.parked) >= MOST_PARKED:
-            # The longer the more often: what waits for a service must not use up its receipts.
+            # Longer each time: a request that waits for a service must not use up its receipts.
             await entry.hold(delay * entry.received.count)
             self._ahead.end(delivery)
             return
@@ -257,11 +258,11 @@ class _Triage:
         del self._ahead.deliveries[delivery]
 
     def ended(self, delivery: ClaimDelivery) -> None:
-        """Forget a request that is settled, or another's."""
+        """Forget a request that is settled or lost."""
         self._ahead.end(delivery)
 
     async def wait_for_share(self, delivery: ClaimDelivery) -> None:
-        """Keep a request that is ready until its client has a share for it."""
+        """Park a ready request until its client's concurrency limit has room."""
         entry = self._ahead.deliveries[delivery]
 
         async def resume() -> None:
@@ -276,23 +277,23 @@ class _Triage:
     ) -> None:
         with self._ahead.copies.leaving(entry):
             await entry.hold(delay + self._lease)
-        # It is not held for longer: where nobody has room by then, another receives it.
+        # It is held no longer than that: if it has not been resumed by then, another receives it.
         entry.was_used = True
         self._ahead.park(Parked(time.monotonic() + delay, entry.received, resume, client))
 
 
 def _attempt(entry: MessageEntry) -> int:
-    """Return which attempt it is, of a request that has no record.
+    """Return the number of the attempt for a request without a record.
 
-    Receipts say little: what was given back before any work counts as one. But work is claimed
-    before it begins, from the second receipt on: so one attempt, at most, has left no record.
+    Receipts say little: one that was given back before any work counts as well. But from the second
+    receipt on, a claim precedes any work: so at most one attempt has left no record.
     """
     count = entry.received.count
     return min(count, 2) if entry.ledger.remembers else count
 
 
 def _is_contested(entry: MessageEntry, standing: Standing) -> bool:
-    """Tell whether another may have a request, or get it, whatever SQS promises.
+    """Tell whether another gateway may have a request, or get it, in spite of its receipt.
 
     It was received or answered before, was parked, or waited until others may look for it.
     """

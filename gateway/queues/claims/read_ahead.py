@@ -1,4 +1,4 @@
-"""What one gateway has of an SQS queue: looked at, ready for work, at work, or put off."""
+"""The requests of an SQS queue that one gateway has: examined, ready, at work, or parked."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from gateway.queues.fair_queuing import Turns, deal
 Resume = Callable[[], Coroutine[None, None, None]]
 
 REMEMBERED = 10_000
-"""Requests answered last that are remembered: a second copy of one may be late."""
+"""The last answered requests that are remembered: a second copy of one may come late."""
 
 
 class MessageEntry(Entry, Protocol):
-    """A message received that stands for a request."""
+    """A received message that stands for a request."""
 
     received: Received
     was_used: bool
@@ -31,7 +31,7 @@ class MessageEntry(Entry, Protocol):
 
     @property
     def is_late(self) -> bool:
-        """Tell whether others may come upon the request by now without this message."""
+        """Whether others may find the request by now without this message."""
         ...
 
 
@@ -43,11 +43,11 @@ class Parked:
     received: Received
     resume: Resume
     client: str | None = None
-    """Of a request that waits for a share of its client: resumed as soon as there is one."""
+    """Of a request that waits for its client's concurrency limit: resumed when that has room."""
 
 
 class ReadAhead:
-    """The requests of a gateway. ``shares`` are those of the receive that goes on."""
+    """The requests of a gateway. ``shares`` are those of the receive under way."""
 
     def __init__(self) -> None:
         self.basket: Basket[Received] = Basket(lambda one: f"message {one.id}")
@@ -58,7 +58,7 @@ class ReadAhead:
         self._turns = Turns()
 
     def begin_due(self, limit: int) -> None:
-        """Resume what was put off until now, no more than is asked for."""
+        """Resume parked requests that are due, no more than ``limit`` leaves room for."""
         now, left = time.monotonic(), dict(self.shares)
         due = sorted((one for one in self.parked if _is_due(one, now, left)), key=_due)
         room = limit - len(self.basket.ready) - len(self.basket.taking)
@@ -67,18 +67,18 @@ class ReadAhead:
             self.basket.begin(one.received, one.resume())
 
     def offer(self, entry: MessageEntry, delivery: ClaimDelivery) -> None:
-        """Have a request handed out to the next who receives."""
+        """Offer a request to the next receive."""
         self.deliveries[delivery] = entry
         self.basket.ready.append(delivery)
 
     def end(self, delivery: ClaimDelivery) -> None:
-        """Forget a request that is settled, or another's."""
+        """Forget a request that is settled or lost."""
         entry, standing = self.deliveries.pop(delivery, None), delivery.standing
         if entry is not None:
             self.copies.leave(entry, is_answered=standing.is_settled, owed=standing.owed)
 
     def hand_out(self, limit: int) -> list[ClaimDelivery]:
-        """Return what is ready, clients in turns, no more of each than its share."""
+        """Return ready requests, with fair queuing, and within each client's share."""
         waiting: dict[str, list[ClaimDelivery]] = defaultdict(list)
         for one in self.basket.ready:
             waiting[one.entry.name[0]].append(one)
@@ -94,16 +94,16 @@ class ReadAhead:
         self.basket.changed.set()
 
     async def wake(self, longest: float) -> None:
-        """Return when something changes, or is due."""
+        """Wait for a change or for a parked request, for ``longest`` seconds at most."""
         now = time.monotonic()
         next_due = min((one.due for one in self.parked), default=now + longest)
         await self.basket.change(min(longest, max(0.0, next_due - now)))
 
 
 class Duplicates:
-    """Which requests this gateway has, and had last: of two messages of one, the second waits.
+    """The requests that this gateway has, or had last: of two messages of one, the second waits.
 
-    It costs nothing, and holds for this process alone. What others have, only a ledger tells.
+    This costs nothing, and covers this process alone: for others, only a ledger tells.
     """
 
     def __init__(self) -> None:
@@ -111,12 +111,12 @@ class Duplicates:
         self._answered: OrderedDict[Name | str, str] = OrderedDict()
 
     def enter(self, entry: MessageEntry) -> bool:
-        """Note that a request is being looked at; tell whether no other message of it is here."""
+        """Note a request; tell whether no other message of it is here."""
         return self._held.setdefault(entry.name, entry) is entry
 
     @contextlib.contextmanager
     def leaving(self, entry: MessageEntry) -> Iterator[None]:
-        """Note that nobody here has a request where something fails: its message comes again."""
+        """Leave the request if the block fails: its message comes again."""
         try:
             yield
         except BaseException:
@@ -124,9 +124,9 @@ class Duplicates:
             raise
 
     def leave(self, entry: MessageEntry, *, is_answered: bool = False, owed: str = "") -> None:
-        """Note that nobody here has a request any more.
+        """Note that this process no longer has a request.
 
-        ``owed`` is why its message is still to be put aside, which failed.
+        ``owed`` is why its message still has to be put aside, after that failed.
         """
         if self._held.get(entry.name) is entry:
             del self._held[entry.name]
@@ -141,12 +141,12 @@ class Duplicates:
         return which in self._answered
 
     def owed(self, message_id: str) -> str:
-        """Return why a message that was answered here is still to be put aside; mostly empty."""
+        """Return why an answered message still has to be put aside; usually empty."""
         return self._answered.get(message_id, "")
 
 
 def _is_due(parked: Parked, now: float, left: dict[str, int]) -> bool:
-    """Tell whether to resume a request; where its client has a share ``left``, use that up."""
+    """Tell whether to resume a request; if so, use up one of its client's shares in ``left``."""
     client = parked.client
     if client is None or left.get(client, 1) <= 0:
         return parked.due <= now

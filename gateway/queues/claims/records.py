@@ -1,8 +1,8 @@
-"""Claim records: what a ledger holds of each request, and what is concluded from it.
+"""Claim records: what a ledger holds for each request, and what follows from it.
 
-A request has one record, which is first the claim of whoever works on it, then its reply. Each
-write of it is conditional: on its absence, or on the version that the holder wrote last. So of two
-who believe that they hold a request, one fails, and at most one answer is ever stored.
+A request has one record, which is first the claim of the gateway at work on it, then its reply.
+Each write is conditional: on the record's absence, or on the version that the holder wrote last.
+So of two gateways that believe they hold a request, one fails, and at most one answer is stored.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from gateway.queue import LEASE
 Name = tuple[str, str]
 """Sender and id: together they name a request."""
 Version = str
-"""Of a record, opaque: it changes with each write. An ETag of S3 is one."""
+"""Version of a record, opaque: it changes with each write. An ETag of S3 is one."""
 
 LONGEST_DELAY = 3600.0
-"""Seconds for which a request that was given back is left alone, at most."""
+"""Seconds, at most, for which a released request is left alone."""
 MARGIN = 1.0
-"""Seconds longer than its lease that the claim of another must have stood still."""
+"""Seconds beyond its lease for which another's claim must not have changed."""
 
 
 class Untold(Exception):
-    """A request is answered, and nobody takes its reply; the text is why, for its operator."""
+    """A request is answered, but its reply cannot be delivered; the text tells the operator why."""
 
 
 class ClaimState(StrEnum):
-    """What a record holds: a claim, one given back, a reply, or the end of a one-way call."""
+    """What a record holds: a claim, a released claim, a reply, or the end of a one-way call."""
 
     CLAIMED = "claimed"
     RELEASED = "released"
@@ -44,15 +44,15 @@ FINAL = (ClaimState.DONE, ClaimState.NONE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Who holds a request: a token of the delivery, for how long (seconds), which attempt."""
+    """The claim of a delivery on a request: its token, its lease in seconds, its attempt."""
 
     token: str
     lease: float
     attempt: int
     digest: str = ""
-    """SHA-256 of the request, in hexadecimal; empty where it was not read yet."""
+    """SHA-256 of the request, in hexadecimal; empty before it was read."""
     interrupted: bool = False
-    """An earlier delivery may have reached the backend; given back or not, that stays true."""
+    """An earlier delivery may have reached the backend; that stays true after a release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """To be written: the claim is given back, and nobody is to take it before that time."""
+    """To be written: the claim is released, and nobody may take it before that time."""
 
     claim: Claim
     not_before: float = 0.0
@@ -73,7 +73,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """To be written: the answer, which stands for ever; and why the request is put aside, if so."""
+    """To be written: the answer, which is final, and why the request is put aside, if it is."""
 
     claim: Claim
     request: Message | Unreadable
@@ -93,15 +93,15 @@ class ClaimRecord:
     token: str = ""
     digest: str = ""
     lease: float = LEASE
-    """Seconds for which it holds; what is no claim of ours counts as one, for as long as usual."""
+    """Seconds for which it holds; a record that is not ours counts as a claim of usual length."""
     attempt: int = 1
     not_before: float = 0.0
-    """Of one given back: seconds since the epoch by the ledger's clock."""
+    """Of a released claim: seconds since the epoch by the ledger's clock."""
     interrupted: bool = False
     reply: Message | None = None
-    """What was answered; a fault that says so where that is larger than what is read."""
+    """The reply; where it is larger than the limit, a fault that says so."""
     is_cut: bool = False
-    """The reply is larger than what is read."""
+    """The reply is larger than the limit."""
     quarantined: str = ""
     """Why its request was put aside; empty where it was not."""
 
@@ -111,28 +111,28 @@ class ClaimRecord:
 
 
 class Ledger(Protocol):
-    """Where requests are claimed and answered: a store that compares before it writes."""
+    """Where requests are claimed and answered: a store with compare-and-set writes."""
 
     remembers: bool
-    """Whether what was written is found by ``look``: else nothing is promised of two who try."""
+    """Whether ``look`` finds what was written: if not, two gateways may both succeed."""
 
     async def look(self, name: Name) -> ClaimRecord | None:
-        """Return what is known of a request; None for nothing. Raises QueueUnavailable."""
+        """Return the record of a request; None where there is none. Raises QueueUnavailable."""
         ...
 
     async def write(self, name: Name, new: Writing, over: Version | None) -> Version:
-        """Write the record of a request; return the version that the next write names as ``over``.
+        """Write the record of a request; return its version, for the next write's ``over``.
 
-        Where ``over`` is None, it is created if it is absent; else it is replaced if its version is
-        that one. Raises LeaseLost (another was first, and nothing was written), QueueUnavailable
-        (the next write finds what this one may have left), Untold (it is answered, and its reply
-        can never be stored).
+        With ``over`` None it is created if absent; else it is replaced if it has that version.
+        Raises LeaseLost (another was first, and nothing was written), QueueUnavailable (the next
+        write finds what this one may have left), Untold (it is answered, but its reply can never
+        be stored).
         """
         ...
 
 
 class NoLedger:
-    """The ledger of what nobody waits for: others may find it too, and twice aside is once."""
+    """The ledger of messages that nobody waits for: putting them aside twice does no harm."""
 
     remembers = False
 
@@ -146,16 +146,16 @@ class NoLedger:
 
 @dataclass(frozen=True, slots=True)
 class Claimable:
-    """What a record leaves to whoever claims the request next, and when.
+    """What the record of a request means for the next claim, and when that may be made.
 
-    Nobody else's clock is believed: the record must have stood still for so long by one's own.
+    No other clock is believed: the record must not have changed for ``delay`` by one's own.
     """
 
     version: Version
     attempt: int
     """The last one that counts."""
     interrupted: bool = False
-    """Whoever claims it takes what may have reached the backend."""
+    """The request may have reached the backend."""
     delay: float = 0.0
     """Seconds, from when the record was first seen like this."""
     is_claim: bool = False
@@ -163,20 +163,20 @@ class Claimable:
 
 
 def claimable(record: ClaimRecord, now: float) -> Claimable:
-    """Return what the record of a request that is not answered leaves; ``now`` is the ledger's."""
+    """Return what an open record means for the next claim; ``now`` is by the ledger's clock."""
     if record.state is ClaimState.RELEASED:
         delay = min(max(0.0, record.not_before - now), LONGEST_DELAY)
         return Claimable(record.version, record.attempt, record.interrupted, delay)
-    # A claim is the mark of a beginning, too: who takes it over cannot know better.
+    # A claim also marks the beginning of work: the next holder cannot know better.
     delay = record.lease + MARGIN
     return Claimable(record.version, record.attempt, interrupted=True, delay=delay, is_claim=True)
 
 
 def new_token() -> str:
-    """Return a name for a delivery that no other has."""
+    """Return a unique name for a delivery."""
     return secrets.token_hex(12)
 
 
 def request_digest(message: Message | Unreadable) -> str:
-    """Return the SHA-256 of a request's body; empty for what cannot be read."""
+    """Return the SHA-256 of a request's body; empty for an unreadable one."""
     return digest(message).hex() if isinstance(message, Message) else ""

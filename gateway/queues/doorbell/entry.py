@@ -1,4 +1,4 @@
-"""The requests that a doorbell was rung for, and what else is found in its queue."""
+"""The requests that a doorbell was rung for, and other messages in its queue."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from gateway.queues.options import QueueOptions
 log = logging.getLogger(__name__)
 
 REMEMBERED = 10_000
-"""Requests taken out of the bucket that are remembered: a second ring for one may be late."""
+"""Requests removed from the bucket that are remembered: a second ring for one may come late."""
 TOGETHER = 0.05
-"""Seconds that a request which was read waits for those that were received with it."""
+"""Seconds that a request waits, once read, for those that were received with it."""
 LATER = 2 / 3
 """The part of a lease for which a notification is put off where the client rings as well: by then
-whoever took the request for that ring has answered it, or has written a claim."""
+the gateway that took the request on that ring has answered it, or has written a claim."""
 LATE = 2.0
 """Seconds after which a request is claimed before any work: it may be taken without its ring, and
 the sweep may ring again. Before that a claim at the first third of a lease is early enough.
-What was rung so long after its id was made may have been answered: its record is looked at."""
+A request rung for so long after its id was made may have been answered: its record is read."""
 
 
 class Porter:
-    """Makes entries of what is received."""
+    """Makes entries of received messages."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class Porter:
         self._later = LATER * options.lease
 
     async def open(self, received: Received) -> MessageEntry | None:
-        """Return the request that a message stands for.
+        """Return the request that a message stands for; None where it does not, and is dealt with.
 
-        None where it stands for none, and is dealt with. Raises QueueUnavailable.
+        Raises QueueUnavailable.
         """
         match parse(received.body):
             case Ring(keys=(key,)) as rung:
@@ -83,8 +83,8 @@ class Porter:
 
     async def _request(self, received: Received, key: str, rung: Ring) -> MessageEntry | None:
         if not key.startswith(self._keys.requests):
-            # A notification for the whole bucket tells of replies as well.
-            log.info("%s is no request: its message is dropped", key)
+            # A notification for the whole bucket reports replies as well.
+            log.info("%s is not a request: its message is dropped", key)
             await self.dismiss(received)
             return None
         name = self._keys.name(key)
@@ -92,7 +92,7 @@ class Porter:
             return self._misnamed(received, key)
         held = self.known.at_work.get(key)
         if held is not None and held.received.id != received.id:
-            # The message that it is held by comes back, should this process die.
+            # The message that holds it comes back, should this process die.
             await self.dismiss(received)
             return None
         if rung.is_by_store and await self._is_rung_for(received, key):
@@ -107,10 +107,10 @@ class Porter:
         return entry
 
     async def _is_rung_for(self, received: Received, key: str) -> bool:
-        """Tell whether a notification is of no use at once, and put it off.
+        """Tell whether a notification is not needed now, and delete it or put it off.
 
-        A client that rings itself has its request carried out for that: two who receive at the
-        same time would do it twice. Once more received, the message is one whose ring was lost.
+        The request of a client that rings itself is taken on that ring: with both messages, two
+        gateways could carry it out at once. At its second receipt, the ring counts as lost.
         """
         if received.count > 1:
             return False
@@ -124,7 +124,7 @@ class Porter:
         return False
 
     async def _split(self, received: Received, keys: tuple[str, ...]) -> None:
-        """Give each request a message of its own, to be held by."""
+        """Give each request a separate message, by which it can be held."""
         for key in keys:
             outgoing = Outgoing(body=ring(key, by_store=True))
             await self.pump.groups.send(outgoing, self._keys.client(key))
@@ -148,7 +148,7 @@ class Porter:
         return StrayEntry(self, received, stray_id(key), NO_KEY, put_aside)
 
     async def dismiss(self, received: Received) -> None:
-        """Delete a message. Where that fails, it comes again, and is found to be of no use."""
+        """Delete a message. If that fails, it comes again, and turns out not to be needed."""
         try:
             await self.pump.delete(received.handle)
         except QueueError as error:
@@ -159,7 +159,7 @@ class KnownRequests:
     """The requests that this process knows, by their keys."""
 
     def __init__(self) -> None:
-        # An entry lives for as long as anybody may still settle its request.
+        # An entry lives for as long as its request may still be settled.
         self.at_work: WeakValueDictionary[str, RequestEntry] = WeakValueDictionary()
         self.removed: OrderedDict[str, None] = OrderedDict()
 
@@ -171,9 +171,9 @@ class KnownRequests:
 
 
 class Reading:
-    """Reads requests. Those that are asked for in the same moment come together, in their order.
+    """Reads requests. Those asked for in the same moment come together, in their order.
 
-    Else a receive would return with the first, and the next would have to be paid for the others.
+    Otherwise a receive would return with the first one, and the others would cost another receive.
     """
 
     def __init__(self, requests: Requests) -> None:
@@ -206,14 +206,14 @@ class RequestEntry:
         self.ledger: Ledger = porter.ledger
         self.was_used = was_used
         self.is_swept = False
-        """Whether the sweep rang for it, and not its client."""
+        """Whether the sweep rang for it, not its client."""
         self.key = key
         self._porter = porter
         self._is_gone = False
 
     @property
     def is_late(self) -> bool:
-        # By the clock, and the id, by which others decide to take it: it may be wrong for both.
+        # By the same clock and id as others use to decide: if they are wrong, they are for both.
         made = id_time(self.name[1])
         began = self.received.sent if made is None else made
         return self._porter.requests.store.clock() - began >= LATE
@@ -226,9 +226,9 @@ class RequestEntry:
         return from_object(stored, self.name, interrupted=interrupted)
 
     async def remove(self) -> None:
-        """Remove the request first: a message without one is found out, the other way not.
+        """Remove the request first: a message without one is noticed, but not the reverse.
 
-        One that was not there when it was looked for may be there by now, and is somebody's call.
+        A request that was missing when it was read may be there by now: it is a new call.
         """
         if not self._is_gone:
             await self._porter.requests.remove(self.key)
@@ -247,13 +247,13 @@ class RequestEntry:
 
 
 def _is_late(name: Name, rung: float) -> bool:
-    """Tell whether a ring is too late, or too early, to be the first of its request."""
+    """Tell whether a ring is too late or too early to be the first for its request."""
     made = id_time(name[1])
     return made is None or abs(rung - made) > LATE
 
 
 class StrayEntry:
-    """Something that is no request: it can only be put aside."""
+    """A message or an object that is not a request: it can only be put aside."""
 
     is_late = False
 

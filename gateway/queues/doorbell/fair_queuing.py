@@ -1,12 +1,12 @@
-"""Fair queuing at a doorbell: clients who send little do not wait for all that others sent before.
+"""Fair queuing at a doorbell: a client that sends little does not wait for another's backlog.
 
-SQS hands out what it likes: of a queue that is not fair, the oldest. So where a few clients fill
-it, others would wait. But their requests can be found in the bucket, and be claimed there as on
-plain S3: in turns with those that the queue hands out. The fair queues of AWS do the same by the
-message groups of our rings; but S3's own notifications have no group, and other servers of SQS have
-no such queues.
+SQS chooses what it hands out: without fair queuing, the oldest messages. So where a few clients
+fill the queue, others would wait. But their requests can be found in the bucket and claimed there,
+as on plain S3, in turns with those that the queue hands out. AWS's fair queues do the same by the
+message groups of our rings; but S3's notifications have no group, and other SQS servers have no
+fair queues.
 
-It is one part, around the intake of the queue's messages, and nothing else knows of it.
+This is one part, around the intake of the queue's messages; nothing else depends on it.
 """
 
 from __future__ import annotations
@@ -40,39 +40,39 @@ log = logging.getLogger(__name__)
 LOOK = 2.0
 """Seconds between two listings, at least."""
 RINGS = 50
-"""Rings between two listings, at least: so these cost little beside what is worked on."""
+"""Rings between two listings, at least, so that listings cost little beside the work."""
 LONG = 60.0
-"""Seconds after which fewer rings will do: those who fill the queue may have small shares."""
+"""Seconds after which fewer rings suffice: clients that fill the queue may have small shares."""
 PAGE = 1000
 PAGES = 20
 SKEW = 10.0
-"""Seconds by which the clock of a client may be slow: its ids sort that much too early."""
+"""Seconds by which a client's clock may be slow: its ids sort that much too early."""
 YOUNG = 5.0
 """Seconds, beside a third of a lease, for which a request is left to its ring: a gateway that began
 without a claim (``doorbell.entry.LATE``) has written one by then, or an answer."""
 NEAR = 8
-"""How many times what a gateway does at a time must be before a request: else its ring is received
-soon, and two would read it, and claim it, for one to be refused."""
+"""How many times a gateway's concurrency must wait before a request: with less, its ring is
+received soon, and two gateways would read and claim it, for one to be refused."""
 SOON = 1.0
 WAITED = 2.0
-"""Seconds that a ring has waited where more come than are worked on."""
+"""Seconds of waiting from which on a ring counts as late: more come in than are worked off."""
 WINDOW = 100
-"""Rings received last that are judged by."""
+"""The number of last received rings that count."""
 FEW = 10
-"""Late rings that tell nothing yet."""
+"""Late rings needed before anything is concluded."""
 MOST = 0.75
-"""The part of the rings that is late where the queue is full, and is of those who fill it."""
+"""The queue is full when this part of the rings is late, and this part of those is from noisy
+clients."""
 NOISY = 0.1
-"""The part of the late rings from which on a client counts among those who fill the queue; AWS
-takes the same for its fair queues."""
+"""A client is noisy from this part of the late rings on, as in AWS's fair queues."""
 
 
 Receive = Callable[[int, float, Mapping[str, int]], Awaitable[Sequence[Delivery]]]
-"""Receives in the order of the queue: up to so many, waiting so long, with the clients' shares."""
+"""Receives in the order of the queue, as ``Queue.receive`` does."""
 
 
 class FairQueuing:
-    """Finds requests that wait behind those of others, and claims them."""
+    """Finds requests that wait behind those of other clients, and claims them."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class FairQueuing:
         options: QueueOptions,
         at_work: Container[str],
     ) -> None:
-        """``at_work`` has the keys of the requests that this process has by their rings."""
+        """``at_work`` has the keys of the requests that this process holds by their rings."""
         self._noisy = NoisyClients()
         self._backlog = Backlog(time.monotonic)
         self._taker = Taker(store, keys, ledger, self._backlog, options)
@@ -93,10 +93,7 @@ class FairQueuing:
         self._credit = _Credit(options.concurrency)
 
     def watching(self, open_entry: Open, clock: Clock) -> Open:
-        """Return what opens messages as ``open_entry`` does, and learns from each ring.
-
-        ``clock`` is that of SQS.
-        """
+        """Wrap ``open_entry``, to learn from each ring. ``clock`` is that of SQS."""
 
         async def opened(received: Received) -> MessageEntry | None:
             entry = await open_entry(received)
@@ -109,7 +106,7 @@ class FairQueuing:
     def _note(self, entry: RequestEntry, waited: float) -> None:
         if entry.received.count == 1 and not entry.is_swept:
             self._noisy.note(entry.key, waited)
-        # Other gateways may take a request of one who waits behind others ahead of its ring.
+        # Other gateways may take the request of a quiet client ahead of its ring.
         noisy = self._noisy.clients()
         is_quiet = bool(noisy) and client_of(entry.key) not in noisy
         entry.was_used = entry.was_used or is_quiet or entry.key in self._backlog.held
@@ -117,7 +114,7 @@ class FairQueuing:
     async def receive(
         self, in_turn: Receive, limit: int, wait: float, shares: Mapping[str, int]
     ) -> Sequence[Delivery]:
-        """Return requests that are ahead of their turn, each claimed; else those in turn."""
+        """Return requests taken ahead of their turn, each claimed; without any, those in turn."""
         with self._unasked.asking():
             if ahead := await self._receive_ahead(limit, shares):
                 return ahead
@@ -126,7 +123,7 @@ class FairQueuing:
         return received
 
     def patience(self, wait: float) -> float:
-        """Return how long the queue may be waited for: not for long while others wait here."""
+        """Return how long to wait for the queue: not for long while there are candidates."""
         return min(wait, SOON) if self._backlog.candidates else wait
 
     async def _receive_ahead(self, limit: int, shares: Mapping[str, int]) -> Sequence[Delivery]:
@@ -145,12 +142,12 @@ class FairQueuing:
     def _begin_taking(self, room: int) -> None:
         frontier = self._noisy.frontier()
         for one in self._backlog.choose(room) if room > 0 else ():
-            # What this gateway has given back is not in anybody's hands.
+            # A request that this gateway has released is not held by anybody.
             if one.version is not None or self._waiting.is_far(one.key, frontier):
                 self._backlog.hold(one.key)
                 self._basket.begin(one.key, self._take(one))
             else:
-                # Its ring comes soon. Kept, it would have this gateway ask every second for ever.
+                # Its ring comes soon. If it were kept, this gateway would poll every second.
                 del self._backlog.candidates[one.key]
 
     async def _take(self, candidate: Candidate) -> None:
@@ -176,18 +173,18 @@ class FairQueuing:
         except QueueError as error:
             log.warning("the requests of other clients could not be listed: %s", error)
             return
-        except Exception as error:  # a bug: they wait for their rings, and the next look
+        except Exception as error:  # a bug: they wait for their rings, or the next look
             log.error(
                 "a look for the requests of other clients failed in the gateway",
                 exc_info=unquoted(error),
             )
             return
         for candidate in self._backlog.candidates.values():
-            # Others may have been there first: a look costs less than a claim that fails.
+            # Others may have been there first: a read costs less than a claim that fails.
             candidate.is_tried = True
 
     async def aclose(self) -> None:
-        """Give back what was claimed and not settled."""
+        """Give back unsettled requests."""
         if self._look is not None:
             self._look.cancel()
             await asyncio.gather(self._look, return_exceptions=True)
@@ -205,16 +202,13 @@ class _Credit:
     left: int = 1
 
     def earn(self, in_turn: int, others: Collection[str]) -> None:
-        """For each request that the queue handed out in turn, one of each other client may follow.
-
-        One, where it had none to hand out.
-        """
+        """For each request handed out in turn, allow one of each other client; at least one."""
         earned = max(1, in_turn) * len(others)
         self.left = min(self.most, self.left + earned) if others else 1
 
 
 class NoisyClients:
-    """Whose rings fill the queue, by those received last and how long they had waited."""
+    """The clients whose rings fill the queue, judged by how long the last rings had waited."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -231,9 +225,9 @@ class NoisyClients:
         self._last.append((key, is_late))
 
     def clients(self) -> frozenset[str]:
-        """Return the clients whose requests others wait behind; empty where nobody waits for long.
+        """Return the noisy clients; empty where no ring waits for long.
 
-        Empty also where so many clients fill the queue that none of them is to blame.
+        Also empty where so many clients fill the queue that none of them is noisy.
         """
         if self._late < max(FEW, MOST * len(self._last)):
             return frozenset()
@@ -242,12 +236,12 @@ class NoisyClients:
         return frozenset(noisy if sum(noisy.values()) >= MOST * late.total() else ())
 
     def frontier(self) -> str:
-        """Return the youngest key among the rings: what is older was received, or will be soon."""
+        """Return the youngest key among the rings: older ones were received, or will be soon."""
         return max((key for key, _ in self._last), default="")
 
 
 class Waiting:
-    """The requests in the bucket by their keys, as far as they were listed, oldest first."""
+    """The listed requests of the bucket, oldest first."""
 
     def __init__(
         self, store: S3Store, keys: Keys, options: QueueOptions, at_work: Container[str]
@@ -269,11 +263,11 @@ class Waiting:
         return (rings >= RINGS and passed >= LOOK) or (rings > 0 and passed >= LONG)
 
     def is_far(self, key: str, frontier: str) -> bool:
-        """Tell whether there is much before a request, so that nobody receives its ring now."""
+        """Tell whether so many wait before a request that its ring is not received soon."""
         return self._place(key) - self._place(frontier) >= self._near
 
     async def list(self, rings: NoisyClients, noisy: frozenset[str]) -> list[Listed]:
-        """Return what waits behind others. Lists what is new; once half was received, all again.
+        """Return the requests behind others. Lists new ones; once half was received, all again.
 
         Raises QueueUnavailable.
         """
@@ -290,7 +284,7 @@ class Waiting:
         return [one for one in self._order if self._is_behind(one.key, noisy, frontier)]
 
     def _after(self, received: int) -> str:
-        """Return the key from which on there may be requests that were not listed yet."""
+        """Return the key behind which there may be requests that were not listed yet."""
         if not self._order or 2 * (received - self._whole) >= len(self._order):
             self._whole = received
             return ""

@@ -1,4 +1,4 @@
-"""What lies in the queue of a doorbell: rings, ours and S3's, and the token of the sweep."""
+"""The messages in a doorbell's queue: our rings, S3's notifications, and the sweep's token."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from urllib.parse import unquote_plus
 from gateway.queues.foreign_text import is_key
 
 MOST_RECORDS = 100
-"""Objects that one notification tells of, at most: S3 sends one for each."""
-NO_KEYS = "a key in it is none that an object can have"
+"""Objects in one notification, at most: S3 sends one for each."""
+NO_KEYS = "a key in it is not one that an object can have"
 TOKEN = json.dumps({"gateway": "sweep"})
-"""Who receives it looks for requests that no bell was rung for."""
+"""Its receiver looks for requests that no ring came for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Requests that wait, by their keys; ``swept`` where others may have them at work."""
+    """The keys of waiting requests; ``swept`` where other gateways may be at work on them."""
 
     keys: tuple[str, ...]
     swept: bool = False
@@ -33,30 +33,30 @@ class Sweeping:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What S3 sends when a notification is set up; it says nothing."""
+    """The test message of S3 for a new notification; it is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A message of somebody else, and why it is not understood."""
+    """A message from elsewhere, and why it is not understood."""
 
     reason: str
 
 
 def ring(key: str, *, swept: bool = False, by_store: bool = False) -> str:
-    """Return the body of a message that says that a request waits."""
+    """Return the body of a ring for a request."""
     said = {"gateway": "ring", "key": key, "swept": swept, "by-store": by_store}
     return json.dumps({name: value for name, value in said.items() if value})
 
 
 def parse(body: str) -> Ring | Sweeping | Trial | Stray:
-    """Return what a message says. Never raises."""
+    """Parse the body of a message. Never raises."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        return Stray("it is no JSON")
+        return Stray("it is not JSON")
     if not isinstance(said, dict):
-        return Stray("it is no JSON object")
+        return Stray("it is not a JSON object")
     if said.get("gateway") == "sweep":
         return Sweeping()
     if said.get("gateway") == "ring" and isinstance(said.get("key"), str):

@@ -1,7 +1,7 @@
 """The queue in a bucket with a doorbell: an SQS queue tells gateways of each new request.
 
-Clients need the bucket alone. Those that may, ring themselves; for the others S3's notification
-does; and what neither told of is found by a sweep once a minute.
+Clients need the bucket alone. Those with permission ring themselves; for the others S3's
+notification does; and a sweep once a minute finds requests that neither rang for.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ log = logging.getLogger(__name__)
 
 MODE = "doorbell"
 RING_LIMIT = 3.0
-"""Seconds that a sender waits for its ring, at most: it only makes things faster."""
+"""Seconds that a sender waits for its ring, at most: a ring only makes things faster."""
 NOT_ALLOWED = 600.0
-"""Seconds for which a client that may not ring does not try again."""
+"""Seconds before a client that may not ring tries again."""
 DOWN = 5.0
 
 
@@ -70,7 +70,7 @@ class DoorbellQueue:
 
     @classmethod
     async def open(cls, address: BucketAddress, options: QueueOptions) -> DoorbellQueue:
-        """Open the queue; SQS is not asked yet, for a client may have no right to.
+        """Open the queue; nothing is sent to SQS yet: a client may have no permission for it.
 
         Raises ConfigurationError with the cure.
         """
@@ -121,7 +121,7 @@ class Bell:
     """The SQS queue of a doorbell, by its name or URL."""
 
     def __init__(self, client: SqsClient, queue: str, lease: float) -> None:
-        self.opening = asyncio.Lock()  # held by whoever opens what a gateway needs
+        self.opening = asyncio.Lock()  # held while a gateway's part is opened
         self.client = client
         self._queue = queue
         self._lease = lease
@@ -129,37 +129,37 @@ class Bell:
         self._silent_until = 0.0
 
     async def pump(self) -> SqsPump:
-        """Return the traffic with the queue. Raises QueueMissing, QueueUnavailable."""
+        """Return the queue's pump. Raises QueueMissing, QueueUnavailable."""
         if self._pump is None:
             url = await self.client.queue_url(self._queue)
-            # Another may have asked at the same time: there is one pump for all.
+            # Another call may have made it meanwhile: there is one pump for all.
             self._pump = self._pump or SqsPump(self.client, url, HIDDEN * self._lease)
         return self._pump
 
     async def required(self) -> SqsPump:
-        """Return the traffic, to whoever cannot do without. Raises QueueBroken as well."""
+        """Return the pump for a gateway, which needs it. Raises QueueBroken as well."""
         try:
             return await self.pump()
         except (NotAllowed, QueueMissing) as error:
             raise QueueBroken(f"the doorbell cannot be used: {error}") from error
 
     async def is_within_reach(self) -> bool:
-        """Tell whether a ring is worth a try: a client with rights to S3 alone has none."""
+        """Tell whether a ring is worth trying: a client may have permissions for S3 alone."""
         if time.monotonic() < self._silent_until:
             return False
-        with self._failing("the doorbell is not there"):
+        with self._failing("the doorbell cannot be reached"):
             async with asyncio.timeout(RING_LIMIT):
                 await self.pump()
         return self._pump is not None
 
     async def ring(self, key: str, *, again: bool = False) -> None:
-        """Tell that a request waits. It is in the bucket: without the ring it is found later.
+        """Ring for a request. It is in the bucket: without the ring it is found later.
 
-        The rings of a client are a message group: a fair queue keeps them from those of others.
-        ``again`` is for one that was there already. Its first ring may be at work: this one comes
-        when that has shown itself, or was lost.
+        The rings of a client are a message group, for fair queuing. ``again`` is for a request that
+        was there already, and that a gateway may have taken on its first ring: this ring is
+        delayed until that gateway must have written its claim.
         """
-        with self._failing(f"{key} is in the bucket, and its bell was not rung"):
+        with self._failing(f"{key} is in the bucket, but the doorbell was not rung"):
             async with asyncio.timeout(RING_LIMIT):
                 pump = await self.pump()
                 delay = math.ceil(self._lease / 3 + MARGIN) if again else 0
@@ -168,7 +168,7 @@ class Bell:
 
     @contextlib.contextmanager
     def _failing(self, what: str) -> Iterator[None]:
-        """Be silent for a while after a failure: a ring only makes things faster."""
+        """Do not ring for a while after a failure: a ring only makes things faster."""
         try:
             yield
         except (NotAllowed, QueueMissing) as error:
@@ -186,7 +186,7 @@ class Bell:
 
 
 class _Gateway:
-    """The half of a queue that a gateway has, and a client does without."""
+    """The half of a queue that only a gateway needs."""
 
     def __init__(self, store: S3Store, keys: Keys, pump: SqsPump, options: QueueOptions) -> None:
         porter = Porter(store, keys, pump, options, self._tend)
@@ -206,7 +206,7 @@ class _Gateway:
         return await self._fair.receive(self._intake.receive, limit, wait, shares)
 
     async def _tend(self, token: Received) -> None:
-        """Sweep in a task of its own: a long listing holds up no request."""
+        """Sweep in a separate task, so that a long listing holds up no request."""
         task = asyncio.create_task(self._sweep.tend(self._pump, token))
         self._sweeping.add(task)
         task.add_done_callback(self._sweeping.discard)

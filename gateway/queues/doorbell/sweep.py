@@ -1,8 +1,8 @@
-"""Finding the requests of a bucket that no bell was rung for.
+"""The sweep: finding the requests of a bucket that no ring came for.
 
-One message in the doorbell's queue is the turn to look. Whoever receives it hides it for about a
-minute, lists the requests, and rings for those that have waited too long. So of all gateways one
-looks at a time, and none is needed in particular.
+One message in the doorbell's queue is the token. The gateway that receives it hides it for about a
+minute, lists the requests, and rings for those that have waited too long. So one gateway sweeps at
+a time, and it may be any of them.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ PERIOD = 65.0
 OLD = 60.0
 """Seconds after which a request should have been taken."""
 MARGIN = 5.0
-"""Seconds, beside a third of a lease, after which whoever has a request has claimed it."""
+"""Seconds, beside a third of a lease, after which a gateway at work on a request has claimed it."""
 SURPLUS = 60.0
-"""Seconds in which a second token is one too many: the same, or its heir, comes later."""
+"""Seconds in which a second token is one too many: the same, or its successor, comes later."""
 RECEIPTS = 3
 """Receipts after which the token is replaced: a redrive policy counts them."""
 MISSED = (300.0, 600.0)
 """Seconds without a token after which a gateway makes one; at random between the two."""
 FIRST_AT_REST = (5.0, 10.0)
-"""The same for one that begins, where no message is hidden: a token would be received soon."""
+"""The same for a gateway that starts, if no message is hidden: a token would be received soon."""
 FIRST_AT_WORK = (65.0, 130.0)
-"""The same where one is hidden, which may be the token. Others may see it meanwhile, so this makes
-one too many at times; then a gateway that meets both removes one."""
+"""The same if a message is hidden, which may be the token. Others may receive it meanwhile, so this
+sometimes makes one too many; a gateway that receives both removes one."""
 SETTLING = 5
-"""Seconds after which a gateway that begins has the first sweep: its work comes before it."""
+"""Seconds before the first sweep of a gateway that starts: its work comes first."""
 RING_AGAIN = 600.0
 FEW = 100
-"""Requests that are rung for, however many messages there are in the queue."""
+"""Up to so many requests are rung for, however many messages are in the queue."""
 _COUNTS = (VISIBLE, IN_FLIGHT, DELAYED)
 
 
 class Sweep:
-    """A gateway's part in the sweeps. ``at_work`` holds the keys of its own requests."""
+    """A gateway's part in the sweeps. ``at_work`` gives the keys of its own requests."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class Sweep:
         self._at_work = at_work
         self._monotonic = monotonic
         self._token = _Token(monotonic)
-        # Whoever has begun without a claim has written one by then.
+        # A gateway that began without a claim has written one by then.
         self._patience = lease / 3 + MARGIN
         self._listed: dict[str, float] = {}
-        """When each was listed first, by the monotonic clock."""
+        """When each request was first listed, by the monotonic clock."""
         self._rung: dict[str, float] = {}
 
     async def ensure(self, pump: SqsPump) -> None:
@@ -91,7 +91,7 @@ class Sweep:
         self._token.note_checked(within)
 
     async def tend(self, pump: SqsPump, received: Received) -> None:
-        """Take the turn that a token gives, and pass it on."""
+        """Pass a token on, and sweep; delete a surplus one."""
         is_surplus = self._token.is_surplus(received)
         if not is_surplus:
             self._token.note_seen(received)
@@ -107,12 +107,12 @@ class Sweep:
             log.error("a sweep of the bucket failed in the gateway", exc_info=unquoted(error))
 
     async def _look(self, pump: SqsPump) -> None:
-        """Ring for every request that is old and that nobody here has."""
+        """Ring for every old request that this process does not hold."""
         found = frozenset(one.key for one in await list_all(self._store, self._keys.requests))
         late = sorted(key for key in found if self._is_late(key))
         now = self._monotonic()
         self._listed = {key: self._listed.get(key, now) for key in found}
-        # Where the queue has a message for each, they wait for their turn, and are not forgotten.
+        # Where the queue has a message for each, they wait for their turn, and are not lost.
         if len(late) > FEW and sum((await _messages(pump)).values()) >= len(found):
             return
         forgotten = self._not_rung(late, found)
@@ -122,7 +122,7 @@ class Sweep:
             log.info("%d requests had waited for long: their bells are rung", len(forgotten))
 
     def _not_rung(self, late: Sequence[str], found: Container[str]) -> list[str]:
-        """Return those that were not rung for lately. What is not ``found`` any more is over."""
+        """Return the requests that were not rung for lately. Those not ``found`` are done."""
         since = self._monotonic() - RING_AGAIN
         self._rung = {key: at for key, at in self._rung.items() if key in found and at > since}
         return [key for key in late if key not in self._rung]
@@ -148,7 +148,7 @@ class Sweep:
 
 
 class _Token:
-    """What a gateway knows of the token."""
+    """What a gateway knows about the token."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -158,7 +158,7 @@ class _Token:
         self._is_new = True
 
     def may_be_missing(self) -> bool:
-        """Tell whether none was seen for a while, or this gateway has only begun."""
+        """Tell whether none was seen for a while, or this gateway has just started."""
         return self._monotonic() >= self._due
 
     def is_overdue(self) -> bool:
@@ -168,7 +168,7 @@ class _Token:
         return received.id != self._id and self._monotonic() - self._seen < SURPLUS
 
     def note_checked(self, within: tuple[float, float]) -> None:
-        """Take none for missing before so many seconds."""
+        """Consider no token missing for so many seconds."""
         self._is_new = False
         self._due = self._monotonic() + random.uniform(*within)  # noqa: S311  # no secret
 
@@ -182,15 +182,12 @@ async def _pass_on(pump: SqsPump, received: Received) -> None:
     if received.count < RECEIPTS:
         await pump.hold(received.handle, PERIOD)
         return
-    # Send first: a crash in between leaves two, and one of them is soon found to be too many.
+    # Send first: a crash in between leaves two, and one of them is soon removed.
     await pump.send(Outgoing(body=TOKEN, delay=int(PERIOD)))
     await pump.delete(received.handle)
 
 
 async def _messages(pump: SqsPump) -> dict[str, int]:
-    """Return about how many messages the queue has, by what is said of them.
-
-    Raises QueueUnavailable.
-    """
+    """Return the queue's approximate message counts, by attribute. Raises QueueUnavailable."""
     said = await pump.client.attributes(pump.queue_url)
     return {name: int(n) if (n := said.get(name, "")).isdecimal() else 0 for name in _COUNTS}

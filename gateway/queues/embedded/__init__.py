@@ -1,5 +1,5 @@
 """The embedded queue: one SQLite file, many processes on one machine, no server.
 
-Messages come in, deliveries and replies go out. It knows what all queues share. The home of
-SQLite.
+Messages come in, deliveries and replies go out. It depends on the modules that all queues share.
+The home of SQLite.
 """

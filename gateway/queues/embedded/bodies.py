@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 
 SMALL = 16 << 10
-"""Bytes that stay in the row of their message: all of a row is written with each change of it."""
+"""Bytes of a body that stay in its message's row: each change of a row writes all of it."""
 PART = 1 << 20
-"""Bytes in one part, at most: SQLite copies a value several times on its way."""
+"""Bytes in one part, at most: SQLite copies each value several times."""
 
-# The parts of a body have the row ids `seq * MOST_PARTS + part`: there is no second index to keep.
+# The parts of a body have the row ids `seq * MOST_PARTS + part`, which saves a second index.
 MOST_PARTS = 1 << 16
 
 TABLES = """
@@ -20,12 +20,12 @@ REQUESTS, REPLIES = "request_bodies", "reply_bodies"
 
 
 def in_row(body: bytes) -> bytes | None:
-    """Return what goes into the row of a message: a small body; None for a large one."""
+    """Return a small body, which goes into its message's row; None for a large one."""
     return body if len(body) <= SMALL else None
 
 
 def write(connection: sqlite3.Connection, table: str, seq: int, body: bytes) -> None:
-    """Store a body that is not in the row of its message."""
+    """Store a body, unless it goes into its message's row."""
     if len(body) <= SMALL:
         return
     first, _ = _span(seq)
@@ -37,7 +37,7 @@ def write(connection: sqlite3.Connection, table: str, seq: int, body: bytes) -> 
 
 
 def read(connection: sqlite3.Connection, table: str, seq: int, in_row: bytes | None) -> bytes:
-    """Return a body, given what the row of its message holds."""
+    """Return a body; ``in_row`` is what its message's row holds of it."""
     if in_row is not None:
         return in_row
     rows = connection.execute(
@@ -49,7 +49,7 @@ def read(connection: sqlite3.Connection, table: str, seq: int, in_row: bytes | N
 def remove(
     connection: sqlite3.Connection, table: str, seq: int, in_row: bytes | None = None
 ) -> None:
-    """Remove a body, given what the row of its message held."""
+    """Remove a body; ``in_row`` is what its message's row held of it."""
     if in_row is None:
         connection.execute(f"DELETE FROM {table} WHERE part BETWEEN ? AND ?", _span(seq))
 

@@ -1,4 +1,4 @@
-"""Which requests of the embedded queue are next: clients in turns, each one's oldest first."""
+"""Fair queuing in the embedded queue: clients in turns, each one's oldest request first."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ INDEX = f"CREATE INDEX IF NOT EXISTS turns ON requests(sender, due, seq) WHERE {
 def next_requests(
     connection: sqlite3.Connection, now: float, limit: int, turns: Turns, shares: Mapping[str, int]
 ) -> tuple[str, float | None]:
-    """Return the sequences to take, in JSON; where there are none, when the next comes due.
+    """Return the sequences to take, in JSON; without any, when the next request comes due.
 
-    What a client has beyond its share comes due for nobody.
+    Requests beyond their client's share are not counted for that.
     """
     waiting: dict[str, list[int]] = {}
     dues: list[float] = []
@@ -37,7 +37,7 @@ def next_requests(
 def _waiting(
     connection: sqlite3.Connection, sender: str, now: float, limit: int
 ) -> tuple[list[float], list[int]]:
-    """Return when the first of a client's requests is due, and those that are due now."""
+    """Return when a client's first request is due, and the requests that are due now."""
     rows = connection.execute(
         f"SELECT due, seq FROM requests WHERE {FREE} AND sender=? ORDER BY due, seq LIMIT ?",
         (sender, max(0, limit)),
@@ -46,7 +46,7 @@ def _waiting(
 
 
 def _senders(connection: sqlite3.Connection, last: str) -> Iterator[str]:
-    """Yield who has requests waiting, one look into the index for each: from ``last`` around."""
+    """Yield the clients with waiting requests, by one index look-up each: round from ``last``."""
     query = f"SELECT min(sender) FROM requests WHERE {FREE} AND sender>? AND sender<=?"
     for start, end in ((last, "\U0010ffff"), ("", last)):
         place: str | None = start

@@ -1,4 +1,4 @@
-"""An open queue file: one thread that writes, one that reads, and the folder of who has it open."""
+"""An open queue file: a thread that writes, one that reads, and the folder of its openers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 PROBE = 3.0
-"""Seconds that a look at health waits for a turn to write: others wait for what it says."""
+"""Seconds that a health check waits for a turn to write: others wait for its result."""
 ROOM = 256 << 10
 """Bytes that must be free on its disk for a queue to be healthy: a few small requests."""
 REQUESTS, REPLIES = "requests", "replies"
@@ -50,7 +50,7 @@ REQUESTS, REPLIES = "requests", "replies"
 
 
 class QueueFile:
-    """A queue file that this process has open, under a name of its own. Make it with ``open``."""
+    """A queue file that this process has open, as a named owner. Make it with ``open``."""
 
     def __init__(self, path: Path, live: Path, clock: Clock, uptime: Uptime) -> None:
         self._live = live
@@ -66,7 +66,7 @@ class QueueFile:
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, uptime: Uptime) -> QueueFile:
-        """Open a queue file, made where it is missing. Raises ConfigurationError with the cure."""
+        """Open a queue file; create it if missing. Raises ConfigurationError with the cure."""
         live = live_folder(path)
         _check_usable(path)
         try:
@@ -89,7 +89,7 @@ class QueueFile:
 
         def run() -> T:
             self._files.check_now_and_then()
-            # In one transaction: or a job could miss what moves from one table to another.
+            # In one transaction: otherwise a job could miss a row that moves between tables.
             with translated(self._files.path), transaction(self._connection, "DEFERRED"):
                 return job(self._connection)
 
@@ -103,7 +103,10 @@ class QueueFile:
         return self._writer.submit(job, durable=durable, ring=folder, is_new=is_new)
 
     async def check(self) -> None:
-        """Look whether there is a turn to write, and room. Raises QueueUnavailable, QueueBroken."""
+        """Check that writes are possible, and that the disk has room.
+
+        Raises QueueUnavailable, QueueBroken.
+        """
         until = asyncio.get_running_loop().time() + PROBE
         try:
             async with asyncio.timeout_at(until):
@@ -117,7 +120,7 @@ class QueueFile:
                 await self._room.check()
         except TimeoutError as error:
             text = (
-                f"the disk of {self._live} does not answer in {PROBE:g} s: see whether it is well"
+                f"the disk of {self._live} does not answer in {PROBE:g} s: check that it is healthy"
             )
             raise QueueHeld(text) from error
 
@@ -134,10 +137,10 @@ class QueueFile:
         try:
             return owner == self.owner or is_alive(self._live / "owners", owner)
         except OSError as error:
-            raise QueueUnavailable(f"{self._live} cannot be looked into: {error}") from error
+            raise QueueUnavailable(f"{self._live} cannot be read: {error}") from error
 
     async def aclose(self) -> None:
-        """Finish what was submitted; what this opener still holds is free for others."""
+        """Finish submitted jobs; requests still held by this opener are free for others."""
         await self._writer.aclose()
         self._reader.shutdown()
         self._connection.close()
@@ -145,25 +148,25 @@ class QueueFile:
 
 
 class _Room:
-    """The room on a disk: one look at a time, since a disk that stands still keeps its thread."""
+    """The room on a disk, checked once at a time: a disk that hangs keeps the thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._looking: asyncio.Future[None] | None = None
 
     async def check(self) -> None:
-        """Raise QueueFull where there is none. A look that is under way serves all who ask."""
+        """Raise QueueFull where there is none. A check under way serves all callers."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(asyncio.to_thread(_check_room, self._folder))
-            # Who asked may have gone away.
+            # The caller may be gone.
             self._looking.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(self._looking)
 
 
 def _check_room(folder: Path) -> None:
-    """Raise QueueFull where the disk, or a quota, has no room for anything new."""
+    """Raise QueueFull where the disk, or a quota, has no room for new requests."""
     try:
-        # Asked for, and given back: a quota is in no figure about the whole disk.
+        # Allocated and freed: figures about the whole disk do not include quotas.
         with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, ROOM)
     except OSError as error:
@@ -176,13 +179,13 @@ def _check_room(folder: Path) -> None:
 
 
 def _nothing(connection: sqlite3.Connection) -> None:
-    """Do nothing, which takes a turn and no fsync."""
+    """Do nothing: that takes a turn to write, but no fsync."""
 
 
 def _prepared(
     path: Path, lock: Path, clock: Clock, uptime: Uptime
 ) -> tuple[sqlite3.Connection, int, Steady]:
-    """Return a connection to a file whose tables were made, or checked; the open lock; its time."""
+    """Create or check the tables; return a connection, the open lock and the file's clock."""
     with contextlib.ExitStack() as undo:
         file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         undo.callback(os.close, file)
@@ -193,16 +196,16 @@ def _prepared(
                 store.prepare(connection, path)
                 steady = begin(connection, uptime, clock())
             connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
-            # The first look makes the files beside it; they stay for as long as this is open.
+            # The first read makes the files beside it; they stay for as long as this is open.
             connection.execute("SELECT 1 FROM requests LIMIT 1").fetchone()
         undo.pop_all()
     return connection, file, steady
 
 
 def _make_private(path: Path) -> None:
-    """Make an empty file for its owner alone, where there is none.
+    """Create an empty file for its owner alone, if there is none.
 
-    One that is there is not touched: closing any descriptor of it would drop the locks that SQLite
+    An existing one is not touched: closing any descriptor of it would drop the locks that SQLite
     holds on it in this process (SQLite, "How To Corrupt An SQLite Database File", 2.2).
     """
     with contextlib.suppress(FileExistsError):
@@ -210,12 +213,12 @@ def _make_private(path: Path) -> None:
 
 
 def live_folder(path: Path) -> Path:
-    """Return the folder of what belongs to a queue file, but is no message."""
+    """Return the folder beside a queue file for all that is not a message."""
     return path.with_name(path.name + ".live")
 
 
 def _check_usable(path: Path) -> None:
-    """Raise ConfigurationError, with the cure, where no queue can be kept at that path."""
+    """Raise ConfigurationError, with the cure, where there can be no queue at that path."""
     if not path.parent.is_dir():
         raise ConfigurationError(
             f"queue: there is no folder {path.parent}: make it, or name another."

@@ -32,14 +32,14 @@ T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
 BUSY = 5.0
-"""Seconds to wait for others who hold the file, at most."""
+"""Seconds to wait for other processes that hold the file, at most."""
 NAP = 0.001
-"""Seconds between two tries to take a turn: about a commit. Shorter ones cost more CPU."""
+"""Seconds between two attempts to take a turn: about a commit. Less costs more CPU."""
 MOST_JOBS = 256
-"""Jobs in one transaction, at most: it bounds how long the first of them waits for the last."""
+"""Jobs in one transaction, at most: it bounds how long the first waits for the last."""
 
-# Names of results by which SQLite says that a file can no longer be trusted: a failed fsync may
-# have dropped pages that were reported as written, so to go on would break what was promised.
+# SQLite's result codes for a file that can no longer be trusted: a failed fsync may have dropped
+# pages that were reported as written, so going on would break promises.
 BROKEN = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
@@ -58,7 +58,7 @@ class _Outcome:
 
 
 def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
-    """Open a connection for one thread at a time; transactions are written out by its user."""
+    """Open a connection for one thread at a time; its user begins and ends transactions."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
     try:
         connection.execute(f"PRAGMA synchronous={synchronous}")
@@ -85,12 +85,12 @@ def translated(path: Path) -> Iterator[None]:
 class Writer:
     """The one writer of this process; others on the same file take turns with it.
 
-    Jobs run in the order in which they were submitted. One that is durable is on the disk when its
-    result comes; others are at once visible to all, and survive everything but a power cut.
+    Jobs run in the order of their submission. A durable one is on the disk when its result comes;
+    the others are visible to all at once, and survive everything but a power cut.
     """
 
     def __init__(self, files: Files, lock: int) -> None:
-        """``lock`` is an open file, for ``turn``; the writer closes it in the end."""
+        """``lock`` is an open file, for ``turn``; the writer closes it at the end."""
         self._files = files
         self._turn = lock
         self._full = connect(files.path, synchronous="FULL")
@@ -98,7 +98,7 @@ class Writer:
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._broken: QueueBroken | None = None
         self._began = math.inf
-        """When the round that goes on now began, by ``time.monotonic``."""
+        """When the current round began, by ``time.monotonic``."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="queue-writer", daemon=True)
         self._thread.start()
@@ -106,20 +106,19 @@ class Writer:
     def submit(
         self, job: Job[T], *, durable: bool, ring: Path | None = None, is_new: bool = False
     ) -> asyncio.Future[T]:
-        """Have a job done; then ring the bells in a folder, once for a whole commit.
+        """Run a job; then ring the bells in a folder, once for a whole commit.
 
-        Cancelling the future does not undo the job. One that ``is_new`` is refused at once while
-        the disk stands still, longer than for a turn and a foreign writer: what waits for it is
-        held in memory, and others may send without end.
-        Raises, through the future, what the job raises, QueueUnavailable or QueueBroken; then
-        nothing was changed.
+        Cancelling the future does not undo the job. A job that ``is_new`` is refused at once while
+        the disk hangs, longer than a turn and a foreign writer take: waiting jobs are in memory,
+        and senders may never stop. The future raises what the job raises, QueueUnavailable or
+        QueueBroken; then nothing was changed.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         if is_new and (still := time.monotonic() - self._began) > 2 * BUSY:
             future.set_exception(
                 QueueHeld(
-                    f"the queue file {self._files.path} has taken no write for {still:.0f} s: see "
-                    "whether its disk stands still"
+                    f"the queue file {self._files.path} has taken no write for {still:.0f} s: "
+                    "check whether its disk hangs"
                 )
             )
         else:
@@ -127,11 +126,11 @@ class Writer:
         return future
 
     def described_holder(self) -> str:
-        """Return who has the turn at the moment, and what to do about it."""
+        """Describe the process that has the turn now, and what to do about it."""
         return described_holder(self._turn)
 
     async def aclose(self) -> None:
-        """Finish what was submitted, then close the file."""
+        """Finish submitted jobs, then close the file."""
         self._entries.put(None)
         await asyncio.to_thread(self._thread.join)
         self._full.close()
@@ -148,39 +147,39 @@ class Writer:
             self._loop.call_soon_threadsafe(_resolve, batch, outcomes)
 
     def _round(self, first: _Entry) -> tuple[list[_Entry], list[_Outcome]]:
-        """Do what is waiting, in one turn; where none can be had, all of it fails together."""
+        """Do the waiting jobs in one turn; if that cannot be had, all of them fail together."""
         batch = [first]
         failure: QueueUnavailable | QueueBroken
         try:
             with turn(self._turn):
-                # Only now, with the turn taken: what came in while waiting for it joins in.
+                # Only now, with the turn taken: jobs that came in meanwhile join in.
                 batch += self._waiting(MOST_JOBS - 1)
                 return batch, self._commit(batch)
         except QueueUnavailable as error:
             failure = error
-        except Exception as error:  # noqa: BLE001  # nobody knows what was written: the end
+        except Exception as error:  # noqa: BLE001  # it is unknown what was written: the end
             failure = self._broken = QueueBroken(
                 f"the writer of the queue file {self._files.path} failed: {error!r}"
             )
-        # Or they would wait one after another, each as long as the first did.
+        # Otherwise they would wait one after another, each as long as the first.
         batch += self._waiting(math.inf)
         return batch, [_Outcome(error=failure)] * len(batch)
 
     def _waiting(self, most: float) -> list[_Entry]:
-        """Return the entries that are there, up to so many, or up to the end."""
+        """Return up to ``most`` entries that are there, or those before the end."""
         entries: list[_Entry] = []
         while len(entries) < most and not self._entries.empty():
             entry = self._entries.get()
             if entry is None:
-                self._entries.put(None)  # the end is for the next round: first what came before it
+                self._entries.put(None)  # the end is for the next round: earlier jobs come first
                 break
             entries.append(entry)
         return entries
 
     def _commit(self, batch: Sequence[_Entry]) -> list[_Outcome]:
-        """Run a batch in one transaction; return each job's result, or the error it met.
+        """Run a batch in one transaction; return each job's result or error.
 
-        Raises QueueUnavailable where none of it was done, and others would fare no better.
+        Raises QueueUnavailable where nothing was done, and each job alone would fail as well.
         """
         if self._broken is not None:
             return [_Outcome(error=self._broken)] * len(batch)
@@ -189,12 +188,12 @@ class Writer:
         except QueueBroken as error:
             self._broken = error
             return [_Outcome(error=error)] * len(batch)
-        except Exception as error:  # whoever waits for the job gets it
+        except Exception as error:  # the waiter of the job gets it
             if _concerns_all(error):
                 raise
             if len(batch) == 1:
                 return [_Outcome(error=error)]
-        # One job may be to blame, by its size for instance: it must not take others with it.
+        # One job may be the cause, by its size for instance: it must not fail the others.
         return [self._alone(entry) for entry in batch]
 
     def _alone(self, entry: _Entry) -> _Outcome:
@@ -208,7 +207,7 @@ class Writer:
         connection = self._full if is_durable else self._normal
         with translated(self._files.path), transaction(connection, "IMMEDIATE"):
             outcomes = [_run(entry.job, connection) for entry in batch]
-        if is_durable:  # before anybody is told: what is in a file without a name is on no disk
+        if is_durable:  # before results go out: what is in an unlinked file is not durable
             self._files.check()
         return outcomes
 
@@ -217,8 +216,8 @@ class Writer:
 def turn(lock: int) -> Iterator[None]:
     """Hold the lock by which processes take turns on a file, each for about a commit.
 
-    SQLite's own makes those who wait sleep for longer and longer. Raises QueueHeld after
-    BUSY seconds: a process that is stopped in the middle of a commit must not stop all others.
+    SQLite's own lock makes waiters sleep longer and longer. Raises QueueHeld after BUSY seconds: a
+    process that is stopped in the middle of a commit must not stop all others.
     """
     until = time.monotonic() + BUSY
     while not _taken(lock):
@@ -241,7 +240,7 @@ def _taken(lock: int) -> bool:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
-    """Commit what is done inside, or undo it where that raises."""
+    """Commit the block's changes; roll them back if it raises."""
     connection.execute(f"BEGIN {kind}")
     try:
         yield
@@ -253,12 +252,12 @@ def transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
 
 
 def _concerns_all(error: Exception) -> bool:
-    """Tell whether each job, tried alone, would meet the same error, and wait as long for it."""
+    """Tell whether each job, tried alone, would fail the same way after the same wait."""
     return getattr(error.__cause__, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _run(job: Job[Any], connection: sqlite3.Connection) -> _Outcome:
-    """Return what a job returns, or its refusal: others in the same transaction go on."""
+    """Return a job's result, or its refusal: others in the same transaction go on."""
     try:
         return _Outcome(result=job(connection))
     except GatewayError as refusal:
@@ -266,7 +265,7 @@ def _run(job: Job[Any], connection: sqlite3.Connection) -> _Outcome:
 
 
 def _ring(folder: Path) -> None:
-    """Ring; where that fails, those who wait look for themselves, as after any lost ring."""
+    """Ring; if that fails, the waiters look by themselves, as after any lost ring."""
     try:
         ring_all(folder)
     except OSError as error:
@@ -288,12 +287,12 @@ _STOPPED = ("T", "t")
 
 
 def described_holder(file: int) -> str:
-    """Return who has a ``flock`` on an open file, and what to do about it."""
+    """Describe the process that has a ``flock`` on an open file, and what to do about it."""
     pid = _holder(file)
     if pid is None:
         return "another process holds the queue file"
     if pid == os.getpid():
-        return "this process itself still writes: its disk is slow, or stands still"
+        return "this process itself is still writing: its disk is slow, or hangs"
     if _state(pid) in _STOPPED:
         return (
             f"process {pid} holds the queue file and is stopped: let it go on (kill -CONT {pid}), "
@@ -305,13 +304,13 @@ def described_holder(file: int) -> str:
 def _holder(file: int) -> int | None:
     """Return the process that has a lock; None where that cannot be known.
 
-    By the number of the file alone, since some file systems have the lock on another device than
-    ``fstat`` tells.
+    By the file's inode alone, since some file systems list the lock under another device than
+    ``fstat`` gives.
     """
     inode = str(os.fstat(file).st_ino)
     with contextlib.suppress(OSError):
         for line in Path("/proc/locks").read_text("ascii").splitlines():
-            # Of those who wait for a lock, "->" follows the number.
+            # In the lines of waiters, "->" follows the number.
             _, kind, _, _, pid, place, *_ = line.split()
             if kind == "FLOCK" and place.rpartition(":")[2] == inode and int(pid) > 0:
                 return int(pid)
@@ -319,7 +318,7 @@ def _holder(file: int) -> int | None:
 
 
 def _state(pid: int) -> str:
-    """Return the state of a process, a letter; nothing of one that is gone or hidden."""
+    """Return the state of a process, a letter; empty if it is gone or hidden."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:

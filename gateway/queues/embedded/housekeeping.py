@@ -1,4 +1,4 @@
-"""What is done for an embedded queue every now and then, by each process that receives."""
+"""Periodic housekeeping of an embedded queue, by each process that receives."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from gateway.queues.embedded.quarantine import SqliteQuarantine
 from gateway.queues.embedded.steady_clock import made_by, mark
 
 EVERY = 0.5
-"""Seconds between two looks for dead processes."""
+"""Seconds between two checks for dead processes."""
 SWEEP = 60.0
 """Seconds between two sweeps of old replies."""
 SWEEP_ROWS = 1000
 JUMP = 10.0
-"""Seconds by which the machine's clock is moved at once before it is worth a line."""
+"""Seconds by which the machine's clock must jump to be logged."""
 
 log = logging.getLogger(__name__)
 
 
 class Tidying:
-    """Frees what nobody holds any more, sweeps what is old, tells of a clock that jumps."""
+    """Frees requests of dead processes, sweeps old replies, and warns of a clock that jumps."""
 
     def __init__(self, file: QueueFile, clock: Clock, quarantine: SqliteQuarantine) -> None:
         self._file = file
@@ -35,17 +35,14 @@ class Tidying:
         self._ahead = clock() - file.steady()
         self.looked = self.swept = float("-inf")
         self._forgotten: set[tuple[int, int]] = set()
-        """The ``seq`` and ``epoch`` of what this process held: no body is kept for that."""
+        """The ``seq`` and ``epoch`` of requests that this process let go, without their bodies."""
 
     def let_go(self, claim: store.Taken) -> None:
-        """Free what this process held and forgot, as soon as the file takes that."""
+        """Free a request that this process held and gave up, as soon as the file takes writes."""
         self._forgotten.add((claim.seq, claim.epoch))
 
     async def tidy(self) -> None:
-        """Do what is to be done by now.
-
-        Not when nothing else is to do: a busy queue has dead processes too.
-        """
+        """Do what is due by now; also while the queue is busy: it has dead processes too."""
         now = time.monotonic()
         if now - self.looked < EVERY:
             return
@@ -56,7 +53,7 @@ class Tidying:
             await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
         if now - self.swept > SWEEP:
             await self._quarantine.sweep()
-            # As many as allowed: there may be more, and the next look goes on.
+            # A full batch: there may be more, and the next call continues.
             self.swept = now if await self._sweep() < SWEEP_ROWS else self.swept
 
     async def _free_forgotten(self) -> None:
@@ -67,29 +64,29 @@ class Tidying:
             job = partial(store.let_go, owner=self._file.owner, held=held)
             await self._file.write(job, ring=REQUESTS)
         except QueueUnavailable as error:
-            # What took no verdict takes this as little; others go on, and the next look tries.
-            log.debug("what was let go is not free yet: %s", error)
+            # A file that took no verdict does not take this either; the next call tries again.
+            log.debug("requests that were let go are not free yet: %s", error)
             return
         self._forgotten -= held
 
     def _dead(self, connection: sqlite3.Connection) -> list[str]:
-        """Return the owners that have died. In the reader's thread: it looks at a file of each."""
+        """Return the dead owners. Runs in the reader's thread: it opens a file of each."""
         return [one for one in store.owners(connection) if not self._file.is_alive(one)]
 
     def _watch_clock(self) -> None:
-        """Have it told where the machine's clock jumps: no wait depends on it, but deadlines do."""
+        """Warn where the machine's clock jumps: waits do not depend on it, but deadlines do."""
         ahead = self._clock() - self._file.steady()
         jump, self._ahead = ahead - self._ahead, ahead
         if abs(jump) > JUMP:
             log.warning(
-                "the clock of this machine was set %s by %.0f s: deadlines and the times in ids go"
-                " by it, nothing else does",
+                "the clock of this machine was set %s by %.0f s: it affects deadlines and the times"
+                " in ids, and nothing else",
                 "ahead" if jump > 0 else "back",
                 abs(jump),
             )
 
     async def _sweep(self) -> int:
-        """Sweep replies that no request can ask for any more; return how many."""
+        """Sweep replies that nobody can ask for any more; return how many."""
         now, made = self._file.steady(), self._clock() - ID_WINDOW
         longest = max(REPLY_RETENTION, self._quarantine.bounds.age)
         await self._file.write(partial(mark, now=now, longest=longest))

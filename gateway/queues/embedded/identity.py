@@ -10,23 +10,23 @@ from pathlib import Path
 from gateway.errors import QueueBroken
 
 EVERY = 0.5
-"""Seconds between two looks at the files that are not looked at after each commit."""
+"""Seconds between two checks of the files that are not checked after each commit."""
 
 Identity = tuple[int, int]
 """Device and number of a file."""
 
 
 class Files:
-    """The queue file, and what belongs to it.
+    """The queue file, and the files that belong to it.
 
-    A file that is removed while it is open goes on without a name: what is written to it is gone
-    with the process. Nothing may be told to be on the disk then.
+    A file that is removed while it is open stays writable, without a name: what is written to it is
+    lost with the process. Nothing may be reported as durable then.
     """
 
     def __init__(self, path: Path, log: Path, others: Iterable[Path]) -> None:
-        """``log`` is where commits are written first (SQLite's -wal); ``others`` must stay too.
+        """``log`` is SQLite's write-ahead log (-wal); ``others`` must not be replaced either.
 
-        All of them are there now.
+        All of them exist now.
         """
         self.path = path
         self._log = log
@@ -34,19 +34,19 @@ class Files:
         self._looked = time.monotonic()
 
     def check(self) -> None:
-        """Look at what a commit is written to, and no other file. Raises QueueBroken."""
+        """Check the files that a commit writes to. Raises QueueBroken."""
         self._check(self.path)
         self._check(self._log)
 
     def check_now_and_then(self) -> None:
-        """Look at all files, unless they were looked at just now. Raises QueueBroken."""
+        """Check all files, at most once in EVERY seconds. Raises QueueBroken."""
         now = time.monotonic()
         if now - self._looked >= EVERY:
             self.check_all()
             self._looked = now
 
     def check_all(self) -> None:
-        """Look at all files. Raises QueueBroken."""
+        """Check all files. Raises QueueBroken."""
         for path in self._known:
             self._check(path)
 
@@ -61,9 +61,9 @@ class Files:
 
 
 def _identity(path: Path) -> Identity | None:
-    """Return what a path leads to; None where it leads to nothing, or no longer for this user."""
+    """Return the identity of the file at a path; None where this user finds none."""
     try:
-        # By its path: to open the file and close it would drop the locks that SQLite has on it.
+        # By its path: opening and closing the file would drop the locks that SQLite has on it.
         found = os.stat(path)
     except OSError:
         return None

@@ -27,7 +27,7 @@ AT_ONCE = 500
 
 
 class SqliteQuarantine:
-    """What is kept aside in a queue file. Each change of it is one transaction."""
+    """The quarantine in a queue file. Each change of it is one transaction."""
 
     def __init__(self, file: QueueFile, clock: Clock, bounds: Bounds) -> None:
         self._file = file
@@ -50,7 +50,7 @@ class SqliteQuarantine:
     async def send_again(
         self, entry: Quarantined, envelope: bytes | None = None, lifetime: float = ID_WINDOW
     ) -> str:
-        """Exchange the entry for its new request: there is no moment at which both are there."""
+        """Exchange the entry for its new request, in one transaction."""
         check_sendable(entry, envelope)
         kept, clock = await self.read(entry), self._clock
         new = renewed(kept, entry, envelope, id=new_id(clock), expires=clock() + lifetime)
@@ -63,7 +63,7 @@ class SqliteQuarantine:
         await self._file.write(partial(quarantine_rows.drop, entry=entry), durable=True)
 
     async def sweep(self) -> None:
-        """Remove the oldest entries until the bounds are kept."""
+        """Remove the oldest entries until the rest is within the bounds."""
         bounds, before = self.bounds, self._file.steady() - self.bounds.age
         old = await self._file.read(
             lambda connection: quarantine_rows.old(
@@ -73,4 +73,4 @@ class SqliteQuarantine:
         for at in range(0, len(old), AT_ONCE):
             await self._file.write(partial(quarantine_rows.remove, seqs=old[at : at + AT_ONCE]))
         if old:
-            log.warning("%d requests left the quarantine: they are over its bounds", len(old))
+            log.warning("%d requests left the quarantine: they exceed its bounds", len(old))

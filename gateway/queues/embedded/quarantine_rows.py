@@ -1,4 +1,4 @@
-"""The quarantine in the embedded queue: functions over one connection, as in ``sqlite_store``."""
+"""The quarantine in the embedded queue: functions over one connection, as in ``store``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIZE = (
     "coalesce(length(requests.body), (SELECT sum(length(data)) FROM request_bodies WHERE part"
     f" BETWEEN requests.seq*{bodies.MOST_PARTS} AND (requests.seq+1)*{bodies.MOST_PARTS}-1))"
 )
-# CROSS JOIN: SQLite would go through all replies, so as to need no sorting.
+# CROSS JOIN: otherwise SQLite would go through all replies, to avoid sorting.
 OLD = (
     f"SELECT requests.seq, replies.seq, {_SIZE} FROM requests CROSS JOIN replies"
     " ON replies.sender=requests.sender AND replies.id=requests.id"
@@ -26,7 +26,7 @@ OLD = (
 
 @dataclass(frozen=True, slots=True)
 class PageStart:
-    """Where a page of entries begins: behind this one. Entries are in the order of this."""
+    """Sort key of an entry: a page of entries begins behind one."""
 
     since: float = float("-inf")
     seq: int = 0
@@ -35,7 +35,7 @@ class PageStart:
 def page(
     connection: sqlite3.Connection, after: PageStart, id: str, limit: int
 ) -> tuple[list[Quarantined], PageStart]:
-    """Return entries, the oldest first, and where the next page begins; of one id, if given."""
+    """Return entries, the oldest first, and where the next page begins; of one ``id``, if given."""
     rows = connection.execute(
         f"SELECT seq, sender, id, properties, quarantined, quarantined_at, {_SIZE} FROM requests"
         " WHERE quarantined IS NOT NULL AND (quarantined_at, seq) > (?, ?)"
@@ -60,7 +60,7 @@ def _entry(
 
 
 def read(connection: sqlite3.Connection, entry: Quarantined) -> Message:
-    """Return a request that is kept aside. Raises EntryGone."""
+    """Return the request of an entry. Raises EntryGone."""
     row = connection.execute(
         "SELECT seq, properties, body FROM requests"
         " WHERE sender=? AND id=? AND quarantined IS NOT NULL",
@@ -94,19 +94,19 @@ def drop(connection: sqlite3.Connection, entry: Quarantined) -> None:
 def exchange(
     connection: sqlite3.Connection, entry: Quarantined, new: Message, clock: Clock, steady: Clock
 ) -> None:
-    """Put a new request in the place of an entry. Raises EntryGone, and what ``store.add`` does."""
+    """Replace an entry by a new request. Raises EntryGone, and the errors of ``store.add``."""
     there = "SELECT 1 FROM requests WHERE sender=? AND id=? AND quarantined IS NOT NULL"
     if connection.execute(there, (entry.sender, entry.id)).fetchone() is None:
         raise gone(entry)
-    # It raises before it changes anything: so the entry goes after it.
+    # It raises before it changes anything, so the entry is removed after it.
     store.add(connection, new, clock, steady)
     drop(connection, entry)
 
 
 def old(connection: sqlite3.Connection, reply: int, size: int) -> list[int]:
-    """Return the entries that are too many: up to a reply's sequence, or beyond so many bytes.
+    """Return the entries beyond the bounds: up to a reply's sequence, or beyond ``size`` bytes.
 
-    Each was put aside when its reply was stored, and replies are in the order of their sequences.
+    Each was put aside when its reply was stored, so the sequence of its reply gives its age.
     """
     found, kept = [], 0
     for seq, replied, bytes_ in connection.execute(OLD):
@@ -128,5 +128,5 @@ def remove(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
 
 
 def gone(entry: Quarantined) -> EntryGone:
-    """Return the error for an entry that is not there any more."""
+    """Return the error for an entry that is no longer there."""
     return EntryGone(f"{entry.id} is not in quarantine any more")

@@ -1,9 +1,9 @@
 """The embedded queue: one SQLite file, many processes on one machine, no server.
 
-A request is on the disk before ``send`` returns, a reply before its request goes (WAL mode,
-``synchronous=FULL``). Claims need no fsync: one lost in a power cut was not begun, since beginning
-(``Delivery.extend``) is on the disk before the first byte of an at-most-once call leaves. Leases
-have no length here: what a process holds is free for others as soon as that process is gone.
+A request is on the disk before ``send`` returns, a reply before its request is removed (WAL mode,
+``synchronous=FULL``). Claims need no fsync: work had not begun under one that a power cut lost,
+since its beginning (``Delivery.extend``) is on the disk before the first byte of an at-most-once
+call leaves. Leases do not expire here: requests held by a process are free once it is gone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gateway.queues.fair_queuing import Turns
 from gateway.queues.options import Bounds
 
 LOOK = 0.5
-"""Seconds between two looks of who waits for requests, rung or not: a ring is only a hint."""
+"""Seconds between two looks for requests, rung or not: a ring is only a hint."""
 
 
 class SqliteQueue:
@@ -64,9 +64,9 @@ class SqliteQueue:
         uptime: Uptime | None = None,
         bounds: Bounds = Bounds(),  # noqa: B008  # frozen
     ) -> SqliteQueue:
-        """Open a queue, made where it is missing. Raises ConfigurationError with the cure.
+        """Open a queue; create it if missing. Raises ConfigurationError with the cure.
 
-        ``clock`` is the machine's; ``uptime`` is its monotonic one, by which ages are measured.
+        ``clock`` is the machine's; ``uptime`` its monotonic one, which measures ages.
         """
         file = await QueueFile.open(path, clock, uptime or of_this_machine())
         return cls(file, clock, bounds)
@@ -105,13 +105,13 @@ class SqliteQueue:
         return await self._waiters.collect(sender, id, wait)
 
     async def check(self) -> None:
-        """Look whether requests are taken. Raises QueueUnavailable, QueueBroken."""
+        """Check that requests can be sent. Raises QueueUnavailable, QueueBroken."""
         await self._file.check()
 
     async def status(self) -> QueueStatus:
         found = await self._file.read(census)
         alive = [count for owner, count in found.held.items() if self._file.is_alive(owner)]
-        # What dead processes hold is free for whoever receives next.
+        # Requests held by dead processes are free for the next receive.
         waiting = found.waiting + sum(found.held.values()) - sum(alive)
         steady, now = self._file.steady, self.clock()
         return QueueStatus(
@@ -127,7 +127,7 @@ class SqliteQueue:
         if self._bell is not None:
             self._bell.close()
         with contextlib.suppress(QueueError):
-            # What cannot be freed here is freed by whoever notices that this owner is gone.
+            # If that fails, another process frees them when it notices that this owner is gone.
             await self._file.write(partial(store.release, owner=self._file.owner), ring=REQUESTS)
         await self._file.aclose()
 
@@ -146,7 +146,7 @@ class SqliteQueue:
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            # The claim goes through all the same, and nobody is there to work on it.
+            # The claim is made all the same, but nobody works on it.
             claiming.add_done_callback(self._give_back)
             raise
 

@@ -1,4 +1,4 @@
-"""The replies in the embedded queue: functions over one connection, as in ``sqlite_store``."""
+"""The replies in the embedded queue: functions over one connection, as in ``store``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.queues import forgotten_ids
 from gateway.queues.embedded import bodies
 
 LAST = "SELECT seq FROM sqlite_sequence WHERE name='replies'"
-"""Finds nothing while there was none."""
+"""The sequence of the last reply; no row before the first."""
 
 
 def add(
@@ -27,7 +27,7 @@ def add(
     reply: Message | None,
     now: float,
 ) -> None:
-    """Store the reply of a request, given by its sender, id and digest; None: an empty one."""
+    """Store the reply to a request, given by its sender, id and digest; None: an empty reply."""
     properties = None if reply is None else json.dumps(to_properties(reply))
     body = b"" if reply is None else reply.body
     seq = connection.execute(
@@ -91,11 +91,11 @@ def _collected(
 
 
 def old(connection: sqlite3.Connection, seq: int, made: float, limit: int) -> list[int]:
-    """Return up to ``limit`` replies that can go: up to a sequence, to requests of before ``made``.
+    """Return up to ``limit`` replies to sweep: up to ``seq``, to requests made before ``made``.
 
-    A younger id is still accepted, by the clock that says so; one without a time says nothing.
+    A younger id would still be accepted; an id without a time does not count.
     """
-    # A request that is kept aside still holds its name: so must its reply.
+    # A request in quarantine still holds its name: so must its reply.
     rows = connection.execute(
         "SELECT seq, id FROM replies WHERE seq<=? AND NOT EXISTS (SELECT 1 FROM requests"
         " WHERE requests.sender=replies.sender AND requests.id=replies.id) ORDER BY seq",

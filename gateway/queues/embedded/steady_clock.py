@@ -1,8 +1,8 @@
-"""Time that nobody sets, kept in the file of an embedded queue: how long ago something was.
+"""A clock that is never set, kept in the file of an embedded queue, to measure ages.
 
-The clock of a machine may be hours off and jump at any moment, so it measures no age here. Counted
-is only what is known to have passed: the machine's monotonic clock while one boot of it lasts.
-From one boot to the next time stands still, so what is measured is never older than it says.
+A machine's clock may be hours off and jump at any moment, so ages are not measured by it. Only time
+that is known to have passed counts: the machine's monotonic clock during one boot. Between boots
+this clock stands still, so it never measures too high an age.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ CREATE TABLE IF NOT EXISTS pace(boot TEXT PRIMARY KEY, ahead REAL NOT NULL, bega
 CREATE TABLE IF NOT EXISTS marks(steady REAL NOT NULL, reply INTEGER NOT NULL);
 """
 SINCE = "gateway-since"
-"""Among the properties of a request that was given back: when it was added, by the steady clock of
-the file. Of others, ``due`` says it."""
+"""Property of a request that was given back: when it was added, by the steady clock of the file.
+For the others, that is ``due``."""
 EVERY = 600.0
-"""Seconds from one mark to the next: this much is not counted of each boot, at most."""
+"""Seconds between two marks: at most so much of each boot is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """A clock that only goes forward, and a name for the boot that it counts from."""
+    """A clock that only goes forward, and an id of the boot that it counts from."""
 
     boot: str
     now: Clock
 
 
 def of_this_machine() -> Uptime:
-    """Return the clock of this machine: all its processes see the same."""
+    """Return the monotonic clock of this machine, the same for all processes."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
-        boot = ""  # no Linux: that the clock began anew shows when it is behind the last mark
+        boot = ""  # not Linux: a clock behind the last mark shows that it started anew
     return Uptime(boot, time.monotonic)
 
 
@@ -49,19 +49,19 @@ class Steady:
 
     now: Clock
     ahead: float
-    """What it is ahead of the clock of this boot."""
+    """Its lead over the clock of this boot."""
     began: float
-    """What it said when the file was first opened in this boot."""
+    """Its time when the file was first opened in this boot."""
 
     def __call__(self) -> float:
         return self.now() + self.ahead
 
 
 def begin(connection: sqlite3.Connection, uptime: Uptime, start: float) -> Steady:
-    """Return the steady clock of a file; of a new one it begins at ``start``.
+    """Return the steady clock of a file; that of a new file begins at ``start``.
 
-    In the first look of a boot, whatever was put off before comes due: nobody knows for how long
-    the machine was off.
+    At the first call of a boot, all delayed requests come due: it is unknown for how long the
+    machine was off.
     """
     now = uptime.now()
     known = connection.execute(
@@ -79,7 +79,7 @@ def begin(connection: sqlite3.Connection, uptime: Uptime, start: float) -> Stead
 
 
 def _newest(connection: sqlite3.Connection) -> tuple[float, ...]:
-    """Return when the newest request was added: in an earlier boot, where this one begins."""
+    """Return when the newest request was added, by this clock; empty where there is none."""
     row = connection.execute(
         "SELECT CAST(coalesce(json_extract(properties, ?), due) AS REAL) FROM requests"
         " ORDER BY seq DESC LIMIT 1",
@@ -89,9 +89,9 @@ def _newest(connection: sqlite3.Connection) -> tuple[float, ...]:
 
 
 def mark(connection: sqlite3.Connection, now: float, longest: float) -> None:
-    """Note how many replies there were by now; forget marks that are of no use any more.
+    """Note the last reply of this moment; remove marks that are no longer needed.
 
-    ``longest`` is the greatest age that anybody asks for.
+    ``longest`` is the greatest age that is ever asked for.
     """
     (last,) = connection.execute("SELECT max(steady) FROM marks").fetchone()
     if now - last < EVERY:
@@ -104,7 +104,7 @@ def mark(connection: sqlite3.Connection, now: float, longest: float) -> None:
 
 
 def made_by(connection: sqlite3.Connection, moment: float) -> int:
-    """Return the sequence of a reply: it, and those before it, were there at that moment."""
+    """Return the sequence up to which replies existed at that moment, by the marks."""
     (reply,) = connection.execute(
         "SELECT max(reply) FROM marks WHERE steady<=?", (moment,)
     ).fetchone()

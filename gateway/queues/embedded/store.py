@@ -1,7 +1,7 @@
-"""The tables of the embedded queue, and what is done to them: functions over one connection.
+"""The tables of the embedded queue, and the operations on them: functions over one connection.
 
-Each function runs inside a transaction of its caller's and raises before it changes anything, so
-that many of them can share one commit.
+Each function runs inside its caller's transaction and raises before it changes anything, so that
+many of them can share one commit.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from gateway.queues.embedded.steady_clock import TABLES as STEADY
 from gateway.queues.fair_queuing import Turns
 
 ARRIVED = "gateway-arrived"
-"""Among a request's properties: when it was added. Files from before this do not tell."""
+"""Property of a request: when it was added. Older files do not have it."""
 APPLICATION_ID = 0x534F4150  # "SOAP", in the header of the file
 VERSION = 2
 OLDER = (1,)
-"""Versions that are made into this one when their file is opened."""
-# Sequences are never used twice (AUTOINCREMENT): who has read up to one has missed nothing before.
+"""Versions that are migrated to this one when their file is opened."""
+# Sequences are never used twice (AUTOINCREMENT): a reader up to one has missed nothing before it.
 SCHEMA = """
 CREATE TABLE requests(
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id TEXT NOT NULL,
@@ -53,9 +53,9 @@ CREATE TABLE replies(
     digest BLOB NOT NULL, properties TEXT, body BLOB, answered REAL NOT NULL,
     UNIQUE(sender, id));
 """
-# What version 1 did not have.
+# Missing in version 1.
 ADDED = f"{STEADY}{forgotten_ids.TABLE}DROP INDEX IF EXISTS answered"
-# Apart: a file that was made without it gets it when it is opened.
+# Separate: a file that was made without it gets it when it is opened.
 ASIDE = (
     "CREATE INDEX IF NOT EXISTS aside ON requests(quarantined_at, seq)"
     " WHERE quarantined IS NOT NULL"
@@ -64,7 +64,7 @@ ASIDE = (
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A request as its taker holds it; ``seq`` and ``epoch`` fence everything done under it."""
+    """A request held by an owner; ``seq`` and ``epoch`` fence every operation under this claim."""
 
     seq: int
     epoch: int
@@ -81,14 +81,14 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         _run(connection, f"{SCHEMA}{bodies.TABLES}PRAGMA application_id={APPLICATION_ID}")
     elif application != APPLICATION_ID:
         raise ConfigurationError(
-            f"queue: {path} is an SQLite file, but not a queue: name another file, and it is made."
+            f"queue: {path} is an SQLite file, but not a queue: name another file."
         )
     elif version not in (VERSION, *OLDER):
         raise ConfigurationError(
             f"queue: {path} is a queue of version {version}, and this program knows version "
             f"{VERSION}: drain it with the program that made it, or name another file."
         )
-    # A file from before clients took turns has another index.
+    # A file from before fair queuing has another index.
     _run(connection, f"{ADDED}; DROP INDEX IF EXISTS waiting; {fair_queuing.INDEX}; {ASIDE}")
     if version != VERSION:
         connection.execute(f"PRAGMA user_version={VERSION}")
@@ -104,8 +104,8 @@ def add(
 ) -> int | None:
     """Add a request; return the last reply's sequence, or None where it was there before.
 
-    Whatever answers the new request comes after that sequence. Raises IdTaken where its id has
-    other bytes, IdForgotten where it may have had a reply that was swept.
+    The reply to the new request comes after that sequence. Raises IdTaken where its id has other
+    bytes, IdForgotten where it may have had a reply that was swept.
     """
     name = (message.sender, message.id)
     now = steady()
@@ -147,9 +147,9 @@ def claim(
     turns: Turns,
     shares: Mapping[str, int],
 ) -> tuple[list[Taken], float | None]:
-    """Lease the requests that have waited longest, of each client in its turn.
+    """Lease each client's oldest requests, with fair queuing.
 
-    Where there is none, tell when one comes due.
+    Without any, return when the next one comes due.
     """
     chosen, due = fair_queuing.next_requests(connection, steady(), limit, turns, shares)
     if chosen == "[]":
@@ -186,7 +186,7 @@ def _claim(
 
 
 def when(properties: Mapping[str, str], name: str) -> float | None:
-    """Return a time among a request's properties, where it was written down as it should be."""
+    """Return a time from a request's properties; None where it is missing or malformed."""
     try:
         time = float(properties.get(name, "nan"))
     except ValueError:
@@ -202,8 +202,8 @@ def start(connection: sqlite3.Connection, owner: str, claim: Taken) -> None:
 def give_back(
     connection: sqlite3.Connection, owner: str, claim: Taken, due: float, counts: bool
 ) -> None:
-    """Let others have the request from ``due`` on; not interrupted. Raises LeaseLost."""
-    # The first time, it has been due since it was added.
+    """Release the request, to be taken from ``due`` on; not interrupted. Raises LeaseLost."""
+    # At the first release, ``due`` is still the time at which it was added.
     since = f"""properties=json_insert(properties, '$."{SINCE}"', CAST(due AS TEXT))"""
     changes = f"owner=NULL, started=0, {since}, due=?, attempt=attempt-?"
     _update_held(connection, changes, (due, int(not counts)), owner, claim)
@@ -233,7 +233,7 @@ def quarantine(
     reply: Message | None,
     now: float,
 ) -> None:
-    """Store the reply, and keep the request aside with the reason. Raises LeaseLost."""
+    """Store the reply, and put the request aside with the reason. Raises LeaseLost."""
     changes = "owner=NULL, started=0, quarantined=?, quarantined_at=?"
     _update_held(connection, changes, (reason, now), owner, claim)
     row = connection.execute(
@@ -258,13 +258,13 @@ def _update_held(
 
 
 def owners(connection: sqlite3.Connection) -> list[str]:
-    """Return who holds leases."""
+    """Return the owners that hold leases."""
     query = "SELECT DISTINCT owner FROM requests WHERE owner IS NOT NULL"
     return [owner for (owner,) in connection.execute(query)]
 
 
 def release(connection: sqlite3.Connection, owner: str) -> int:
-    """Let others have what a dead owner held; tell how many. What was begun is interrupted."""
+    """Free a dead owner's requests; return how many. Those begun are marked as interrupted."""
     return connection.execute(
         "UPDATE requests SET owner=NULL, interrupted=max(interrupted, started), started=0"
         " WHERE owner=?",
@@ -273,9 +273,9 @@ def release(connection: sqlite3.Connection, owner: str) -> int:
 
 
 def let_go(connection: sqlite3.Connection, owner: str, held: Iterable[tuple[int, int]]) -> None:
-    """Let others have what its living owner forgot, as ``release`` does with a dead one's.
+    """Free requests that a living owner gave up, as ``release`` does with a dead one's.
 
-    ``held`` has the ``seq`` and ``epoch`` of each: what is held by another claim is left alone.
+    ``held`` has the ``seq`` and ``epoch`` of each; requests under another claim are left alone.
     """
     connection.executemany(
         "UPDATE requests SET owner=NULL, interrupted=max(interrupted, started), started=0"
@@ -285,7 +285,7 @@ def let_go(connection: sqlite3.Connection, owner: str, held: Iterable[tuple[int,
 
 
 def is_held(connection: sqlite3.Connection, owner: str, claim: Taken) -> bool:
-    """Tell whether the lease is still its owner's."""
+    """Tell whether the owner still holds the lease."""
     return bool(
         connection.execute(
             "SELECT 1 FROM requests WHERE seq=? AND owner=? AND epoch=?",
@@ -294,7 +294,7 @@ def is_held(connection: sqlite3.Connection, owner: str, claim: Taken) -> bool:
     )
 
 
-# The counts are taken from indexes alone: rows have bodies, and there may be gigabytes of them.
+# Counted in indexes alone: rows have bodies, and there may be gigabytes of them.
 _QUERY = """
 SELECT (SELECT count(*) FROM requests),
     (SELECT count(*) FROM requests WHERE owner IS NULL AND quarantined IS NULL),
@@ -315,9 +315,10 @@ class Arrival:
     clock: float | None
 
     def age(self, steady: Steady, now: float) -> float:
-        """Return the seconds since, by the steady clock.
+        """Return the seconds since then, by the steady clock.
 
-        It stood still while the machine was off: what came before that is as old as the other says.
+        That stood still while the machine was off: an arrival before this boot may be older by the
+        machine's clock, which counts then.
         """
         age = max(0.0, steady() - self.steady)
         if self.clock is None or self.steady > steady.began:
@@ -327,14 +328,14 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What the file says; whether the owners still live is not in it."""
+    """The counts in the file, which does not know which owners are alive."""
 
     waiting: int
     held: Mapping[str, int]
     """How many requests each owner has."""
     quarantined: int
     oldest: Arrival | None
-    """When the oldest request that is not answered arrived."""
+    """When the oldest unanswered request arrived."""
 
 
 def census(connection: sqlite3.Connection) -> Census:

@@ -1,4 +1,4 @@
-"""Those in this process who wait for replies: all of them are served by one look at what is new."""
+"""The waiters for replies in this process: one look at the new replies serves all of them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gateway.queues.embedded.wake_up import WakeUp
 
 Name = tuple[str, str]
 Waiter = asyncio.Future[Collected | None]
-"""Somebody who waits; None is what comes when the wait runs out."""
+"""A waiter; its result is None when the wait runs out."""
 Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
 MOST_EXPECTED = 10_000
-"""Requests that were sent and that nobody waits for yet, at most; one-way ones stay among them."""
+"""Sent requests that nobody waits for yet, at most; one-way ones stay among them."""
 LOOK = 0.5
 """Seconds between two looks, rung or not: a ring is only a hint."""
 
 
 class Waiters:
-    """Waits for replies, however many: the cost of a look is that of the replies that are new."""
+    """Waits for any number of replies: a look costs as much as there are new replies."""
 
     def __init__(self, read: Read, bell: WakeUp) -> None:
         self._read = read
@@ -35,18 +35,18 @@ class Waiters:
         self._watch = asyncio.create_task(self._watching())
 
     def expect(self, name: Name) -> None:
-        """Look out for the reply to a request that is about to be sent.
+        """Watch for the reply to a request that is about to be sent.
 
-        Whoever waits for it then need not look first: it costs as much as all else of waiting.
+        Its waiter need not look first, then: that costs as much as the rest of the wait.
         """
         self._expected[name] = False
         if len(self._expected) > MOST_EXPECTED:
             del self._expected[next(iter(self._expected))]
 
     def was_sent(self, name: Name, last: int | None) -> None:
-        """Take note that an expected request was sent after the reply of the sequence ``last``.
+        """Note that an expected request was sent after the reply of the sequence ``last``.
 
-        None: it was not, or not now, and its reply may have been there before.
+        None: it was not sent, or was there before, and its reply may be there already.
         """
         if last is not None and self._seen is None:
             self._watch_from(last)
@@ -63,7 +63,7 @@ class Waiters:
         # Not asyncio.timeout: it takes four times as long, and nothing here is to be cancelled.
         end = loop.call_later(max(0.0, wait), _end, waiter)
         try:
-            # Waiting comes first, then the look: a reply in between is found by one of them.
+            # The waiter was registered first: a reply in between is found by it or by the look.
             if wait <= 0 or not self._expected.get(name):
                 found = await self._look(name)
                 if wait <= 0 or found.state not in (State.PENDING, State.WORKING):
@@ -89,14 +89,14 @@ class Waiters:
             collected: Collected = found
             if self._seen is None:
                 self._watch_from(last)
-            # Who began to watch meanwhile may have begun after the reply that was not there yet.
+            # If the watch began meanwhile, that may have been after the reply that was missing.
             if self._since <= last or collected.state not in (State.PENDING, State.WORKING):
                 return collected
 
     def _watch_from(self, last: int) -> None:
-        """Begin to look out for the replies after one."""
+        """Begin to watch for replies after one."""
         self._seen = self._since = last
-        self._bell.ring()  # a ring in between was not listened to
+        self._bell.ring()  # a ring in between was ignored
 
     def _forget(self, name: Name, waiter: Waiter) -> None:
         waiters = self._waiting[name]
@@ -115,7 +115,7 @@ class Waiters:
                 continue
             try:
                 await self._serve(self._seen)
-            except Exception as error:  # noqa: BLE001  # whoever waits gets it; the watch goes on
+            except Exception as error:  # noqa: BLE001  # the waiters get it; the watch goes on
                 for future in _unserved(self._waiting):
                     future.set_exception(error)
 

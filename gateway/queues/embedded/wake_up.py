@@ -1,7 +1,7 @@
 """Wake-up across processes: a named pipe for each waiter, one byte for each ring.
 
-A ring is a hint and may be lost; whoever waits looks for itself now and then. Pipes and not
-sockets, since a path to a socket may hold 107 bytes only. Measured: 0.1 ms from ring to waker.
+A ring is a hint and may be lost; waiters also look by themselves now and then. Pipes rather than
+sockets: a socket's path is limited to 107 bytes. Measured: 0.1 ms from a ring to the wake-up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class WakeUp:
         self._loop.add_reader(self._pipe, self._hear)
 
     def clear(self) -> None:
-        """Forget rings so far. Clear first, then look, then wait: so that none is missed."""
+        """Forget earlier rings. Clear first, then look, then wait, so that none is missed."""
         self._rung.clear()
 
     def ring(self) -> None:
@@ -86,6 +86,6 @@ def _ring(path: str) -> None:
     try:
         os.write(pipe, b"!")
     except BlockingIOError:
-        pass  # full of rings that nobody heard yet: it will be
+        pass  # full of rings that were not read yet: it will wake up
     finally:
         os.close(pipe)

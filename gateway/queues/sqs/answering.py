@@ -1,4 +1,4 @@
-"""Where replies go in a queue without a bucket: to the queues that requests name, if allowed."""
+"""Replies in a queue without a bucket: they go to the queues that requests name, if allowed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 RESPONSE_QUEUE = "ResponseQueueUrl"
 VIRTUAL = "__AmazonSQSVirtualQueuesClient.QueueName"
 OWN_REPLIES = "gateway-replies-"
-"""How the names of the reply queues begin that our own clients make."""
+"""Prefix of the names of our own clients' reply queues."""
 NO_QUEUE = "names no queue for its reply"
 TOO_LARGE = "The reply is larger than the queue can carry."
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.fifo)?")
@@ -63,14 +63,14 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.fifo)?")
 
 @dataclass(frozen=True, slots=True)
 class ReplyQueue:
-    """A queue that a request names; ``virtual`` is the part of it that its sender listens to."""
+    """A queue that a request names; ``virtual`` is the virtual queue in it, if there is one."""
 
     url: str
     virtual: str = ""
 
 
 def named_queue(attributes: Mapping[str, Attribute]) -> ReplyQueue | None:
-    """Return the queue that a request names for its reply.
+    """Return the queue that a request names for its reply; None where it names none.
 
     Either as Amazon's JMS library does, with name and URL, or as its temporary-queue client does.
     """
@@ -83,8 +83,8 @@ def named_queue(attributes: Mapping[str, Attribute]) -> ReplyQueue | None:
 class AllowedQueues:
     """The queues that replies may be sent to.
 
-    ``patterns`` are URLs, or names of queues beside this one (same account and region); ``*`` at
-    the end stands for any. The reply queues of our own clients are always among them.
+    ``patterns`` are URLs, or names of queues in the same account and region as this one; a final
+    ``*`` matches any ending. The reply queues of our own clients are always allowed.
     """
 
     def __init__(self, queue_url: str, patterns: Sequence[str]) -> None:
@@ -106,7 +106,7 @@ class AllowedQueues:
 
 
 class Answering:
-    """The ledger of a request that is answered by a message: SQS itself remembers nothing."""
+    """The ledger of requests that are answered by a message: it remembers nothing."""
 
     remembers = False
 
@@ -119,7 +119,7 @@ class Answering:
         *,
         is_refused: bool = False,
     ) -> None:
-        """``is_refused`` says that the request names a queue, and that it is not allowed."""
+        """``is_refused``: the request names a queue that is not allowed."""
         self._client = client
         self._queue = queue
         self._is_refused = is_refused
@@ -133,7 +133,7 @@ class Answering:
         return None
 
     async def write(self, name: Name, new: Writing, over: Version | None) -> Version:
-        """Send the reply, if it is one. A crash before the request is removed sends it twice."""
+        """Send the reply, if there is one. A crash before the request is removed sends it twice."""
         reply = storable(new.reply, new.request) if isinstance(new, Settled) else None
         if reply is not None:
             await self._answer(name, reply)
@@ -164,9 +164,9 @@ class Answering:
             raise _untold(name, error) from error
 
     async def _send_fault(self, name: Name, reply: Message, refusal: Exception) -> None:
-        """Send what fits in the place of a reply that does not, once: what then fails is final.
+        """Send a fault in place of a reply that SQS does not take, once: its failure is final.
 
-        Anybody can name a queue that takes nothing. It must not hold up the requests of others.
+        Anybody can name a queue that accepts nothing. It must not hold up others' requests.
         """
         error = BackendFailed(TOO_LARGE, reason=str(refusal))
         try:
@@ -210,7 +210,7 @@ async def send_to(client: SqsClient, url: str, outgoing: Outgoing) -> str:
 
 
 class DeadLetters:
-    """Keeps what is put aside in the dead-letter queue of a queue, with the reason beside it."""
+    """Keeps requests in the dead-letter queue of a queue, with the reason as an attribute."""
 
     def __init__(self, client: SqsClient, queue_url: str) -> None:
         self._client = client
@@ -220,9 +220,9 @@ class DeadLetters:
     async def keep(
         self, received: Received, name: Name, message: Message | Unreadable | None, reason: str
     ) -> bool:
-        """Send a copy there; where there is no such queue, the log alone keeps the reason.
+        """Send a copy there; without such a queue, only the log keeps the reason.
 
-        A pointer stays one, in the copy too.
+        False: a body in the bucket is still needed, since the copy has the pointer to it.
         """
         url = await self.url()
         if not url:
@@ -230,7 +230,7 @@ class DeadLetters:
             return False
         for outgoing in copies(received, name, reason):
             if url.endswith(".fifo"):
-                # A group of its own: while one is looked at, SQS hands out no other of its group.
+                # A separate group: while one is examined, SQS hands out no other of its group.
                 outgoing = replace(outgoing, group=received.id, deduplication=received.id)
             try:
                 await send_to(self._client, url, outgoing)

@@ -1,7 +1,7 @@
 """A message as SQS carries it: its body, and its attributes as Amazon's JMS library maps them.
 
-What is written here is what amazon-sqs-java-messaging-lib 2.1 writes and reads. Of our own there is
-one attribute, ``gateway``, beside those of SOAP over JMS.
+The mapping is that of amazon-sqs-java-messaging-lib 2.1. We add one attribute, ``gateway``, to
+those of SOAP over JMS.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ATTRIBUTES = 10
 _NAME = re.compile(
     r"(?!(?i:AWS|Amazon)\.)(?!.*\.\.)[A-Za-z0-9_-](?:[A-Za-z0-9_.-]{0,254}[A-Za-z0-9_-])?"
 )
-# What SQS takes in a body or a value: the characters of XML 1.0 (section 2.2).
+# SQS accepts the characters of XML 1.0 (section 2.2) in a body or a value, and no others.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _NAMES = {"JMSCorrelationID": CORRELATION, "JMSReplyTo": REPLY_URL, "gateway-expires": ""}
@@ -45,24 +45,24 @@ _NAMES = {"JMSCorrelationID": CORRELATION, "JMSReplyTo": REPLY_URL, "gateway-exp
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """Our own attribute: the request's id, whose it is, and until when it is wanted."""
+    """Our own attribute: the request's id, its client, and its deadline."""
 
     id: str
     client: str
     expires: float | None = None
     wrong: str = ""
-    """What is wrong with its deadline: it still says whose request it is, and under which id."""
+    """What is wrong with its deadline: id and client hold all the same."""
 
 
 class BadTag(ValueError):
-    """The attribute ``gateway`` is not as it must be."""
+    """The attribute ``gateway`` is malformed."""
 
 
 def to_sqs(message: Message, *, as_bytes: bool = False, is_reply: bool = False) -> Outgoing:
-    """Return a message as SQS carries it, without asking whether it fits: see ``check``.
+    """Return a message as SQS carries it, without checking whether it fits: see ``check``.
 
-    ``as_bytes`` makes a BytesMessage of it though it is text: a reply is of its request's kind.
-    A reply says whether it is a fault, and has no tag.
+    ``as_bytes`` makes a BytesMessage even of text: a reply has the type of its request. A reply
+    says whether it is a fault, and has no tag.
     """
     text = None if as_bytes else _text(message.body)
     properties = to_properties(message)
@@ -80,7 +80,7 @@ def to_sqs(message: Message, *, as_bytes: bool = False, is_reply: bool = False) 
 
 
 def _strings(values: Mapping[str, str]) -> dict[str, Attribute]:
-    """Return what is a String on the wire: neither what is empty nor what has no name there."""
+    """Return the String attributes, without empty values and those that SQS has no name for."""
     return {
         name: Attribute("String", value)
         for name, value in values.items()
@@ -89,7 +89,7 @@ def _strings(values: Mapping[str, str]) -> dict[str, Attribute]:
 
 
 def _text(body: bytes) -> str | None:
-    """Return a body as text, if SQS can carry it so and give it back byte by byte."""
+    """Return a body as text, if SQS can carry it as such without a change."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -107,7 +107,7 @@ def _written(tag: Tag) -> str:
 
 
 def check(outgoing: Outgoing, *, slots: int = ATTRIBUTES) -> None:
-    """Refuse what SQS does not take, or takes and loses. Raises Refused with what to change."""
+    """Refuse a message that SQS rejects, or accepts and loses. Raises Refused with the cure."""
     if not outgoing.body:
         raise Refused("The message is empty: SQS cannot carry it.")
     if len(outgoing.attributes) > slots:
@@ -134,14 +134,14 @@ def _check_attribute(name: str, attribute: Attribute) -> None:
 
 
 def value(attributes: Mapping[str, Attribute], name: str) -> str:
-    """Return what an attribute holds; empty where there is none, or a binary one."""
+    """Return the value of an attribute; empty where it is missing or binary."""
     attribute = attributes.get(name)
     is_text = attribute is not None and attribute.type.startswith(("String", "Number"))
     return attribute.value if attribute is not None and is_text else ""
 
 
 def tag(attributes: Mapping[str, Attribute]) -> Tag | None:
-    """Return our own attribute; None in a message of another make. Raises BadTag."""
+    """Return our own attribute; None in a message of another program. Raises BadTag."""
     written = value(attributes, OWN)
     if not written:
         return None
@@ -162,7 +162,7 @@ def _is_finite(number: object) -> bool:
         return False
     try:
         return math.isfinite(number)
-    except OverflowError:  # an integer that no float can be
+    except OverflowError:  # an integer beyond any float
         return False
 
 
@@ -176,7 +176,7 @@ def from_sqs(
 ) -> Message | Unreadable:
     """Return the message that SQS carried, or why it cannot be read. Never raises.
 
-    ``own`` is who the queue says sent it, and under which id. A body without attributes is a bare
+    ``own`` has the sender by the word of the queue, and the id. A body without attributes is a bare
     envelope, as AWS.WCF.Extensions sends them.
     """
     kind = value(attributes, TYPE) or "text"
@@ -201,12 +201,12 @@ def from_sqs(
 
 
 def _properties(attributes: Mapping[str, Attribute], own: Tag) -> dict[str, str]:
-    """Return the properties by their own names. A reply-to counts where both halves are there."""
+    """Return the properties by their own names. A reply-to counts only with name and URL."""
     properties = {name: value(attributes, _NAMES.get(name, name)) for name in PROPERTIES}
     if not value(attributes, REPLY_NAME):
         properties["JMSReplyTo"] = ""
     if properties["JMSCorrelationID"] == own.id:
-        properties["JMSCorrelationID"] = ""  # it says nothing that the id does not say
+        properties["JMSCorrelationID"] = ""  # it only repeats the id
     if own.expires is not None:
         properties["gateway-expires"] = repr(own.expires)
     return {name: value for name, value in properties.items() if value}

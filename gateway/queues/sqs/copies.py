@@ -1,4 +1,4 @@
-"""What goes into a dead-letter queue: a copy of a request, and why it is there, in what fits."""
+"""The copy of a request for a dead-letter queue: with the reason, as far as that fits."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ NEEDED = (
     REPLY_URL,
     *MARKS,
 )
-"""What a request cannot be sent again without as it was; there is room for a reason beside it."""
+"""Attributes needed to send a request again unchanged; there is room for a reason beside them."""
 _LAST = ("SOAPJMS_requestURI", CORRELATION, "SOAPJMS_bindingVersion", IS_FAULT)
-"""What gives way after what this program does not know, the last one first."""
+"""Attributes to drop after all unknown ones, the last of these first."""
 
 
 def copies(received: Received, name: Name, reason: str) -> Iterator[Outgoing]:
     """Yield copies of a request that may fit, each smaller than the one before.
 
-    What gives way first is attributes, then the text of the reason behind its code. The last one
-    is the request as it came, without the reason.
+    Attributes are dropped first, then the text of the reason behind its code. The last copy is the
+    request as it came, without the reason.
     """
     client, id = name
     kept = {one: said for one, said in received.attributes.items() if one not in (OWN, REASON)}
@@ -68,7 +68,7 @@ def copies(received: Received, name: Name, reason: str) -> Iterator[Outgoing]:
 
 
 def _rank(attribute: str) -> int:
-    """Return how long an attribute is kept: the lower, the longer."""
+    """Return the rank of an attribute: lower ones are kept longer."""
     if attribute in NEEDED:
         return 0
     return 1 + _LAST.index(attribute) if attribute in _LAST else 1 + len(_LAST)

@@ -1,4 +1,4 @@
-"""A request as it lies in an SQS queue: who sent it, what it says, and how it is taken out."""
+"""A request in an SQS queue: who sent it, what it says, and how it is taken out."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ from gateway.queues.sqs.offload import (
 log = logging.getLogger(__name__)
 
 FRESH = 2.0
-"""Seconds between the making of an id and its sending, from which on it may be sent again: then a
-look into the record comes first, and a claim, which costs more than the whole call does else."""
+"""Seconds from an id's making to its sending, beyond which the request may have been sent before:
+then its record is read and claimed first, which costs more than the rest of the call."""
 ANYBODY = "*"
-"""The client of a principal that speaks for others: a listener, which has asked who they are."""
+"""The client of a principal that speaks for others: a listener, which has authenticated them."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 Aside = Callable[[Received, Name, Message | Unreadable | None, str], Awaitable[bool]]
-"""Keeps a copy of a request, with a reason; tells whether its body is in the copy, and not only a
+"""Keeps a copy of a request, with a reason; tells whether its body is in the copy, not just a
 pointer to it. Raises QueueUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which request a message is; ``refusal`` is why it cannot be believed."""
+    """Which request a message is; ``refusal`` is why that cannot be believed."""
 
     tag: Tag
     is_own: bool = False
@@ -67,10 +67,10 @@ class Identity:
 
 
 def identify(received: Received, senders: Mapping[str, str]) -> Identity:
-    """Return which request was received, by what the queue says of its sender. Never raises.
+    """Return which request was received, by its sender's principal. Never raises.
 
     ``senders`` maps principals to clients. Where it is empty, all who may send to the queue are
-    trusted alike: then a client is who its message says.
+    trusted alike: the client is the one that the message names.
     """
     sender_id = received.system.get("SenderId", "")
     principal = sender_id.partition(":")[0]
@@ -79,7 +79,7 @@ def identify(received: Received, senders: Mapping[str, str]) -> Identity:
         said = tag(received.attributes)
         known = _known(sender_id, said, senders) if senders else None
         if said is not None and known not in (None, said.client):
-            raise BadTag(f"it says it is of {said.client[:64]!r}, and its sender is {known!r}")
+            raise BadTag(f"it names the client {said.client[:64]!r}, but its sender is {known!r}")
         found = Tag(
             said.id if said else received.id,
             known or (said or unnamed).client,
@@ -99,20 +99,20 @@ def _known(sender_id: str, said: Tag | None, senders: Mapping[str, str]) -> str:
     if name != ANYBODY:
         return name
     if said is None:
-        raise BadTag("its sender speaks for others, and does not say for whom")
+        raise BadTag("its sender speaks for others, but does not say for whom")
     return said.client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """What the entries of one queue are taken out with."""
+    """What the entries of one queue need to be read and taken out."""
 
     pump: SqsPump
     payloads: Payloads | None
     aside: Aside
     strict: bool = False
     doubts_receipts: bool = False
-    """Whether a second receipt may mean that work had begun: where no ledger knows better."""
+    """Whether a second receipt may mean that work had begun: no ledger knows better."""
 
 
 class SqsEntry:
@@ -127,11 +127,11 @@ class SqsEntry:
         self.ledger = ledger
         self.name: Name = (identity.tag.client, identity.tag.id)
         made = id_time(identity.tag.id)
-        # An id of another make may be any message's, but one that SQS gave is of this alone.
+        # A sender's own id may have been used before; one given by SQS is unique to this message.
         self.was_used = identity.is_own and (made is None or abs(received.sent - made) > FRESH)
         self._counter = counter
         self._identity = identity
-        self._payload = ""  # the key of its body, once that was read: of this client's own
+        self._payload = ""  # the key of its body, once that was read, among this client's payloads
 
     async def read(self, *, interrupted: bool) -> Message | Unreadable | None:
         if self._identity.refusal:
@@ -145,7 +145,7 @@ class SqsEntry:
                 return None
             if not self._is_forgotten():
                 return self._unreadable(str(error))
-            body, arrived = "", None  # it may have been carried out, and nothing else is told of it
+            body, arrived = "", None  # it may have been carried out: the fault says only that
         doubted = self._counter.doubts_receipts and self.received.count > 1
         message = from_sqs(
             body,
@@ -164,7 +164,7 @@ class SqsEntry:
         )
 
     async def _read(self) -> tuple[str, float | None]:
-        """Return the body, and since when all of it was there: its pointer may be the older one.
+        """Return the body, and the time since which all of it was there: pointer and payload.
 
         Raises BadPointer, PayloadGone, QueueUnavailable.
         """
@@ -203,7 +203,7 @@ class SqsEntry:
         try:
             await counter.pump.delete(self.received.handle)
         except QueueError as error:
-            log.warning("%s is answered, and not removed yet: %s", self.name[1], error)
+            log.warning("%s is answered, but not removed yet: %s", self.name[1], error)
             return
         if self._payload and counter.payloads is not None:
             await counter.payloads.remove(self.name[1], self._payload)
@@ -218,9 +218,9 @@ class SqsEntry:
 
 
 def aside_in_bucket(store: S3Store, keys: Keys) -> Aside:
-    """Return what keeps requests in the quarantine of a bucket.
+    """Return a function that keeps requests in the quarantine of a bucket.
 
-    What cannot be read is kept as it was received: its body and attributes, in JSON.
+    An unreadable message is kept as it was received: its body and attributes, in JSON.
     """
 
     async def keep(

@@ -1,4 +1,4 @@
-"""The quarantine of a queue on SQS with a bucket: what gateways put aside, and what SQS gave up."""
+"""The quarantine of a queue on SQS with a bucket: that in the bucket, and the dead letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class JoinedQuarantine:
     def __init__(
         self, bucket: BucketQuarantine, letters: SqsQuarantine, url: Callable[[], Awaitable[str]]
     ) -> None:
-        """``url`` returns that of the dead-letter queue, empty where there is none."""
+        """``url`` returns the URL of the dead-letter queue, empty where there is none."""
         self._url = url
         self._bucket = bucket
         self._letters = letters

@@ -1,6 +1,6 @@
 """Bodies too large for SQS: kept in the bucket of replies, with a pointer in the message.
 
-The pointer is that of Amazon's extended client library, so that its users and we read each other's.
+The pointer is that of Amazon's extended client library, so that both sides read each other's.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class OffloadedBody:
-    """A body that was kept in the bucket."""
+    """A body kept in the bucket."""
 
     text: str
     written: float | None
-    """When, as the store says; None where it does not."""
+    """When it was written, by the store's date; None where it gives none."""
 
 
 FOREIGN_BUCKET = "it points to another bucket than that of the replies"
@@ -56,15 +56,15 @@ OVER = "it is larger than what is accepted"
 
 
 class BadPointer(ValueError):
-    """A pointer cannot be read, or is not to be followed."""
+    """A pointer cannot be read, or must not be followed."""
 
 
 class PayloadGone(ValueError):
-    """What a pointer points to is not there."""
+    """The object that a pointer names is not there."""
 
 
 def is_pointer(attributes: Mapping[str, Attribute]) -> bool:
-    """Tell whether the body of a message is a pointer to its body."""
+    """Tell whether a message has a pointer in place of its body."""
     return any(mark in attributes for mark in MARKS)
 
 
@@ -80,30 +80,30 @@ def read_pointer(body: str) -> Pointer:
         kind, place = json.loads(body)
         pointer = Pointer(place["s3BucketName"], place["s3Key"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadPointer("its body should be a pointer to S3, and is none") from error
+        raise BadPointer("its body should be a pointer to S3, but is not") from error
     if kind not in CLASSES or not is_key(pointer.bucket) or not is_key(pointer.key):
-        raise BadPointer("its body should be a pointer to S3, and is of another kind")
+        raise BadPointer("its body should be a pointer to S3, but is of another kind")
     return pointer
 
 
 def declared_size(attributes: Mapping[str, Attribute]) -> int:
-    """Return how large the body is, by its mark; 0 where the mark does not say. Never raises."""
+    """Return the size of the body that the message declares; 0 without one. Never raises."""
     said = next(filter(None, (value(attributes, mark) for mark in MARKS)), "")
     return int(said) if said.isdecimal() and len(said) < 20 else 0
 
 
 class Payloads:
-    """The bodies in the bucket of replies. ``limit`` is the largest one that is read, in bytes."""
+    """The bodies in the bucket of replies. ``limit`` is the largest one to read, in bytes."""
 
     def __init__(self, store: S3Store, keys: Keys, limit: int, threshold: int = THRESHOLD) -> None:
         self._store = store
         self._keys = keys
-        # Of a byte message, the object is the base64 text.
+        # The object of a byte message is base64 text.
         self._limit = 4 * (limit + 3) // 3
         self._threshold = threshold
 
     async def offload(self, name: Name, outgoing: Outgoing) -> Outgoing:
-        """Return a message that SQS takes: where it is too large, its body is in the bucket.
+        """Return a message that SQS accepts; if it is too large, put its body into the bucket.
 
         Raises Refused, QueueUnavailable.
         """
@@ -123,13 +123,13 @@ class Payloads:
         return small
 
     async def _put(self, key: str, body: bytes) -> None:
-        """Write a body once: a message that waits may have it already. Raises IdTaken."""
+        """Write a body once: a waiting message may point to it already. Raises IdTaken."""
         try:
             if await self._store.create(key, body, "the message", content_type=TEXT):
                 return
         except Occupied:
             pass
-        except Unsure as error:  # of the request there is no doubt: its message is not sent
+        except Unsure as error:  # the request itself is not in doubt: its message is not sent
             raise QueueUnavailable(str(error)) from error
         await self._check_same(key, body)
 
@@ -137,16 +137,16 @@ class Payloads:
         try:
             held = await self._store.get(key, len(body))
         except AccessDenied:
-            return  # it is found out when the reply is collected
+            return  # collecting the reply will show it
         if held is not None and (held.is_cut or held.body != body):
             raise IdTaken
 
     def followed(self, body: str, attributes: Mapping[str, Attribute], client: str) -> str:
         """Return the key of the object that a pointer names, if it may be followed.
 
-        ``client`` is who the queue says sent the message: only its own payloads are read, since
-        what is read is carried out in its name, shown to it, and removed. The bucket and the key
-        are the sender's words, and not repeated. Raises BadPointer.
+        ``client`` is the sender by the word of the queue: only its own payloads are read, since a
+        payload is carried out in its name, shown to it, and removed. Bucket and key come from the
+        sender, and are not repeated in errors. Raises BadPointer.
         """
         pointer = read_pointer(body)
         if pointer.bucket != self._store.bucket:
@@ -160,10 +160,7 @@ class Payloads:
         return pointer.key
 
     async def read(self, key: str) -> OffloadedBody:
-        """Return a body, of which no more is read than is accepted.
-
-        Raises PayloadGone, BadPointer, QueueUnavailable.
-        """
+        """Return a body. Raises PayloadGone, BadPointer (also if too large), QueueUnavailable."""
         try:
             stored = await self._store.get(key, self._limit)
         except QueueUnavailable as error:
@@ -178,16 +175,13 @@ class Payloads:
             raise BadPointer("the object that it points to is not UTF-8 text") from error
 
     async def remove(self, id: str, key: str) -> None:
-        """Remove the body of a request, after its message.
-
-        What fails is left to the rule that sweeps them.
-        """
+        """Remove the body of a request, after its message; if that fails, a lifecycle rule does."""
         try:
             await self._store.delete(key)
         except QueueUnavailable as error:
             log.warning("%s: %s; a rule removes it later", id, self._unnamed(error, key))
 
     def _unnamed(self, error: QueueUnavailable, key: str) -> QueueUnavailable:
-        """Return an error of the store without the key, which is a sender's own word."""
+        """Return an error of the store without the key, which comes from the sender."""
         place = f"s3://{self._store.bucket}/{key}"
         return type(error)(str(error).replace(place, "the body that it points to"))

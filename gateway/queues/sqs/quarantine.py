@@ -1,6 +1,6 @@
 """The quarantine of a queue on SQS alone: its dead-letter queue.
 
-SQS shows its messages only by handing them out: what is looked at is hidden from others meanwhile,
+SQS shows messages only by handing them out: those that are shown are hidden from others meanwhile,
 for HOLD seconds at most, and given back at the end.
 """
 
@@ -42,9 +42,9 @@ from gateway.queues.sqs.offload import (
 
 HOLD = 300.0
 ACTING = 30.0
-"""Seconds that are left for what is done about an entry, at least: others see it after HOLD."""
+"""Seconds, at least, that must be left to act on an entry: others see it after HOLD."""
 SAME = 12 * 3600.0
-"""Seconds in which an entry that is sent again more than once goes out under one id."""
+"""Seconds in which an entry that is sent again twice gets the same new id."""
 PLACE = "dead letters"
 NO_PLACE = (
     "queue: it has no dead-letter queue, so nothing is kept aside: make one (gateway provision)."
@@ -84,7 +84,7 @@ class SqsQuarantine:
         self._held: dict[tuple[str, str], _Held] = {}
 
     async def entries(self, id: str = "") -> AsyncIterator[Quarantined]:
-        """Yield the messages in the order in which SQS gives them: it looks at all, always."""
+        """Yield the messages in the order in which SQS gives them: it always receives all."""
         url = await self._url()
         await self.release()
         while received := await self._client.receive(url, BATCH, 1, HOLD):
@@ -94,8 +94,8 @@ class SqsQuarantine:
                     yield new
 
     def _hold(self, received: Received) -> Quarantined | None:
-        """Keep what was received; return its entry, unless another copy of it is here."""
-        # Beside a bucket no gateway puts anything here: then a reason is a sender's own words.
+        """Keep a received message; return its entry, unless another copy of it is here."""
+        # With a bucket, no gateway puts anything here: then the sender wrote the reason.
         has_reason = self._payloads is None and REASON in received.attributes
         tag, reason, is_known = _told(received, self._senders, has_reason=has_reason)
         until = time.monotonic() + HOLD
@@ -115,7 +115,7 @@ class SqsQuarantine:
                 key = self._payloads.followed(body, attributes, held.tag.client)
                 body = (await self._payloads.read(key)).text
         except (BadPointer, PayloadGone) as error:
-            raise Refused(f"Its body cannot be had: {error}.") from error
+            raise Refused(f"Its body cannot be read: {error}.") from error
         message = from_sqs(body, attributes, held.tag)
         if isinstance(message, Message):
             return message
@@ -126,10 +126,10 @@ class SqsQuarantine:
     async def send_again(
         self, entry: Quarantined, envelope: bytes | None = None, lifetime: float = ID_WINDOW
     ) -> str:
-        """Send, then delete. What ends in between leaves the entry, and the next call sends twice:
+        """Send, then delete. After a crash in between, the next call sends a second time.
 
-        under the same id, by which a FIFO queue drops the second within five minutes; under another
-        one where a mark of SAME lies in between.
+        That has the same id, by which a FIFO queue drops it within five minutes; but another one if
+        a multiple of SAME lies in between.
         """
         check_sendable(entry, envelope)
         kept, now = await self.read(entry), self._clock()
@@ -148,7 +148,7 @@ class SqsQuarantine:
         del self._held[entry.sender, entry.id]
 
     async def release(self) -> None:
-        """Give back what was looked at: others see it at once. Raises QueueUnavailable."""
+        """Give back all held messages: others see them at once. Raises QueueUnavailable."""
         handles = [handle for held in self._held.values() for handle in held.handles]
         self._held.clear()
         for at in range(0, len(handles), BATCH):
@@ -156,7 +156,7 @@ class SqsQuarantine:
             await self._client.change_visibility_batch(await self._url(), changes)
 
     async def aclose(self) -> None:
-        """Give back what was looked at; where that fails, it comes back by itself."""
+        """Give back all held messages; if that fails, they come back after HOLD."""
         with contextlib.suppress(QueueUnavailable):
             await self.release()
 
@@ -171,19 +171,19 @@ class SqsQuarantine:
         if held is None:
             raise EntryGone(f"{entry.id} is not in quarantine any more")
         if held.until - time.monotonic() < ACTING:
-            raise EntryGone(f"{entry.id} was looked at for too long, and others see it: list again")
+            raise EntryGone(f"{entry.id} was held for too long, and others may see it: list again")
         return held
 
 
 def _told(
     received: Received, senders: Mapping[str, str], *, has_reason: bool
 ) -> tuple[Tag, str, bool]:
-    """Return whose message it is, why it is here, and whether it is a request. Never raises."""
+    """Return a message's id and client, why it is here, and if it is a request. Never raises."""
     try:
         said = json.loads(value(received.attributes, REASON) if has_reason else "")
         id, client, reason = (str(said[name]) for name in ("id", "client", "reason"))
         if not is_text(id + client + reason):
-            raise ValueError("half of a surrogate pair is no text")
+            raise ValueError("half of a surrogate pair is not text")
         return Tag(id, client), reason, True
     except (ValueError, KeyError, TypeError, RecursionError):
         identity = identify(received, senders)
@@ -207,5 +207,5 @@ def _entry(received: Received, tag: Tag, reason: str, is_known: bool) -> Quarant
 
 
 def _derived(entry: Quarantined, now: float) -> str:
-    """Return the new id of an entry, for hours the same one: SQS has no place to write it down."""
+    """Return an entry's new id, the same one for hours: SQS has no place to note it."""
     return derived_id(now - now % SAME, f"{entry.sender}.{entry.id}".encode())

@@ -79,17 +79,17 @@ log = logging.getLogger(__name__)
 
 MODE = "replies"
 MOST_TOLD = 1000
-"""Senders that are remembered for being told of in the log."""
+"""Clients, at most, about which the log has warned once."""
 LANES = 64
-"""Message groups of a client in a FIFO queue: of each, SQS hands out no more until it is settled.
+"""Message groups of a client in a FIFO queue: SQS hands out one request of each group at a time.
 
-With one, the gateways would work for a client one after another; with one for each request, a
-client with many would hold up all others. The id chooses, so that the same request is noticed.
+With one group, a client's requests would be worked on one after another; with one for each request,
+a client with many would hold up all others. The id decides, so that SQS recognizes a duplicate.
 """
 DUPLICATES = (
-    "queue: a standard SQS queue may deliver a request twice, and without a bucket nothing tells: "
-    "add ?replies=s3://BUCKET/PREFIX, use a FIFO queue (NAME.fifo), or, if every operation may be "
-    "carried out twice, add unsafe_duplicates=true."
+    "queue: a standard SQS queue may deliver a request twice, which cannot be noticed without a "
+    "bucket: add ?replies=s3://BUCKET/PREFIX, use a FIFO queue (NAME.fifo), or, if every operation "
+    "may be carried out twice, add unsafe_duplicates=true."
 )
 
 
@@ -101,7 +101,7 @@ class _Bucket:
     keys: Keys
     ledger: BucketLedger
     is_tried: bool = False
-    """Whether it keeps the conditions of writes."""
+    """Whether it was probed for the conditions of writes."""
 
 
 class SqsQueue:
@@ -174,7 +174,7 @@ class SqsQueue:
             try:
                 message_id = await self._sender.send(prepared)
             except (Unsure, asyncio.CancelledError):
-                # It may be in the queue, or come there yet: who collects is not told otherwise.
+                # It may be in the queue, or get there yet: collecting must not deny it.
                 self._replies.sent(prepared, "")
                 raise
             except (Refused, QueueUnavailable):
@@ -196,7 +196,7 @@ class SqsQueue:
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
         collected = await self._replies.collect(sender, id, wait)
         if collected.state is State.UNKNOWN:
-            # Nobody is told that there is no such request by a queue that is not there.
+            # A queue that cannot be reached must not deny a request.
             await self._sender.reach()
         return collected
 
@@ -210,7 +210,7 @@ class SqsQueue:
 
 
 class _Requests:
-    """Makes requests of what was received, each with what knows whether it was answered."""
+    """Makes entries of received messages, each with its ledger."""
 
     def __init__(
         self, client: SqsClient, url: str, bucket: _Bucket | None, options: QueueOptions
@@ -240,19 +240,19 @@ class _Requests:
         return SqsEntry(counter, received, identity, answering)
 
     def _tell_of_replies(self, client: str) -> None:
-        """Tell once of a client that looks for its replies where none comes: it only times out."""
+        """Warn once about a client that waits for replies where none come: it only times out."""
         if client not in self._told and len(self._told) < MOST_TOLD:
             self._told.add(client)
             log.warning(
-                "requests of %s name a queue for their replies, and with replies= all replies go "
+                "requests of %s name a queue for their replies, but with replies= all replies go "
                 "to the bucket: it waits in vain, unless it reads them there. Programs that read "
-                "replies from queues need an address without replies= (said once for each client)",
+                "replies from queues need an address without replies= (logged once per client)",
                 client,
             )
 
 
 class _Sender:
-    """Puts requests into the queue, each once for all that this process knows."""
+    """Puts requests into the queue, each once as far as this process knows."""
 
     def __init__(self, pump: SqsPump, url: str, payloads: Payloads | None) -> None:
         self._pump = pump
@@ -283,12 +283,12 @@ class _Sender:
         return message_id
 
     async def reach(self) -> None:
-        """Return once SQS has answered for the queue. Raises QueueMissing, QueueUnavailable."""
-        with contextlib.suppress(NotAllowed):  # an answer, too
+        """Check that SQS answers for the queue. Raises QueueMissing, QueueUnavailable."""
+        with contextlib.suppress(NotAllowed):  # a refusal is an answer, too
             await self._pump.client.call("GetQueueUrl", QueueName=self._queue)
 
     async def _send(self, name: Name, outgoing: Outgoing) -> str:
-        """Send in a message group of the client's: SQS then serves all clients fairly."""
+        """Send in a message group of the client's, for fair queuing."""
         client, id = name
         if self._is_fifo:
             group = f"{client}.{crc32(id.encode()) % LANES}"

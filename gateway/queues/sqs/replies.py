@@ -1,4 +1,4 @@
-"""Where a client finds its replies: in the bucket, or in a reply queue of its process."""
+"""A client's replies: in the bucket, or in a reply queue of its process."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ log = logging.getLogger(__name__)
 REMEMBERED = 100_000
 """Requests of this process that are remembered."""
 KEPT = 1000
-"""Replies that are kept in memory, for those who collect them again."""
+"""Replies that are kept in memory, to be collected again."""
 AT_ONCE = 100
 """Replies that are received at once, at most."""
 HIDDEN = 30.0
-"""Seconds for which a reply that was received stays hidden, until it is removed."""
+"""Seconds for which a received reply stays hidden; it is removed meanwhile."""
 CORRELATION_TAKEN = (
     "Another request of this client waits for its reply under the same correlation id: use another."
 )
@@ -76,17 +76,14 @@ class Replies(Protocol):
     """A client's way to its replies."""
 
     async def prepare(self, message: Message) -> Message | None:
-        """Return a request as it is to be sent; None where it has its reply already.
+        """Return the request to send; None if it has its reply already.
 
         Raises Refused, IdTaken, QueueUnavailable.
         """
         ...
 
     def sent(self, message: Message, message_id: str | None) -> None:
-        """Take note of a request that was sent, under which MessageId; empty for none told.
-
-        None: it was certainly not sent.
-        """
+        """Note the MessageId of a request; empty: it may have been sent; None: it was not sent."""
         ...
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
@@ -110,7 +107,7 @@ class BucketReplies:
         name, own = (message.sender, message.id), digest(message).hex()
         made, record = id_time(message.id), None
         if made is None or abs(self._clock() - made) > FRESH:
-            with contextlib.suppress(AccessDenied):  # who may not list is told so where nothing is
+            with contextlib.suppress(AccessDenied):  # without permission to list: there is none
                 record = await self._ledger.look(name)
         _check_digest(record, own)
         return None if record is not None and record.is_final else message
@@ -120,7 +117,7 @@ class BucketReplies:
             _remember(self._sent, (message.sender, message.id), digest(message).hex(), REMEMBERED)
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
-        """Return the state of a request; SQS does not tell whether one waits that others sent."""
+        """Return the state of a request; SQS cannot tell whether another process's one waits."""
         name = (sender, id)
         may_be_none = name not in self._sent
         record = await self._ledger.collect(name, wait, may_be_none=may_be_none)
@@ -144,7 +141,7 @@ def _check_digest(record: ClaimRecord | None, own: str) -> None:
 
 
 def _remember(memory: OrderedDict[Name, V], name: Name, value: V, most: int) -> V | None:
-    """Keep a value; return the oldest one if it had to go for it."""
+    """Keep a value; return the oldest one if that had to be dropped."""
     memory[name] = value
     return memory.popitem(last=False)[1] if len(memory) > most else None
 
@@ -155,7 +152,7 @@ def _forget(waiting: dict[str, Name], keys: Iterable[str]) -> None:
 
 
 def _note_failure(task: asyncio.Task[Any]) -> None:
-    """Log what a look failed with: whoever waited for it may have gone away."""
+    """Log a task's failure: all its waiters may be gone."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.warning("replies cannot be received now: %s", error)
 
@@ -163,7 +160,7 @@ def _note_failure(task: asyncio.Task[Any]) -> None:
 def _reply(received: Received, name: Name) -> Message:
     """Return the reply in a message; a fault where it is not in there, or cannot be read.
 
-    The request was carried out, and no other reply comes: who waits is told.
+    The request was carried out, and no other reply comes: the caller has to learn that.
     """
     sender, id = name
     found = from_sqs(received.body, received.attributes, Tag(received.id, sender))
@@ -178,9 +175,9 @@ def _reply(received: Received, name: Name) -> Message:
 
 
 class ReplyBox:
-    """Replies in an SQS queue of this process: made at the first call, removed at the end.
+    """Replies in an SQS queue of this process: created at the first call, removed at the end.
 
-    It is read while somebody waits. What was read is kept in memory, and ends with the process.
+    It is read while somebody waits. Received replies are in memory alone, and end with the process.
     """
 
     def __init__(self, client: SqsClient, lifetime: float = REPLY_RETENTION) -> None:
@@ -215,7 +212,7 @@ class ReplyBox:
         _forget(self._waiting, forgotten or ())
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
-        """Return the reply if it came; of a request that this process did not send, nothing."""
+        """Return the reply if it has come; a request of another process is unknown."""
         name, until = (sender, id), time.monotonic() + wait
         if name not in self._sent:
             return Collected(State.UNKNOWN)
@@ -229,7 +226,7 @@ class ReplyBox:
         return Collected(State.REPLY, self._kept[name])
 
     async def _look(self, wait: float) -> None:
-        """Read replies, as long as is waited, once for all who wait."""
+        """Read replies for up to ``wait`` seconds, once for all waiters."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._read(min(wait, LONGEST_POLL)))
             self._looking.add_done_callback(_note_failure)
@@ -256,7 +253,7 @@ class ReplyBox:
         _forget(self._waiting, (correlation, *self._sent.get(name, ())))
 
     async def _open(self) -> tuple[str, SqsPump]:
-        """Return the reply queue; the first call makes it, others wait for that."""
+        """Return the reply queue; the first call creates it, and others wait for that."""
         opening = self._opening
         if opening is None or (opening.done() and opening.exception() is not None):
             opening = self._opening = asyncio.create_task(self._make())
@@ -278,13 +275,13 @@ class ReplyBox:
         return url, SqsPump(self._client, url, HIDDEN)
 
     async def aclose(self) -> None:
-        """Remove the queue. Replies that come later have nobody who waits for them."""
+        """Remove the queue: nobody waits for later replies."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         if self._opening is None:
             return
-        with contextlib.suppress(QueueUnavailable):  # it could not be made
+        with contextlib.suppress(QueueUnavailable):  # it could not be created
             url, pump = await self._opening
             await pump.aclose()
             try:

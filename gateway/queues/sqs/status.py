@@ -1,4 +1,4 @@
-"""How many requests are in a queue that SQS has a part in. SQS tells only about how many."""
+"""How many requests are in a queue that uses SQS, whose counts are approximate."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DELAYED = "ApproximateNumberOfMessagesDelayed"
 IN_FLIGHT = "ApproximateNumberOfMessagesNotVisible"
 REDRIVE = "RedrivePolicy"
 TOKENS = 1
-"""Messages of a doorbell that are no rings: the one by which gateways take turns to sweep."""
+"""Messages of a doorbell other than rings: the token of the sweep."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """What SQS says of a queue; ``dead_letters`` is the name of the dead-letter queue, or empty."""
+    """The counts of a queue; ``dead_letters`` is the name of its dead-letter queue, or empty."""
 
     waiting: int
     in_flight: int
@@ -33,10 +33,9 @@ class _Counts:
 async def sqs_status(
     client: SqsClient, url: str, store: S3Store | None, keys: Keys | None
 ) -> QueueStatus:
-    """Count the messages of a queue, and what was put aside: in the bucket of its replies, if any.
+    """Count the messages of a queue, and those in quarantine: in the bucket and the dead letters.
 
-    What SQS itself gave up is in the dead-letter queue, and counts too. How old the oldest is only
-    CloudWatch knows. Raises QueueUnavailable.
+    Only CloudWatch knows the age of the oldest. Raises QueueUnavailable.
     """
     counts = await _count(client, url)
     aside = await _dead_letters(client, counts.dead_letters)
@@ -52,7 +51,7 @@ async def sqs_status(
 
 
 async def doorbell_status(client: SqsClient, url: str, store: S3Store, keys: Keys) -> QueueStatus:
-    """Count the requests of a bucket, and, as those in flight, the rings that gateways hold."""
+    """Count the requests of a bucket; those in flight by the rings that gateways hold."""
     listed, quarantined, counts = await asyncio.gather(
         list_all(store, keys.requests), quarantined_in(store, keys), _count(client, url)
     )
@@ -77,7 +76,7 @@ async def _count(client: SqsClient, url: str) -> _Counts:
 
 
 async def _dead_letters(client: SqsClient, name: str) -> int | None:
-    """Count a dead-letter queue; None where there is none, or none that may be seen."""
+    """Count a dead-letter queue; None where there is none, or it may not be seen."""
     if not name:
         return None
     try:

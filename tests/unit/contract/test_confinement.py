@@ -301,8 +301,8 @@ def doubling(kind):
         (including(*map(str, range(5000))), "wide", "it takes more than 1000 documents"),
         (including("0"), "endless", "it takes more than 1000 documents"),
         (including(*["0"] * 30_000), "wide", "it takes more than 20000 imports and includes"),
-        (schema(doubling("group")), "", "orders.wsdl:5: this group stands for more than"),
-        (schema(doubling("attributeGroup")), "", "this group stands for more than"),
+        (schema(doubling("group")), "", "orders.wsdl:5: this group expands to more than"),
+        (schema(doubling("attributeGroup")), "", "this group expands to more than"),
         (including("0"), "chain", "nested too deep or build on each other"),
         (
             schema(
@@ -340,7 +340,7 @@ def test_groups_in_utf_16_are_measured_as_well(folder, wsdl, get):
     text = wsdl(get, types=schema(doubling("group"))).decode()
     text = text.replace('<?xml version="1.0"?>', '<?xml version="1.0" encoding="utf-16"?>')
     (folder / "a.wsdl").write_bytes(text.encode("utf-16"))
-    with quickly(), pytest.raises(ContractError, match="this group stands for more than"):
+    with quickly(), pytest.raises(ContractError, match="this group expands to more than"):
         load("a.wsdl", folder=folder)
 
 

@@ -25,7 +25,7 @@ def refusal(contract, data: bytes, others: dict[str, bytes] | None = None) -> st
 
 def test_an_import_outside_of_a_schema_is_told_as_the_cause(contract, wsdl, get):
     told = refusal(contract, wsdl(get, types=ELSEWHERE), {"orders.xsd": ORDERS})
-    assert "orders.wsdl:5: this xs:import stands in wsdl:types itself" in told
+    assert "orders.wsdl:5: this xs:import is in wsdl:types itself" in told
     assert "put an xs:schema around it" in told
     assert "message getOrderIn has a part whose type or element no schema declares" in told
     assert "add a wsdl:service" not in told

@@ -88,7 +88,7 @@ def test_where_there_is_more_to_judge_than_takes_a_while_the_rest_is_checked_apa
     assert not contract(wsdl(get, types=orders("", 2 * restricted(5)))).doubts
     loaded = contract(wsdl(get, types=orders("", restricted(8))))
     assert [str(one).partition(": ")[2].partition(";")[0] for one in loaded.doubts] == [
-        f"more patterns than are judged of T{n}" for n in (5, 6, 7)
+        f"more patterns than are analysed of T{n}" for n in (5, 6, 7)
     ]
 
 
@@ -312,7 +312,7 @@ def test_unions_that_stand_for_millions_of_types_are_refused_at_once(contract, w
         members = f'memberTypes="o:u{n - 1} o:u{n - 1}"'
         unions += f'<xs:simpleType name="u{n}"><xs:union {members}/></xs:simpleType>'
     with pytest.raises(
-        ContractError, match=r"orders\.wsdl:5: this union stands for more than 10000"
+        ContractError, match=r"orders\.wsdl:5: this union expands to more than 10000"
     ):
         contract(wsdl(get, types=orders('<xs:element name="a" type="o:u22"/>', unions)))
 
@@ -337,7 +337,7 @@ def restricted_unions(depth, inline=False):
 def test_what_restricts_a_union_stands_for_all_types_of_it(contract, wsdl, get, inline):
     types = restricted_unions(25, inline)
     with pytest.raises(
-        ContractError, match=r"orders\.wsdl:5: this union stands for more than 10000"
+        ContractError, match=r"orders\.wsdl:5: this union expands to more than 10000"
     ):
         contract(wsdl(get, types=orders('<xs:element name="a" type="o:u25"/>', types)))
     loaded = contract(wsdl(get, types=orders("", restricted_unions(6, inline))))
@@ -398,7 +398,7 @@ def wildcard(count):
 
 
 MANY = 'maxOccurs="unbounded"'
-NESTED = "repetitions inside of each other"
+NESTED = "nested repetitions"
 ONE = '<xs:element name="z"/>'
 COUNTED = '<xs:element name="a" maxOccurs="20"/>'
 
@@ -427,7 +427,7 @@ COUNTED = '<xs:element name="a" maxOccurs="20"/>'
         (f'<xs:element name="a" type="xs:string" fixed="{"x" * 1001}"/>', "", "1000 characters"),
         (f'<xs:element name="a" type="xs:string" default="{"x" * 1001}"/>', "", "1000 characters"),
         ("", listed(1000), ""),
-        ("", listed(1001), "more than 1000 values are listed of L"),
+        ("", listed(1001), "more than 1000 enumerated values of L"),
         ("", united(64), ""),
         ("", united(65), "more than 64 types in a union of U"),
         ("".join(f'<xs:element name="e{n}"/>' for n in range(300)), "", ""),
@@ -448,7 +448,7 @@ def test_keys_are_checked_apart(contract, wsdl, get, kind):
         "</xs:complexType></xs:element>", f"</xs:complexType>{keys}</xs:element>"
     )
     loaded = contract(wsdl(get, types=types))
-    assert "values that must differ, or refer to each other" in str(loaded.doubts[0])
+    assert "values that must be unique, or refer to each other" in str(loaded.doubts[0])
 
 
 NEST = (

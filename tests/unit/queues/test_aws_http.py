@@ -69,7 +69,7 @@ async def test_a_store_is_trusted_by_the_authority_that_is_named_and_by_no_other
     request = HttpRequest("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
     async with server:
         async with _http() as http:
-            with pytest.raises(QueueAway, match=r"not trusted: .*; AWS_CA_BUNDLE"):
+            with pytest.raises(QueueAway, match=r"not trusted: .*; set AWS_CA_BUNDLE"):
                 await http.send(request)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
         async with _http() as http:

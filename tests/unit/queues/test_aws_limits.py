@@ -12,7 +12,7 @@ from gateway.queues.aws.limits import SILENT, Silence, TimeLimits
 
 
 async def test_what_takes_longer_than_its_limit_may_have_been_done():
-    with pytest.raises(Unsure, match=r"S3 gave no answer in .* s: see whether it is well"):
+    with pytest.raises(Unsure, match=r"S3 gave no answer in .* s: check that it is healthy"):
         async with TimeLimits("S3").within(0.05):
             await asyncio.Event().wait()
 

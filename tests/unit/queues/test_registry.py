@@ -88,13 +88,13 @@ def test_the_bounds_of_a_quarantine_are_told_by_those_who_keep_to_others():
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("queue.db", "'queue.db' is no queue this program knows: use sqlite:///queue.db"),
+        ("queue.db", "'queue.db' is not a queue this program knows: use sqlite:///queue.db"),
         ("s3", "or memory: (for tests)."),
         ("redis://here", "s3://BUCKET/PREFIX, sqs://QUEUE?replies=s3://BUCKET/PREFIX, or"),
         ("memory:here", "write memory:"),
         ("sqlite:queue.db", "names no file: write sqlite:///queue.db"),
         ("s3://b", "names no bucket"),
-        ("sqs://q?color=red", "'color' is no option"),
+        ("sqs://q?color=red", "have no option 'color'"),
     ],
 )
 async def test_a_wrong_address_is_told_with_its_cure_before_anything_is_opened(
@@ -120,7 +120,9 @@ def test_a_kind_that_cannot_be_used_is_told_with_the_package_that_brings_it(pack
         kind_of("broken:")
     with pytest.raises(ConfigurationError, match=r"dumb: queues cannot tell .*LookupError: noth"):
         abilities_of("dumb:")
-    with pytest.raises(ConfigurationError, match=r"loudqueue:SILENT is no gateway\.queues\.kind"):
+    with pytest.raises(
+        ConfigurationError, match=r"loudqueue:SILENT is not a gateway\.queues\.kind"
+    ):
         kind_of("silent:")
 
 

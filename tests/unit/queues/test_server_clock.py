@@ -73,5 +73,5 @@ def test_that_the_machine_is_far_off_is_told_once(caplog):
     machine.now += AGE + 1
     machine.hear(NOON)
     assert [record.getMessage() for record in caplog.records] == [
-        "this machine's clock is 2.0 h ahead of the server's, and times go by that"
+        "this machine's clock is 2.0 h ahead of the server's; the server's time is used"
     ]

@@ -514,7 +514,7 @@ async def test_while_the_disk_takes_no_write_new_requests_are_refused_and_held_o
             patched.setattr(files, lambda self: ends.wait(240))  # after the commit, in its place
             early = asyncio.ensure_future(queue.send(request()))
             await asyncio.sleep(1.5)
-            with pytest.raises(QueueHeld, match=r"has taken no write for \d+ s: see whether its"):
+            with pytest.raises(QueueHeld, match=r"has taken no write for \d+ s: check whether its"):
                 await queue.send(refused := request())
             answering = asyncio.ensure_future(delivery.answer(REPLY))
             ends.set()

@@ -140,7 +140,7 @@ def test_anything_has_its_own_type():
 
 
 def test_a_value_that_is_none_in_the_reply_is_named():
-    with pytest.raises(UnreadableReply, match=r"x is no decimal"):
+    with pytest.raises(UnreadableReply, match=r"x is not of type decimal"):
         read(stub.Circle, "<x>many</x>")
 
 
