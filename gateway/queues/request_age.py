@@ -11,13 +11,7 @@ time can come again whenever its sender likes: under one, nothing is carried out
 from __future__ import annotations
 
 from gateway.errors import Check, OutcomeUnknown, Refused
-from gateway.message import (
-    ID_AHEAD,
-    REPLY_RETENTION,
-    Message,
-    check_id_time,
-    id_time,
-)
+from gateway.message import ID_AHEAD, REPLY_RETENTION, Message, check_id_time, id_time
 
 SPARE = 3600.0
 LONGEST_LIFE = REPLY_RETENTION - ID_AHEAD - SPARE

@@ -8,21 +8,11 @@ from dataclasses import dataclass
 
 from gateway.generate.model import Model, StubOperation
 from gateway.generate.python import describing
-from gateway.generate.python.client import (
-    Block,
-    exempt,
-    method_head,
-    type_blocks,
-)
+from gateway.generate.python.client import Block, exempt, method_head, type_blocks
 from gateway.generate.python.example import example
 from gateway.generate.python.imports import imports, local_imports
 from gateway.generate.python.layout_text import layout
-from gateway.generate.python.source import (
-    docstring,
-    in_triple_quotes,
-    literal,
-    split,
-)
+from gateway.generate.python.source import docstring, in_triple_quotes, literal, split
 from gateway.generate.python.templating import template
 
 
