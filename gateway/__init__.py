@@ -20,8 +20,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gateway.assembly.embedding import Running, listen, serve, up
     from gateway.client import AsyncQueueTransport, QueueTransport, ReplyPending
-    from gateway.embedding import Running, listen, serve, up
     from gateway.settings import Settings
     from gateway.settings import from_values as settings_of
     from gateway.settings import read as read_settings
@@ -47,13 +47,13 @@ _HOMES = {
     "AsyncQueueTransport": "gateway.client:AsyncQueueTransport",
     "QueueTransport": "gateway.client:QueueTransport",
     "ReplyPending": "gateway.client:ReplyPending",
-    "Running": "gateway.embedding:Running",
+    "Running": "gateway.assembly.embedding:Running",
     "Settings": "gateway.settings:Settings",
-    "listen": "gateway.embedding:listen",
+    "listen": "gateway.assembly.embedding:listen",
     "read_settings": "gateway.settings:read",
-    "serve": "gateway.embedding:serve",
+    "serve": "gateway.assembly.embedding:serve",
     "settings_of": "gateway.settings:from_values",
-    "up": "gateway.embedding:up",
+    "up": "gateway.assembly.embedding:up",
 }
 
 

@@ -9,12 +9,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from gateway.errors import FaultCode
-from gateway.message import (
-    ID_WINDOW,
-    Clock,
-    Message,
-    Unreadable,
-)
+from gateway.message import ID_WINDOW, Clock, Message, Unreadable
 
 LEASE = 30.0
 """Seconds for which a request is held at a time, unless the settings say otherwise."""

@@ -122,7 +122,6 @@ LAYERS = [
     # What people write and type.
     {"gateway.settings"},
     {"gateway.assembly"},
-    {"gateway.embedding"},
     {
         "gateway.cli.log",
         "gateway.cli.notes",

@@ -15,12 +15,7 @@ from graphlib import CycleError, TopologicalSorter
 from urllib.parse import unquote
 
 from gateway.errors import Check, Refused
-from gateway.soap.envelope import (
-    XOP_INCLUDE,
-    Element,
-    Envelope,
-    is_alone,
-)
+from gateway.soap.envelope import XOP_INCLUDE, Element, Envelope, is_alone
 
 _SOAP_ENCODING_12 = "{http://www.w3.org/2003/05/soap-encoding}"
 _SOAP_ENCODING_11 = "{http://schemas.xmlsoap.org/soap/encoding/}"

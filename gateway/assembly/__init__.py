@@ -18,12 +18,7 @@ from gateway.assembly.parts import (
     queue_options,
     remote,
 )
-from gateway.assembly.programs import (
-    Asked,
-    listen,
-    serve,
-    up,
-)
+from gateway.assembly.programs import Asked, listen, serve, up
 from gateway.assembly.repeats import Repeats
 from gateway.assembly.secrets import Secrets
 from gateway.assembly.summary import Role, say_summary, slow_checks

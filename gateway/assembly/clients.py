@@ -9,12 +9,7 @@ from gateway.admission import EVERYBODY, Rights
 from gateway.assembly.contracts import Loaded
 from gateway.errors import ConfigurationError
 from gateway.message import Clock
-from gateway.serving.quotas import (
-    Quota,
-    Quotas,
-    Share,
-    Shares,
-)
+from gateway.serving.quotas import Quota, Quotas, Share, Shares
 from gateway.settings import ClientTable, Settings
 from gateway.settings.suggestions import meant
 

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.assembly.secrets import access
-from gateway.contract import (
-    Contract,
-    Copies,
-    from_documents,
-    from_names,
-    load,
-)
+from gateway.contract import Contract, Copies, from_documents, from_names, load
 from gateway.errors import ConfigurationError, OfAnotherHost
 from gateway.queues.registry import abilities_of
 from gateway.settings import Settings, is_http

@@ -12,13 +12,7 @@ from gateway.listening.application import Front
 from gateway.listening.authentication import Recogniser, recognised
 from gateway.listening.concurrency import in_share
 from gateway.listening.origin import door
-from gateway.listening.tls import (
-    ListenerTls,
-    Reread,
-    load_authority,
-    load_certificate,
-    tls_context,
-)
+from gateway.listening.tls import ListenerTls, Reread, load_authority, load_certificate, tls_context
 from gateway.message import Clock
 from gateway.secrets.credentials import Credentials, read_credentials
 from gateway.settings import Settings

@@ -29,11 +29,7 @@ from gateway.observe.events import Events, RequestPutAside
 from gateway.observe.lines import logged
 from gateway.queue import AdministeredQueue, Queue
 from gateway.queues.kind import Abilities
-from gateway.queues.options import (
-    PutAside,
-    QueueOptions,
-    untold,
-)
+from gateway.queues.options import PutAside, QueueOptions, untold
 from gateway.queues.registry import abilities_of, open_queue
 from gateway.serving.intake import Intake, by_operation
 from gateway.serving.loop import Gateway

@@ -11,12 +11,7 @@ from urllib.parse import urlsplit
 from gateway.backends.forward.security import Security, WssSettings
 from gateway.backends.forward.tls import Tls, TlsSettings
 from gateway.backends.forward.transport import Secured
-from gateway.backends.login import (
-    Login,
-    basic,
-    bearer,
-    nobody,
-)
+from gateway.backends.login import Login, basic, bearer, nobody
 from gateway.contract import Access
 from gateway.errors import ConfigurationError
 from gateway.secrets.reference import Secret, Surroundings, secret

@@ -14,13 +14,7 @@ from gateway.backends.login import refused_login
 from gateway.endpoint import Call
 from gateway.errors import BackendFailed, Declined, Unanswered
 from gateway.message import Message
-from gateway.soap.multipart import (
-    SEEN,
-    is_multipart,
-    is_readable,
-    media_type,
-    parameter,
-)
+from gateway.soap.multipart import SEEN, is_multipart, is_readable, media_type, parameter
 from gateway.soap.reply import MEDIA_TYPES, Glimpse, glimpse
 
 DECLINED = (429, 503)

@@ -18,14 +18,7 @@ from gateway import assembly
 from gateway.cli import outcome
 from gateway.cli.log import LogLevel, log_to_stderr
 from gateway.cli.running import run_until_stopped
-from gateway.cli.signals import (
-    AT_ONCE,
-    STOPPING,
-    Signals,
-    end_by,
-    has_terminal,
-    say_stopping,
-)
+from gateway.cli.signals import AT_ONCE, STOPPING, Signals, end_by, has_terminal, say_stopping
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.settings import Settings
 

@@ -15,12 +15,7 @@ from zeep.wsdl.utils import etree_to_string
 
 from gateway.client.remote import ACCEPTING, Remote, RemoteSettings
 from gateway.contract import one_way_bodies
-from gateway.errors import (
-    NoReplyYet,
-    QueueAway,
-    QueueError,
-    Refused,
-)
+from gateway.errors import NoReplyYet, QueueAway, QueueError, Refused
 from gateway.message import Message
 from gateway.queue import Queue
 from gateway.queues.registry import abilities_of, open_queue

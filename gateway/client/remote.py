@@ -16,12 +16,7 @@ from gateway.errors import (
     Unsure,
 )
 from gateway.message import ID_WINDOW, Message, new_id
-from gateway.queue import (
-    Checkable,
-    Collected,
-    Queue,
-    State,
-)
+from gateway.queue import Checkable, Collected, Queue, State
 
 ACCEPTING = 10.0
 """Seconds that a queue may take to accept a request, even if its caller waits for less."""

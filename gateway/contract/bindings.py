@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.contract.names import (
-    SOAP_BINDINGS,
-    clark,
-    component,
-    parse,
-    wsdl,
-)
+from gateway.contract.names import SOAP_BINDINGS, clark, component, parse, wsdl
 from gateway.soap.envelope import Element
 
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from gateway.contract.names import (
-    SOAP_BINDINGS,
-    component,
-    wsdl,
-    xs,
-)
+from gateway.contract.names import SOAP_BINDINGS, component, wsdl, xs
 from gateway.soap.envelope import Element
 
 HTTP = (

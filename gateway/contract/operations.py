@@ -7,13 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.errors import (
-    AddressingCode,
-    Check,
-    FaultCode,
-    Refused,
-    WrongAddressing,
-)
+from gateway.errors import AddressingCode, Check, FaultCode, Refused, WrongAddressing
 from gateway.soap.envelope import WS_ADDRESSING, Envelope, SoapVersion
 
 _ACTION_HEADERS = tuple(f"{{{namespace}}}Action" for namespace in WS_ADDRESSING)

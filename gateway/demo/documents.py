@@ -12,15 +12,7 @@ from decimal import Decimal
 
 from lxml import etree
 
-from gateway.demo.stock import (
-    Address,
-    Card,
-    Customer,
-    Invoice,
-    Order,
-    OrderLine,
-    Purchase,
-)
+from gateway.demo.stock import Address, Card, Customer, Invoice, Order, OrderLine, Purchase
 
 Element = etree._Element
 

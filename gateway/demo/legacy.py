@@ -22,12 +22,7 @@ from lxml import etree
 
 from gateway.demo.envelope import Version
 from gateway.demo.seed import open_warehouse
-from gateway.demo.service import (
-    Service,
-    ledger,
-    no_ledger,
-    service,
-)
+from gateway.demo.service import Service, ledger, no_ledger, service
 
 PATH = "/Warehouse"
 MAX_BODY = 10 * 1024 * 1024

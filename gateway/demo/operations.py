@@ -19,13 +19,7 @@ from gateway.demo.documents import (
     write_moment,
     write_order,
 )
-from gateway.demo.stock import (
-    OrderNotFound,
-    OrderStatus,
-    OutOfStock,
-    Shipment,
-    Warehouse,
-)
+from gateway.demo.stock import OrderNotFound, OrderStatus, OutOfStock, Shipment, Warehouse
 
 LABEL_TYPE = "application/zpl"
 

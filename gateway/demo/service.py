@@ -20,12 +20,7 @@ from gateway.demo.envelope import (
     write,
     write_fault,
 )
-from gateway.demo.operations import (
-    OPERATIONS,
-    Act,
-    LegacyOperation,
-    detail,
-)
+from gateway.demo.operations import OPERATIONS, Act, LegacyOperation, detail
 from gateway.demo.stock import OrderNotFound, OutOfStock, Warehouse
 
 Answer = tuple[int, bytes]

@@ -10,12 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway.client.remote import Remote
-from gateway.errors import (
-    QueueAway,
-    QueueError,
-    QueueFull,
-    QueueHeld,
-)
+from gateway.errors import QueueAway, QueueError, QueueFull, QueueHeld
 from gateway.message import Clock
 
 log = logging.getLogger(__name__)

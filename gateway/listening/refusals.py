@@ -6,14 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import Check
-from gateway.listening.answers import (
-    BODY,
-    CLIENT,
-    OPERATION,
-    REFUSED,
-    TurnedAway,
-    message_of,
-)
+from gateway.listening.answers import BODY, CLIENT, OPERATION, REFUSED, TurnedAway, message_of
 from gateway.observe.events import CallRefused, Events
 
 _STRANGERS = (Check.HTTP, Check.HOST, Check.ORIGIN, Check.CREDENTIALS)

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.errors import ConfigurationError
-from gateway.queues.aws.address import (
-    AwsAccess,
-    BucketAddress,
-    SqsAddress,
-    place_of,
-)
+from gateway.queues.aws.address import AwsAccess, BucketAddress, SqsAddress, place_of
 
 DOORBELL_RECEIVES = 1000
 """The gateway counts the attempts of a bucket's requests itself: this is a net below it."""

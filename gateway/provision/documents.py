@@ -79,6 +79,11 @@ def encryption(kms_key: str) -> Document:
     }
 
 
+def policy(*statements: Document) -> Document:
+    """Return a policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
 def tls_only(arns: Arns, address: BucketAddress) -> Document:
     """Return the statement of a bucket policy that refuses plain HTTP."""
     return {

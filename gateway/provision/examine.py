@@ -17,14 +17,7 @@ from botocore.exceptions import ClientError
 
 from gateway.errors import ConfigurationError
 from gateway.message import new_id
-from gateway.provision.connection import (
-    AwsClient,
-    Unsupported,
-    code_of,
-    connect,
-    status_of,
-    told,
-)
+from gateway.provision.connection import AwsClient, Unsupported, code_of, connect, status_of, told
 from gateway.provision.desired import Desired, DesiredQueue
 from gateway.provision.documents import Arns
 from gateway.queues.aws.address import BucketAddress

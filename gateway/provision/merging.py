@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.provision import documents
 from gateway.provision.documents import Document
 
 
@@ -40,7 +41,7 @@ def with_rules(
 
 def with_statement(policy: Document | None, statement: Document) -> Document:
     """Return a policy with a statement of ours, all others kept."""
-    policy = policy or {"Version": "2012-10-17", "Statement": []}
+    policy = policy or documents.policy()
     held = policy["Statement"]
     statements = [held] if isinstance(held, Mapping) else list(held)
     found = [one for one in statements if one.get("Sid") == statement["Sid"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.provision.desired import Desired, DesiredQueue
-from gateway.provision.documents import Arns, Document
+from gateway.provision.documents import Arns, Document, policy
 from gateway.queues.aws.address import BucketAddress
 from gateway.queues.sqs.answering import OWN_REPLIES
 
@@ -47,7 +47,7 @@ def gateway_policy(desired: Desired, arns: Arns, reply_queues: Sequence[str] = (
         statements.append(_allow("ReplyQueues", _SENDING, *places))
         dead = _queue_arn(arns, desired.queue.dead_letters)
         statements.append(_allow("DeadLetters", _SENDING, dead))
-    return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
+    return policy(*statements, *_key(desired, "Decrypt", "GenerateDataKey"))
 
 
 def client_policy(desired: Desired, arns: Arns, *clients: str) -> Document:
@@ -63,7 +63,7 @@ def client_policy(desired: Desired, arns: Arns, *clients: str) -> Document:
     if desired.queue is not None and desired.bucket is None:
         # Each process makes a queue for its replies, and removes it in the end.
         statements.append(_allow("OwnReplies", _OWNING, _queue_arn(arns, f"{OWN_REPLIES}*")))
-    return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
+    return policy(*statements, *_key(desired, "Decrypt", "GenerateDataKey"))
 
 
 def operator_policy(desired: Desired, arns: Arns) -> Document:
@@ -76,7 +76,7 @@ def operator_policy(desired: Desired, arns: Arns) -> Document:
     if desired.queue is not None and not desired.queue.is_doorbell:
         dead = _queue_arn(arns, desired.queue.dead_letters)
         statements.append(_allow("DeadLetters", _EMPTYING, dead))
-    return _policy(statements + _key(desired, "Decrypt", "GenerateDataKey"))
+    return policy(*statements, *_key(desired, "Decrypt", "GenerateDataKey"))
 
 
 def queue_arn(queue: DesiredQueue, region: str, account: str, partition: str) -> str:
@@ -185,7 +185,3 @@ def _queue_arn(arns: Arns, place: str) -> str:
     own = arns.queue.split(":")
     account = parts[-2] if len(parts) > 1 and parts[-2].isdigit() else own[4]
     return ":".join((*own[:4], account, parts[-1]))
-
-
-def _policy(statements: Sequence[Document]) -> Document:
-    return {"Version": "2012-10-17", "Statement": list(statements)}

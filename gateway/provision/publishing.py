@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from gateway.provision.connection import (
-    AwsClient,
-    code_of,
-    connect,
-    told,
-)
+from gateway.provision.connection import AwsClient, code_of, connect, told
 from gateway.provision.documents import Arns
 from gateway.queues.aws.address import BucketAddress
 from gateway.queues.bucket.published import ENTRY

@@ -55,7 +55,7 @@ def _bucket(desired: Desired, address: BucketAddress) -> Document:
         documents.tls_only(_IN_CLOUDFORMATION, address),
         documents.written_once(_IN_CLOUDFORMATION, address),
     ]
-    policy = {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": _policy(statements)}
+    policy = {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": documents.policy(*statements)}
     return {
         "Bucket": bucket,
         "BucketPolicy": {"Type": "AWS::S3::BucketPolicy", "Properties": policy},
@@ -135,17 +135,13 @@ def _queue(name: str, attributes: dict[str, str]) -> Document:
 
 
 def _queue_policy(queue: str, statements: list[Document]) -> Document:
-    properties = {"Queues": [{"Ref": queue}], "PolicyDocument": _policy(statements)}
+    properties = {"Queues": [{"Ref": queue}], "PolicyDocument": documents.policy(*statements)}
     return {"Type": "AWS::SQS::QueuePolicy", "Properties": properties}
 
 
 def typed(value: str) -> Any:
     """Return the value of an attribute as templates have it: numbers, booleans, objects."""
     return json.loads(value) if value[0] in "{tf0123456789" else value
-
-
-def _policy(statements: list[Document]) -> Document:
-    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _substituted(value: Any) -> Any:

@@ -172,4 +172,4 @@ def _queue_policy(queue: str, *statements: Document) -> Document:
 
 
 def _policy(*statements: Document) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return json.dumps(documents.policy(*statements))

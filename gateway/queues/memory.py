@@ -21,14 +21,7 @@ from gateway.message import (
     id_time,
     new_id,
 )
-from gateway.queue import (
-    LEASE,
-    Collected,
-    Delivery,
-    Quarantined,
-    QueueStatus,
-    State,
-)
+from gateway.queue import LEASE, Collected, Delivery, Quarantined, QueueStatus, State
 from gateway.queues import forgotten_ids
 from gateway.queues.fair_queuing import Turns, deal
 from gateway.queues.options import Bounds

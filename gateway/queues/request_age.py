@@ -11,13 +11,7 @@ such an id, no at-most-once operation is carried out.
 from __future__ import annotations
 
 from gateway.errors import Check, OutcomeUnknown, Refused
-from gateway.message import (
-    ID_AHEAD,
-    REPLY_RETENTION,
-    Message,
-    check_id_time,
-    id_time,
-)
+from gateway.message import ID_AHEAD, REPLY_RETENTION, Message, check_id_time, id_time
 
 SPARE = 3600.0
 LONGEST_LIFE = REPLY_RETENTION - ID_AHEAD - SPARE

@@ -7,14 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from gateway.endpoint import Call
-from gateway.errors import (
-    BackendFailed,
-    Declined,
-    LeftAlone,
-    OutcomeUnknown,
-    Unanswered,
-    Unreached,
-)
+from gateway.errors import BackendFailed, Declined, LeftAlone, OutcomeUnknown, Unanswered, Unreached
 from gateway.message import Clock, Message
 
 IN_PLACE = (0.2, 1.0)

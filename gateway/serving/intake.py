@@ -17,12 +17,7 @@ from gateway.limits import USUAL, Limits
 from gateway.message import Clock, Message
 from gateway.queues.request_age import check_age
 from gateway.soap.envelope import Envelope, parse
-from gateway.soap.jms import (
-    decoded,
-    is_packed,
-    mistyped,
-    sniff_content_type,
-)
+from gateway.soap.jms import decoded, is_packed, mistyped, sniff_content_type
 
 NOBODY = (
     "No service here takes this message: check its Body's first element, its version of SOAP and"

@@ -17,13 +17,7 @@ from gateway.errors import (
     OutcomeUnknown,
     Unanswered,
 )
-from gateway.message import (
-    ID_WINDOW,
-    Clock,
-    Message,
-    echoed,
-    id_time,
-)
+from gateway.message import ID_WINDOW, Clock, Message, echoed, id_time
 from gateway.queues.request_age import check_known, check_once
 from gateway.serving.breaker import CircuitBreaker
 from gateway.serving.quotas import NO_QUOTAS, Quotas

@@ -8,13 +8,7 @@ from gateway.settings.clients import ClientTable
 from gateway.settings.reading import from_values, read
 from gateway.settings.tables import ServiceTable, Settings
 from gateway.settings.trust import writers
-from gateway.settings.values import (
-    NAMED,
-    Table,
-    is_http,
-    is_name,
-    keys_of,
-)
+from gateway.settings.values import NAMED, Table, is_http, is_name, keys_of
 
 __all__ = [
     "NAMED",

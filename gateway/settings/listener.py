@@ -9,12 +9,7 @@ from typing import Annotated
 from pydantic import field_validator, model_validator
 
 from gateway.listening.settings import ListenerSettings
-from gateway.settings.values import (
-    TABLE,
-    is_http,
-    is_origin,
-    wrong,
-)
+from gateway.settings.values import TABLE, is_http, is_origin, wrong
 
 LAST_PORT = 65535
 _HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")

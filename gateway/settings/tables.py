@@ -16,14 +16,7 @@ from gateway.serving.settings import GatewaySettings
 from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
-from gateway.settings.values import (
-    TABLE,
-    Name,
-    Table,
-    is_http,
-    is_origin,
-    wrong,
-)
+from gateway.settings.values import TABLE, Name, Table, is_http, is_origin, wrong
 from gateway.settings.wss_table import CallerWssTable
 
 Sender = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{1,64}|\*)$")]

@@ -30,18 +30,8 @@ from gateway.errors import (
 )
 from gateway.limits import USUAL, Limits
 from gateway.message import Message, echoed
-from gateway.soap.jms import (
-    MEDIA_TYPES,
-    SOAP_11,
-    SOAP_12,
-    sniff_content_type,
-)
-from gateway.soap.multipart import (
-    is_multipart,
-    media_type,
-    parameter,
-    split,
-)
+from gateway.soap.jms import MEDIA_TYPES, SOAP_11, SOAP_12, sniff_content_type
+from gateway.soap.multipart import is_multipart, media_type, parameter, split
 from gateway.soap.wellformed import NOT_WELL_FORMED, check_wellformed
 
 Element = etree._Element

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from gateway.errors import NotUnderstood
-from gateway.soap.envelope import (
-    WS_ADDRESSING,
-    Element,
-    Envelope,
-    SoapVersion,
-)
+from gateway.soap.envelope import WS_ADDRESSING, Element, Envelope, SoapVersion
 
 _ROLES = {
     SoapVersion.V11: ("actor", {"", "http://schemas.xmlsoap.org/soap/actor/next"}),

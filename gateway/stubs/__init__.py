@@ -8,12 +8,7 @@ from gateway.stubs.duration import Duration
 from gateway.stubs.embedded import Embedded
 from gateway.stubs.faults import SoapFault, UnreadableReply, UnwritableValue
 from gateway.stubs.layout import Layout
-from gateway.stubs.record import (
-    NIL,
-    AnyValue,
-    Element,
-    Record,
-)
+from gateway.stubs.record import NIL, AnyValue, Element, Record
 from gateway.stubs.service import NotFilledIn, Service, current_request
 from gateway.stubs.values import ZonedDate
 

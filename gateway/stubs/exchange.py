@@ -12,12 +12,7 @@ import requests
 from lxml import etree
 from zeep.exceptions import TransportError
 
-from gateway.soap.envelope import (
-    XOP_INCLUDE,
-    Element,
-    SoapVersion,
-    parser,
-)
+from gateway.soap.envelope import XOP_INCLUDE, Element, SoapVersion, parser
 from gateway.soap.multipart import is_multipart, split
 from gateway.stubs.faults import SoapFault, UnreadableReply
 from gateway.stubs.layout import Layout, OperationLayout

@@ -21,12 +21,7 @@ from gateway.stubs.table import (
     read_field,
     sort_out,
 )
-from gateway.stubs.values import (
-    Simple,
-    builtin,
-    enumeration,
-    list_of,
-)
+from gateway.stubs.values import Simple, builtin, enumeration, list_of
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,13 +9,7 @@ from gateway.contract.names import XS, XSI, clark
 from gateway.stubs.faults import UnreadableReply
 from gateway.stubs.layout import Layout, RecordLayout
 from gateway.stubs.record import Element, Record
-from gateway.stubs.table import (
-    ANY,
-    ANY_ATTRIBUTE,
-    GROUP,
-    FieldLayout,
-    GroupLayout,
-)
+from gateway.stubs.table import ANY, ANY_ATTRIBUTE, GROUP, FieldLayout, GroupLayout
 from gateway.stubs.values import BUILTINS, Simple, builtin
 
 NIL = f"{{{XSI}}}nil"

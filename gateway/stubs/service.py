@@ -8,22 +8,12 @@ from typing import Any, ClassVar
 
 from lxml import etree
 
-from gateway.backends.service_class import (
-    REQUEST,
-    Answer,
-    FaultAnswer,
-    ServedOperation,
-)
+from gateway.backends.service_class import REQUEST, Answer, FaultAnswer, ServedOperation
 from gateway.message import Message
 from gateway.soap.envelope import Element
 from gateway.stubs.faults import SoapFault, UnreadableReply
 from gateway.stubs.layout import Layout, OperationLayout
-from gateway.stubs.reading import (
-    NIL,
-    TRUE,
-    read_record,
-    read_value,
-)
+from gateway.stubs.reading import NIL, TRUE, read_record, read_value
 from gateway.stubs.table import FieldLayout
 from gateway.stubs.writing import write_element, write_record
 

@@ -17,19 +17,8 @@ from gateway.stubs.faults import UnwritableValue
 from gateway.stubs.layout import Layout, RecordLayout
 from gateway.stubs.reading import NIL as NIL_ATTRIBUTE
 from gateway.stubs.reading import TYPE
-from gateway.stubs.record import (
-    NIL,
-    Element,
-    Record,
-    nils,
-)
-from gateway.stubs.table import (
-    ANY,
-    ANY_ATTRIBUTE,
-    GROUP,
-    FieldLayout,
-    GroupLayout,
-)
+from gateway.stubs.record import NIL, Element, Record, nils
+from gateway.stubs.table import ANY, ANY_ATTRIBUTE, GROUP, FieldLayout, GroupLayout
 from gateway.stubs.values import builtin, prefix_for
 
 _PLAIN: tuple[tuple[type, str], ...] = (

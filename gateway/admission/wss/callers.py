@@ -14,12 +14,7 @@ from pathlib import Path
 from gateway.admission.wss import signature as wss_signature
 from gateway.admission.wss import username as wss_username
 from gateway.admission.wss.cut import without_block
-from gateway.admission.wss.header import (
-    Moments,
-    SecurityHeader,
-    moments,
-    security_header,
-)
+from gateway.admission.wss.header import Moments, SecurityHeader, moments, security_header
 from gateway.admission.wss.keys import Signers
 from gateway.admission.wss.replay import Memory
 from gateway.errors import Check, NotSecured, Refused

@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.admission.wss.header import (
-    DS,
-    ID,
-    X509_PROFILE,
-    SecurityHeader,
-    decoded,
-    only,
-    text,
-)
+from gateway.admission.wss.header import DS, ID, X509_PROFILE, SecurityHeader, decoded, only, text
 from gateway.admission.wss.keys import Matches
 from gateway.errors import NotSecured
 from gateway.soap.envelope import WSSE, Element

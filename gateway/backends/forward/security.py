@@ -25,12 +25,7 @@ from zeep.wsse.utils import get_security_header, get_timestamp
 from gateway.endpoint import Call
 from gateway.errors import Check, ConfigurationError, FaultError, Refused
 from gateway.secrets.reference import LOOK, Secret, changes
-from gateway.soap.envelope import (
-    XOP_INCLUDE,
-    Element,
-    SoapVersion,
-    parser,
-)
+from gateway.soap.envelope import XOP_INCLUDE, Element, SoapVersion, parser
 from gateway.soap.multipart import envelope_span, parameter
 
 log = logging.getLogger(__name__)

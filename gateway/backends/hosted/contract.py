@@ -12,13 +12,7 @@ from typing import Any, cast
 
 from lxml import etree
 
-from gateway.backends.hosted.spyne_compat import (
-    AnyXml,
-    Fault,
-    MethodContext,
-    Service,
-    rpc,
-)
+from gateway.backends.hosted.spyne_compat import AnyXml, Fault, MethodContext, Service, rpc
 from gateway.backends.service_class import (
     REQUEST,
     Answer,

@@ -13,12 +13,7 @@ from typing import Any
 
 from lxml import etree
 
-from gateway.backends.hosted.spyne_compat import (
-    DEFAULT_NS,
-    ComplexModelBase,
-    Fault,
-    MethodContext,
-)
+from gateway.backends.hosted.spyne_compat import DEFAULT_NS, ComplexModelBase, Fault, MethodContext
 from gateway.soap.envelope import Element, SoapVersion
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -11,12 +11,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from gateway.errors import Check, Refused
-from gateway.soap.envelope import (
-    XOP_INCLUDE,
-    Element,
-    Envelope,
-    is_alone,
-)
+from gateway.soap.envelope import XOP_INCLUDE, Element, Envelope, is_alone
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 

@@ -31,12 +31,7 @@ from gateway.backends.redact.telltale import LONGEST, Telltales
 from gateway.endpoint import Call
 from gateway.errors import BackendFailed, FaultCode, FaultError
 from gateway.message import Message
-from gateway.soap.envelope import (
-    GATEWAY_NS,
-    Element,
-    SoapVersion,
-    fault,
-)
+from gateway.soap.envelope import GATEWAY_NS, Element, SoapVersion, fault
 from gateway.soap.multipart import is_multipart, root_span
 from gateway.soap.reply import glimpse
 

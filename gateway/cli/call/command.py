@@ -34,12 +34,7 @@ from gateway.contract import Contract, Operation
 from gateway.contract.border import doing
 from gateway.contract.documents import wellknown
 from gateway.endpoint import Call
-from gateway.errors import (
-    ConfigurationError,
-    ContractError,
-    GatewayError,
-    Refused,
-)
+from gateway.errors import ConfigurationError, ContractError, GatewayError, Refused
 from gateway.message import Message
 from gateway.settings import Settings, read
 from gateway.settings.suggestions import listed, meant

@@ -12,18 +12,8 @@ import typer
 from gateway.assembly import credentials_path
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
-from gateway.secrets.credentials import (
-    changing,
-    credential,
-    new_secret,
-    read_credentials,
-)
-from gateway.settings import (
-    NAMED,
-    Settings,
-    is_name,
-    read,
-)
+from gateway.secrets.credentials import changing, credential, new_secret, read_credentials
+from gateway.settings import NAMED, Settings, is_name, read
 
 app = typer.Typer(
     help="Make and remove the secrets that clients show to the listener.",

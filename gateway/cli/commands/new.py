@@ -25,12 +25,7 @@ from gateway.generate.contract.reading import read as read_model
 from gateway.generate.model import Model
 from gateway.generate.python import describing
 from gateway.generate.python.client import ClientOptions, render
-from gateway.generate.python.service import (
-    ServiceNames,
-    render_base,
-    render_service,
-    render_test,
-)
+from gateway.generate.python.service import ServiceNames, render_base, render_service, render_test
 from gateway.queues.registry import abilities_of
 from gateway.settings import is_http, read
 

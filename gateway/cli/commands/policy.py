@@ -16,18 +16,8 @@ from gateway.errors import ConfigurationError
 from gateway.provision.connection import partition_of, region_of
 from gateway.provision.desired import Desired
 from gateway.provision.documents import Arns
-from gateway.provision.policies import (
-    client_policy,
-    gateway_policy,
-    operator_policy,
-    queue_arn,
-)
-from gateway.settings import (
-    NAMED,
-    Settings,
-    is_name,
-    read,
-)
+from gateway.provision.policies import client_policy, gateway_policy, operator_policy, queue_arn
+from gateway.settings import NAMED, Settings, is_name, read
 
 
 class QueueUser(StrEnum):

@@ -17,12 +17,7 @@ from gateway.cli import streams
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
 from gateway.provision.desired import Desired, ProvisionSettings, desire
-from gateway.provision.pieces import (
-    Action,
-    Step,
-    carry_out,
-    look,
-)
+from gateway.provision.pieces import Action, Step, carry_out, look
 from gateway.provision.plan import pieces, remember
 from gateway.provision.templates import cloudformation, refuse_other_clouds
 from gateway.provision.terraform import terraform

@@ -25,12 +25,7 @@ from gateway.generate.python import describing
 from gateway.generate.python.changes import Changes, diff
 from gateway.generate.python.client import ClientOptions, render
 from gateway.generate.python.files import Written, check_module, write
-from gateway.generate.python.filling import (
-    ServiceFiles,
-    difference,
-    service_files,
-    write_service,
-)
+from gateway.generate.python.filling import ServiceFiles, difference, service_files, write_service
 from gateway.provision.publishing import HERE, relative
 from gateway.settings import NAMED, is_name
 from gateway.stubs.embedded import pack

@@ -12,19 +12,8 @@ import typer
 
 from gateway import assembly
 from gateway.cli import streams
-from gateway.cli.quarantine.acts import (
-    Deed,
-    check_once,
-    do_each,
-    written_down,
-)
-from gateway.cli.quarantine.entries import (
-    Filter,
-    Shown,
-    chosen,
-    operations,
-    seconds,
-)
+from gateway.cli.quarantine.acts import Deed, check_once, do_each, written_down
+from gateway.cli.quarantine.entries import Filter, Shown, chosen, operations, seconds
 from gateway.cli.running import ConfigOption, run
 from gateway.cli.streams import plain
 from gateway.errors import ConfigurationError

@@ -10,12 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.contract.documents import wellknown
 from gateway.contract.documents.ncnames import check_names
 from gateway.contract.documents.reader import Read, absolute, shown
-from gateway.contract.names import (
-    links,
-    parse,
-    wsdl,
-    xs,
-)
+from gateway.contract.names import links, parse, wsdl, xs
 from gateway.errors import ContractError
 from gateway.soap.envelope import Element
 

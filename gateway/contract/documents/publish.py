@@ -12,17 +12,7 @@ from gateway.contract.backend_names import STAND_IN
 from gateway.contract.documents import wellknown
 from gateway.contract.documents.gathering import Document, linked
 from gateway.contract.documents.reader import MEMORY
-from gateway.contract.names import (
-    SOAP_BINDINGS,
-    WSDL,
-    XS,
-    XSI,
-    clark,
-    links,
-    parse,
-    wsdl,
-    xs,
-)
+from gateway.contract.names import SOAP_BINDINGS, WSDL, XS, XSI, clark, links, parse, wsdl, xs
 from gateway.soap.envelope import Element
 
 ENTRY = "wsdl"

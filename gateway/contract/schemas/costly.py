@@ -12,12 +12,7 @@ from itertools import islice
 
 from gateway.contract.documents.gathering import Document
 from gateway.contract.documents.reader import shown
-from gateway.contract.names import (
-    XS,
-    clark,
-    parse,
-    xs,
-)
+from gateway.contract.names import XS, clark, parse, xs
 from gateway.contract.schemas.expansion import union_sizes
 from gateway.contract.schemas.patterns import judged
 from gateway.soap.envelope import Element

@@ -11,12 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache, partial
 
-from gateway.contract.schemas.ambiguity import (
-    EMPTY,
-    PatternPart,
-    Positions,
-    has_few_ways,
-)
+from gateway.contract.schemas.ambiguity import EMPTY, PatternPart, Positions, has_few_ways
 from gateway.contract.schemas.characters import Characters, Unjudged
 
 LENGTH = 1000

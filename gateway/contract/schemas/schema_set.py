@@ -11,13 +11,7 @@ from lxml import etree
 
 from gateway.contract.documents import wellknown
 from gateway.contract.documents.gathering import Document, linked
-from gateway.contract.names import (
-    XS,
-    clark,
-    one_line,
-    parse,
-    xs,
-)
+from gateway.contract.names import XS, clark, one_line, parse, xs
 from gateway.errors import ContractError
 from gateway.soap.envelope import Element
 

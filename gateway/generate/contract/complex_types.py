@@ -12,15 +12,7 @@ from gateway.generate.contract.content import Body
 from gateway.generate.contract.declarations import derivation, documentation
 from gateway.generate.contract.fields import Types
 from gateway.generate.contract.simple import TEXT, SimpleTypes
-from gateway.generate.model import (
-    Field,
-    FieldKind,
-    GapKind,
-    Group,
-    Origin,
-    RecordClass,
-    SimpleType,
-)
+from gateway.generate.model import Field, FieldKind, GapKind, Group, Origin, RecordClass, SimpleType
 from gateway.soap.envelope import Element
 
 

@@ -8,14 +8,7 @@ from dataclasses import replace
 from gateway.contract.names import xs
 from gateway.generate.contract import fields
 from gateway.generate.contract.fields import Types, occurs
-from gateway.generate.model import (
-    Field,
-    FieldKind,
-    GapKind,
-    Group,
-    GroupKind,
-    Origin,
-)
+from gateway.generate.model import Field, FieldKind, GapKind, Group, GroupKind, Origin
 from gateway.generate.naming import Names, snake
 from gateway.soap.envelope import Element
 

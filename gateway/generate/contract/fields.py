@@ -10,14 +10,7 @@ from lxml import etree
 from gateway.contract.names import XS, xs
 from gateway.generate.contract.declarations import Declarations, documentation, in_namespace
 from gateway.generate.contract.simple import TEXT
-from gateway.generate.model import (
-    Field,
-    FieldKind,
-    GapKind,
-    Origin,
-    SimpleType,
-    Type,
-)
+from gateway.generate.model import Field, FieldKind, GapKind, Origin, SimpleType, Type
 from gateway.generate.naming import snake
 from gateway.soap.envelope import Element
 

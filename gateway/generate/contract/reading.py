@@ -12,24 +12,12 @@ from gateway.contract.documents.reader import shown
 from gateway.contract.names import parse, wsdl
 from gateway.contract.schemas.schema_set import schemas_by_namespace
 from gateway.errors import ContractError
-from gateway.generate.contract.declarations import (
-    Declarations,
-    Key,
-    paragraphs,
-    reached,
-)
+from gateway.generate.contract.declarations import Declarations, Key, paragraphs, reached
 from gateway.generate.contract.messages import Drafted, OperationNaming, draft
 from gateway.generate.contract.records import Records, Seen
 from gateway.generate.contract.simple import SimpleTypes
 from gateway.generate.contract.wsdl_tree import PortOperation, WsdlTree
-from gateway.generate.model import (
-    Gap,
-    GapKind,
-    Model,
-    Port,
-    RecordClass,
-    StubOperation,
-)
+from gateway.generate.model import Gap, GapKind, Model, Port, RecordClass, StubOperation
 from gateway.generate.naming import RESERVED_CLASSES, Names, pascal
 from gateway.soap.envelope import Element
 

@@ -10,15 +10,7 @@ from gateway.contract.names import XS, xs
 from gateway.generate.contract.complex_types import Wanted, complex_type, group
 from gateway.generate.contract.declarations import Declarations
 from gateway.generate.contract.simple import TEXT, SimpleTypes
-from gateway.generate.model import (
-    Field,
-    GapKind,
-    Group,
-    GroupKind,
-    Origin,
-    RecordClass,
-    Type,
-)
+from gateway.generate.model import Field, GapKind, Group, GroupKind, Origin, RecordClass, Type
 from gateway.generate.naming import Names, pascal
 from gateway.soap.envelope import Element
 

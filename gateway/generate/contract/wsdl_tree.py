@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from gateway.contract.names import (
-    SOAP_BINDINGS,
-    clark,
-    component,
-    wsdl,
-)
+from gateway.contract.names import SOAP_BINDINGS, clark, component, wsdl
 from gateway.generate.contract.declarations import in_namespace, paragraphs
 from gateway.soap.envelope import Element
 

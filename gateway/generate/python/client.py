@@ -6,14 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from gateway.generate.model import (
-    Enumeration,
-    Field,
-    Member,
-    Model,
-    RecordClass,
-    StubOperation,
-)
+from gateway.generate.model import Enumeration, Field, Member, Model, RecordClass, StubOperation
 from gateway.generate.python import describing, types
 from gateway.generate.python.imports import imports
 from gateway.generate.python.layout_text import layout

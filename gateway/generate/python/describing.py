@@ -7,12 +7,7 @@ from collections.abc import Iterator
 
 from gateway.contract.notes import SHOWN
 from gateway.errors import shortlist
-from gateway.generate.model import (
-    Gap,
-    GapKind,
-    Model,
-    StubOperation,
-)
+from gateway.generate.model import Gap, GapKind, Model, StubOperation
 from gateway.generate.naming import snake
 from gateway.generate.python.source import WIDTH, unseen_escaped
 

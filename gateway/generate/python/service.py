@@ -8,21 +8,11 @@ from dataclasses import dataclass
 
 from gateway.generate.model import Model, StubOperation
 from gateway.generate.python import describing
-from gateway.generate.python.client import (
-    Block,
-    exempt,
-    method_head,
-    type_blocks,
-)
+from gateway.generate.python.client import Block, exempt, method_head, type_blocks
 from gateway.generate.python.example import example
 from gateway.generate.python.imports import imports, local_imports
 from gateway.generate.python.layout_text import layout
-from gateway.generate.python.source import (
-    docstring,
-    in_triple_quotes,
-    literal,
-    split,
-)
+from gateway.generate.python.source import docstring, in_triple_quotes, literal, split
 from gateway.generate.python.templating import template
 
 
@@ -48,7 +38,9 @@ class ServiceNames:
 def render_base(model: Model, names: ServiceNames, source: str) -> str:
     """Return the source of the generated base; the same model always gives the same."""
     classes = type_blocks(model)
-    methods = [_method(one, model) for one in model.operations]
+    methods = [
+        _method(one, model, docstring(describing.method(one), 8)) for one in model.operations
+    ]
     ours = ["Layout", "Service", *(["NotFilledIn"] if methods else [])]
     text = template("service_base.py.jinja").render(
         docstring=docstring(describing.base_module(model, names.module, names.own), 0),
@@ -70,7 +62,8 @@ def render_base(model: Model, names: ServiceNames, source: str) -> str:
 
 def render_service(model: Model, names: ServiceNames) -> str:
     """Return the source of a person's file, as it is written once."""
-    methods = [_bare_method(one, model) for one in model.operations]
+    # Their documentation is in the base.
+    methods = [_method(one, model) for one in model.operations]
     heads = "\n".join(one.head for one in methods)
     text = template("service.py.jinja").render(
         docstring=docstring([f"The service {model.port.service}: fill its operations in."], 0),
@@ -98,23 +91,12 @@ def render_test(model: Model, names: ServiceNames) -> str:
     )
 
 
-def _method(operation: StubOperation, model: Model) -> Block:
+def _method(operation: StubOperation, model: Model, documentation: str = "") -> Block:
     return Block(
         head=method_head(operation, model),
-        docstring=docstring(describing.method(operation), 8),
-        lines=(_not_filled_in(operation),),
+        docstring=documentation,
+        lines=(split("raise NotFilledIn(", [literal(operation.name)], ")", 8),),
     )
-
-
-def _bare_method(operation: StubOperation, model: Model) -> Block:
-    """Return a method without its documentation, which is in the base."""
-    return Block(
-        head=method_head(operation, model), docstring="", lines=(_not_filled_in(operation),)
-    )
-
-
-def _not_filled_in(operation: StubOperation) -> str:
-    return split("raise NotFilledIn(", [literal(operation.name)], ")", 8)
 
 
 def _code(blocks: Iterable[Block]) -> str:

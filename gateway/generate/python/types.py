@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from gateway.generate.model import (
-    Enumeration,
-    Field,
-    FieldKind,
-    Model,
-    SimpleType,
-    Type,
-)
+from gateway.generate.model import Enumeration, Field, FieldKind, Model, SimpleType, Type
 from gateway.generate.python.source import literal
 
 INTEGERS = frozenset(

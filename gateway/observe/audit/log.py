@@ -19,14 +19,7 @@ from pathlib import Path
 
 from gateway.errors import ConfigurationError, QueueUnavailable
 from gateway.message import Clock
-from gateway.observe.audit.chain import (
-    Link,
-    Values,
-    appended,
-    end_of,
-    hashed,
-    parsed,
-)
+from gateway.observe.audit.chain import Link, Values, appended, end_of, hashed, parsed
 
 log = logging.getLogger(__name__)
 

@@ -27,12 +27,7 @@ from gateway.errors import QueueAway, QueueUnavailable, Unsure
 from gateway.queues.aws.account import Account
 from gateway.queues.aws.clock import ServerClock
 from gateway.queues.aws.endpoints import Places
-from gateway.queues.aws.limits import (
-    CURE,
-    WHOLE,
-    Silence,
-    TimeLimits,
-)
+from gateway.queues.aws.limits import CURE, WHOLE, Silence, TimeLimits
 from gateway.queues.aws.signature import Signer
 
 log = logging.getLogger(__name__)

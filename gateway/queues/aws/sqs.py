@@ -11,13 +11,7 @@ from gateway.errors import QueueError, QueueUnavailable, Unsure
 from gateway.queues.aws.account import Account
 from gateway.queues.aws.address import AwsAccess
 from gateway.queues.aws.clock import ServerClock
-from gateway.queues.aws.http import (
-    IDLE,
-    TIMEOUT,
-    HttpRequest,
-    HttpResponse,
-    SignedHttp,
-)
+from gateway.queues.aws.http import IDLE, TIMEOUT, HttpRequest, HttpResponse, SignedHttp
 from gateway.queues.aws.sqs_errors import (
     NotAllowed,
     QueueMissing,

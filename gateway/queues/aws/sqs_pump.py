@@ -13,14 +13,7 @@ from functools import partial
 
 from gateway.errors import QueueError, QueueUnavailable, unquoted
 from gateway.queues.aws.http import pause
-from gateway.queues.aws.sqs import (
-    BATCH,
-    LONGEST_POLL,
-    Outgoing,
-    Received,
-    SqsClient,
-    Throttled,
-)
+from gateway.queues.aws.sqs import BATCH, LONGEST_POLL, Outgoing, Received, SqsClient, Throttled
 from gateway.queues.aws.sqs_batches import Batches
 from gateway.queues.aws.sqs_groups import Groups
 

@@ -7,24 +7,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from gateway.errors import IdTaken
-from gateway.message import (
-    Message,
-    check_identity,
-    digest,
-    id_time,
-)
+from gateway.message import Message, check_identity, digest, id_time
 from gateway.queue import Collected, State
-from gateway.queues.bucket.layout import (
-    Keys,
-    object_type,
-    to_metadata,
-)
+from gateway.queues.bucket.layout import Keys, object_type, to_metadata
 from gateway.queues.bucket.ledger import BucketLedger
-from gateway.queues.bucket.store import (
-    AccessDenied,
-    Occupied,
-    S3Store,
-)
+from gateway.queues.bucket.store import AccessDenied, Occupied, S3Store
 from gateway.queues.claims.records import ClaimRecord, ClaimState, Name
 
 FRESH = 2.0

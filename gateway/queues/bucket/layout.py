@@ -9,26 +9,10 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote
 
-from gateway.errors import (
-    ConfigurationError,
-    QueueAway,
-    QueueUnavailable,
-    Refused,
-    Unsure,
-)
-from gateway.message import (
-    Message,
-    Unreadable,
-    from_properties,
-    to_properties,
-)
+from gateway.errors import ConfigurationError, QueueAway, QueueUnavailable, Refused, Unsure
+from gateway.message import Message, Unreadable, from_properties, to_properties
 from gateway.queues.aws.address import BucketAddress
-from gateway.queues.bucket.store import (
-    OCTETS,
-    Occupied,
-    S3Store,
-    Stored,
-)
+from gateway.queues.bucket.store import OCTETS, Occupied, S3Store, Stored
 from gateway.queues.claims.records import Name
 from gateway.queues.request_age import forgotten
 

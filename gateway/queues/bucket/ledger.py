@@ -13,22 +13,10 @@ import secrets
 import time
 from dataclasses import replace
 
-from gateway.errors import (
-    BackendFailed,
-    LeaseLost,
-    QueueUnavailable,
-    Refused,
-    Unsure,
-)
+from gateway.errors import BackendFailed, LeaseLost, QueueUnavailable, Refused, Unsure
 from gateway.message import Message, Unreadable
 from gateway.queues.aws.http import ATTEMPTS, pause
-from gateway.queues.bucket.layout import (
-    Keys,
-    encoded,
-    from_object,
-    object_type,
-    to_metadata,
-)
+from gateway.queues.bucket.layout import Keys, encoded, from_object, object_type, to_metadata
 from gateway.queues.bucket.store import (
     SMALL,
     AccessDenied,

@@ -8,13 +8,7 @@ import secrets
 
 from gateway.errors import QueueBroken, QueueUnavailable, Unsure
 from gateway.queues.bucket.layout import Keys
-from gateway.queues.bucket.store import (
-    Condition,
-    IfAbsent,
-    IfMatch,
-    Occupied,
-    S3Store,
-)
+from gateway.queues.bucket.store import Condition, IfAbsent, IfMatch, Occupied, S3Store
 
 ROUNDS = 3
 RACERS = 4

@@ -14,30 +14,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import quote, unquote
 
-from gateway.errors import (
-    EntryGone,
-    IdTaken,
-    QueueUnavailable,
-    Refused,
-    Unsure,
-)
-from gateway.message import (
-    ID_WINDOW,
-    Clock,
-    Message,
-    id_time,
-    new_id,
-)
+from gateway.errors import EntryGone, IdTaken, QueueUnavailable, Refused, Unsure
+from gateway.message import ID_WINDOW, Clock, Message, id_time, new_id
 from gateway.queue import Collected, Quarantined, State
 from gateway.queues.aws.http import ATTEMPTS
 from gateway.queues.bucket.layout import Keys, from_object
 from gateway.queues.bucket.status import list_all
-from gateway.queues.bucket.store import (
-    Listed,
-    Occupied,
-    S3Store,
-    Stored,
-)
+from gateway.queues.bucket.store import Listed, Occupied, S3Store, Stored
 from gateway.queues.quarantine import check_sendable, renewed
 
 REASON = "gateway-reason"

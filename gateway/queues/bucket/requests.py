@@ -8,13 +8,7 @@ from dataclasses import replace
 
 from gateway.errors import QueueUnavailable
 from gateway.message import Message, Unreadable
-from gateway.queues.bucket.layout import (
-    METADATA_LIMIT,
-    Keys,
-    encoded,
-    from_object,
-    object_type,
-)
+from gateway.queues.bucket.layout import METADATA_LIMIT, Keys, encoded, from_object, object_type
 from gateway.queues.bucket.ledger import REASON_LIMIT
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.claims.records import Ledger, Name, NoLedger

@@ -14,13 +14,7 @@ from gateway.errors import QueueAway, QueueUnavailable, Unsure
 from gateway.queues.aws.account import Account, AwsEndpoint
 from gateway.queues.aws.address import BucketAddress
 from gateway.queues.aws.clock import ServerClock
-from gateway.queues.aws.http import (
-    ATTEMPTS,
-    HttpRequest,
-    HttpResponse,
-    SignedHttp,
-    pause,
-)
+from gateway.queues.aws.http import ATTEMPTS, HttpRequest, HttpResponse, SignedHttp, pause
 from gateway.queues.foreign_text import legible
 
 META = "x-amz-meta-"

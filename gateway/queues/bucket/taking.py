@@ -15,13 +15,7 @@ from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.requests import ObjectEntry, Requests, StrayObject
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.claims.basket import give_back
-from gateway.queues.claims.delivery import (
-    ClaimDelivery,
-    Entry,
-    Standing,
-    finish,
-    renewed,
-)
+from gateway.queues.claims.delivery import ClaimDelivery, Entry, Standing, finish, renewed
 from gateway.queues.claims.records import (
     Claim,
     Claimable,

@@ -18,14 +18,7 @@ from gateway.queues.bucket.requests import NO_KEY, Requests, stray_id
 from gateway.queues.bucket.store import S3Store, Stored
 from gateway.queues.claims.read_ahead import MessageEntry
 from gateway.queues.claims.records import Ledger, Name, NoLedger
-from gateway.queues.doorbell.messages import (
-    Ring,
-    Stray,
-    Sweeping,
-    Trial,
-    parse,
-    ring,
-)
+from gateway.queues.doorbell.messages import Ring, Stray, Sweeping, Trial, parse, ring
 from gateway.queues.options import QueueOptions
 
 log = logging.getLogger(__name__)

@@ -12,29 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import (
-    ConfigurationError,
-    QueueFull,
-    QueueHeld,
-    QueueUnavailable,
-)
+from gateway.errors import ConfigurationError, QueueFull, QueueHeld, QueueUnavailable
 from gateway.message import Clock
 from gateway.queues.embedded import store
-from gateway.queues.embedded.group_commit import (
-    Job,
-    Writer,
-    connect,
-    transaction,
-    translated,
-    turn,
-)
+from gateway.queues.embedded.group_commit import Job, Writer, connect, transaction, translated, turn
 from gateway.queues.embedded.identity import Files
-from gateway.queues.embedded.owners import (
-    Owner,
-    forget_dead,
-    is_alive,
-    keep_from_children,
-)
+from gateway.queues.embedded.owners import Owner, forget_dead, is_alive, keep_from_children
 from gateway.queues.embedded.steady_clock import Steady, Uptime, begin
 from gateway.queues.embedded.wake_up import WakeUp
 

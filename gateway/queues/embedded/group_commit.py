@@ -17,12 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.errors import (
-    GatewayError,
-    QueueBroken,
-    QueueHeld,
-    QueueUnavailable,
-)
+from gateway.errors import GatewayError, QueueBroken, QueueHeld, QueueUnavailable
 from gateway.queues.embedded.identity import Files
 from gateway.queues.embedded.wake_up import ring_all
 

@@ -6,12 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from functools import partial
 
-from gateway.message import (
-    ID_WINDOW,
-    Clock,
-    Message,
-    new_id,
-)
+from gateway.message import ID_WINDOW, Clock, Message, new_id
 from gateway.queue import Quarantined
 from gateway.queues.embedded import quarantine_rows
 from gateway.queues.embedded.file import REQUESTS, QueueFile

@@ -16,12 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.errors import LeaseLost, QueueError
-from gateway.message import (
-    Clock,
-    Message,
-    Unreadable,
-    check_identity,
-)
+from gateway.message import Clock, Message, Unreadable, check_identity
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.embedded import store
 from gateway.queues.embedded.file import REPLIES, REQUESTS, QueueFile

@@ -7,12 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from gateway.message import (
-    Message,
-    from_properties,
-    id_time,
-    to_properties,
-)
+from gateway.message import Message, from_properties, id_time, to_properties
 from gateway.queue import Collected, State
 from gateway.queues import forgotten_ids
 from gateway.queues.embedded import bodies

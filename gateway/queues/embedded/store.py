@@ -13,20 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.errors import (
-    ConfigurationError,
-    IdForgotten,
-    IdTaken,
-    LeaseLost,
-)
-from gateway.message import (
-    Clock,
-    Message,
-    Unreadable,
-    digest,
-    from_properties,
-    to_properties,
-)
+from gateway.errors import ConfigurationError, IdForgotten, IdTaken, LeaseLost
+from gateway.message import Clock, Message, Unreadable, digest, from_properties, to_properties
 from gateway.queues import forgotten_ids
 from gateway.queues.embedded import bodies, fair_queuing, replies, store
 from gateway.queues.embedded.steady_clock import SINCE, Steady

@@ -8,35 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.errors import (
-    BackendFailed,
-    QueueError,
-    QueueUnavailable,
-    Refused,
-)
+from gateway.errors import BackendFailed, QueueError, QueueUnavailable, Refused
 from gateway.message import Message, Unreadable
-from gateway.queues.aws.sqs import (
-    Attribute,
-    Outgoing,
-    Received,
-    SqsClient,
-)
-from gateway.queues.aws.sqs_errors import (
-    NoSqs,
-    NotAllowed,
-    QueueMissing,
-    RequestRejected,
-    TooLarge,
-)
+from gateway.queues.aws.sqs import Attribute, Outgoing, Received, SqsClient
+from gateway.queues.aws.sqs_errors import NoSqs, NotAllowed, QueueMissing, RequestRejected, TooLarge
 from gateway.queues.bucket.ledger import storable
-from gateway.queues.claims.records import (
-    ClaimRecord,
-    Name,
-    Settled,
-    Untold,
-    Version,
-    Writing,
-)
+from gateway.queues.claims.records import ClaimRecord, Name, Settled, Untold, Version, Writing
 from gateway.queues.sqs.attributes import (
     CORRELATION,
     REPLY_NAME,

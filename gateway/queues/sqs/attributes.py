@@ -15,12 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.errors import Refused
-from gateway.message import (
-    Message,
-    Unreadable,
-    from_properties,
-    to_properties,
-)
+from gateway.message import Message, Unreadable, from_properties, to_properties
 from gateway.queues.aws.sqs import BATCH_BYTES, Attribute, Outgoing
 from gateway.queues.bucket.layout import PROPERTIES
 from gateway.queues.foreign_text import is_text

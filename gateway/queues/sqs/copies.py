@@ -6,12 +6,7 @@ import json
 from collections.abc import Iterator
 
 from gateway.queue import reason_code
-from gateway.queues.aws.sqs import (
-    BATCH_BYTES,
-    Attribute,
-    Outgoing,
-    Received,
-)
+from gateway.queues.aws.sqs import BATCH_BYTES, Attribute, Outgoing, Received
 from gateway.queues.claims.records import Name
 from gateway.queues.sqs.attributes import (
     ATTRIBUTES,

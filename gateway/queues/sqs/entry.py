@@ -9,38 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.errors import QueueError, Refused
-from gateway.message import (
-    Message,
-    Unreadable,
-    check_names,
-    id_time,
-)
+from gateway.message import Message, Unreadable, check_names, id_time
 from gateway.queues.aws.sqs import Received
 from gateway.queues.aws.sqs_pump import SqsPump
-from gateway.queues.bucket.layout import (
-    Keys,
-    encoded,
-    object_type,
-    to_metadata,
-)
+from gateway.queues.bucket.layout import Keys, encoded, object_type, to_metadata
 from gateway.queues.bucket.ledger import REASON_LIMIT
 from gateway.queues.bucket.quarantine import RAW
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.claims.records import Ledger, Name
 from gateway.queues.quarantine import entry_name
 from gateway.queues.request_age import forgotten
-from gateway.queues.sqs.attributes import (
-    BadTag,
-    Tag,
-    from_sqs,
-    tag,
-)
-from gateway.queues.sqs.offload import (
-    BadPointer,
-    PayloadGone,
-    Payloads,
-    is_pointer,
-)
+from gateway.queues.sqs.attributes import BadTag, Tag, from_sqs, tag
+from gateway.queues.sqs.offload import BadPointer, PayloadGone, Payloads, is_pointer
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,7 @@ from dataclasses import dataclass, replace
 from gateway.errors import IdTaken, QueueUnavailable, Unsure
 from gateway.queues.aws.sqs import Attribute, Outgoing
 from gateway.queues.bucket.layout import Keys, written
-from gateway.queues.bucket.store import (
-    AccessDenied,
-    Occupied,
-    S3Store,
-)
+from gateway.queues.bucket.store import AccessDenied, Occupied, S3Store
 from gateway.queues.claims.records import Name
 from gateway.queues.foreign_text import is_key
 from gateway.queues.sqs.attributes import check, value

@@ -12,19 +12,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.errors import (
-    ConfigurationError,
-    EntryGone,
-    QueueError,
-    QueueUnavailable,
-    Refused,
-)
-from gateway.message import (
-    ID_WINDOW,
-    Clock,
-    Message,
-    derived_id,
-)
+from gateway.errors import ConfigurationError, EntryGone, QueueError, QueueUnavailable, Refused
+from gateway.message import ID_WINDOW, Clock, Message, derived_id
 from gateway.queue import Quarantined
 from gateway.queues.aws.sqs import BATCH, Received, SqsClient
 from gateway.queues.foreign_text import is_text
@@ -33,12 +22,7 @@ from gateway.queues.sqs.answering import DeadLetters
 from gateway.queues.sqs.attributes import Tag, from_sqs, value
 from gateway.queues.sqs.copies import REASON
 from gateway.queues.sqs.entry import identify
-from gateway.queues.sqs.offload import (
-    BadPointer,
-    PayloadGone,
-    Payloads,
-    is_pointer,
-)
+from gateway.queues.sqs.offload import BadPointer, PayloadGone, Payloads, is_pointer
 
 HOLD = 300.0
 ACTING = 30.0

@@ -11,35 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from zlib import crc32
 
-from gateway.errors import (
-    ConfigurationError,
-    IdTaken,
-    QueueAway,
-    QueueUnavailable,
-    Refused,
-    Unsure,
-)
-from gateway.message import (
-    Clock,
-    Message,
-    check_identity,
-    digest,
-)
-from gateway.queue import (
-    Collected,
-    Delivery,
-    Quarantine,
-    QueueStatus,
-    State,
-)
+from gateway.errors import ConfigurationError, IdTaken, QueueAway, QueueUnavailable, Refused, Unsure
+from gateway.message import Clock, Message, check_identity, digest
+from gateway.queue import Collected, Delivery, Quarantine, QueueStatus, State
 from gateway.queues.aws.address import SqsAddress
 from gateway.queues.aws.limits import CLOSING
-from gateway.queues.aws.sqs import (
-    NotAllowed,
-    Outgoing,
-    Received,
-    SqsClient,
-)
+from gateway.queues.aws.sqs import NotAllowed, Outgoing, Received, SqsClient
 from gateway.queues.aws.sqs_pump import SqsPump
 from gateway.queues.bucket.layout import Keys, check_format
 from gateway.queues.bucket.ledger import BucketLedger
@@ -51,28 +28,13 @@ from gateway.queues.claims.intake import LeasedIntake
 from gateway.queues.claims.read_ahead import MessageEntry
 from gateway.queues.claims.records import Name
 from gateway.queues.options import QueueOptions
-from gateway.queues.sqs.answering import (
-    AllowedQueues,
-    Answering,
-    DeadLetters,
-    named_queue,
-)
+from gateway.queues.sqs.answering import AllowedQueues, Answering, DeadLetters, named_queue
 from gateway.queues.sqs.attributes import check, to_sqs
-from gateway.queues.sqs.entry import (
-    Counter,
-    SqsEntry,
-    aside_in_bucket,
-    identify,
-)
+from gateway.queues.sqs.entry import Counter, SqsEntry, aside_in_bucket, identify
 from gateway.queues.sqs.joined_quarantine import JoinedQuarantine
 from gateway.queues.sqs.offload import Payloads
 from gateway.queues.sqs.quarantine import SqsQuarantine
-from gateway.queues.sqs.replies import (
-    REMEMBERED,
-    BucketReplies,
-    Replies,
-    ReplyBox,
-)
+from gateway.queues.sqs.replies import REMEMBERED, BucketReplies, Replies, ReplyBox
 from gateway.queues.sqs.status import sqs_status
 
 log = logging.getLogger(__name__)

@@ -11,39 +11,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from gateway.errors import (
-    BackendFailed,
-    IdTaken,
-    QueueUnavailable,
-    Refused,
-)
-from gateway.message import (
-    REPLY_RETENTION,
-    Clock,
-    Message,
-    Unreadable,
-    digest,
-    id_time,
-    new_id,
-)
+from gateway.errors import BackendFailed, IdTaken, QueueUnavailable, Refused
+from gateway.message import REPLY_RETENTION, Clock, Message, Unreadable, digest, id_time, new_id
 from gateway.queue import Collected, State
-from gateway.queues.aws.sqs import (
-    LONGEST_POLL,
-    QueueMissing,
-    Received,
-    SqsClient,
-)
+from gateway.queues.aws.sqs import LONGEST_POLL, QueueMissing, Received, SqsClient
 from gateway.queues.aws.sqs_pump import SqsPump
 from gateway.queues.bucket.ledger import BucketLedger
 from gateway.queues.bucket.store import AccessDenied
 from gateway.queues.claims.records import ClaimRecord, ClaimState, Name
 from gateway.queues.sqs.answering import OWN_REPLIES
-from gateway.queues.sqs.attributes import (
-    CORRELATION,
-    Tag,
-    from_sqs,
-    value,
-)
+from gateway.queues.sqs.attributes import CORRELATION, Tag, from_sqs, value
 from gateway.queues.sqs.entry import FRESH
 from gateway.queues.sqs.offload import is_pointer
 from gateway.soap.envelope import fault

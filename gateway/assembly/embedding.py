@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway import assembly
-from gateway.assembly import Asked, Loaded, Role
+from gateway.assembly import programs
+from gateway.assembly.contracts import Loaded, load_contracts
+from gateway.assembly.programs import Asked
+from gateway.assembly.summary import Role, say_summary
 from gateway.errors import StoppedEarly
 from gateway.settings import Settings
 
@@ -40,7 +42,7 @@ def serve(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]
     are finished within ``gateway.grace``. A gateway that cannot go on cancels the block, and its
     error leaves the ``async with``. Raises ConfigurationError, QueueUnavailable, QueueBroken.
     """
-    return _running(assembly.serve, settings, Role(serves=True))
+    return _running(programs.serve, settings, Role(serves=True))
 
 
 def listen(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
@@ -50,18 +52,18 @@ def listen(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running
     within ``gateway.grace``. If the queue cannot be used any more, the next call notices that, and
     ends the block. Raises the errors of ``serve``.
     """
-    return _running(assembly.listen, settings, Role(listens=True))
+    return _running(programs.listen, settings, Role(listens=True))
 
 
 def up(settings: Settings) -> contextlib.AbstractAsyncContextManager[Running]:
     """Serve and listen while the block runs, as ``gateway up`` does: see ``serve``, ``listen``."""
-    return _running(assembly.up, settings, Role(serves=True, listens=True))
+    return _running(programs.up, settings, Role(serves=True, listens=True))
 
 
 @contextlib.asynccontextmanager
 async def _running(program: Program, settings: Settings, role: Role) -> AsyncIterator[Running]:
-    assembly.say_summary(settings, role)
-    loaded = await asyncio.to_thread(assembly.load_contracts, settings)
+    say_summary(settings, role)
+    loaded = await asyncio.to_thread(load_contracts, settings)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     asked = Asked(ready=ready.set_result)
     work = asyncio.ensure_future(program(settings, loaded, asked))
