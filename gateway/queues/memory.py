@@ -354,7 +354,7 @@ class MemoryQuarantine:
         size = sum(len(aside.message.body) for aside in self._kept.values())
         before = self._monotonic() - self._bounds.age
         for name, aside in list(self._kept.items()):
-            if aside.aged_from >= before and size <= self._bounds.size:
+            if aside.aged_from >= before and size <= self._bounds.bytes:
                 return
             size -= len(aside.message.body)
             del self._kept[name]
