@@ -148,6 +148,7 @@ HOMES = {
         "gateway.limits",
         "gateway.listening.settings",
         "gateway.queues.options",
+        "gateway.serving.quotas",
         "gateway.serving.settings",
     },
     # expat, where bytes have to be found in a document again.

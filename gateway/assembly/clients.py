@@ -1,4 +1,4 @@
-"""Builds what concerns clients from the settings: their rights, shares and quotas."""
+"""Builds from the settings what each client may call."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ from collections.abc import Iterable, Mapping
 from gateway.admission import EVERYBODY, Rights
 from gateway.assembly.contracts import Loaded
 from gateway.errors import ConfigurationError
-from gateway.message import Clock
-from gateway.serving.quotas import Quota, Quotas, Share, Shares
 from gateway.settings import ClientTable, Settings
 from gateway.settings.suggestions import meant
-
-BURST = 10.0
-"""Seconds of its rate that a client may use at once, where nothing else is set."""
 
 
 def rights(settings: Settings, loaded: Mapping[str, Loaded]) -> dict[str, Rights]:
@@ -50,29 +45,6 @@ def may_call(settings: Settings, client: str, service: str, operation: str = "")
 
 def _rights(service: str, allowed: Mapping[str, Iterable[str]]) -> Rights:
     return Rights({name: _of(service, called) for name, called in allowed.items()})
-
-
-def shares(settings: Settings) -> Shares:
-    """The count of how much of this process each client uses."""
-    found = {name: _share(table) for name, table in settings.clients.items()}
-    return Shares({name: one for name, one in found.items() if one is not None})
-
-
-def _share(table: ClientTable) -> Share | None:
-    if table.rate is None and table.in_flight is None:
-        return None
-    burst = table.burst or max(1, round(BURST * (table.rate or 0)))
-    return Share(rate=table.rate, burst=burst, in_flight=table.in_flight)
-
-
-def quotas(settings: Settings, clock: Clock) -> Quotas:
-    """The count of each client's daily quota."""
-    limits = {
-        name: Quota(requests=table.daily, bytes=table.daily_bytes)
-        for name, table in settings.clients.items()
-        if table.daily is not None or table.daily_bytes is not None
-    }
-    return Quotas(limits, clock)
 
 
 def _allowed(settings: Settings, client: str, known: Iterable[str]) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from gateway.assembly.clients import quotas, shares
 from gateway.contract.backend_names import is_loopback
 from gateway.errors import ConfigurationError
 from gateway.listening.application import Front
@@ -15,6 +14,7 @@ from gateway.listening.origin import door
 from gateway.listening.tls import ListenerTls, Reread, load_authority, load_certificate, tls_context
 from gateway.message import Clock
 from gateway.secrets.credentials import Credentials, read_credentials
+from gateway.serving.quotas import Quotas, Shares
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def front(settings: Settings, clock: Clock) -> Front:
     if settings.clients:
         recogniser, reread = _recogniser(settings)
         middlewares.append(recognised(recogniser, settings.clients, settings.services))
-        middlewares.append(in_share(shares(settings)))
+        middlewares.append(in_share(Shares(settings.clients)))
         rereads.append(reread)
     tls = None
     if (files := tls_settings(settings)) is not None:
@@ -38,7 +38,7 @@ def front(settings: Settings, clock: Clock) -> Front:
             rereads.append(Reread([files.client_ca], lambda: load_authority(context, files)))
     return Front(
         middlewares=middlewares,
-        quotas=quotas(settings, clock),
+        quotas=Quotas(settings.clients, clock),
         tls=tls,
         rereads=rereads,
         # Where clients are authenticated, an unrecognised one has no name.

@@ -12,7 +12,7 @@ from gateway.admission.rights import EVERYBODY, Rights
 from gateway.admission.wss.callers import CallerSecurity
 from gateway.admission.wss.header import SECURITY
 from gateway.assembly.caller_security import caller_security
-from gateway.assembly.clients import quotas, rights, shares
+from gateway.assembly.clients import rights
 from gateway.assembly.contracts import Loaded
 from gateway.assembly.forwarding import forward_backend
 from gateway.assembly.front import front
@@ -33,6 +33,7 @@ from gateway.queues.options import PutAside, QueueOptions, untold
 from gateway.queues.registry import abilities_of, open_queue
 from gateway.serving.intake import Intake, by_operation
 from gateway.serving.loop import Gateway
+from gateway.serving.quotas import Quotas, Shares
 from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.settings import Settings
 from gateway.settings.suggestions import meant
@@ -87,7 +88,7 @@ async def gateway(
     """
     backends = {name: backend(settings, name, one, keep) for name, one in loaded.items()}
     allowed = rights(settings, loaded)
-    used = quotas(settings, queue.clock)
+    used = Quotas(settings.clients, queue.clock)
     security = caller_security(settings, queue.clock)
     services = {
         name: ServiceEndpoint(
@@ -107,8 +108,9 @@ async def gateway(
         limits=settings.limits,
         clients=settings.clients or None,
     )
+    shares = Shares(settings.clients)
     try:
-        yield Gateway(queue, endpoint, settings.gateway, events=events, shares=shares(settings))
+        yield Gateway(queue, endpoint, settings.gateway, events=events, shares=shares)
     finally:
         for one in backends.values():
             await one.aclose()

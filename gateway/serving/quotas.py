@@ -12,23 +12,30 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from gateway.errors import OverQuota, QueueError, TransientError
 from gateway.message import Clock
 
 DAY = 86400.0
 UNLIMITED = 1 << 31
+BURST = 10.0
+"""Seconds of its rate that a client may use at once, where nothing else is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """The concurrency limit and rate limit of a client; None: no limit."""
+class Allowance:
+    """What a client may have at a time, and in a day of UTC; None: no limit."""
 
-    rate: float | None = None
+    rate: Annotated[float | None, Interval(gt=0, le=1e6)] = None
     """Requests in a second, on average."""
-    burst: int = 1
-    """How many may come at once, after a pause."""
-    in_flight: int | None = None
+    burst: Annotated[int | None, Interval(ge=1, le=10**6)] = None
+    """How many may come at once, after a pause; None: those of ``BURST``."""
+    in_flight: Annotated[int | None, Interval(ge=1, le=10000)] = None
+    daily: Annotated[int | None, Interval(ge=1)] = None
+    daily_bytes: Annotated[int | None, Interval(ge=1024)] = None
 
 
 class _Tokens:
@@ -58,24 +65,28 @@ class _Tokens:
 class Shares:
     """The use of shares at the moment. Clients without a share are not counted."""
 
-    def __init__(self, shares: Mapping[str, Share], monotonic: Clock = time.monotonic) -> None:
+    def __init__(self, clients: Mapping[str, Allowance], monotonic: Clock = time.monotonic) -> None:
         self.freed = asyncio.Event()
         """Set when a client may have some of its share again."""
-        self._shares = dict(shares)
+        self._in_flight = {
+            client: one.in_flight
+            for client, one in clients.items()
+            if one.rate is not None or one.in_flight is not None
+        }
         self._at_work: dict[str, int] = defaultdict(int)
         self._buckets = {
-            client: _Tokens(share.rate, share.burst, monotonic)
-            for client, share in shares.items()
-            if share.rate is not None
+            client: _Tokens(one.rate, one.burst or max(1, round(BURST * one.rate)), monotonic)
+            for client, one in clients.items()
+            if one.rate is not None
         }
 
     def left(self) -> dict[str, int]:
         """Return how many requests of each client may begin now."""
-        return {client: self._left(client) for client in self._shares}
+        return {client: self._left(client) for client in self._in_flight}
 
     def begin(self, client: str) -> bool:
         """Count a request that begins; tell whether its client's share had room for it."""
-        if client not in self._shares:
+        if client not in self._in_flight:
             return True
         if not self._left(client):
             return False
@@ -96,7 +107,7 @@ class Shares:
 
     def end(self, client: str) -> None:
         """Count a request that began and has ended."""
-        if client in self._shares:
+        if client in self._in_flight:
             self.freed.set()
             self._at_work[client] -= 1
 
@@ -110,19 +121,11 @@ class Shares:
         return min((one for one in waits if one > 0), default=float("inf"))
 
     def _left(self, client: str) -> int:
-        in_flight = self._shares[client].in_flight
+        in_flight = self._in_flight[client]
         left = UNLIMITED if in_flight is None else in_flight - self._at_work[client]
         if client in self._buckets:
             left = min(left, int(self._buckets[client].tokens()))
         return max(0, left)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """What a client may use up in a day of UTC; None: no limit."""
-
-    requests: int | None = None
-    bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -135,8 +138,8 @@ class _Used:
 class Quotas:
     """The use of daily quotas. ``clock`` tells which day it is."""
 
-    def __init__(self, quotas: Mapping[str, Quota], clock: Clock) -> None:
-        self._quotas = dict(quotas)
+    def __init__(self, clients: Mapping[str, Allowance], clock: Clock) -> None:
+        self._clients = dict(clients)
         self._clock = clock
         self._used: dict[str, _Used] = defaultdict(_Used)
 
@@ -155,18 +158,19 @@ class Quotas:
 
     def spend(self, client: str, size: int) -> None:
         """Count a request. Raises OverQuota if that exceeds the client's quota."""
-        quota = self._quotas.get(client)
+        quota = self._clients.get(client)
         if quota is None:
             return
         used = self._today(client)
-        if quota.requests is not None and used.requests + 1 > quota.requests:
-            raise OverQuota(self._left_of_day(), reason=f"{client}: {quota.requests} a day")
-        if quota.bytes is not None and used.bytes + size > quota.bytes:
-            raise OverQuota(self._left_of_day(), reason=f"{client}: {quota.bytes} bytes a day")
+        if quota.daily is not None and used.requests + 1 > quota.daily:
+            raise OverQuota(self._left_of_day(), reason=f"{client}: {quota.daily} a day")
+        most = quota.daily_bytes
+        if most is not None and used.bytes + size > most:
+            raise OverQuota(self._left_of_day(), reason=f"{client}: {most} bytes a day")
         self._count(client, 1, size)
 
     def _count(self, client: str, requests: int, size: int) -> None:
-        if client in self._quotas:
+        if client in self._clients:
             used = self._today(client)
             used.requests = max(0, used.requests + requests)
             used.bytes = max(0, used.bytes + size)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from dataclasses import dataclass
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-from gateway.settings.values import Table, wrong
+from gateway.serving.quotas import Allowance
+from gateway.settings.values import wrong
 
 _PATTERN = re.compile(r"\*|[A-Za-z0-9_*-]+\.[\w*.-]+")
 _CERTIFICATE = re.compile(r"[\x20-\x7e]{1,256}")
 
 
-class ClientTable(Table):
-    """A client: what it may call, what it has to show for it, and its limits."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTable(Allowance):
+    """A client: what it may call, what it has to show for it, and how much it may have."""
 
     allow: tuple[str, ...] = ()
     certificate: str | None = None
     wss_user: str = ""
     wss_certificate: str = ""
-    rate: Annotated[float | None, Field(gt=0, le=1e6)] = None
-    burst: Annotated[int | None, Field(ge=1, le=10**6)] = None
-    in_flight: Annotated[int | None, Field(ge=1, le=10000)] = None
-    daily: Annotated[int | None, Field(ge=1)] = None
-    daily_bytes: Annotated[int | None, Field(ge=1024)] = None
 
     @field_validator("allow", mode="before")
     @classmethod

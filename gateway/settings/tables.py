@@ -177,7 +177,7 @@ class Settings(Table):
     lifetime: Seconds = 24 * 3600.0
     contract_hosts: tuple[str, ...] = ()
     services: dict[Name, ServiceTable]
-    clients: dict[Name, ClientTable] = {}
+    clients: dict[Name, Annotated[ClientTable, TABLE]] = {}
     listener: Annotated[ListenerTable, TABLE] = ListenerTable()
     gateway: Annotated[GatewayTable, TABLE] = GatewayTable()
     limits: Annotated[Limits, TABLE] = Limits()

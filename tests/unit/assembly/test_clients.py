@@ -8,12 +8,11 @@ import pytest
 
 from gateway.assembly.clients import (
     may_call,
-    quotas,
     rights,
-    shares,
 )
 from gateway.assembly.contracts import Loaded
 from gateway.errors import ConfigurationError, OverQuota
+from gateway.serving.quotas import Quotas, Shares
 from gateway.settings import from_values
 
 
@@ -93,12 +92,12 @@ def test_a_burst_is_ten_seconds_of_the_rate_unless_it_is_said(built):
     settings, _ = built(
         alice={"rate": 2.0}, bob={"rate": 2.0, "burst": 5}, carol={"rate": 0.01}, dan={}
     )
-    assert shares(settings).left() == {"alice": 20, "bob": 5, "carol": 1}
+    assert Shares(settings.clients).left() == {"alice": 20, "bob": 5, "carol": 1}
 
 
 def test_a_daily_quota_is_of_its_client_alone(built):
     settings, _ = built(alice={"daily": 1}, bob={})
-    used = quotas(settings, time.time)
+    used = Quotas(settings.clients, time.time)
     used.spend("alice", 1)
     used.spend("bob", 1)
     used.spend("bob", 1)

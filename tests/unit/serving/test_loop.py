@@ -27,7 +27,7 @@ from gateway.queue import State
 from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving import loop as daemon
 from gateway.serving.loop import Gateway, _Receiver
-from gateway.serving.quotas import Share, Shares
+from gateway.serving.quotas import Allowance, Shares
 from gateway.serving.settings import GatewaySettings
 from gateway.serving.verdict import Retry
 
@@ -318,7 +318,7 @@ async def test_what_is_received_just_when_the_gateway_stops_goes_back(monkeypatc
             receiver.cancel()
             return taken
 
-    queue, shares = Late(), Shares({"bob": Share(in_flight=1)})
+    queue, shares = Late(), Shares({"bob": Allowance(in_flight=1)})
     shares.begin("bob")
     await queue.send(sent := request())
     receiver = asyncio.ensure_future(daemon._receive_until_freed(queue, 1, shares))
@@ -484,7 +484,7 @@ async def test_no_more_requests_of_a_client_are_at_work_than_its_share():
     requests = [request() for _ in range(12)]
     for message in requests:
         await queue.send(message)
-    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=2)})):
+    async with running(queue, watch, shares=Shares({"alice": Allowance(in_flight=2)})):
         for message in requests:
             assert (await queue.collect("alice", message.id, 240)).state is State.REPLY
     assert watch.most == 2
@@ -495,7 +495,7 @@ async def test_a_client_that_waits_for_its_share_does_not_keep_others_waiting():
     queue, watch = MemoryQueue(), Watch(0.3)
     for _ in range(8):
         await queue.send(request())
-    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+    async with running(queue, watch, shares=Shares({"alice": Allowance(in_flight=1)})):
         await asyncio.sleep(0.05)
         await queue.send(sent := request(sender="bob"))
         await queue.collect("bob", sent.id, 240)
@@ -509,7 +509,7 @@ async def test_over_its_rate_a_client_waits_until_it_may_go_on():
         await queue.send(message)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    async with running(queue, watch, shares=Shares({"alice": Share(rate=10.0, burst=2)})):
+    async with running(queue, watch, shares=Shares({"alice": Allowance(rate=10.0, burst=2)})):
         for message in requests:
             assert (await queue.collect("alice", message.id, 240)).state is State.REPLY
     assert loop.time() - began >= 0.29
@@ -528,7 +528,7 @@ async def test_what_a_queue_hands_out_over_a_share_goes_back_and_is_carried_out_
     requests = [request() for _ in range(8)]
     for message in requests:
         await queue.send(message)
-    async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+    async with running(queue, watch, shares=Shares({"alice": Allowance(in_flight=1)})):
         for message in requests:
             assert (await queue.collect("alice", message.id, 240)).state is State.REPLY
     assert (watch.most, len(watch.order)) == (1, 8)
@@ -539,6 +539,6 @@ async def test_a_gateway_stops_while_a_client_waits_for_its_share():
     for _ in range(4):
         await queue.send(request())
     async with asyncio.timeout(240):
-        async with running(queue, watch, shares=Shares({"alice": Share(in_flight=1)})):
+        async with running(queue, watch, shares=Shares({"alice": Allowance(in_flight=1)})):
             await asyncio.sleep(0.1)
     assert watch.order == ["alice"]

@@ -14,9 +14,8 @@ from gateway.errors import (
 )
 from gateway.serving.quotas import (
     DAY,
-    Quota,
+    Allowance,
     Quotas,
-    Share,
     Shares,
 )
 
@@ -35,7 +34,7 @@ def clock():
 
 
 def test_so_many_are_at_work_at_a_time_and_no_more(clock):
-    shares = Shares({"shop": Share(in_flight=2)}, clock)
+    shares = Shares({"shop": Allowance(in_flight=2)}, clock)
     shares.begin("shop")
     assert shares.left() == {"shop": 1}
     assert shares.begin("shop")
@@ -47,13 +46,13 @@ def test_so_many_are_at_work_at_a_time_and_no_more(clock):
 
 
 def test_a_client_without_a_share_has_as_much_as_there_is(clock):
-    shares = Shares({"shop": Share(in_flight=1)}, clock)
+    shares = Shares({"shop": Allowance(in_flight=1)}, clock)
     assert all(shares.begin("other") for _ in range(100))
     assert shares.left() == {"shop": 1}
 
 
 def test_a_rate_lets_a_burst_through_and_then_one_at_a_time(clock):
-    shares = Shares({"shop": Share(rate=2.0, burst=3)}, clock)
+    shares = Shares({"shop": Allowance(rate=2.0, burst=3)}, clock)
     for _ in range(3):
         assert shares.begin("shop")
         shares.end("shop")
@@ -69,7 +68,7 @@ def test_a_rate_lets_a_burst_through_and_then_one_at_a_time(clock):
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=60), st.integers(1, 5))
 def test_no_more_begin_than_the_burst_and_what_the_time_brought(pauses, burst):
     clock = Clock()
-    shares, began, start = Shares({"shop": Share(rate=1.5, burst=burst)}, clock), 0, clock.now
+    shares, began, start = Shares({"shop": Allowance(rate=1.5, burst=burst)}, clock), 0, clock.now
     for pause in pauses:
         clock.now += pause
         while shares.begin("shop"):
@@ -78,7 +77,7 @@ def test_no_more_begin_than_the_burst_and_what_the_time_brought(pauses, burst):
 
 
 def test_a_quota_of_requests_is_refused_until_the_day_is_over(clock):
-    quotas = Quotas({"shop": Quota(requests=2)}, clock)
+    quotas = Quotas({"shop": Allowance(daily=2)}, clock)
     quotas.spend("shop", 10)
     quotas.spend("shop", 10)
     with pytest.raises(OverQuota) as caught:
@@ -90,7 +89,7 @@ def test_a_quota_of_requests_is_refused_until_the_day_is_over(clock):
 
 
 def test_a_quota_of_bytes_counts_what_was_taken_and_not_what_was_refused(clock):
-    quotas = Quotas({"shop": Quota(bytes=100)}, clock)
+    quotas = Quotas({"shop": Allowance(daily_bytes=100)}, clock)
     quotas.spend("shop", 60)
     with pytest.raises(OverQuota):
         quotas.spend("shop", 41)
@@ -99,7 +98,7 @@ def test_a_quota_of_bytes_counts_what_was_taken_and_not_what_was_refused(clock):
 
 @pytest.mark.parametrize("error", [Unreached("away"), QueueUnavailable("away"), LeaseLost("gone")])
 def test_what_comes_back_to_be_tried_again_is_not_used_up(clock, error):
-    quotas = Quotas({"shop": Quota(requests=1, bytes=100)}, clock)
+    quotas = Quotas({"shop": Allowance(daily=1, daily_bytes=100)}, clock)
     for _ in range(3):
         with pytest.raises(type(error)), quotas.spent("shop", 100):
             raise error

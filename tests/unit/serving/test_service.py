@@ -26,7 +26,7 @@ from gateway.observe.events import Events
 from gateway.queues.memory import MemoryQueue
 from gateway.serving.intake import Intake
 from gateway.serving.leases import Work
-from gateway.serving.quotas import Quota, Quotas
+from gateway.serving.quotas import Allowance, Quotas
 from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.serving.verdict import Rejected
 from gateway.serving.walk import Walk
@@ -265,7 +265,7 @@ async def test_what_was_begun_and_expired_then_is_of_unknown_outcome(service, sa
 
 
 async def test_a_used_up_quota_says_nothing_of_what_was_begun(warehouse, sample):
-    quotas = Quotas({"alice": Quota(requests=0)}, lambda: NOW)
+    quotas = Quotas({"alice": Allowance(daily=0)}, lambda: NOW)
     service = ServiceEndpoint(Gate(warehouse, Limits()), Recorder(), Policy(), lambda: NOW, quotas)
     with pytest.raises(OutcomeUnknown):
         await answered(service, sample("place_order_11", interrupted=True))
