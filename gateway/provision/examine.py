@@ -32,7 +32,7 @@ _HELD = (404, 409, 412)
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class Finding:
     """One check and its result; ``cure`` is empty where all is well."""
 
     subject: str
@@ -42,7 +42,7 @@ class Examined:
     """Whether it works as it is, and is to be known all the same."""
 
 
-def examine(desired: Desired) -> Iterator[Examined]:
+def examine(desired: Desired) -> Iterator[Finding]:
     """Try what a gateway must be allowed, one by one. It blocks: run it in a thread.
 
     Raises ConfigurationError where nothing can be asked at all.
@@ -53,7 +53,7 @@ def examine(desired: Desired) -> Iterator[Examined]:
         yield from _queue(desired, desired.queue)
 
 
-def _bucket(desired: Desired, address: BucketAddress) -> Iterator[Examined]:
+def _bucket(desired: Desired, address: BucketAddress) -> Iterator[Finding]:
     bench = _Bench(connect(address.access, "s3"), address)
     missing = address.key("replies", NOBODY, new_id())
     scratch = address.key("gateways", f"{NOBODY}-{secrets.token_hex(8)}")
@@ -76,7 +76,7 @@ def _bucket(desired: Desired, address: BucketAddress) -> Iterator[Examined]:
     yield _quarantine(bench, desired.settings.quarantine_days)
 
 
-def _quarantine(bench: _Bench, days: int) -> Examined:
+def _quarantine(bench: _Bench, days: int) -> Finding:
     """Look whether a rule of the bucket removes what is in quarantine, and after how many days."""
     subject = f"quarantine of {bench.address.bucket}"
     try:
@@ -85,14 +85,14 @@ def _quarantine(bench: _Bench, days: int) -> Examined:
     except ClientError as error:
         if status_of(error) != 404:
             text = f"whether a rule empties it cannot be seen from here ({code_of(error)})"
-            return Examined(subject, text, is_note=True)
+            return Finding(subject, text, is_note=True)
         rules = []
     found = _expiry(rules, bench.address.key("quarantine", ""))
     if found == days:
-        return Examined(subject, f"is kept for {days} days")
+        return Finding(subject, f"is kept for {days} days")
     said = "for ever: no rule removes it" if found is None else f"for {found} days"
     text = f"is kept {said}; quarantine.days is {days}: gateway provision sets the rule"
-    return Examined(subject, text, is_note=True)
+    return Finding(subject, text, is_note=True)
 
 
 def _expiry(rules: Iterable[Mapping[str, Any]], prefix: str) -> int | None:
@@ -112,7 +112,7 @@ class _Bench:
     s3: AwsClient
     address: BucketAddress
 
-    def call(self, permission: str, name: str, key: str, **conditions: str) -> Examined:
+    def call(self, permission: str, name: str, key: str, **conditions: str) -> Finding:
         """Try an action on a key; that there is no such object, or not that one, is well."""
         resource = self._resource(permission, key)
         subject = f"{permission} {resource}"
@@ -123,7 +123,7 @@ class _Bench:
 
         return _tried(self.s3, permission, resource, subject, ask)
 
-    def never(self, key: str) -> Examined:
+    def never(self, key: str) -> Finding:
         """Try a write that cannot happen, since there is no object that it could replace."""
         resource = self._resource("s3:PutObject", key)
         subject = f"s3:PutObject {resource}"
@@ -141,16 +141,16 @@ class _Bench:
                 self.s3.client.delete_object(Bucket=self.address.bucket, Key=key)
         return tried
 
-    def refused_twice(self, key: str) -> Examined:
+    def refused_twice(self, key: str) -> Finding:
         """Try whether the store keeps If-None-Match: the object is there by now."""
         subject = f"If-None-Match on {self.address.bucket}"
         try:
             self.s3.client.put_object(Bucket=self.address.bucket, Key=key, IfNoneMatch="*")
         except ClientError as error:
             if status_of(error) == 412:
-                return Examined(subject, "is kept")
-            return Examined(subject, "", f"could not be tried ({code_of(error)})")
-        return Examined(subject, "", f"this store overwrites in spite of it: {_OTHER}")
+                return Finding(subject, "is kept")
+            return Finding(subject, "", f"could not be tried ({code_of(error)})")
+        return Finding(subject, "", f"this store overwrites in spite of it: {_OTHER}")
 
     def _resource(self, permission: str, key: str) -> str:
         bucket = Arns(partition=self.s3.partition).bucket(self.address)
@@ -162,15 +162,15 @@ class _Bench:
 
 def _tried(
     service: AwsClient, permission: str, resource: str, subject: str, ask: Callable[[], Any]
-) -> Examined:
+) -> Finding:
     try:
         with told(service, permission, resource):
             _asked(ask)
     except Unsupported as error:
-        return Examined(subject, "", f"not supported by this store: {error}")
+        return Finding(subject, "", f"not supported by this store: {error}")
     except ConfigurationError as error:
-        return Examined(subject, "", str(error))
-    return Examined(subject, "is allowed")
+        return Finding(subject, "", str(error))
+    return Finding(subject, "is allowed")
 
 
 def _asked(ask: Callable[[], Any]) -> None:
@@ -182,12 +182,12 @@ def _asked(ask: Callable[[], Any]) -> None:
             raise
 
 
-def _queue(desired: Desired, queue: DesiredQueue) -> Iterator[Examined]:
+def _queue(desired: Desired, queue: DesiredQueue) -> Iterator[Finding]:
     sqs = connect(queue.access, "sqs")
     resource = f"arn:{sqs.partition}:sqs:{sqs.region}:{queue.account or '*'}:{queue.name}"
     url = queue.place
 
-    def one(permission: str, ask: Callable[[], Any]) -> Examined:
+    def one(permission: str, ask: Callable[[], Any]) -> Finding:
         return _tried(sqs, permission, resource, f"{permission} {resource}", ask)
 
     if "://" not in url:

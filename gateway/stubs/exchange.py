@@ -17,7 +17,6 @@ from gateway.soap.multipart import is_multipart, split
 from gateway.stubs.faults import SoapFault, UnreadableReply
 from gateway.stubs.layout import Layout, OperationLayout
 from gateway.stubs.reading import read_record, read_value
-from gateway.stubs.table import FieldLayout
 from gateway.stubs.writing import write_element, write_record
 
 _VERSIONS = {"1.1": SoapVersion.V11, "1.2": SoapVersion.V12}
@@ -138,12 +137,8 @@ def _fault(element: Element, operation: OperationLayout, layout: Layout) -> Soap
         if child.tag in operation.faults:
             kind, field = operation.faults[str(child.tag)]
             assert issubclass(kind, SoapFault)  # the stub declares it so
-            return kind(*_said(element), detail=_detail(child, field, layout), element=element)
+            return kind(*_said(element), detail=read_value(child, field, layout), element=element)
     return SoapFault(*_said(element), detail=detail, element=element)
-
-
-def _detail(element: Element, field: FieldLayout, layout: Layout) -> object:
-    return read_value(element, field, layout)
 
 
 def _said(fault: Element) -> tuple[str, str]:

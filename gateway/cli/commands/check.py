@@ -7,7 +7,7 @@ import errno
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from gateway.cli.running import ConfigOption, run
 from gateway.contract import Contract
 from gateway.errors import ConfigurationError, GatewayError, shortlist
 from gateway.message import new_id
-from gateway.provision.examine import examine
+from gateway.provision.examine import Finding, examine
 from gateway.settings import Settings, is_http, read, writers
 from gateway.sockets import NO_TLS
 
@@ -119,10 +119,7 @@ def _permissions(settings: Settings) -> list[Finding]:
         found = list(examine(desired_by(settings)))
     except ConfigurationError as error:
         return [Finding("queue    ", "", cure=str(error))]
-    return [
-        Finding(f"queue     {one.subject}", one.text, cure=one.cure, is_note=one.is_note)
-        for one in found
-    ]
+    return [replace(one, subject=f"queue     {one.subject}") for one in found]
 
 
 async def _service(settings: Settings, name: str, verbose: bool) -> AsyncIterator[Finding]:
@@ -220,16 +217,6 @@ def _audit(path: Path) -> Finding:
     if not os.access(place, os.W_OK):
         return Finding(subject, "", cure=f"{place} is read-only: let this user write to it")
     return Finding(subject, "can be written")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check and its result; ``cure`` is empty where all is well."""
-
-    subject: str
-    text: str
-    cure: str = ""
-    is_note: bool = False
 
 
 async def backend_findings(

@@ -153,3 +153,9 @@ def _catalogued(node: Element, declared: frozenset[str]) -> str | None:
     if node.tag != xs("import") or namespace in declared or not wellknown.is_known(namespace):
         return None
     return namespace
+
+
+def is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
+    """True if the contract has its own copy of this schema of the catalogue."""
+    others = (other for name, other in documents.items() if name != location)
+    return wellknown.is_known(location) and any(location in other.namespaces for other in others)

@@ -13,7 +13,7 @@ from lxml import etree
 
 from gateway.contract.documents import reader, wellknown
 from gateway.contract.documents.fetching import allowing, from_web
-from gateway.contract.documents.gathering import Document, collect
+from gateway.contract.documents.gathering import Document, collect, is_replaced
 from gateway.contract.names import links, parse
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -45,15 +45,9 @@ def fetch(
 
 def as_files(documents: Mapping[str, Document], name: str) -> Mapping[str, bytes]:
     """Return documents by the names of the files to save them in."""
-    own = {key: one for key, one in documents.items() if not _is_replaced(key, documents)}
+    own = {key: one for key, one in documents.items() if not is_replaced(key, documents)}
     names = _names(own, name)
     return {names[key]: _relinked(one, names) for key, one in own.items()}
-
-
-def _is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
-    """True if a schema of the catalogue is left out: the contract has its own copy."""
-    others = (one for key, one in documents.items() if key != location)
-    return wellknown.is_known(location) and any(location in one.namespaces for one in others)
 
 
 def _names(documents: Mapping[str, Document], name: str) -> Mapping[str, str]:

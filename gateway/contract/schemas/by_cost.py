@@ -62,10 +62,6 @@ class WeighedSchemas:
             raise Refused(TOO_LARGE, check=Check.SCHEMA, reason=str(apart))
         apart.validate(operation, envelope, seconds)
 
-    def unknown(self, headers: Iterable[str]) -> list[str]:
-        """Return the names of header blocks that no schema declares, though one should."""
-        return self._here.unknown(headers)
-
     def _started(self) -> ApartSchemas | ContractError:
         """The check in the other process, or why the schemas do not compile there.
 

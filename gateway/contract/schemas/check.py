@@ -65,10 +65,6 @@ class Schemas:
             self._check(payload)
         self._check_header(operation, () if envelope.header is None else envelope.header)
 
-    def unknown(self, headers: Iterable[str]) -> list[str]:
-        """Return the names of header blocks that no schema declares, though one should."""
-        return sorted(one for one in headers if one not in self.elements and not is_standard(one))
-
     def _check_header(self, operation: Operation, header: Iterable[Element]) -> None:
         """Check the blocks that the operation declares, whatever their role.
 

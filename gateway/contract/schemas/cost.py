@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from gateway.contract.documents.gathering import Document
 from gateway.contract.names import clark, xs
+from gateway.contract.schemas.expansion import Parts, worked_out
 from gateway.contract.schemas.schema_set import schemas_by_namespace
 from gateway.soap.envelope import Element
 
@@ -86,19 +87,17 @@ class _Types:
                     self.named[node.get("name", "")].append(node)
 
     def cost(self, top: Element) -> _Cost:
-        """Work out the cost of a type and of all that it is made of, without recursion."""
-        pending = [top]
-        while pending:
-            node = pending[-1]
-            parts = self._parts(node)
-            unknown = [one for found in parts for one in found if one not in self.costs]
-            if node not in self.costs and unknown:
-                self.costs[node] = _Cost()  # a cycle ends here; the schema compiler reports it
-                pending += unknown
-                continue
-            pending.pop()
-            self.costs[node] = _put_together(node, [self._largest(one) for one in parts])
-        return self.costs[top]
+        """Return the cost of a type with all that it is made of."""
+        return worked_out(top, self.costs, self._parts, self._put_together, _Cost())
+
+    def _put_together(self, node: Element, parts: Parts[Element]) -> _Cost:
+        costs = [self._largest(one) for one in parts]
+        total = sum(costs, _Cost())
+        if node.tag == _LIST:  # the first invalid item ends it
+            return _Cost(total.byte + total.text / _ITEM, 0.0, total.error)
+        if node.tag == _UNION:  # its error does not list the values
+            return _Cost(total.byte, total.text + _MEMBER * len(costs), 0.0)
+        return total + _own(node)
 
     def _largest(self, twins: Iterable[Element]) -> _Cost:
         """Return the cost of a name: the largest, if several have it, as in a redefinition."""
@@ -110,16 +109,6 @@ class _Types:
         names = [name for key in _REFERENCES for name in node.get(key, "").split()]
         behind = (self.named.get(clark(node, name), []) for name in names)
         return [*([one] for one in inside), *behind]
-
-
-def _put_together(node: Element, parts: Iterable[_Cost]) -> _Cost:
-    parts = list(parts)
-    total = sum(parts, _Cost())
-    if node.tag == _LIST:  # the first invalid item ends it
-        return _Cost(total.byte + total.text / _ITEM, 0.0, total.error)
-    if node.tag == _UNION:  # its error does not list the values
-        return _Cost(total.byte, total.text + _MEMBER * len(parts), 0.0)
-    return total + _own(node)
 
 
 def _own(node: Element) -> _Cost:

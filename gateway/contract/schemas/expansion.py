@@ -7,14 +7,22 @@ reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gateway.contract.documents.gathering import Document
 from gateway.contract.documents.reader import shown
 from gateway.contract.names import clark, parse, xs
 from gateway.errors import ContractError
 from gateway.soap.envelope import Element
+
+Key = tuple[str, str]
+"""The kind of a group, and its name in Clark notation."""
+Node = TypeVar("Node")
+Value = TypeVar("Value")
+Parts = Sequence[Sequence[Node]]
+"""The parts of a node by their names: several have one name, as in a redefinition."""
 
 LARGEST = 1_000_000
 """Elements and attributes in all expanded groups of a contract, at most."""
@@ -31,10 +39,6 @@ class _Group:
     place: str
     own: int
     parts: list[tuple[str, str]] = field(default_factory=list)
-
-
-Key = tuple[str, str]
-"""The kind of a group, and its name in Clark notation."""
 
 
 def check_expansion(documents: Mapping[str, Document]) -> None:
@@ -99,21 +103,13 @@ class _Unions:
                 self.named.setdefault(one, []).append(node)
 
     def size(self, top: Element) -> int:
-        """Work out the size of a type and of all that it is made of, without recursion."""
-        pending = [top]
-        while pending:
-            node = pending[-1]
-            parts = self._parts(node)
-            unknown = [one for twins in parts for one in twins if one not in self.sizes]
-            if node not in self.sizes and unknown:
-                self.sizes[node] = 1  # a cycle ends here; the schema compiler reports it
-                pending += unknown
-                continue
-            pending.pop()
-            # Of two that have one name, as in a redefinition, the larger.
-            total = sum(max((self.sizes[one] for one in twins), default=1) for twins in parts)
-            self.sizes[node] = min(max(1, total), LARGEST_UNION + 1)
-        return self.sizes[top]
+        """Return the size of a type with all that it is made of."""
+        return worked_out(top, self.sizes, self._parts, self._total, 1)
+
+    def _total(self, _: Element, parts: Parts[Element]) -> int:
+        # Of two that have one name, as in a redefinition, the larger.
+        total = sum(max((self.sizes[one] for one in twins), default=1) for twins in parts)
+        return min(max(1, total), LARGEST_UNION + 1)
 
     def _parts(self, node: Element) -> list[list[Element]]:
         """The parts of a type: for each member, the declarations of its name."""
@@ -144,21 +140,44 @@ def _reference(node: Element, schema: Element) -> str:
     return name if name.startswith("{") else f"{{{schema.get('targetNamespace') or ''}}}{name}"
 
 
-def _measure(key: Key, groups: Mapping[Key, _Group], sizes: dict[Key, int]) -> None:
-    """Work out the size of a group and all its parts, without recursion."""
-    pending = [key]
-    while pending:
-        key = pending[-1]
-        parts = [one for one in groups[key].parts if one in groups]
-        unknown = [one for one in parts if one not in sizes]
-        sizes.setdefault(key, 0)  # a cycle ends here; the schema compiler reports it
-        if unknown:
-            pending += unknown
-            continue
-        pending.pop()
-        sizes[key] = groups[key].own + sum(sizes[one] for one in parts)
-        if sizes[key] > LARGEST:
+def _measure(top: Key, groups: Mapping[Key, _Group], sizes: dict[Key, int]) -> None:
+    """Work out the size of a group and of all its parts. Raises ContractError."""
+
+    def parts(key: Key) -> Parts[Key]:
+        return [[one] for one in groups[key].parts if one in groups]
+
+    def size(key: Key, parts: Parts[Key]) -> int:
+        found = groups[key].own + sum(sizes[one] for (one,) in parts)
+        if found > LARGEST:
             raise ContractError(
                 f"{groups[key].place}: this group expands to more than {LARGEST} elements, by the "
                 "groups that it refers to; name fewer of them"
             )
+        return found
+
+    worked_out(top, sizes, parts, size, 0)
+
+
+def worked_out(
+    top: Node,
+    known: dict[Node, Value],
+    parts: Callable[[Node], Parts[Node]],
+    put_together: Callable[[Node, Parts[Node]], Value],
+    in_a_cycle: Value,
+) -> Value:
+    """Return the value of a node, put together from those of its parts, without recursion.
+
+    ``known`` has the values that were worked out before, and gets the others.
+    """
+    pending = [top]
+    while pending:
+        node = pending[-1]
+        found = parts(node)
+        unknown = [one for twins in found for one in twins if one not in known]
+        if node not in known and unknown:
+            known[node] = in_a_cycle  # it ends here; the schema compiler reports it
+            pending += unknown
+            continue
+        pending.pop()
+        known[node] = put_together(node, found)
+    return known[top]

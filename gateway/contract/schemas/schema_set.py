@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from gateway.contract.documents import wellknown
-from gateway.contract.documents.gathering import Document, linked
+from gateway.contract.documents.gathering import Document, is_replaced, linked
 from gateway.contract.names import XS, clark, one_line, parse, xs
 from gateway.errors import ContractError
 from gateway.soap.envelope import Element
@@ -145,7 +145,7 @@ def _by_namespace(documents: Mapping[str, Document]) -> defaultdict[str, list[El
     lent: set[tuple[str, str]] = set()
     for location, root in roots.items():
         only_borrows = location in borrowers and location in only_included
-        if only_borrows or _is_replaced(location, documents):
+        if only_borrows or is_replaced(location, documents):
             continue
         for node in root.iter(xs("schema")):
             _add(node, node.get("targetNamespace", ""), borrowers, found, lent)
@@ -166,12 +166,6 @@ def _add_catalogued(by_namespace: defaultdict[str, list[Element]]) -> None:
                 added = parse(wellknown.read(namespace), namespace, bare=True)
                 by_namespace[namespace].append(added)
                 pending.append(added)
-
-
-def _is_replaced(location: str, documents: Mapping[str, Document]) -> bool:
-    """True if the contract has its own copy of this schema of the catalogue."""
-    others = (other for name, other in documents.items() if name != location)
-    return wellknown.is_known(location) and any(location in other.namespaces for other in others)
 
 
 def _add(

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from lxml import etree
 
 from gateway.contract.operations import Operation
-from gateway.contract.schemas.check import is_standard
 from gateway.contract.schemas.schema_set import NotCompiled, SchemaSet
 from gateway.contract.schemas.separate_main import CheckRequest, Task, receive, send
 from gateway.errors import Check, ContractError, Refused, Unchecked
@@ -82,10 +81,6 @@ class ApartSchemas:
             raise Refused(str(verdict["text"]), check=Check(str(verdict["check"])))
         if verdict:
             raise Refused(_TOO_LONG, check=Check.SCHEMA, reason=str(verdict["reason"]))
-
-    def unknown(self, headers: Iterable[str]) -> list[str]:
-        """Return the names of header blocks that no schema declares, though one should."""
-        return sorted(one for one in headers if one not in self.elements and not is_standard(one))
 
     def _verdict(self, request: bytes, seconds: float) -> dict[str, object]:
         """Let a worker check; a second one, if the first ended for another reason than a limit.
