@@ -147,6 +147,7 @@ HOMES = {
     "annotated_types": {
         "gateway.limits",
         "gateway.listening.settings",
+        "gateway.provision.desired",
         "gateway.queues.options",
         "gateway.serving.quotas",
         "gateway.serving.settings",

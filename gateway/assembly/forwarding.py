@@ -126,5 +126,5 @@ def _allowed_hosts(settings: Settings, name: str) -> frozenset[str]:
     table = settings.services[name]
     wsdl = table.wsdl or ""
     if table.backend.hosts or table.forward is not None or not is_http(wsdl):
-        return frozenset(table.backend.hosts)
+        return frozenset(one.lower() for one in table.backend.hosts)
     return frozenset({(urlsplit(wsdl).hostname or "").lower()})

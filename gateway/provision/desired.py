@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from annotated_types import Interval
 
 from gateway.errors import ConfigurationError
 from gateway.queues.aws.address import AwsAccess, BucketAddress, SqsAddress, place_of
+from gateway.queues.options import Bounds
 
 DOORBELL_RECEIVES = 1000
 """The gateway counts the attempts of a bucket's requests itself: this is a net below it."""
 SQS_RECEIVES = 100
+USUAL = Bounds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +23,7 @@ class ProvisionSettings:
 
     cors_origins: tuple[str, ...] = ()
     kms_key: str = ""
-    quarantine_days: int = 30
-    dead_letter_receives: int | None = None
+    dead_letter_receives: Annotated[int | None, Interval(ge=1, le=1000)] = None
     """How often a message is received until SQS puts it aside; None for what suits the queue."""
 
 
@@ -62,9 +66,10 @@ class Desired:
     mode: str
     queue: DesiredQueue | None
     settings: ProvisionSettings
+    quarantine: Bounds = USUAL
 
 
-def desire(address: str, settings: ProvisionSettings) -> Desired:
+def desire(address: str, settings: ProvisionSettings, quarantine: Bounds = USUAL) -> Desired:
     """The resources that an address needs. Raises ConfigurationError where it is not on AWS."""
     place = place_of(address)
     if place is None:
@@ -72,8 +77,8 @@ def desire(address: str, settings: ProvisionSettings) -> Desired:
             f"queue: {address!r} is not on S3 or SQS: there is nothing to do here for it."
         )
     if isinstance(place, SqsAddress):
-        return _of_sqs(place, settings)
-    return _of_bucket(place, settings)
+        return replace(_of_sqs(place, settings), quarantine=quarantine)
+    return replace(_of_bucket(place, settings), quarantine=quarantine)
 
 
 def _of_bucket(bucket: BucketAddress, settings: ProvisionSettings) -> Desired:

@@ -113,7 +113,7 @@ def expirations(desired: Desired, address: BucketAddress) -> list[Document]:
     days = {
         "replies": REPLY_DAYS,
         "payloads": PAYLOAD_DAYS,
-        "quarantine": desired.settings.quarantine_days,
+        "quarantine": desired.quarantine.days,
         "gateways": SIGN_DAYS,
     }
     return [

@@ -73,7 +73,7 @@ def _bucket(desired: Desired, address: BucketAddress) -> Iterator[Finding]:
         request = address.key("requests", f"{new_id()}.{NOBODY}")
         yield bench.call("s3:GetObject", "get_object", request)
         yield bench.call("s3:DeleteObject", "delete_object", request)
-    yield _quarantine(bench, desired.settings.quarantine_days)
+    yield _quarantine(bench, desired.quarantine.days)
 
 
 def _quarantine(bench: _Bench, days: int) -> Finding:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from gateway.limits import Seconds
 from gateway.secrets.reference import HOW, is_reference
-from gateway.settings.values import Table, wrong
+from gateway.settings.values import Table, many, one_of, wrong
 
 LOGINS = ("basic", "bearer")
 _UNSUPPORTED = {"ntlm", "kerberos", "negotiate", "spnego", "digest"}
@@ -41,12 +41,7 @@ class WssTable(Table):
     signing_key_password: Reference | None = None
     lifetime: Annotated[float, Field(ge=0, le=24 * 3600)] = 300.0
 
-    @field_validator("password_type")
-    @classmethod
-    def _is_type(cls, value: str) -> str:
-        if value not in ("digest", "text"):
-            raise wrong('must be "digest" or "text"')
-        return value
+    _type = field_validator("password_type")(one_of("digest", "text"))
 
     @model_validator(mode="after")
     def _is_whole(self) -> WssTable:
@@ -78,12 +73,9 @@ class BackendTable(Table):
     unsafe_clear_text: bool = False
     unsafe_faults: bool = False
 
-    @field_validator("hosts", mode="before")
-    @classmethod
-    def _are_hosts(cls, value: object) -> object:
-        if not isinstance(value, list) or not all(_is_host(one) for one in value):
-            raise wrong('must be a list of hosts like ["10.1.2.3", "orders.internal:8443"]')
-        return tuple(one.lower() for one in value)
+    _hosts = field_validator("hosts", mode="before")(
+        many(_HOST.fullmatch, 'must be a list of hosts like ["10.1.2.3", "orders.internal:8443"]')
+    )
 
     @field_validator("login")
     @classmethod
@@ -93,9 +85,7 @@ class BackendTable(Table):
                 "is not supported: NTLM, Kerberos and Digest need several messages for one call. "
                 'Have the service accept "basic" over https, or put a proxy in between that logs in'
             )
-        if value not in LOGINS:
-            raise wrong('must be "basic" or "bearer"')
-        return value
+        return one_of(*LOGINS)(value)
 
     @model_validator(mode="after")
     def _login_is_whole(self) -> BackendTable:
@@ -121,7 +111,3 @@ class BackendTable(Table):
         """True where a request contains a secret that others could read."""
         has_text = self.wss is not None and self.wss.password_type == "text"  # noqa: S105
         return bool(self.login) or (has_text and self.wss is not None and bool(self.wss.username))
-
-
-def _is_host(value: object) -> bool:
-    return isinstance(value, str) and _HOST.fullmatch(value) is not None

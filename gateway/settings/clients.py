@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import field_validator, model_validator
 
 from gateway.serving.quotas import Allowance
-from gateway.settings.values import wrong
+from gateway.settings.values import many, wrong
 
 _PATTERN = re.compile(r"\*|[A-Za-z0-9_*-]+\.[\w*.-]+")
 _CERTIFICATE = re.compile(r"[\x20-\x7e]{1,256}")
@@ -24,13 +24,12 @@ class ClientTable(Allowance):
     wss_user: str = ""
     wss_certificate: str = ""
 
-    @field_validator("allow", mode="before")
-    @classmethod
-    def _are_patterns(cls, value: object) -> object:
-        patterns = value if isinstance(value, list) else [None]
-        if not all(isinstance(one, str) and _PATTERN.fullmatch(one) for one in patterns):
-            raise wrong('must be a list like ["orders.GetOrder", "orders.List*", "billing.*"]')
-        return tuple(patterns)
+    _allow = field_validator("allow", mode="before")(
+        many(
+            _PATTERN.fullmatch,
+            'must be a list like ["orders.GetOrder", "orders.List*", "billing.*"]',
+        )
+    )
 
     @field_validator("certificate")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import field_validator, model_validator
 
 from gateway.listening.settings import ListenerSettings
-from gateway.settings.values import TABLE, is_http, is_origin, wrong
+from gateway.settings.values import ORIGINS, TABLE, is_http, many, wrong
 
 LAST_PORT = 65535
 _HOST = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")
@@ -39,20 +39,10 @@ class ListenerTable(ListenerSettings):
     unsafe_no_tls: bool = False
     tls: Annotated[TlsTable, TABLE] = TlsTable()
 
-    @field_validator("hosts", mode="before")
-    @classmethod
-    def _are_hosts(cls, value: object) -> object:
-        hosts = value if isinstance(value, list) else [None]
-        if not all(isinstance(one, str) and _HOST.fullmatch(one) for one in hosts):
-            raise wrong('must be a list of names without ports, like ["soap.example.com"]')
-        return tuple(hosts)
-
-    @field_validator("origins", mode="before")
-    @classmethod
-    def _are_origins(cls, value: object) -> object:
-        if not isinstance(value, list) or not all(is_origin(one) for one in value):
-            raise wrong('must be a list of origins like ["https://shop.example.com"]')
-        return tuple(value)
+    _hosts = field_validator("hosts", mode="before")(
+        many(_HOST.fullmatch, 'must be a list of names without ports, like ["soap.example.com"]')
+    )
+    _origins = field_validator("origins", mode="before")(ORIGINS)
 
     @field_validator("bind")
     @classmethod

@@ -11,14 +11,27 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from gateway.limits import Limits, Seconds
+from gateway.message import ID_WINDOW
+from gateway.provision.desired import ProvisionSettings
 from gateway.queues.options import Bounds
 from gateway.serving.settings import GatewaySettings
 from gateway.settings.backend_table import BackendTable
 from gateway.settings.clients import ClientTable, check_certificates
 from gateway.settings.listener import ListenerTable
-from gateway.settings.values import TABLE, Name, Table, is_http, is_origin, wrong
+from gateway.settings.values import (
+    ORIGINS,
+    TABLE,
+    Name,
+    Table,
+    frozen,
+    is_http,
+    many,
+    one_of,
+    wrong,
+)
 from gateway.settings.wss_table import CallerWssTable
 
+CLARK_NAME = re.compile(r"\{[^{}\s]+\}[^{}\s:]+")
 Sender = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{1,64}|\*)$")]
 """A client's name; or an asterisk, for a listener that speaks for all of its own clients."""
 
@@ -36,12 +49,9 @@ class ServiceTable(Table):
     understands: tuple[str, ...] = ()
     wss: CallerWssTable | None = None
 
-    @field_validator("understands", mode="before")
-    @classmethod
-    def _are_clark_names(cls, value: object) -> object:
-        if not isinstance(value, list) or not all(_is_clark_name(one) for one in value):
-            raise wrong('must be a list of names like ["{urn:example:crm}Session"]')
-        return tuple(value)
+    _understands = field_validator("understands", mode="before")(
+        many(CLARK_NAME.fullmatch, 'must be a list of names like ["{urn:example:crm}Session"]')
+    )
 
     @field_validator("repeatable", mode="before")
     @classmethod
@@ -100,12 +110,7 @@ class GatewayTable(GatewaySettings):
 
     soapjms: str = "lenient"
 
-    @field_validator("soapjms")
-    @classmethod
-    def _is_mode(cls, value: str) -> str:
-        if value not in ("lenient", "strict"):
-            raise wrong('must be "lenient" or "strict"')
-        return value
+    _soapjms = field_validator("soapjms")(one_of("lenient", "strict"))
 
 
 class SqsTable(Table):
@@ -114,25 +119,14 @@ class SqsTable(Table):
     senders: dict[str, Sender] = Field(default_factory=dict)
     reply_queues: tuple[str, ...] = ()
 
-    @field_validator("reply_queues", mode="before")
-    @classmethod
-    def _list_is_frozen(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _reply_queues = field_validator("reply_queues", mode="before")(frozen)
 
 
-class ProvisionTable(Table):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionTable(ProvisionSettings):
     """``[provision]``: what ``gateway provision`` makes of the bucket and the queue."""
 
-    cors_origins: tuple[str, ...] = ()
-    kms_key: str = ""
-    dead_letter_receives: Annotated[int | None, Field(ge=1, le=1000)] = None
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _are_origins(cls, value: object) -> object:
-        if not isinstance(value, list) or not all(is_origin(one) for one in value):
-            raise wrong('must be a list of origins like ["https://shop.example.com"]')
-        return tuple(value)
+    _origins = field_validator("cors_origins", mode="before")(ORIGINS)
 
     @field_validator("kms_key")
     @classmethod
@@ -174,7 +168,7 @@ class Settings(Table):
 
     queue: str
     client: Name = "local"
-    lifetime: Seconds = 24 * 3600.0
+    lifetime: Seconds = ID_WINDOW
     contract_hosts: tuple[str, ...] = ()
     services: dict[Name, ServiceTable]
     clients: dict[Name, Annotated[ClientTable, TABLE]] = {}
@@ -182,15 +176,12 @@ class Settings(Table):
     gateway: Annotated[GatewayTable, TABLE] = GatewayTable()
     limits: Annotated[Limits, TABLE] = Limits()
     sqs: SqsTable = SqsTable()
-    provision: ProvisionTable = ProvisionTable()
+    provision: Annotated[ProvisionTable, TABLE] = ProvisionTable()
     quarantine: Annotated[QuarantineTable, TABLE] = QuarantineTable()
     audit: AuditTable = AuditTable()
     folder: Annotated[Path, Field(exclude=True)]
 
-    @field_validator("contract_hosts", mode="before")
-    @classmethod
-    def _list_is_frozen(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _contract_hosts = field_validator("contract_hosts", mode="before")(frozen)
 
     @field_validator("services")
     @classmethod
@@ -206,8 +197,3 @@ class Settings(Table):
     ) -> dict[str, ClientTable]:
         check_certificates(value)
         return value
-
-
-def _is_clark_name(value: object) -> bool:
-    """True where a value is a qualified name in Clark notation."""
-    return isinstance(value, str) and bool(re.fullmatch(r"\{[^{}\s]+\}[^{}\s:]+", value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
@@ -78,9 +78,39 @@ def is_http(address: str) -> bool:
         return False
 
 
-def is_origin(value: object) -> bool:
+def is_origin(value: str) -> bool:
     """True for an origin as browsers write it (RFC 6454): without a path, and not ``*``."""
-    return isinstance(value, str) and is_http(value) and value.count("/") == 2
+    return is_http(value) and value.count("/") == 2
+
+
+def frozen(value: object) -> object:
+    """Return a list as a tuple; anything else as it is, to be told by its type."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def many(holds: Callable[[str], object], text: str) -> Callable[[object], object]:
+    """Return the check of a list of texts each of which holds; ``text`` says what it must be."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, list) or not all(isinstance(n, str) and holds(n) for n in value):
+            raise wrong(text)
+        return tuple(value)
+
+    return check
+
+
+def one_of(*kinds: str) -> Callable[[str], str]:
+    """Return the check of a text that must be one of some."""
+
+    def check(value: str) -> str:
+        if value not in kinds:
+            raise wrong("must be " + " or ".join(f'"{one}"' for one in kinds))
+        return value
+
+    return check
+
+
+ORIGINS = many(is_origin, 'must be a list of origins like ["https://shop.example.com"]')
 
 
 def wrong(text: str) -> PydanticCustomError:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from gateway.settings.backend_table import Reference
-from gateway.settings.values import Table, wrong
+from gateway.settings.values import Table, many, wrong
 
 KINDS = ("digest", "text")
 User = Annotated[str, Field(min_length=1, max_length=256)]
@@ -40,13 +40,9 @@ class CallerWssTable(Table):
             raise wrong('must be a list of "digest" and "text"')
         return tuple(types)
 
-    @field_validator("certificates", mode="before")
-    @classmethod
-    def _are_files(cls, value: object) -> object:
-        files = value if isinstance(value, list) else [None]
-        if not all(isinstance(one, str) and one for one in files):
-            raise wrong('must be a list of files in PEM, like ["shop.pem"]')
-        return tuple(files)
+    _certificates = field_validator("certificates", mode="before")(
+        many(str, 'must be a list of files in PEM, like ["shop.pem"]')
+    )
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> CallerWssTable:

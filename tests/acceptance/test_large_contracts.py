@@ -253,7 +253,9 @@ async def remote(contract: Contract, backend: Backend, folder: Path) -> AsyncIte
     """Yield the far side of a queue that a gateway drains into a backend."""
     async with serving(backend) as address:
         queue = await SqliteQueue.open(folder / "queue.db")
-        forward = ForwardBackend(address, ForwardSettings(telltales=Telltales(places([address]))))
+        telltales = Telltales(places([address]))
+        limits = ForwardSettings(connect=5.0, idle=30.0, reply=64 << 20, telltales=telltales)
+        forward = ForwardBackend(address, limits)
         service = ServiceEndpoint(Gate(contract, Limits()), forward, Policy(), queue.clock)
         gateway = Gateway(queue, service, GatewaySettings())
         stop = asyncio.Event()

@@ -33,7 +33,6 @@ from gateway.backends.redact.kept_faults import Keep, kept_nowhere
 from gateway.backends.redact.telltale import Telltales
 from gateway.endpoint import Call
 from gateway.errors import BackendFailed, Unanswered, Unreached
-from gateway.limits import USUAL
 from gateway.message import Message
 from gateway.soap.envelope import SoapVersion
 from gateway.sockets import has_unread
@@ -78,10 +77,10 @@ Secured = Callable[[Call], Awaitable[bytes]]
 class ForwardSettings:
     """Limits on calls to a backend; times in seconds, sizes in bytes."""
 
-    connect: float = 5.0
-    idle: float = 30.0
+    connect: float
+    idle: float
     """How long the service may be silent within its reply."""
-    reply: int = USUAL.reply
+    reply: int
     telltales: Telltales
     """What gives the service away, and is taken out of faults and WS-Addressing headers."""
     unsafe_faults: bool = False

@@ -16,7 +16,7 @@ from rich.markup import escape
 from gateway.cli import streams
 from gateway.cli.running import ConfigOption
 from gateway.errors import ConfigurationError
-from gateway.provision.desired import Desired, ProvisionSettings, desire
+from gateway.provision.desired import Desired, desire
 from gateway.provision.pieces import Action, Step, carry_out, look
 from gateway.provision.plan import pieces, remember
 from gateway.provision.templates import cloudformation, refuse_other_clouds
@@ -65,9 +65,7 @@ def provision(
 
 def desired_by(settings: Settings) -> Desired:
     """The pieces that the settings need. Raises ConfigurationError where nothing is on AWS."""
-    days = settings.quarantine.days
-    chosen = ProvisionSettings(**settings.provision.model_dump(), quarantine_days=days)
-    return desire(settings.queue, chosen)
+    return desire(settings.queue, settings.provision, settings.quarantine)
 
 
 def _show(steps: Sequence[Step], console: Console) -> None:

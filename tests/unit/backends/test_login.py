@@ -20,7 +20,7 @@ from gateway.contract.backend_names import places
 from gateway.errors import ConfigurationError, Unanswered, Unreached
 from gateway.secrets.reference import Secret, Surroundings, secret
 
-LIMITS = ForwardSettings(telltales=Telltales(places([])))
+LIMITS = ForwardSettings(connect=5.0, idle=30.0, reply=100_000, telltales=Telltales(places([])))
 REPLY = (
     '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><a/></s:Body>'
     "</s:Envelope>"

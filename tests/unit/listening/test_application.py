@@ -30,7 +30,7 @@ from gateway.message import Message, new_id
 from gateway.observe.events import CallAccepted, CallCollected, CallRefused
 from gateway.queue import Collected, Delivery
 from gateway.queues.memory import MemoryQueue
-from gateway.serving.quotas import Quota, Quotas
+from gateway.serving.quotas import Allowance, Quotas
 
 ENVELOPES = Path(__file__).parents[2] / "golden" / "envelopes"
 GET_ORDER = (ENVELOPES / "get_order_11.xml").read_bytes()
@@ -265,7 +265,7 @@ async def test_what_a_client_may_not_call_is_403(queue: MemoryQueue, listener, o
 async def test_a_client_over_its_day_is_429_and_told_when_the_next_begins(
     queue: MemoryQueue, listener, opened
 ):
-    quotas = Quotas({"shop": Quota(requests=1)}, lambda: 86400.0 * 3 - 90)
+    quotas = Quotas({"shop": Allowance(daily=1)}, lambda: 86400.0 * 3 - 90)
     front = Front(middlewares=as_client("shop").middlewares, quotas=quotas)
     door = await opened(listener(queue, front).application())
     assert (await post(door, Prefer=ASYNC)).status == 202
@@ -276,7 +276,7 @@ async def test_a_client_over_its_day_is_429_and_told_when_the_next_begins(
 
 async def test_what_the_queue_did_not_take_is_of_no_quota(listener, opened):
     queue = Failing(sending=QueueFull("no room in /srv/queue"))
-    quotas = Quotas({"shop": Quota(requests=1)}, lambda: 0.0)
+    quotas = Quotas({"shop": Allowance(daily=1)}, lambda: 0.0)
     front = Front(middlewares=as_client("shop").middlewares, quotas=quotas)
     door = await opened(listener(queue, front).application())
     assert (await post(door)).status == 503
@@ -616,7 +616,7 @@ async def test_a_stop_while_the_queue_does_not_answer_leaves_a_doubt(listener, o
 async def test_a_call_that_comes_when_all_waits_have_ended_is_not_sent(
     queue: MemoryQueue, listener, opened
 ):
-    quotas = Quotas({"shop": Quota(requests=1)}, lambda: 0.0)
+    quotas = Quotas({"shop": Allowance(daily=1)}, lambda: 0.0)
     served = listener(queue, Front(middlewares=as_client("shop").middlewares, quotas=quotas))
     door = await opened(served.application())
     served.hurry()

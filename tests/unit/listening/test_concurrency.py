@@ -12,7 +12,7 @@ from wire import Asked
 
 from gateway.listening.answers import CLIENT, NEW_ID
 from gateway.listening.concurrency import in_share
-from gateway.serving.quotas import Share, Shares
+from gateway.serving.quotas import Allowance, Shares
 
 
 class Clock:
@@ -50,7 +50,7 @@ def serve(clock: Clock, released: asyncio.Event, opened: Callable[..., Any]):
             raise web.HTTPNotFound
         return web.Response()
 
-    async def made(shares: Mapping[str, Share]) -> Asked:
+    async def made(shares: Mapping[str, Allowance]) -> Asked:
         application = web.Application(middlewares=[known, in_share(Shares(shares, clock))])
         application[NEW_ID] = lambda: "01M"
         application.router.add_route("*", "/{service}", answer)
@@ -70,7 +70,7 @@ async def under_way(door: Asked, client: str = "shop") -> asyncio.Task[Any]:
 async def test_a_client_has_as_many_calls_at_a_time_as_its_share_says(
     serve, released: asyncio.Event
 ):
-    door = await serve({"shop": Share(in_flight=2)})
+    door = await serve({"shop": Allowance(in_flight=2)})
     calls = [await under_way(door), await under_way(door)]
     answer = await door.ask("POST", "/warehouse", Client="shop")
     assert (answer.status, answer.headers["retry-after"]) == (429, "1")
@@ -81,7 +81,7 @@ async def test_a_client_has_as_many_calls_at_a_time_as_its_share_says(
 
 
 async def test_another_client_has_its_own_share(serve, released: asyncio.Event):
-    door = await serve({"shop": Share(in_flight=1), "billing": Share(in_flight=1)})
+    door = await serve({"shop": Allowance(in_flight=1), "billing": Allowance(in_flight=1)})
     calling = await under_way(door)
     for client in ("billing", "nobody-in-particular"):
         assert (await door.ask("POST", "/warehouse", Client=client)).status == 200
@@ -90,14 +90,14 @@ async def test_another_client_has_its_own_share(serve, released: asyncio.Event):
 
 
 async def test_a_call_that_fails_gives_its_place_back(serve):
-    door = await serve({"shop": Share(in_flight=1)})
+    door = await serve({"shop": Allowance(in_flight=1)})
     for _ in range(3):
         answer = await door.ask("POST", "/warehouse", Client="shop", failing="yes")
         assert answer.status == 404
 
 
 async def test_pages_are_of_no_share(serve, released: asyncio.Event):
-    door = await serve({"shop": Share(in_flight=1, rate=0.1, burst=1)})
+    door = await serve({"shop": Allowance(in_flight=1, rate=0.1, burst=1)})
     calling = await under_way(door)
     for _ in range(3):
         assert (await door.get("/warehouse", Client="shop")).status == 200
@@ -106,7 +106,7 @@ async def test_pages_are_of_no_share(serve, released: asyncio.Event):
 
 
 async def test_over_its_rate_a_client_is_told_when_there_is_more(serve, clock: Clock):
-    door = await serve({"shop": Share(rate=0.1, burst=2)})
+    door = await serve({"shop": Allowance(rate=0.1, burst=2)})
     asked = [await door.ask("POST", "/warehouse", Client="shop") for _ in range(3)]
     assert [one.status for one in asked] == [200, 200, 429]
     assert asked[-1].headers["retry-after"] == "10"
@@ -120,7 +120,7 @@ async def test_over_its_rate_a_client_is_told_when_there_is_more(serve, clock: C
 async def test_a_look_for_a_reply_counts_for_the_rate_and_takes_no_place(
     serve, released: asyncio.Event
 ):
-    door = await serve({"shop": Share(in_flight=1, rate=0.1, burst=3)})
+    door = await serve({"shop": Allowance(in_flight=1, rate=0.1, burst=3)})
     calling = await under_way(door)
     looks = [await door.get("/warehouse/replies/01M", Client="shop") for _ in range(3)]
     assert [one.status for one in looks] == [200, 200, 429]

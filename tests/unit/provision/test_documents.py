@@ -11,6 +11,7 @@ from gateway.provision import documents
 from gateway.provision.desired import ProvisionSettings, desire
 from gateway.provision.documents import Arns
 from gateway.provision.merging import with_rules, with_statement
+from gateway.queues.options import Bounds
 
 SETTINGS = ProvisionSettings()
 ARNS = Arns(account="123456789012", queue="arn:aws:sqs:eu-west-1:123456789012:bell")
@@ -67,9 +68,10 @@ def test_no_rule_ever_removes_a_request(address):
 
 
 def test_quarantine_is_kept_as_long_as_the_settings_say():
-    desired, bucket = of("s3://orders", quarantine_days=7)
+    desired = desire("s3://orders", SETTINGS, Bounds(days=7))
     days = {
-        rule["ID"]: rule["Expiration"]["Days"] for rule in documents.expirations(desired, bucket)
+        rule["ID"]: rule["Expiration"]["Days"]
+        for rule in documents.expirations(desired, desired.bucket)
     }
     assert days == {
         "gateway-replies": 2,

@@ -59,4 +59,4 @@ def test_bounds_of_the_quarantine_that_cannot_be_meant_are_told(values, says):
 
 def test_the_days_of_the_quarantine_are_those_of_the_rule_in_the_bucket():
     settings = from_values({**LEAST, "quarantine": {"days": 9}}, Path(), "gateway.toml")
-    assert desired_by(settings).settings.quarantine_days == 9
+    assert desired_by(settings).quarantine.days == 9

@@ -12,6 +12,7 @@ from gateway.errors import ConfigurationError
 from gateway.provision.desired import ProvisionSettings, desire
 from gateway.provision.templates import cloudformation, refuse_other_clouds
 from gateway.provision.terraform import terraform
+from gateway.queues.options import Bounds
 
 ADDRESSES = [
     "s3://shop/q",
@@ -19,7 +20,7 @@ ADDRESSES = [
     "sqs://orders.fifo",
     "sqs://orders?replies=s3://shop/q",
 ]
-SETTINGS = ProvisionSettings(cors_origins=("https://shop.example.com",), quarantine_days=9)
+SETTINGS = ProvisionSettings(cors_origins=("https://shop.example.com",))
 
 
 def plain(value: Any) -> Any:
@@ -79,7 +80,7 @@ def test_a_doorbell_is_made_before_it_is_rung():
 
 
 def test_both_templates_have_the_same_lifecycle():
-    desired = desire("s3://shop/q", SETTINGS)
+    desired = desire("s3://shop/q", SETTINGS, Bounds(days=9))
     bucket = cloudformation(desired)["Resources"]["Bucket"]["Properties"]
     ours = [
         (rule["Prefix"], rule.get("ExpirationInDays"))
