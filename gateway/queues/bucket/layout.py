@@ -163,10 +163,10 @@ def object_type(content_type: str) -> str:
 
 
 async def check_format(store: S3Store, keys: Keys, mode: str) -> None:
-    """Read what a queue bucket says of itself; write it where it says nothing yet.
+    """Compare the bucket's format with this program's; write it where there is none yet.
 
-    Who may not write leaves it unwritten. Raises ConfigurationError for a version or a mode that
-    is another, and where the bucket cannot be used; QueueAway where its store is not there.
+    Raises ConfigurationError for another version or mode, and where the bucket cannot be read or
+    written; QueueAway where its store cannot be reached, or fails.
     """
     try:
         found = await store.get(keys.format)
