@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.admission.wss import signature as wss_signature
@@ -38,20 +38,20 @@ class BoundClient:
 class Demands:
     """What a service requires; times in seconds."""
 
-    users: Mapping[str, Secret] = field(default_factory=dict)
-    kinds: frozenset[str] = frozenset({wss_username.DIGEST})
+    users: Mapping[str, Secret]
+    kinds: frozenset[str]
     """The accepted forms of a password."""
-    files: tuple[Path, ...] = ()
+    files: tuple[Path, ...]
     """Files with the certificates of signers."""
-    either: bool = False
+    either: bool
     """A token or a signature is enough, where there are users and certificates."""
-    algorithms: wss_signature.Algorithms = wss_signature.SOUND
-    window: float = 300.0
+    algorithms: wss_signature.Algorithms
+    window: float
     """How old a token or signature may be when the queue takes the request."""
-    skew: float = 60.0
+    skew: float
     """How far a caller's clock may be ahead."""
-    bound: Mapping[str, BoundClient] = field(default_factory=dict)
-    pass_on: bool = False
+    bound: Mapping[str, BoundClient]
+    pass_on: bool
     """The header stays in the request."""
 
 

@@ -50,7 +50,7 @@ class WssSettings:
     certificate: Path | None = None
     key: Path | None = None
     key_password: Secret | None = None
-    lifetime: float = 300.0
+    lifetime: float
     """Lifetime in the Timestamp of a signature, in seconds; 0: no Timestamp."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
 import hashlib
 import os
 from dataclasses import replace
@@ -23,7 +24,8 @@ if not os.environ.get("CI"):
 import xmlsec
 
 PASSWORD = Secret("key", "s3cret")
-TOKEN = WssSettings(username="gateway", password=PASSWORD)
+settings_of = functools.partial(WssSettings, lifetime=300.0)
+TOKEN = settings_of(username="gateway", password=PASSWORD)
 SECURITY, ID = f"{{{ns.WSSE}}}Security", f"{{{ns.WSU}}}Id"
 
 
@@ -35,7 +37,7 @@ def authority(tmp_path_factory):
 @pytest.fixture(scope="module")
 def signing(authority):
     certificate, key = authority.issue("signer", rsa=True)
-    return WssSettings(certificate=certificate, key=key)
+    return settings_of(certificate=certificate, key=key)
 
 
 @pytest.fixture
@@ -205,7 +207,7 @@ async def test_a_key_that_is_locked_is_opened_and_one_that_rotates_is_read_again
     for source, target in zip(locked[0], mine, strict=True):
         target.write_bytes(source.read_bytes())
     password = Secret("key", "open sesame")
-    settings = WssSettings(certificate=mine[0], key=mine[1], key_password=password)
+    settings = settings_of(certificate=mine[0], key=mine[1], key_password=password)
     made = Security(settings, look=0.0)
     verify(await made.secured(call()), locked[0][0])
     mine[1].write_text("half written")
@@ -222,10 +224,10 @@ def test_keys_that_are_of_no_use_are_told_by_name(authority, signing, tmp_path):
     for settings, says in (
         (replace(signing, key=nothing), "nothing.pem cannot be read (No such file"),
         (replace(signing, certificate=nothing), "nothing.pem cannot be read"),
-        (WssSettings(certificate=curve[0], key=curve[1]), "the key be RSA"),
-        (WssSettings(certificate=locked[0], key=locked[1]), "signing_key_password be right"),
+        (settings_of(certificate=curve[0], key=curve[1]), "the key be RSA"),
+        (settings_of(certificate=locked[0], key=locked[1]), "signing_key_password be right"),
         (
-            WssSettings(certificate=locked[0], key=locked[1], key_password=wrong),
+            settings_of(certificate=locked[0], key=locked[1], key_password=wrong),
             "signing_key_password be right",
         ),
     ):
