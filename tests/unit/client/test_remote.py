@@ -134,7 +134,7 @@ async def test_a_reply_that_comes_when_the_wait_is_over_is_found_by_the_last_loo
 def test_the_promise_names_both_limits():
     text = " ".join((ROOT / "docs" / "explanation" / "promise.md").read_text("utf-8").split())
     assert (ACCEPTING, LAST_LOOK) == (10.0, 2.0)
-    assert "`listener.wait`, or 10 seconds where that is less, and two more seconds" in text
+    assert "`listener.wait`, or 10 seconds if that is less, and two more seconds" in text
 
 
 async def test_a_deadline_of_long_ago_stays_one():
