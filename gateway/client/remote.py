@@ -35,6 +35,8 @@ class RemoteSettings:
     wait: float = 60.0
     lifetime: float = ID_WINDOW
     sender: str = "local"
+    accepting: float = ACCEPTING
+    last_look: float = LAST_LOOK
 
 
 class Remote:
@@ -95,7 +97,7 @@ class Remote:
         if expires is None:
             expires = self._queue.clock() + self._settings.lifetime
         sender = message.sender or self._settings.sender
-        longest = max(self._settings.wait, ACCEPTING)
+        longest = max(self._settings.wait, self._settings.accepting)
         limit = asyncio.timeout(longest)
         try:
             async with limit:
@@ -114,14 +116,15 @@ class Remote:
 
         Raises QueueAway if the queue does not answer in that time.
         """
-        limit = asyncio.timeout(wait + LAST_LOOK)
+        longest = wait + self._settings.last_look
+        limit = asyncio.timeout(longest)
         try:
             async with limit:
                 return await self._queue.collect(sender or self._settings.sender, id, wait)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise QueueAway(f"the queue gave no answer in {wait + LAST_LOOK:g} s") from error
+            raise QueueAway(f"the queue gave no answer in {longest:g} s") from error
 
     async def check(self) -> None:
         """Check that requests can be sent, where the queue can tell without one.

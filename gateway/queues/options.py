@@ -36,6 +36,26 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeps:
+    """When requests are looked for that no bell was rung for; in seconds."""
+
+    period: float = 65.0
+    """From one sweep to the next."""
+    old: float = 60.0
+    """After which a request should have been taken."""
+    margin: float = 5.0
+    """Beside a third of a lease, after which whoever has a request has claimed it."""
+    surplus: float = 60.0
+    """In which a second token is one too many: the same, or its heir, comes later."""
+    first_at_rest: tuple[float, float] = (5.0, 10.0)
+    """Without a token, after which a gateway that begins makes one; at random between the two.
+    Where no message is hidden: a token would be received soon."""
+    settling: int = 5
+    """After which a gateway that begins has the first sweep: its work comes before it."""
+    ring_again: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueOptions:
     """A program's settings for any queue it opens; a queue reads those that concern it."""
 
@@ -53,6 +73,8 @@ class QueueOptions:
     """The largest request that is read out of a bucket, in bytes."""
     reply_limit: int = USUAL.reply
     """The largest reply that is read out of a bucket, in bytes."""
+    sweeps: Sweeps = Sweeps()
+    """Of a doorbell."""
     put_aside: PutAside = untold
     quarantine: Bounds = Bounds()
     """For queues without a lifecycle rule, which does this in a bucket."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from time import monotonic
+from time import monotonic as of_the_machine
+
+from gateway.message import Clock
 
 EARLY = 0.15
 """The part of the replies that the first look should find; the others come later."""
@@ -26,7 +28,7 @@ SPARSE_FIRST = 1.0
 SPARSE_LONGEST = 15.0
 
 
-def sparse(wait: float) -> Iterator[float]:
+def sparse(wait: float, monotonic: Clock = of_the_machine) -> Iterator[float]:
     """Yield the seconds to sleep before each look for a reply that may never come: few looks.
 
     The first look is at once, the last when ``wait`` is over.
@@ -46,7 +48,8 @@ class Patience:
     time waited.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Clock = of_the_machine) -> None:
+        self._monotonic = monotonic
         self._first = FIRST_TRIP
         self._trip = FIRST_TRIP
         self._at_once = 0
@@ -76,15 +79,15 @@ class Patience:
 
     def delays(self, wait: float) -> Iterator[float]:
         """Yield the seconds to sleep before each look, the last one when ``wait`` is over."""
-        began = monotonic()
+        began = self._monotonic()
         delay = self._first
         while True:
-            waited = monotonic() - began
+            waited = self._monotonic() - began
             left = wait - waited
             if delay >= left:
                 yield max(0.0, left)
                 return
             yield delay
             # The look itself takes a round trip, and its answer half of one.
-            later = GROWTH * (monotonic() - began) - 1.5 * self._trip
+            later = GROWTH * (self._monotonic() - began) - 1.5 * self._trip
             delay = min(max(self._trip / 2, later), LONGEST)

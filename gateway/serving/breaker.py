@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.endpoint import Call
 from gateway.errors import BackendFailed, Declined, LeftAlone, OutcomeUnknown, Unanswered, Unreached
@@ -28,9 +28,11 @@ class CircuitBreaker:
         self,
         carry_out: Callable[[Call], Awaitable[Message | None]],
         monotonic: Clock = time.monotonic,
+        in_place: Sequence[float] = IN_PLACE,
     ) -> None:
         self._carry_out = carry_out
         self._monotonic = monotonic
+        self._in_place = in_place
         self._away_since: float | None = None
         self._tried = NEVER
         """When the current trial call began; NEVER without one."""
@@ -57,7 +59,7 @@ class CircuitBreaker:
                 self._tried = NEVER
 
     async def _ask(self, call: Call) -> Message | None:
-        delays = iter(IN_PLACE)
+        delays = iter(self._in_place)
         while True:
             try:
                 reply = await self._carry_out(call)

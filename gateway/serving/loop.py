@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from gateway.endpoint import Endpoint
 from gateway.errors import (
@@ -33,24 +34,35 @@ from gateway.queue import Delivery, Queue, let_go, reason_code
 from gateway.serving.leases import Renewals, Work
 from gateway.serving.quotas import Shares
 from gateway.serving.settings import GatewaySettings
-from gateway.serving.verdict import Completed, Rejected, Retry, Verdict
+from gateway.serving.verdict import LONGEST_DELAY, Completed, Rejected, Retry, Verdict
 from gateway.serving.walk import Walk
 
 log = logging.getLogger(__name__)
 
 RECEIVE_WAIT = 20.0
-TELLING = 10.0
-"""Seconds for which a verdict that the queue does not take holds a place of ``concurrency``."""
-KEPT = 1000
-"""Verdicts, at most, that then wait without a place until the queue takes them."""
-KEPT_BYTES = 64 << 20
-"""Bytes of them and their requests together."""
-KEPT_FOR = 24 * 3600.0
-"""Seconds until a verdict that the queue does not take is given up."""
 FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 30.0
-OVER_SHARE = Retry(2.0, counts=False)
-"""The verdict on a request that a queue hands out over its client's share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictLimits:
+    """How long verdicts wait that the queue does not take, and requests that go back; seconds."""
+
+    telling: float = 10.0
+    """For which such a verdict holds a place of ``concurrency``."""
+    kept: int = 1000
+    """Verdicts, at most, that then wait without a place until the queue takes them."""
+    kept_bytes: int = 64 << 20
+    """Bytes of them and their requests together."""
+    kept_for: float = 24 * 3600.0
+    """Until a verdict that the queue does not take is given up."""
+    longest_pause: float = 30.0
+    longest_delay: float = LONGEST_DELAY
+    """For which a request goes back, at most."""
+    over_share: float = 2.0
+    """For which a request goes back that a queue hands out over its client's share."""
+
+
+USUAL = VerdictLimits()
 
 
 class Gateway:
@@ -64,11 +76,15 @@ class Gateway:
         *,
         events: Events | None = None,
         shares: Shares | None = None,
+        limits: VerdictLimits = USUAL,
     ) -> None:
         """``events`` hear what happens to each request."""
         self._events = events or Events()
-        self._walk = Walk(endpoint, settings.attempts, settings.lease, self._events)
+        self._walk = Walk(
+            endpoint, settings.attempts, settings.lease, self._events, limits.longest_delay
+        )
         self._settings = settings
+        self._limits = limits
         self._shares = shares or Shares({})
         self._receiver = _Receiver(queue, self._shares)
         self._working: set[Work] = set()
@@ -125,7 +141,9 @@ class Gateway:
         if RequestReceived in self._events.wanted:
             self._events.tell(RequestReceived(work.subject))
         try:
-            await self._settle(work, OVER_SHARE if work.is_over else await self._walk(work))
+            over_share = self._limits.over_share
+            verdict = Retry(over_share, counts=False) if work.is_over else await self._walk(work)
+            await self._settle(work, verdict)
         except LeaseLost:
             log.warning("%s lease lost: another gateway has it", delivery.message.id)
             self._lose(work, is_stored=False)
@@ -162,14 +180,16 @@ class Gateway:
         The audit log comes first: a crash in between leaves a line too many, but never an answer
         without one. After a while the place goes to others; the lease is renewed all the same.
         """
-        began, id, delays = time.monotonic(), work.delivery.message.id, _delays(work)
+        began, id, limits = time.monotonic(), work.delivery.message.id, self._limits
+        delays = _delays(work, limits)
         end = _end(work.subject, verdict, self._events.clock())
         in_doubt, work.may_be_settled = False, True
         while (error := await self._tell(work, verdict, end)) is not None:
             waited, delay = time.monotonic() - began, next(delays)
             if delay == FIRST_PAUSE:
                 log.warning("%s %s; the verdict waits", id, error)
-            if waited >= (KEPT_FOR if work.kept else TELLING) and not self._keep(work, verdict):
+            longest = limits.kept_for if work.kept else limits.telling
+            if waited >= longest and not self._keep(work, verdict):
                 log.error("%s its verdict is let go: the request comes back, as begun", id)
                 let_go(work.delivery)
                 return
@@ -196,8 +216,8 @@ class Gateway:
     def _keep(self, work: Work, verdict: Verdict) -> bool:
         """Let a verdict wait without a place; tell whether there is room, and time left."""
         size = _size(work.delivery.message) + _size(getattr(verdict, "reply", None))
-        total = sum(one.kept for one in self._kept) + size
-        if work.kept or len(self._kept) >= KEPT or total > KEPT_BYTES:
+        total, limits = sum(one.kept for one in self._kept) + size, self._limits
+        if work.kept or len(self._kept) >= limits.kept or total > limits.kept_bytes:
             return False
         work.kept = size
         self._kept.add(work)
@@ -279,12 +299,12 @@ async def _give_back(received: asyncio.Future[Sequence[Delivery]]) -> None:
             await delivery.retry(0.0, counts=False)
 
 
-def _delays(work: Work) -> Iterator[float]:
+def _delays(work: Work, limits: VerdictLimits) -> Iterator[float]:
     """Yield the seconds before each further attempt: more, once the verdict holds no place."""
     delay = FIRST_PAUSE
     while True:
         yield delay
-        delay = min(2 * delay, LONGEST_PAUSE if work.kept else TELLING / 2)
+        delay = min(2 * delay, limits.longest_pause if work.kept else limits.telling / 2)
 
 
 def _size(message: Message | Unreadable | None) -> int:

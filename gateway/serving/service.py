@@ -19,7 +19,7 @@ from gateway.errors import (
 )
 from gateway.message import ID_WINDOW, Clock, Message, echoed, id_time
 from gateway.queues.request_age import check_known, check_once
-from gateway.serving.breaker import CircuitBreaker
+from gateway.serving.breaker import IN_PLACE, CircuitBreaker
 from gateway.serving.quotas import NO_QUOTAS, Quotas
 from gateway.serving.verdict import INTERRUPTED, UNKNOWN
 from gateway.soap.multipart import parameter
@@ -34,6 +34,8 @@ class Policy:
     """For one call."""
     lifetime: float = ID_WINDOW
     """For a request without a deadline, from its arrival."""
+    in_place: tuple[float, ...] = IN_PLACE
+    """Before each further try of a call that certainly did not leave."""
 
     def is_repeatable(self, operation: str) -> bool:
         return self.repeatable is None or operation in self.repeatable
@@ -57,7 +59,7 @@ class ServiceEndpoint:
         self._backend = backend
         self._policy = policy
         self._clock = clock
-        self._breaker = CircuitBreaker(self._carry_out, monotonic)
+        self._breaker = CircuitBreaker(self._carry_out, monotonic, policy.in_place)
 
     async def admit(self, message: Message, begin: Begin = unmarked) -> Call | Refusal:
         """Let the gate check a request. Raises Unchecked, LeftAlone."""

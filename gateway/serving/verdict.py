@@ -68,17 +68,23 @@ def unreadable(message: Unreadable) -> Rejected:
     return Rejected(f"unreadable: {message.reason}", reply)
 
 
-def failed(error: TransientError, message: Message, attempt: int, attempts: int) -> Verdict:
+def failed(
+    error: TransientError,
+    message: Message,
+    attempt: int,
+    attempts: int,
+    longest: float = LONGEST_DELAY,
+) -> Verdict:
     """The verdict on a request whose backend did not answer, or was not asked.
 
     It is delivered for the ``attempt``th time, of ``attempts``: only deliveries count that reached
-    a backend, or in which the gateway died.
+    a backend, or in which the gateway died. It goes back for ``longest`` seconds at most.
     """
     if isinstance(error, Unreached | Declined | Unchecked):
         # The backend took nothing, so it does not count: the request waits until it expires.
-        return Retry(_jittered(max(1.0, error.retry_after or 0.0)), counts=False)
+        return Retry(_jittered(max(1.0, error.retry_after or 0.0), longest), counts=False)
     if attempt < attempts:
-        return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0)))
+        return Retry(_jittered(max(2.0**attempt, error.retry_after or 0.0), longest))
     return rejected(FaultError(EXHAUSTED), message)
 
 
@@ -97,9 +103,9 @@ def rejected(error: FaultError, message: Message) -> Rejected:
     return Rejected(_told(error), fault(error, message))
 
 
-def _jittered(delay: float) -> float:
+def _jittered(delay: float, longest: float) -> float:
     """Return about that delay, so that requests that failed together do not return together."""
-    return min(delay, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+    return min(delay, longest) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
 
 def _told(error: FaultError) -> str:

@@ -25,6 +25,7 @@ from gateway.observe.events import (
 )
 from gateway.serving.leases import Work
 from gateway.serving.verdict import (
+    LONGEST_DELAY,
     TOO_OFTEN,
     Completed,
     Retry,
@@ -42,13 +43,22 @@ class Walk:
     """Lets an endpoint answer deliveries, and returns the verdict on each.
 
     ``attempts`` is how many times a request may be delivered, counting those that reached a backend
-    or ended in a crash; ``lease`` is for how many seconds it is held from when it begins.
+    or ended in a crash; ``lease`` is for how many seconds it is held from when it begins,
+    ``longest_delay`` for how many it goes back at most.
     """
 
-    def __init__(self, endpoint: Endpoint, attempts: int, lease: float, events: Events) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        attempts: int,
+        lease: float,
+        events: Events,
+        longest_delay: float = LONGEST_DELAY,
+    ) -> None:
         self._endpoint = endpoint
         self._attempts = attempts
         self._lease = lease
+        self._longest_delay = longest_delay
         self._events = events
 
     async def __call__(self, work: Work) -> Verdict:
@@ -68,7 +78,8 @@ class Walk:
         except TransientError as error:
             level = logging.DEBUG if isinstance(error, LeftAlone) else logging.WARNING
             log.log(level, "%s %s: %s", message.id, work.subject.service, error)
-            return failed(error, message, delivery.attempt, self._attempts)
+            attempt, longest = delivery.attempt, self._longest_delay
+            return failed(error, message, attempt, self._attempts, longest)
         except QueueUnavailable as error:
             log.warning("%s %s; given back", message.id, error)
             return Retry(1.0, counts=False)

@@ -26,13 +26,14 @@ from gateway.endpoint import Call as Admitted
 from gateway.errors import OutcomeUnknown, QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Collected, State
-from gateway.queues.options import QueueOptions
+from gateway.queues.options import QueueOptions, Sweeps
 from gateway.queues.registry import open_queue
 from gateway.serving.loop import Gateway
 from gateway.serving.settings import GatewaySettings
 
 CALLS = 8
 LEASE = 6.0
+USUAL = Sweeps()
 SHORT = 5.0
 """Seconds; a gateway that stands still for longer, on a busy machine too, loses its calls."""
 SENDER = "alice"
@@ -71,10 +72,10 @@ class Backend:
 
 @asynccontextmanager
 async def gateway(
-    address: str, folder: Path, backend: Backend, lease: float = LEASE
+    address: str, folder: Path, backend: Backend, lease: float = LEASE, sweeps: Sweeps = USUAL
 ) -> AsyncIterator[None]:
     """Drain a queue inside the context, as ``gateway serve`` does."""
-    queue = await open_queue(address, folder, QueueOptions(lease=lease))
+    queue = await open_queue(address, folder, QueueOptions(lease=lease, sweeps=sweeps))
     stop = asyncio.Event()
     settings = GatewaySettings(lease=lease, attempts=100)
     running = asyncio.create_task(Gateway(queue, backend, settings).run(stop))
@@ -254,16 +255,12 @@ async def test_a_write_that_hangs_does_not_let_the_leases_of_others_lapse(bench,
     ids=["dropped", "late", "doubled"],
 )
 @pytest.mark.parametrize("bench", DOORBELLS, indirect=True)
-async def test_a_bell_that_rings_late_twice_or_never_is_no_matter(
-    bench, fault, at_most, monkeypatch
-):
-    # Sweeps every other second, not every minute.
-    times = {"PERIOD": 2.0, "OLD": 2.0, "SURPLUS": 0.5, "SETTLING": 1, "RING_AGAIN": 5.0}
-    for name, seconds in times.items():
-        monkeypatch.setattr(f"gateway.queues.doorbell.sweep.{name}", seconds)
+async def test_a_bell_that_rings_late_twice_or_never_is_no_matter(bench, fault, at_most):
+    # Every other second, not every minute.
+    sweeps = Sweeps(period=2.0, old=2.0, surplus=0.5, settling=1, ring_again=5.0)
     rule = bench.proxy.inject(fault, rung, times=math.inf)
     made = messages()
-    async with gateway(bench.address, bench.folder, bench.backend):
+    async with gateway(bench.address, bench.folder, bench.backend, sweeps=sweeps):
         ended = await bench.calls(made)
     assert rule.hits
     for message, collected in zip(made, ended, strict=True):

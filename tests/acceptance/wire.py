@@ -100,7 +100,8 @@ class Asked:
     """An application with a server of the library's, as for one that somebody else serves."""
 
     def __init__(self, application: web.Application, serving: Mapping[str, Any]) -> None:
-        self._runner = web.AppRunner(application, access_log=None, **serving)
+        serving = {"access_log": None, "shutdown_timeout": 1.0, **serving}
+        self._runner = web.AppRunner(application, **serving)
 
     async def __aenter__(self) -> Asked:
         await self._runner.setup()

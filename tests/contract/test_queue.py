@@ -9,6 +9,8 @@ from pathlib import Path
 import kinds
 import pytest
 
+from gateway.queues.embedded.group_commit import Periods
+from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.options import QueueOptions
 from gateway.queues.registry import open_queue
 from gateway.testing.queue_contract.requests import *
@@ -22,21 +24,18 @@ def address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return LOCAL[kind] if kind in LOCAL else kinds.address(kind, request, monkeypatch)
 
 
-@pytest.fixture
-def no_look(monkeypatch):
-    """Keep whoever waits from looking for itself: only being woken helps."""
-    monkeypatch.setattr("gateway.queues.embedded.queue.LOOK", 600.0)
-    monkeypatch.setattr("gateway.queues.embedded.waiters.LOOK", 600.0)
+NO_LOOK = Periods(look=600.0)
+"""Whoever waits does not look for itself: only being woken helps."""
 
 
-async def test_in_the_embedded_queue_whoever_waits_for_a_request_is_woken(no_look, tmp_path):
-    queue = await open_queue(LOCAL["sqlite"], tmp_path)
+async def test_in_the_embedded_queue_whoever_waits_for_a_request_is_woken(tmp_path: Path):
+    queue = await SqliteQueue.open(tmp_path / "queue.db", periods=NO_LOOK)
     await test_whoever_waits_is_woken_by_a_request(queue)
     await queue.aclose()
 
 
-async def test_in_the_embedded_queue_whoever_waits_for_a_reply_is_woken(no_look, tmp_path):
-    queue = await open_queue(LOCAL["sqlite"], tmp_path)
+async def test_in_the_embedded_queue_whoever_waits_for_a_reply_is_woken(tmp_path: Path):
+    queue = await SqliteQueue.open(tmp_path / "queue.db", periods=NO_LOOK)
     await test_whoever_waits_for_a_reply_is_woken_by_it(queue)
     await queue.aclose()
 

@@ -38,7 +38,7 @@ from gateway.queues.doorbell.messages import (
     ring,
 )
 from gateway.queues.doorbell.queue import DoorbellQueue
-from gateway.queues.options import QueueOptions
+from gateway.queues.options import QueueOptions, Sweeps
 from gateway.serving.leases import Work
 from gateway.serving.verdict import Completed
 from gateway.serving.walk import Walk
@@ -110,14 +110,16 @@ def place(request, monkeypatch) -> Place:
     cloud = replace(cloud, s3=clouds.started("ministack", request).s3)
     for name, value in servers.environment(cloud).items():
         monkeypatch.setenv(name, value)
-    # No sweep but where a test wants one: its token would be one more message.
-    monkeypatch.setattr(doorbell_sweep, "SETTLING", 600)
     return Place(cloud)
 
 
+NO_SWEEP = Sweeps(settling=600)
+"""Where no test wants one: its token would be one more message."""
+
+
 @contextlib.asynccontextmanager
-async def opened(place: Place, lease: float = LEASE):
-    queue = await DoorbellQueue.open(place.address, QueueOptions(lease=lease))
+async def opened(place: Place, lease: float = LEASE, sweeps: Sweeps = NO_SWEEP):
+    queue = await DoorbellQueue.open(place.address, QueueOptions(lease=lease, sweeps=sweeps))
     try:
         yield queue
     finally:
@@ -125,8 +127,13 @@ async def opened(place: Place, lease: float = LEASE):
 
 
 @pytest.fixture
-async def queue(place):
-    async with opened(place, 30.0) as queue:
+def sweeps() -> Sweeps:
+    return NO_SWEEP
+
+
+@pytest.fixture
+async def queue(place, sweeps):
+    async with opened(place, 30.0, sweeps) as queue:
         yield queue
 
 
@@ -144,7 +151,7 @@ async def test_a_request_that_the_store_is_slow_to_give_holds_up_no_later_one(pl
         address = replace(
             place.address, access=replace(place.address.access, s3_endpoint_url=proxy.url)
         )
-        queue = await DoorbellQueue.open(address, QueueOptions())
+        queue = await DoorbellQueue.open(address, QueueOptions(sweeps=NO_SWEEP))
         await mute.send(first := request())
         place.post(ring(f"orders/requests/{first.id}.alice"))
         taking = asyncio.create_task(queue.receive(2, 4 * SOON))
@@ -291,7 +298,7 @@ async def lost(key: str, *, again: bool = False) -> None:
 
 async def test_a_sender_whose_doorbell_is_gone_has_sent_all_the_same(place, queue):
     gone = parse_bucket(f"s3://{place.bucket}/orders?doorbell=not-there")
-    client = await DoorbellQueue.open(gone, QueueOptions())
+    client = await DoorbellQueue.open(gone, QueueOptions(sweeps=NO_SWEEP))
     await client.send(sent := request())
     await client.aclose()
     place.post(ring(place.keys.request(("alice", sent.id))))
@@ -409,7 +416,7 @@ async def test_work_of_a_dead_gateway_is_taken_over_in_less_than_two_leases(plac
     async with FaultProxy(place.endpoint) as proxy:
         access = replace(place.address.access, sqs_endpoint_url=proxy.url)
         queue = await DoorbellQueue.open(
-            replace(place.address, access=access), QueueOptions(lease=lease)
+            replace(place.address, access=access), QueueOptions(lease=lease, sweeps=NO_SWEEP)
         )
         for action in ("ReceiveMessage", "ChangeMessageVisibilityBatch"):
             proxy.inject(told, kind(action), times=math.inf)
@@ -565,7 +572,9 @@ async def test_a_request_taken_ahead_is_neither_written_again_nor_made_younger(p
     async with FaultProxy(place.endpoint) as proxy:
         written = proxy.inject(delayed(0), is_over_another, times=math.inf)
         access = replace(place.address.access, s3_endpoint_url=proxy.url)
-        queue = await DoorbellQueue.open(replace(place.address, access=access), QueueOptions())
+        queue = await DoorbellQueue.open(
+            replace(place.address, access=access), QueueOptions(sweeps=NO_SWEEP)
+        )
         await fill(queue, "alice", 30)
         await fill(queue, "bob", 1)
         arrived = (first := await taken_ahead(queue)).message.arrived
@@ -666,7 +675,9 @@ async def test_a_gateway_whose_rings_are_all_new_does_not_list_the_bucket(
     monkeypatch.setattr(fair_queuing, "WAITED", 60.0)  # on a busy machine all takes long
     async with FaultProxy(place.endpoint) as proxy:
         access = replace(place.address.access, s3_endpoint_url=proxy.url)
-        watched = await DoorbellQueue.open(replace(place.address, access=access), QueueOptions())
+        watched = await DoorbellQueue.open(
+            replace(place.address, access=access), QueueOptions(sweeps=NO_SWEEP)
+        )
         listed = proxy.inject(delayed(0), kind("LIST", ""))
         for client in ("alice", "bob"):
             await fill(queue, client, 20)
@@ -676,10 +687,8 @@ async def test_a_gateway_whose_rings_are_all_new_does_not_list_the_bucket(
         assert not listed.hits
 
 
-async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, queue, monkeypatch):
-    monkeypatch.setattr(doorbell_sweep, "OLD", 0.0)
-    monkeypatch.setattr(doorbell_sweep, "MARGIN", -10.0)
-    monkeypatch.setattr(doorbell_sweep, "SETTLING", 0)
+@pytest.mark.parametrize("sweeps", [Sweeps(old=0.0, margin=-10.0, settling=0)])
+async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, queue):
     await mute.send(sent := request())
     await asyncio.sleep(1.1)  # the store's clock is of whole seconds
     delivery = await take(queue)
@@ -689,21 +698,20 @@ async def test_a_sweep_finds_a_request_that_no_bell_was_rung_for(place, mute, qu
 
 
 async def test_a_sweep_leaves_a_request_to_whoever_has_it_and_need_not_have_claimed_it_yet(
-    place, mute, queue, monkeypatch
+    place, mute, queue
 ):
-    monkeypatch.setattr(doorbell_sweep, "OLD", 0.0)
     await mute.send(request())
     await asyncio.sleep(1.1)
     for lease, rings in ((60.0, 0), (-15.0, 1)):
-        sweep = doorbell_sweep.Sweep(queue._store, place.keys, lambda: (), lease=lease)
+        sweep = doorbell_sweep.Sweep(
+            queue._store, place.keys, lambda: (), lease=lease, times=Sweeps(old=0.0)
+        )
         await sweep._look(await queue._bell.pump())
         assert place.messages() == rings
 
 
-async def test_a_new_queue_has_its_token_soon_although_requests_wait_in_it(
-    place, mute, queue, monkeypatch
-):
-    monkeypatch.setattr(doorbell_sweep, "FIRST_AT_REST", (0.3, 0.3))
+@pytest.mark.parametrize("sweeps", [replace(NO_SWEEP, first_at_rest=(0.3, 0.3))])
+async def test_a_new_queue_has_its_token_soon_although_requests_wait_in_it(place, mute, queue):
     place.post(ring("orders/requests/gone"))
     await queue.receive(1, 0)
     assert place.delayed() == 0  # it may be what waits there
@@ -727,8 +735,8 @@ async def test_of_two_tokens_one_is_removed(place, queue):
     assert place.messages() == 1
 
 
+@pytest.mark.parametrize("sweeps", [replace(NO_SWEEP, period=0.0)])
 async def test_a_token_received_often_is_replaced(place, queue, monkeypatch):
-    monkeypatch.setattr(doorbell_sweep, "PERIOD", 0)
     await queue.receive(1, 0)
     sweep, counts = queue._gateway._sweep, []
     tend = sweep.tend

@@ -25,8 +25,7 @@ from gateway.queues.aws.http import HttpResponse
 from gateway.queues.aws.sqs_errors import answer_error
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqs.queue import SqsQueue
-from gateway.serving import loop as daemon
-from gateway.serving.loop import Gateway
+from gateway.serving.loop import USUAL, Gateway, VerdictLimits
 from gateway.serving.settings import GatewaySettings
 
 LONGEST = 60.0
@@ -112,19 +111,24 @@ async def place(request, monkeypatch) -> AsyncIterator[Place]:
 
 
 @contextlib.asynccontextmanager
-async def gateway(place: Place, lease: float = 10.0) -> AsyncIterator[list[str]]:
+async def gateway(
+    place: Place, lease: float = 10.0, limits: VerdictLimits = USUAL
+) -> AsyncIterator[list[str]]:
     """Run a gateway; yield the ids of what its endpoint was given."""
     name = place.url.rpartition("/")[2]
     address = parse_sqs(f"sqs://{name}?unsafe_duplicates=true")
     queue = await SqsQueue.open(address, QueueOptions(lease=lease, concurrency=CONCURRENCY))
-    stop, settings = asyncio.Event(), GatewaySettings(concurrency=CONCURRENCY, lease=lease, grace=1)
+    settings = GatewaySettings(concurrency=CONCURRENCY, lease=lease, grace=1)
+    stop = asyncio.Event()
     begun: list[str] = []
 
     async def endpoint(message: Message) -> Message:
         begun.append(message.id)
         return LARGE
 
-    running = asyncio.create_task(Gateway(queue, Answering(endpoint), settings).run(stop))
+    running = asyncio.create_task(
+        Gateway(queue, Answering(endpoint), settings, limits=limits).run(stop)
+    )
     try:
         yield begun
     finally:
@@ -200,12 +204,10 @@ async def test_a_reply_queue_that_refuses_for_good_ends_the_request(place, caplo
 
 
 async def test_verdicts_that_cannot_be_told_do_not_keep_their_places_and_are_told_later(
-    place, monkeypatch
+    place,
 ):
-    monkeypatch.setattr(daemon, "TELLING", 0.5)
-    monkeypatch.setattr(daemon, "LONGEST_PAUSE", 1.0)
     place.proxy.inject(faults.failed_before, poisoned, times=math.inf)
-    async with gateway(place):
+    async with gateway(place, limits=VerdictLimits(telling=0.5, longest_pause=1.0)):
         ill = await call_behind_poison(place)
         place.proxy.heal()
         for url in ill:

@@ -18,8 +18,7 @@ from answering import Answering
 from gateway.message import Message, new_id
 from gateway.queue import AdministeredQueue
 from gateway.queues.bucket import requests as s3_requests
-from gateway.queues.doorbell import sweep as doorbell_sweep
-from gateway.queues.options import QueueOptions
+from gateway.queues.options import QueueOptions, Sweeps
 from gateway.queues.registry import open_queue
 from gateway.queues.sqs import offload
 from gateway.serving.loop import Gateway
@@ -94,7 +93,6 @@ def place(request, monkeypatch):
     cloud = clouds.started("ministack", request)
     for name, value in servers.environment(cloud).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(doorbell_sweep, "SETTLING", 600)
     with contextlib.ExitStack() as stack:
         sqs, s3 = (
             stack.enter_context(contextlib.closing(servers.client(cloud, service)))
@@ -106,7 +104,7 @@ def place(request, monkeypatch):
 @contextlib.asynccontextmanager
 async def gateway(place: Place, kind: str, tmp_path) -> AsyncIterator[AdministeredQueue]:
     """Run a gateway; at the end it must still run."""
-    options = QueueOptions(lease=LEASE)
+    options = QueueOptions(lease=LEASE, sweeps=Sweeps(settling=600))
     queue = await open_queue(place.addresses[kind], tmp_path, options)
     stop, settings = asyncio.Event(), GatewaySettings(lease=LEASE, grace=1)
 

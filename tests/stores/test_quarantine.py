@@ -20,6 +20,7 @@ from gateway.queues.bucket.layout import Keys
 from gateway.queues.bucket.published import published
 from gateway.queues.bucket.queue import S3Queue
 from gateway.queues.bucket.store import S3Store
+from gateway.queues.embedded.group_commit import Periods
 from gateway.queues.embedded.quarantine_rows import old
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.memory import MemoryQueue
@@ -58,16 +59,16 @@ async def ids(queue) -> list[str]:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def opened(request, tmp_path, monkeypatch):
+async def opened(request, tmp_path):
     """Open queues of one kind with bounds, which are kept at each look."""
-    monkeypatch.setattr("gateway.queues.embedded.housekeeping.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.embedded.housekeeping.EVERY", 0.0)
+    tidy = Periods(dead=0.0, sweep=-1.0)
     async with contextlib.AsyncExitStack() as stack:
 
         async def open(bounds: Bounds, clock):
             if request.param == "memory":
                 return MemoryQueue(bounds=bounds, clock=clock)
-            queue = await SqliteQueue.open(tmp_path / "queue.db", bounds=bounds, clock=clock)
+            options = {"bounds": bounds, "clock": clock, "periods": tidy}
+            queue = await SqliteQueue.open(tmp_path / "queue.db", **options)
             stack.push_async_callback(queue.aclose)
             return queue
 

@@ -39,7 +39,7 @@ from gateway.queues.claims.intake import LeasedIntake
 from gateway.queues.doorbell.entry import Porter
 from gateway.queues.doorbell.fair_queuing import FairQueuing
 from gateway.queues.doorbell.messages import ring
-from gateway.queues.doorbell.sweep import MARGIN, Sweep
+from gateway.queues.doorbell.sweep import Sweep
 from gateway.queues.options import QueueOptions
 from gateway.queues.sqs.status import doorbell_status
 
@@ -82,7 +82,7 @@ class DoorbellQueue:
         except BaseException:
             await store.aclose()
             raise
-        return cls(store, keys, Bell(client, address.doorbell, options.lease), options)
+        return cls(store, keys, Bell(client, address.doorbell, options), options)
 
     async def send(self, message: Message) -> None:
         rings = await self._bell.is_within_reach()
@@ -120,11 +120,12 @@ class DoorbellQueue:
 class Bell:
     """The SQS queue of a doorbell, by its name or URL."""
 
-    def __init__(self, client: SqsClient, queue: str, lease: float) -> None:
+    def __init__(self, client: SqsClient, queue: str, options: QueueOptions) -> None:
         self.opening = asyncio.Lock()  # held while a gateway's part is opened
         self.client = client
         self._queue = queue
-        self._lease = lease
+        self._lease = options.lease
+        self._margin = options.sweeps.margin
         self._pump: SqsPump | None = None
         self._silent_until = 0.0
 
@@ -162,7 +163,7 @@ class Bell:
         with self._failing(f"{key} is in the bucket, but the doorbell was not rung"):
             async with asyncio.timeout(RING_LIMIT):
                 pump = await self.pump()
-                delay = math.ceil(self._lease / 3 + MARGIN) if again else 0
+                delay = math.ceil(self._lease / 3 + self._margin) if again else 0
                 outgoing = Outgoing(body=ring(key, swept=again), delay=min(delay, LONGEST_DELAY))
                 await pump.groups.send(outgoing, client_of(key))
 
@@ -192,7 +193,7 @@ class _Gateway:
         porter = Porter(store, keys, pump, options, self._tend)
         at_work = porter.known.at_work
         self._pump = pump
-        self._sweep = Sweep(store, keys, lambda: at_work, lease=options.lease)
+        self._sweep = Sweep(store, keys, lambda: at_work, lease=options.lease, times=options.sweeps)
         self._fair = FairQueuing(store, keys, porter.ledger, options, at_work)
         self._intake = LeasedIntake(
             pump, store.clock, options, self._fair.watching(porter.open, pump.client.clock)

@@ -22,30 +22,19 @@ from gateway.queues.bucket.layout import Keys
 from gateway.queues.bucket.status import list_all
 from gateway.queues.bucket.store import S3Store
 from gateway.queues.doorbell.messages import TOKEN, ring
+from gateway.queues.options import Sweeps
 from gateway.queues.sqs.status import DELAYED, IN_FLIGHT, VISIBLE
 
 log = logging.getLogger(__name__)
 
-PERIOD = 65.0
-"""Seconds from one sweep to the next."""
-OLD = 60.0
-"""Seconds after which a request should have been taken."""
-MARGIN = 5.0
-"""Seconds, beside a third of a lease, after which a gateway at work on a request has claimed it."""
-SURPLUS = 60.0
-"""Seconds in which a second token is one too many: the same, or its successor, comes later."""
 RECEIPTS = 3
 """Receipts after which the token is replaced: a redrive policy counts them."""
 MISSED = (300.0, 600.0)
 """Seconds without a token after which a gateway makes one; at random between the two."""
-FIRST_AT_REST = (5.0, 10.0)
-"""The same for a gateway that starts, if no message is hidden: a token would be received soon."""
 FIRST_AT_WORK = (65.0, 130.0)
-"""The same if a message is hidden, which may be the token. Others may receive it meanwhile, so this
-sometimes makes one too many; a gateway that receives both removes one."""
-SETTLING = 5
-"""Seconds before the first sweep of a gateway that starts: its work comes first."""
-RING_AGAIN = 600.0
+"""The same for a gateway that starts, if a message is hidden, which may be the
+token. Others may receive it meanwhile, so this sometimes makes one too many; a gateway that
+receives both removes one."""
 FEW = 100
 """Up to so many requests are rung for, however many messages are in the queue."""
 _COUNTS = (VISIBLE, IN_FLIGHT, DELAYED)
@@ -60,16 +49,18 @@ class Sweep:
         keys: Keys,
         at_work: Callable[[], Container[str]],
         *,
-        lease: float = 0.0,
+        lease: float,
+        times: Sweeps,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._keys = keys
         self._at_work = at_work
         self._monotonic = monotonic
-        self._token = _Token(monotonic)
+        self._times = times
+        self._token = _Token(times.surplus, monotonic)
         # A gateway that began without a claim has written one by then.
-        self._patience = lease / 3 + MARGIN
+        self._patience = lease / 3 + times.margin
         self._listed: dict[str, float] = {}
         """When each request was first listed, by the monotonic clock."""
         self._rung: dict[str, float] = {}
@@ -82,10 +73,10 @@ class Sweep:
         try:
             counts = await _messages(pump)
             if self._token.is_overdue() or not sum(counts.values()):
-                await pump.send(Outgoing(body=TOKEN, delay=SETTLING))
+                await pump.send(Outgoing(body=TOKEN, delay=self._times.settling))
             else:
                 is_hidden = sum(counts.values()) > counts[VISIBLE]
-                within = FIRST_AT_WORK if is_hidden else FIRST_AT_REST
+                within = FIRST_AT_WORK if is_hidden else self._times.first_at_rest
         except QueueError as error:
             log.warning("no token for the sweep could be sent: %s", error)
         self._token.note_checked(within)
@@ -99,7 +90,7 @@ class Sweep:
             if is_surplus:
                 await pump.delete(received.handle)
             else:
-                await _pass_on(pump, received)
+                await _pass_on(pump, received, self._times.period)
                 await self._look(pump)
         except QueueError as error:
             log.warning("the bucket could not be swept: %s", error)
@@ -123,7 +114,7 @@ class Sweep:
 
     def _not_rung(self, late: Sequence[str], found: Container[str]) -> list[str]:
         """Return the requests that were not rung for lately. Those not ``found`` are done."""
-        since = self._monotonic() - RING_AGAIN
+        since = self._monotonic() - self._times.ring_again
         self._rung = {key: at for key, at in self._rung.items() if key in found and at > since}
         return [key for key in late if key not in self._rung]
 
@@ -143,14 +134,17 @@ class Sweep:
             return False
         name = self._keys.name(key)
         made = id_time(name[1]) if name is not None else None
-        is_old = made is not None and self._store.clock() - made > max(OLD, self._patience)
+        is_old = made is not None and self._store.clock() - made > max(
+            self._times.old, self._patience
+        )
         return is_old or self._monotonic() - self._listed.get(key, math.inf) > self._patience
 
 
 class _Token:
     """What a gateway knows about the token."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, surplus: float, monotonic: Callable[[], float]) -> None:
+        self._surplus = surplus
         self._monotonic = monotonic
         self._id = ""
         self._seen = float("-inf")
@@ -165,7 +159,7 @@ class _Token:
         return not self._is_new and self.may_be_missing()
 
     def is_surplus(self, received: Received) -> bool:
-        return received.id != self._id and self._monotonic() - self._seen < SURPLUS
+        return received.id != self._id and self._monotonic() - self._seen < self._surplus
 
     def note_checked(self, within: tuple[float, float]) -> None:
         """Consider no token missing for so many seconds."""
@@ -177,13 +171,13 @@ class _Token:
         self.note_checked(MISSED)
 
 
-async def _pass_on(pump: SqsPump, received: Received) -> None:
+async def _pass_on(pump: SqsPump, received: Received, period: float) -> None:
     """Hide the token until the next sweep, or put a new one in its place."""
     if received.count < RECEIPTS:
-        await pump.hold(received.handle, PERIOD)
+        await pump.hold(received.handle, period)
         return
     # Send first: a crash in between leaves two, and one of them is soon removed.
-    await pump.send(Outgoing(body=TOKEN, delay=int(PERIOD)))
+    await pump.send(Outgoing(body=TOKEN, delay=int(period)))
     await pump.delete(received.handle)
 
 

@@ -15,7 +15,16 @@ from typing import TypeVar
 from gateway.errors import ConfigurationError, QueueFull, QueueHeld, QueueUnavailable
 from gateway.message import Clock
 from gateway.queues.embedded import store
-from gateway.queues.embedded.group_commit import Job, Writer, connect, transaction, translated, turn
+from gateway.queues.embedded.group_commit import (
+    USUAL,
+    Job,
+    Periods,
+    Writer,
+    connect,
+    transaction,
+    translated,
+    turn,
+)
 from gateway.queues.embedded.identity import Files
 from gateway.queues.embedded.owners import Owner, forget_dead, is_alive, keep_from_children
 from gateway.queues.embedded.steady_clock import Steady, Uptime, begin
@@ -24,8 +33,6 @@ from gateway.queues.embedded.wake_up import WakeUp
 T = TypeVar("T")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-PROBE = 3.0
-"""Seconds that a health check waits for a turn to write: others wait for its result."""
 ROOM = 256 << 10
 """Bytes that must be free on its disk for a queue to be healthy: a few small requests."""
 REQUESTS, REPLIES = "requests", "replies"
@@ -35,20 +42,28 @@ REQUESTS, REPLIES = "requests", "replies"
 class QueueFile:
     """A queue file that this process has open, as a named owner. Make it with ``open``."""
 
-    def __init__(self, path: Path, live: Path, clock: Clock, uptime: Uptime) -> None:
+    def __init__(
+        self, path: Path, live: Path, clock: Clock, uptime: Uptime, periods: Periods
+    ) -> None:
+        self.periods = periods
         self._live = live
         self._bells = {kind: live / kind for kind in (REQUESTS, REPLIES)}
-        self._connection, lock, self.steady = _prepared(path, live / "turn", clock, uptime)
+        self._connection, lock, self.steady = _prepared(
+            path, live / "turn", clock, uptime, periods.busy
+        )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="queue-reader")
         forget_dead(live / "owners")
         self._owner = Owner(live / "owners")
         self._room = _Room(live)
         wal, shm = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
-        self._files = Files(path, wal, [shm, live / "turn", live / "owners" / self.owner])
-        self._writer = Writer(self._files, lock)
+        others = [shm, live / "turn", live / "owners" / self.owner]
+        self._files = Files(path, wal, others, periods.files)
+        self._writer = Writer(self._files, lock, periods.busy)
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock, uptime: Uptime) -> QueueFile:
+    async def open(
+        cls, path: Path, clock: Clock, uptime: Uptime, periods: Periods = USUAL
+    ) -> QueueFile:
         """Open a queue file; create it if missing. Raises ConfigurationError with the cure."""
         live = live_folder(path)
         _check_usable(path)
@@ -56,7 +71,7 @@ class QueueFile:
             for folder in (live, live / "owners", live / REQUESTS, live / REPLIES):
                 folder.mkdir(mode=0o700, exist_ok=True)
             _make_private(path)
-            return cls(path, live, clock, uptime)
+            return cls(path, live, clock, uptime, periods)
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"queue: {path} cannot be opened as a queue ({error}): name another file."
@@ -90,20 +105,21 @@ class QueueFile:
 
         Raises QueueUnavailable, QueueBroken.
         """
-        until = asyncio.get_running_loop().time() + PROBE
+        probe = self.periods.probe
+        until = asyncio.get_running_loop().time() + probe
         try:
             async with asyncio.timeout_at(until):
                 await self.write(_nothing)
         except TimeoutError as error:
             holder = self._writer.described_holder()
-            raise QueueHeld(f"no turn to write in {PROBE:g} s: {holder}") from error
+            raise QueueHeld(f"no turn to write in {probe:g} s: {holder}") from error
         self._files.check_all()
         try:
             async with asyncio.timeout_at(until):
                 await self._room.check()
         except TimeoutError as error:
             text = (
-                f"the disk of {self._live} does not answer in {PROBE:g} s: check that it is healthy"
+                f"the disk of {self._live} does not answer in {probe:g} s: check that it is healthy"
             )
             raise QueueHeld(text) from error
 
@@ -166,15 +182,17 @@ def _nothing(connection: sqlite3.Connection) -> None:
 
 
 def _prepared(
-    path: Path, lock: Path, clock: Clock, uptime: Uptime
+    path: Path, lock: Path, clock: Clock, uptime: Uptime, busy: float
 ) -> tuple[sqlite3.Connection, int, Steady]:
     """Create or check the tables; return a connection, the open lock and the file's clock."""
     with contextlib.ExitStack() as undo:
         file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         undo.callback(os.close, file)
         keep_from_children(file)
-        connection = undo.enter_context(contextlib.closing(connect(path, synchronous="NORMAL")))
-        with turn(file):  # others may be opening the same new file
+        connection = undo.enter_context(
+            contextlib.closing(connect(path, busy, synchronous="NORMAL"))
+        )
+        with turn(file, busy):  # others may be opening the same new file
             with transaction(connection, "EXCLUSIVE"):
                 store.prepare(connection, path)
                 steady = begin(connection, uptime, clock())

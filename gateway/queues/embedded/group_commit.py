@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
-BUSY = 5.0
-"""Seconds to wait for other processes that hold the file, at most."""
 NAP = 0.001
 """Seconds between two attempts to take a turn: about a commit. Less costs more CPU."""
 MOST_JOBS = 256
@@ -36,6 +34,27 @@ MOST_JOBS = 256
 # SQLite's result codes for a file that can no longer be trusted: a failed fsync may have dropped
 # pages that were reported as written, so going on would break promises.
 BROKEN = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """How often an embedded queue looks for what, and how long it waits, in seconds."""
+
+    look: float = 0.5
+    """Between two looks of who waits, rung or not: a ring is only a hint."""
+    busy: float = 5.0
+    """For others who hold the file, at most."""
+    probe: float = 3.0
+    """For a turn to write, in a look at health: others wait for what it says."""
+    files: float = 0.5
+    """Between two looks at the files that are not looked at after each commit."""
+    dead: float = 0.5
+    """Between two looks for dead processes."""
+    sweep: float = 60.0
+    """Between two sweeps of old replies."""
+
+
+USUAL = Periods()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +71,9 @@ class _Outcome:
     error: Exception | None = None
 
 
-def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+def connect(path: Path, busy: float, *, synchronous: str) -> sqlite3.Connection:
     """Open a connection for one thread at a time; its user begins and ends transactions."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=busy)
     try:
         connection.execute(f"PRAGMA synchronous={synchronous}")
     except sqlite3.Error:
@@ -84,12 +103,13 @@ class Writer:
     the others are visible to all at once, and survive everything but a power cut.
     """
 
-    def __init__(self, files: Files, lock: int) -> None:
+    def __init__(self, files: Files, lock: int, busy: float) -> None:
         """``lock`` is an open file, for ``turn``; the writer closes it at the end."""
         self._files = files
+        self._busy = busy
         self._turn = lock
-        self._full = connect(files.path, synchronous="FULL")
-        self._normal = connect(files.path, synchronous="NORMAL")
+        self._full = connect(files.path, busy, synchronous="FULL")
+        self._normal = connect(files.path, busy, synchronous="NORMAL")
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._broken: QueueBroken | None = None
         self._began = math.inf
@@ -109,7 +129,7 @@ class Writer:
         QueueBroken; then nothing was changed.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        if is_new and (still := time.monotonic() - self._began) > 2 * BUSY:
+        if is_new and (still := time.monotonic() - self._began) > 2 * self._busy:
             future.set_exception(
                 QueueHeld(
                     f"the queue file {self._files.path} has taken no write for {still:.0f} s: "
@@ -146,7 +166,7 @@ class Writer:
         batch = [first]
         failure: QueueUnavailable | QueueBroken
         try:
-            with turn(self._turn):
+            with turn(self._turn, self._busy):
                 # Only now, with the turn taken: jobs that came in meanwhile join in.
                 batch += self._waiting(MOST_JOBS - 1)
                 return batch, self._commit(batch)
@@ -208,16 +228,16 @@ class Writer:
 
 
 @contextlib.contextmanager
-def turn(lock: int) -> Iterator[None]:
+def turn(lock: int, busy: float) -> Iterator[None]:
     """Hold the lock by which processes take turns on a file, each for about a commit.
 
-    SQLite's own lock makes waiters sleep longer and longer. Raises QueueHeld after BUSY seconds: a
-    process that is stopped in the middle of a commit must not stop all others.
+    SQLite's own lock makes waiters sleep longer and longer. Raises QueueHeld after ``busy``
+    seconds: a process that is stopped in the middle of a commit must not stop all others.
     """
-    until = time.monotonic() + BUSY
+    until = time.monotonic() + busy
     while not _taken(lock):
         if time.monotonic() > until:
-            raise QueueHeld(f"no turn to write in {BUSY:g} s: {described_holder(lock)}")
+            raise QueueHeld(f"no turn to write in {busy:g} s: {described_holder(lock)}")
         time.sleep(NAP)
     try:
         yield

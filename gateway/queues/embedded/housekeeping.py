@@ -14,10 +14,6 @@ from gateway.queues.embedded.file import REQUESTS, QueueFile
 from gateway.queues.embedded.quarantine import SqliteQuarantine
 from gateway.queues.embedded.steady_clock import made_by, mark
 
-EVERY = 0.5
-"""Seconds between two checks for dead processes."""
-SWEEP = 60.0
-"""Seconds between two sweeps of old replies."""
 SWEEP_ROWS = 1000
 JUMP = 10.0
 """Seconds by which the machine's clock must jump to be logged."""
@@ -44,14 +40,14 @@ class Tidying:
     async def tidy(self) -> None:
         """Do what is due by now; also while the queue is busy: it has dead processes too."""
         now = time.monotonic()
-        if now - self.looked < EVERY:
+        if now - self.looked < self._file.periods.dead:
             return
         self.looked = now
         self._watch_clock()
         await self._free_forgotten()
         for owner in await self._file.read(self._dead):
             await self._file.write(partial(store.release, owner=owner), ring=REQUESTS)
-        if now - self.swept > SWEEP:
+        if now - self.swept > self._file.periods.sweep:
             await self._quarantine.sweep()
             # A full batch: there may be more, and the next call continues.
             self.swept = now if await self._sweep() < SWEEP_ROWS else self.swept

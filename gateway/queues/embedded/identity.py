@@ -9,9 +9,6 @@ from pathlib import Path
 
 from gateway.errors import QueueBroken
 
-EVERY = 0.5
-"""Seconds between two checks of the files that are not checked after each commit."""
-
 Identity = tuple[int, int]
 """Device and number of a file."""
 
@@ -23,14 +20,17 @@ class Files:
     lost with the process. Nothing may be reported as durable then.
     """
 
-    def __init__(self, path: Path, log: Path, others: Iterable[Path]) -> None:
+    def __init__(self, path: Path, log: Path, others: Iterable[Path], every: float) -> None:
         """``log`` is SQLite's write-ahead log (-wal); ``others`` must not be replaced either.
+
+        Those that are not checked after each commit are checked every so many seconds.
 
         All of them exist now.
         """
         self.path = path
         self._log = log
         self._known = {one: _identity(one) for one in (path, log, *others)}
+        self._every = every
         self._looked = time.monotonic()
 
     def check(self) -> None:
@@ -39,9 +39,9 @@ class Files:
         self._check(self._log)
 
     def check_now_and_then(self) -> None:
-        """Check all files, at most once in EVERY seconds. Raises QueueBroken."""
+        """Check all files, at most once in ``every`` seconds. Raises QueueBroken."""
         now = time.monotonic()
-        if now - self._looked >= EVERY:
+        if now - self._looked >= self._every:
             self.check_all()
             self._looked = now
 

@@ -20,7 +20,7 @@ from gateway.message import Clock, Message, Unreadable, check_identity
 from gateway.queue import Collected, Delivery, QueueStatus
 from gateway.queues.embedded import store
 from gateway.queues.embedded.file import REPLIES, REQUESTS, QueueFile
-from gateway.queues.embedded.group_commit import Job
+from gateway.queues.embedded.group_commit import USUAL, Job, Periods
 from gateway.queues.embedded.housekeeping import Tidying
 from gateway.queues.embedded.quarantine import SqliteQuarantine
 from gateway.queues.embedded.steady_clock import Uptime, of_this_machine
@@ -29,9 +29,6 @@ from gateway.queues.embedded.waiters import Waiters
 from gateway.queues.embedded.wake_up import WakeUp
 from gateway.queues.fair_queuing import Turns
 from gateway.queues.options import Bounds
-
-LOOK = 0.5
-"""Seconds between two looks for requests, rung or not: a ring is only a hint."""
 
 
 class SqliteQueue:
@@ -58,12 +55,13 @@ class SqliteQueue:
         clock: Clock = time.time,
         uptime: Uptime | None = None,
         bounds: Bounds = Bounds(),  # noqa: B008  # frozen
+        periods: Periods = USUAL,
     ) -> SqliteQueue:
         """Open a queue; create it if missing. Raises ConfigurationError with the cure.
 
         ``clock`` is the machine's; ``uptime`` its monotonic one, which measures ages.
         """
-        file = await QueueFile.open(path, clock, uptime or of_this_machine())
+        file = await QueueFile.open(path, clock, uptime or of_this_machine(), periods)
         return cls(file, clock, bounds)
 
     async def send(self, message: Message) -> None:
@@ -92,11 +90,15 @@ class SqliteQueue:
             if claims or left <= 0:
                 let_go = self._tidying.let_go
                 return [SqliteDelivery(self._file, self.clock, one, let_go) for one in claims]
-            pause = LOOK if due is None else min(LOOK, max(due - self._file.steady(), 0.001))
+            pause = self._file.periods.look
+            if due is not None:
+                pause = min(pause, max(due - self._file.steady(), 0.001))
             await self._bell.wait(min(left, pause))
 
     async def collect(self, sender: str, id: str, wait: float) -> Collected:
-        self._waiters = self._waiters or Waiters(self._file.read, self._file.bell(REPLIES))
+        if self._waiters is None:
+            look = self._file.periods.look
+            self._waiters = Waiters(self._file.read, self._file.bell(REPLIES), look)
         return await self._waiters.collect(sender, id, wait)
 
     async def check(self) -> None:

@@ -18,15 +18,15 @@ Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
 MOST_EXPECTED = 10_000
 """Sent requests that nobody waits for yet, at most; one-way ones stay among them."""
-LOOK = 0.5
-"""Seconds between two looks, rung or not: a ring is only a hint."""
 
 
 class Waiters:
     """Waits for any number of replies: a look costs as much as there are new replies."""
 
-    def __init__(self, read: Read, bell: WakeUp) -> None:
+    def __init__(self, read: Read, bell: WakeUp, look: float) -> None:
+        """``look`` is how many seconds are between two looks, rung or not."""
         self._read = read
+        self._look_every = look
         self._bell = bell
         self._waiting: dict[Name, set[Waiter]] = {}
         self._expected: dict[Name, bool] = {}  # whether it is certain that it was sent just now
@@ -109,7 +109,7 @@ class Waiters:
 
     async def _watching(self) -> None:
         while True:
-            await self._bell.wait(LOOK)
+            await self._bell.wait(self._look_every)
             self._bell.clear()
             if self._seen is None:
                 continue

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.client import remote
 from gateway.client.remote import (
     ACCEPTING,
     LAST_LOOK,
@@ -30,6 +29,7 @@ from gateway.queue import Collected, State
 from gateway.queues.memory import MemoryQueue
 
 ROOT = Path(__file__).parents[3]
+SOON = RemoteSettings(wait=0.1, accepting=0.1, last_look=0.1)
 REQUEST = Message(body=b"<a/>", content_type="text/xml", target_service="orders")
 
 
@@ -48,16 +48,10 @@ class StandingStill(MemoryQueue):
         raise AssertionError
 
 
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ACCEPTING", "LAST_LOOK"):
-        monkeypatch.setattr(remote, name, 0.1)
-
-
 async def test_a_request_that_the_queue_does_not_confirm_is_told_as_one_that_it_may_have():
     queue = StandingStill()
     queue.takes = False
-    calls = Remote(queue, RemoteSettings(wait=0.1))
+    calls = Remote(queue, SOON)
     with pytest.raises(Unsure):
         await calls.send(REQUEST)
     with pytest.raises(NoReplyYet, match="may be in the queue") as told:
@@ -66,7 +60,7 @@ async def test_a_request_that_the_queue_does_not_confirm_is_told_as_one_that_it_
 
 
 async def test_a_reply_that_cannot_be_looked_for_is_told_when_the_wait_is_over():
-    calls = Remote(StandingStill(), RemoteSettings(wait=0.1))
+    calls = Remote(StandingStill(), SOON)
     with pytest.raises(QueueAway, match=r"no answer in 0\.2 s"):  # the wait, and a last look
         await calls.collect(REQUEST.id, 0.1)
     with pytest.raises(NoReplyYet, match="is in the queue, but"):
@@ -79,7 +73,7 @@ async def test_a_request_that_a_broken_queue_took_is_told_as_one_that_may_be_los
             raise QueueBroken("its file was removed")
 
     with pytest.raises(NoReplyYet, match="may be lost: its file was removed") as told:
-        await Remote(Broken(), RemoteSettings(wait=0.1))(REQUEST)
+        await Remote(Broken(), SOON)(REQUEST)
     assert told.value.id == REQUEST.id
 
 
@@ -88,7 +82,7 @@ async def test_a_request_that_broke_the_queue_is_told_as_one_that_it_may_have():
         async def send(self, message: Message) -> None:
             raise QueueBroken("an fsync failed")
 
-    calls = Remote(Breaking(), RemoteSettings(wait=0.1))
+    calls = Remote(Breaking(), SOON)
     for call in (calls, calls.post):
         with pytest.raises(NoReplyYet, match="may be in the queue: an fsync failed") as told:
             await call(REQUEST)
@@ -108,7 +102,7 @@ async def test_time_spent_on_sending_is_part_of_the_wait():
             return await super().collect(sender, id, 0)
 
     with contextlib.suppress(NoReplyYet):
-        await Remote(Slow(), RemoteSettings(wait=20.0))(REQUEST)
+        await Remote(Slow(), replace(SOON, wait=20.0))(REQUEST)
     assert waited[0] <= 19.5
 
 
@@ -123,11 +117,7 @@ async def test_another_error_of_time_is_not_taken_for_the_end_of_the_wait():
     assert time.monotonic() - began < 10.0
 
 
-async def test_a_reply_that_comes_when_the_wait_is_over_is_found_by_the_last_look(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr(remote, "LAST_LOOK", 20.0)
-
+async def test_a_reply_that_comes_when_the_wait_is_over_is_found_by_the_last_look():
     class Late(MemoryQueue):
         async def collect(self, sender: str, id: str, wait: float) -> Collected:
             await asyncio.sleep(wait + 0.05)
@@ -137,7 +127,7 @@ async def test_a_reply_that_comes_when_the_wait_is_over_is_found_by_the_last_loo
     await queue.send(replace(REQUEST, sender="local"))
     (delivery,) = await queue.receive(1, 0)
     await delivery.answer(None)
-    calls = Remote(queue, RemoteSettings(wait=0.1))
+    calls = Remote(queue, RemoteSettings(wait=0.1, last_look=20.0))
     assert (await calls.collect(REQUEST.id, 0.1)).state is State.DONE
 
 
@@ -162,7 +152,7 @@ async def test_an_id_has_the_time_of_its_queue():
 async def test_an_id_that_is_refused_for_its_time_is_no_mistake_of_the_caller():
     """He never chose it: the clock was set between the two, or it was wrong before."""
     queue = MemoryQueue(clock=lambda: time.time() + 3 * 24 * 3600)
-    calls = Remote(queue, RemoteSettings(wait=0.1))
+    calls = Remote(queue, SOON)
     with pytest.raises(QueueUnavailable, match=r"72\.0 h behind the queue's clock"):
         await calls(replace(REQUEST, id=new_id()))
 

@@ -19,6 +19,8 @@ from gateway.errors import Check
 from gateway.listening.answers import CLIENT, NEW_ID, REFUSED
 from gateway.listening.authentication import (
     CHALLENGE,
+    UNKNOWN,
+    WHO,
     Recogniser,
     Unrecognised,
     names_of,
@@ -119,7 +121,7 @@ def test_who_says_nothing_is_nobody(recogniser: Recogniser):
 
 @pytest.mark.parametrize("second", ["Bearer s3cret", "Bearer geheim"])
 def test_who_says_it_twice_is_nobody_also_where_both_agree(recogniser: Recogniser, second: str):
-    assert "more than one set of" in reason(recogniser, asked("Bearer s3cret", second))
+    assert "more than one set" in reason(recogniser, asked("Bearer s3cret", second))
 
 
 def test_no_reason_holds_what_was_sent(recogniser: Recogniser):
@@ -179,7 +181,7 @@ def test_a_certificate_of_no_client_or_of_two_is_nobodys(
 def test_who_shows_a_secret_and_a_certificate_is_one_client_by_both(recogniser: Recogniser):
     shown = certificate(common="shop.example.com")
     assert recogniser.recognise(asked("Bearer s3cret", shown=shown)) == "shop"
-    assert "more than one set of" in reason(recogniser, asked("Bearer geheim", shown=shown))
+    assert "more than one set" in reason(recogniser, asked("Bearer geheim", shown=shown))
 
 
 def test_names_of_a_certificate_are_the_common_name_and_those_beside_it():
@@ -227,14 +229,14 @@ async def test_whoever_shows_a_certificate_of_a_client_is_let_in(guarded: Asked)
 
 @pytest.mark.parametrize(
     ("headers", "told"),
-    [({}, b"Say who you are"), ({"Authorization": "Bearer wrong"}, b"belong to no known client")],
+    [({}, WHO), ({"Authorization": "Bearer wrong"}, UNKNOWN)],
 )
 @pytest.mark.parametrize("path", ["/", "/warehouse"])
 async def test_others_are_401_and_told_how_to_say_who_they_are(
-    guarded: Asked, headers: dict[str, str], told: bytes, path: str
+    guarded: Asked, headers: dict[str, str], told: str, path: str
 ):
     answer = await guarded.ask("POST", path, b"", **headers)
-    assert (answer.status, told in answer.body) == (401, True)
+    assert (answer.status, told in answer.body.decode()) == (401, True)
     assert answer.headers["www-authenticate"] == CHALLENGE
     assert answer.headers["check"] == Check.CREDENTIALS
 
@@ -242,7 +244,7 @@ async def test_others_are_401_and_told_how_to_say_who_they_are(
 async def test_a_certificate_that_is_nobodys_is_not_told_to_say_who_it_is(guarded: Asked):
     wire = Wire(peercert=certificate(common="evil.example.com"))
     answer = await guarded.ask("GET", "/", wire=wire)
-    assert (answer.status, b"belong to no known client" in answer.body) == (401, True)
+    assert (answer.status, UNKNOWN in answer.body.decode()) == (401, True)
 
 
 async def test_a_client_with_a_secret_and_without_a_table_is_not_let_in(guarded: Asked):

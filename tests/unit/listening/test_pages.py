@@ -114,6 +114,11 @@ async def test_an_address_of_the_settings_is_told_to_all_whatever_they_used(serv
         assert b"evil" not in answer.body
 
 
+async def test_an_address_is_written_into_a_contract_as_xml_has_it(serve):
+    answer = await get(await serve("https://soap.example.com/a&b"), "/warehouse?wsdl")
+    assert b'location="https://soap.example.com/a&amp;b/warehouse"' in answer.body
+
+
 @pytest.mark.parametrize(
     "host", ["gateway", "my_gateway:8800", "127.0.0.1", "[::1]:8800", "GATEWAY.example"]
 )

@@ -27,7 +27,7 @@ from gateway.observe.events import (
 from gateway.observe.lines import logged
 from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving.intake import Intake
-from gateway.serving.loop import Gateway
+from gateway.serving.loop import Gateway, VerdictLimits
 from gateway.serving.service import Policy, ServiceEndpoint
 from gateway.serving.settings import GatewaySettings
 
@@ -63,12 +63,6 @@ class Backend:
         """Nothing is held open."""
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr("gateway.serving.breaker.IN_PLACE", ())
-    monkeypatch.setattr("gateway.serving.verdict.LONGEST_DELAY", 0.01)
-
-
 @pytest.fixture
 def told(warehouse):
     """Have requests settled by a gateway; return all that was told of them.
@@ -83,7 +77,7 @@ def told(warehouse):
         logged(events)
         for kind in OF_REQUESTS:
             events.subscribe(kind, heard.append)
-        policy = Policy(repeatable=frozenset({"GetOrder"}))
+        policy = Policy(repeatable=frozenset({"GetOrder"}), in_place=())
         service = ServiceEndpoint(Gate(warehouse, Limits()), backend, policy, queue.clock)
         intake = Intake({"warehouse": service}, lambda _: "warehouse", clock=queue.clock)
         for message in messages:
@@ -93,7 +87,8 @@ def told(warehouse):
             await delivery.extend(30.0)
             await queue.aclose()
         async with recorded(events, nowhere):
-            gateway = Gateway(queue, intake, GatewaySettings(grace=0.3), events=events)
+            settings, limits = GatewaySettings(grace=0.3), VerdictLimits(longest_delay=0.01)
+            gateway = Gateway(queue, intake, settings, events=events, limits=limits)
             work = asyncio.create_task(gateway.run(stop))
             for message in messages:
                 await queue.collect(message.sender, message.id, 240)

@@ -16,6 +16,7 @@ from gateway.errors import Refused
 from gateway.message import Message, new_id
 from gateway.queue import State
 from gateway.queues.embedded import store as sqlite_store
+from gateway.queues.embedded.group_commit import Periods
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.embedded.steady_clock import EVERY, Uptime, of_this_machine
 from gateway.queues.memory import MemoryQueue
@@ -66,11 +67,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "queue.db"
 
 
-@pytest.fixture
-def always_tidy(monkeypatch):
-    """Have each look sweep."""
-    monkeypatch.setattr("gateway.queues.embedded.housekeeping.SWEEP", -1.0)
-    monkeypatch.setattr("gateway.queues.embedded.housekeeping.EVERY", 0.0)
+TIDY = Periods(dead=0.0, sweep=-1.0)
+"""Each look sweeps."""
 
 
 async def opened(machine: Machine, path: Path, **options: object) -> SqliteQueue:
@@ -78,12 +76,12 @@ async def opened(machine: Machine, path: Path, **options: object) -> SqliteQueue
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def queue(request, machine, path, always_tidy):
+async def queue(request, machine, path):
     """One queue, on that machine; each receive sweeps."""
     if request.param == "memory":
         found = MemoryQueue(clock=machine.clock, monotonic=lambda: machine.up)
     else:
-        found = await opened(machine, path)
+        found = await opened(machine, path, periods=TIDY)
     yield found
     await found.aclose()
 
@@ -182,15 +180,15 @@ async def test_nothing_whose_reply_may_have_been_swept_is_executed(machine, queu
         assert (await queue.collect("alice", id, 0)).state is State.REPLY
 
 
-async def test_time_stands_still_from_one_boot_to_the_next(machine, path, always_tidy):
-    queue = await opened(machine, path)
+async def test_time_stands_still_from_one_boot_to_the_next(machine, path):
+    queue = await opened(machine, path, periods=TIDY)
     await queue.send(sent := request(machine))
     await served(queue)
     for _ in range(10):
         await queue.aclose()
         machine.start_anew(off=5 * DAY)
         machine.wrong = 0.0
-        queue = await opened(machine, path)
+        queue = await opened(machine, path, periods=TIDY)
         await served(queue)
         assert (await queue.collect("alice", sent.id, 0)).state is State.REPLY
     await hours(machine, queue, 50)
@@ -226,8 +224,8 @@ def test_this_machine_says_which_boot_it_is():
     assert len(of_this_machine().boot) == 36
 
 
-async def test_marks_of_time_do_not_pile_up(machine, path, always_tidy):
-    queue = await opened(machine, path, bounds=Bounds(days=3))
+async def test_marks_of_time_do_not_pile_up(machine, path):
+    queue = await opened(machine, path, periods=TIDY, bounds=Bounds(days=3))
     for _ in range(20):
         await hours(machine, queue, 24)
     await queue.aclose()
@@ -307,12 +305,12 @@ async def test_a_clock_that_is_set_is_told_in_the_log_by_how_much(machine, path,
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def bounded(request, machine, path, always_tidy):
+async def bounded(request, machine, path):
     bounds = Bounds(days=10)
     if request.param == "memory":
         found = MemoryQueue(clock=machine.clock, monotonic=lambda: machine.up, bounds=bounds)
     else:
-        found = await opened(machine, path, bounds=bounds)
+        found = await opened(machine, path, periods=TIDY, bounds=bounds)
     yield found
     await found.aclose()
 
@@ -328,8 +326,8 @@ async def test_entries_of_the_quarantine_age_by_time_that_has_passed(machine, bo
     assert [entry.id async for entry in bounded.quarantine.entries()] == []
 
 
-async def test_a_file_of_version_1_is_made_into_one_of_today(machine, path, always_tidy):
-    queue = await opened(machine, path)
+async def test_a_file_of_version_1_is_made_into_one_of_today(machine, path):
+    queue = await opened(machine, path, periods=TIDY)
     await queue.send(answered := request(machine))
     await served(queue)
     await queue.send(waiting := request(machine))
@@ -340,7 +338,7 @@ async def test_a_file_of_version_1_is_made_into_one_of_today(machine, path, alwa
         file.execute("CREATE INDEX answered ON replies(answered)")
         file.execute("UPDATE requests SET due=due+7200, properties='{}'")  # its clock was ahead
         file.execute("PRAGMA user_version=1")
-    queue = await opened(machine, path)
+    queue = await opened(machine, path, periods=TIDY)
     assert (await queue.status()).oldest == 0.0
     assert await served(queue) == [waiting.id]
     assert (await queue.collect("alice", answered.id, 0)).state is State.REPLY

@@ -43,51 +43,54 @@ def test_the_last_look_is_when_the_wait_is_over():
     assert sum(Patience().delays(0.01)) <= 0.01
 
 
-def test_a_reply_is_seen_within_two_trips_or_a_tenth_of_the_time_waited(monkeypatch):
-    now = 0.0
-    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
-    trip = FIRST_TRIP
-    for delay in Patience().delays(600):
-        before, now = now, now + delay + trip
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_reply_is_seen_within_two_trips_or_a_tenth_of_the_time_waited():
+    clock, trip = Clock(), FIRST_TRIP
+    for delay in Patience(clock).delays(600):
+        before = clock.now
+        clock.now += delay + trip
         # Whatever came right after the look before is seen now.
         if before:
-            assert now - before <= max(2 * trip, 0.1 * now) + 1e-9
+            assert clock.now - before <= max(2 * trip, 0.1 * clock.now) + 1e-9
 
 
-def test_whoever_waits_long_does_not_hammer(monkeypatch):
-    now = 0.0
-    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
-    looks = 0
-    for delay in Patience().delays(3600):
-        now += delay + FIRST_TRIP
+def test_whoever_waits_long_does_not_hammer():
+    clock, looks = Clock(), 0
+    for delay in Patience(clock).delays(3600):
+        clock.now += delay + FIRST_TRIP
         looks += 1
         assert delay <= LONGEST
     assert looks < 3600 / LONGEST + 100
 
 
-def test_whoever_learns_of_slow_replies_soon_looks_no_more_than_a_few_times(monkeypatch):
-    now = 0.0
-    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
-    patience, made = Patience(), []
+def test_whoever_learns_of_slow_replies_soon_looks_no_more_than_a_few_times():
+    clock, made = Clock(), []
+    patience = Patience(clock)
     for _ in range(80):
-        now, looks = 0.0, 0
+        clock.now, looks = 0.0, 0
         for delay in patience.delays(60):
-            now, looks = now + delay, looks + 1
-            if now >= 1.2:
-                patience.note_reply(now, looks)
+            clock.now, looks = clock.now + delay, looks + 1
+            if clock.now >= 1.2:
+                patience.note_reply(clock.now, looks)
                 break
-            now += FIRST_TRIP
+            clock.now += FIRST_TRIP
         made.append(looks)
     assert made[0] > 10
     assert max(made[-20:]) <= 3
 
 
 @pytest.mark.parametrize(("wait", "most"), [(0, 1), (1, 2), (20, 7), (60, 9), (600, 50)])
-def test_what_may_be_nowhere_is_looked_for_rarely_and_once_more_at_the_end(monkeypatch, wait, most):
-    now, looks = 0.0, 0
-    monkeypatch.setattr("gateway.queues.polling.monotonic", lambda: now)
-    for delay in sparse(wait):
-        now += delay
+def test_what_may_be_nowhere_is_looked_for_rarely_and_once_more_at_the_end(wait, most):
+    clock, looks = Clock(), 0
+    for delay in sparse(wait, clock):
+        clock.now += delay
         looks += 1
-    assert now == wait
+    assert clock.now == wait
     assert looks <= most

@@ -30,7 +30,7 @@ from gateway.errors import (
 from gateway.message import REPLY_RETENTION, Message
 from gateway.queue import State
 from gateway.queues.embedded import store
-from gateway.queues.embedded.group_commit import described_holder, transaction
+from gateway.queues.embedded.group_commit import Periods, described_holder, transaction
 from gateway.queues.embedded.owners import is_alive
 from gateway.queues.embedded.queue import SqliteQueue
 from gateway.queues.embedded.steady_clock import Uptime
@@ -183,10 +183,7 @@ async def test_takers_in_several_processes_share_the_work_and_wake_each_other(pa
             assert {line.strip().decode() for line in lines} == {first.id, second.id}
 
 
-async def test_no_reply_is_missed_however_soon_it_comes(path, monkeypatch):
-    monkeypatch.setattr(
-        "gateway.queues.embedded.waiters.LOOK", 600.0
-    )  # not one is left to the slow look
+async def test_no_reply_is_missed_however_soon_it_comes(path):
     answering = """
 import asyncio, sys
 from pathlib import Path
@@ -202,7 +199,7 @@ async def main():
 
 asyncio.run(main())
 """
-    async with opened(path) as queue:
+    async with opened(path, periods=Periods(look=600.0)) as queue:
 
         async def caller() -> None:
             for _ in range(40):
@@ -441,11 +438,8 @@ async def test_a_queue_opened_twice_in_a_process_loses_nothing_when_another_clos
             assert connection.execute("SELECT count(*) FROM requests").fetchone() == (2,)
 
 
-async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_it(
-    path, monkeypatch, caplog
-):
-    monkeypatch.setattr("gateway.queues.embedded.group_commit.BUSY", 0.5)
-    async with opened(path) as queue:
+async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_it(path, caplog):
+    async with opened(path, periods=Periods(busy=0.5)) as queue:
         with stopped(path) as process:
             sending = (queue.send(request()) for _ in range(300))
             outcomes = await asyncio.gather(*sending, return_exceptions=True)
@@ -459,9 +453,8 @@ async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_
         assert [d.message.id for d in await queue.receive(500, 240)] == [sent.id]
 
 
-async def test_those_who_wait_for_a_foreign_writer_fail_together(path, monkeypatch):
-    monkeypatch.setattr("gateway.queues.embedded.group_commit.BUSY", 0.5)
-    async with opened(path) as queue:
+async def test_those_who_wait_for_a_foreign_writer_fail_together(path):
+    async with opened(path, periods=Periods(busy=0.5)) as queue:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             sending = [asyncio.ensure_future(queue.send(request())) for _ in range(300)]
@@ -472,9 +465,8 @@ async def test_those_who_wait_for_a_foreign_writer_fail_together(path, monkeypat
         await queue.send(request())
 
 
-async def test_the_health_of_a_queue_is_that_of_its_turns(path, monkeypatch):
-    monkeypatch.setattr("gateway.queues.embedded.file.PROBE", 0.3)
-    async with opened(path) as queue:
+async def test_the_health_of_a_queue_is_that_of_its_turns(path):
+    async with opened(path, periods=Periods(probe=0.3)) as queue:
         await queue.check()
         with stopped(path) as process, pytest.raises(QueueHeld, match=str(process.pid)):
             await queue.check()
@@ -488,9 +480,8 @@ async def test_a_disk_that_stands_still_is_told_and_looked_at_once_at_a_time(pat
         looks.append(folder)
         ends.wait(240)
 
-    monkeypatch.setattr("gateway.queues.embedded.file.PROBE", 0.5)
     monkeypatch.setattr("gateway.queues.embedded.file._check_room", hang)
-    async with opened(path) as queue:
+    async with opened(path, periods=Periods(probe=0.5)) as queue:
         try:
             for _ in range(2):
                 with pytest.raises(QueueHeld, match=r"the disk of .* does not answer"):
@@ -504,9 +495,8 @@ async def test_while_the_disk_takes_no_write_new_requests_are_refused_and_held_o
     path, monkeypatch
 ):
     """What waits for the disk is in memory, and others may send without end."""
-    monkeypatch.setattr("gateway.queues.embedded.group_commit.BUSY", 0.5)
     ends = threading.Event()
-    async with opened(path) as queue:
+    async with opened(path, periods=Periods(busy=0.5)) as queue:
         await queue.send(held := request())
         (delivery,) = await queue.receive(1, 240)
         with monkeypatch.context() as patched:
@@ -620,10 +610,9 @@ def folder_moved(path: Path) -> None:
 
 
 @pytest.mark.parametrize("lose", [removed, replaced, log_removed, folder_moved])
-async def test_nothing_is_accepted_into_a_file_that_has_lost_its_name(path, lose, monkeypatch):
+async def test_nothing_is_accepted_into_a_file_that_has_lost_its_name(path, lose):
     # Nor does it depend on the look that is made every now and then.
-    monkeypatch.setattr("gateway.queues.embedded.identity.EVERY", math.inf)
-    async with opened(path) as queue:
+    async with opened(path, periods=Periods(files=math.inf)) as queue:
         await queue.send(request())
         lose(path)
         with pytest.raises(QueueBroken, match="removed or replaced") as told:
@@ -635,9 +624,8 @@ async def test_nothing_is_accepted_into_a_file_that_has_lost_its_name(path, lose
 
 
 @pytest.mark.parametrize("name", ["queue.db", "queue.db-wal", "queue.db-shm", "queue.db.live"])
-async def test_who_only_waits_notices_that_a_file_of_the_queue_is_gone(path, name, monkeypatch):
-    monkeypatch.setattr("gateway.queues.embedded.identity.EVERY", 0.0)
-    async with opened(path) as queue:
+async def test_who_only_waits_notices_that_a_file_of_the_queue_is_gone(path, name):
+    async with opened(path, periods=Periods(files=0.0)) as queue:
         await queue.send(sent := request())
         waiting = asyncio.create_task(queue.collect("alice", sent.id, 30))
         await asyncio.sleep(0.1)

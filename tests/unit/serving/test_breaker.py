@@ -41,22 +41,17 @@ class Backend:
         return REPLY
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.serving.breaker.IN_PLACE", (0.0, 0.0))
-
-
 async def test_a_request_that_did_not_leave_is_tried_again_in_place():
     backend = Backend()
     with pytest.raises(Unreached):
-        await CircuitBreaker(backend)(request())
+        await CircuitBreaker(backend, in_place=(0.0, 0.0))(request())
     assert backend.calls == 3
 
 
 async def test_what_may_have_been_sent_is_not_tried_again_here():
     backend = Backend()
     backend.error = Unanswered("cut")
-    breaker = CircuitBreaker(backend)
+    breaker = CircuitBreaker(backend, in_place=(0.0, 0.0))
     for calls in (1, 2):
         with pytest.raises(Unanswered) as caught:
             await breaker(request())
@@ -66,7 +61,7 @@ async def test_what_may_have_been_sent_is_not_tried_again_here():
 
 async def test_while_a_service_is_away_one_request_at_a_time_tries_it():
     backend = Backend()
-    breaker = CircuitBreaker(backend)
+    breaker = CircuitBreaker(backend, in_place=(0.0, 0.0))
     with pytest.raises(Unreached):
         await breaker(request())
     backend.gate.clear()
@@ -85,7 +80,7 @@ async def test_while_a_service_is_away_one_request_at_a_time_tries_it():
 
 async def test_a_call_that_takes_long_keeps_no_others_from_a_service_that_is_back():
     now, backend = 0.0, Backend()
-    breaker = CircuitBreaker(backend, lambda: now)
+    breaker = CircuitBreaker(backend, monotonic=lambda: now, in_place=(0.0, 0.0))
     with pytest.raises(Unreached):
         await breaker(request())
     backend.error = None
@@ -108,7 +103,7 @@ async def test_a_call_that_takes_long_keeps_no_others_from_a_service_that_is_bac
 
 async def test_a_try_that_is_cancelled_leaves_the_next_one_free_to_try():
     backend = Backend()
-    breaker = CircuitBreaker(backend)
+    breaker = CircuitBreaker(backend, in_place=(0.0, 0.0))
     with pytest.raises(Unreached):
         await breaker(request())
     backend.gate.clear()
@@ -126,7 +121,7 @@ async def test_a_try_that_is_cancelled_leaves_the_next_one_free_to_try():
 async def test_the_longer_a_service_is_away_the_longer_it_is_left_alone(error):
     now, backend = 0.0, Backend()
     backend.error = error
-    breaker = CircuitBreaker(backend, lambda: now)
+    breaker = CircuitBreaker(backend, monotonic=lambda: now, in_place=(0.0, 0.0))
     waits = []
     for now in (0.0, 20.0, 100.0):  # noqa: B007  # the clock reads it
         with pytest.raises(type(error)) as caught:
@@ -140,5 +135,5 @@ async def test_a_service_that_says_when_to_come_back_is_believed():
     backend = Backend()
     backend.error = Declined("503", retry_after=60.0)
     with pytest.raises(Declined) as caught:
-        await CircuitBreaker(backend)(request())
+        await CircuitBreaker(backend, in_place=(0.0, 0.0))(request())
     assert caught.value.retry_after == 60.0

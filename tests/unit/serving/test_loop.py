@@ -26,14 +26,14 @@ from gateway.message import Message
 from gateway.queue import State
 from gateway.queues.memory import MemoryDelivery, MemoryQueue
 from gateway.serving import loop as daemon
-from gateway.serving.loop import Gateway, _Receiver
+from gateway.serving.loop import Gateway, VerdictLimits, _Receiver
 from gateway.serving.quotas import Allowance, Shares
 from gateway.serving.settings import GatewaySettings
-from gateway.serving.verdict import Retry
 
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
 FAULT = replace(REPLY, body=b"<fault/>", is_fault=True)
 QUICK = GatewaySettings(concurrency=4, lease=1.0, grace=0.3, attempts=3)
+SOON = VerdictLimits(longest_delay=0.01, over_share=0.05)
 
 
 def request(**fields: object) -> Message:
@@ -45,7 +45,8 @@ def request(**fields: object) -> Message:
 async def running(queue, endpoint, settings=QUICK, shares=None):
     stop = asyncio.Event()
     events = logging_events()
-    gateway = Gateway(queue, Answering(endpoint), settings, events=events, shares=shares)
+    endpoint = Answering(endpoint)
+    gateway = Gateway(queue, endpoint, settings, events=events, shares=shares, limits=SOON)
     work = asyncio.create_task(gateway.run(stop))
     try:
         yield stop
@@ -108,8 +109,7 @@ async def test_what_ends_a_request_is_a_fault_and_an_entry_in_quarantine(error, 
     assert any(sent.id in record.message for record in caplog.records)
 
 
-async def test_a_repeatable_operation_is_tried_again_and_then_given_up(monkeypatch):
-    monkeypatch.setattr("gateway.serving.verdict.LONGEST_DELAY", 0.01)
+async def test_a_repeatable_operation_is_tried_again_and_then_given_up():
     queue = MemoryQueue()
     endpoint = does(Unanswered("cut"))
     async with running(queue, endpoint):
@@ -120,8 +120,7 @@ async def test_a_repeatable_operation_is_tried_again_and_then_given_up(monkeypat
 
 
 @pytest.mark.parametrize("error", [Unanswered("cut"), Declined("503"), Unreached("down")])
-async def test_what_is_transient_passes(monkeypatch, error):
-    monkeypatch.setattr("gateway.serving.verdict.LONGEST_DELAY", 0.01)
+async def test_what_is_transient_passes(error):
     queue = MemoryQueue()
     outcomes = iter([error, error, REPLY])
 
@@ -136,8 +135,7 @@ async def test_what_is_transient_passes(monkeypatch, error):
 
 
 @pytest.mark.parametrize("error", [Unreached("down"), Unchecked("no memory")])
-async def test_what_reached_no_backend_is_tried_however_often(monkeypatch, error):
-    monkeypatch.setattr("gateway.serving.verdict.LONGEST_DELAY", 0.001)
+async def test_what_reached_no_backend_is_tried_however_often(error):
     queue = MemoryQueue()
     away = iter(range(20))
 
@@ -522,8 +520,7 @@ class Heedless(MemoryQueue):
         return await super().receive(limit, wait)
 
 
-async def test_what_a_queue_hands_out_over_a_share_goes_back_and_is_carried_out_once(monkeypatch):
-    monkeypatch.setattr("gateway.serving.loop.OVER_SHARE", Retry(0.05, counts=False))
+async def test_what_a_queue_hands_out_over_a_share_goes_back_and_is_carried_out_once():
     queue, watch = Heedless(), Watch(0.02)
     requests = [request() for _ in range(8)]
     for message in requests:

@@ -32,11 +32,6 @@ from gateway.serving.verdict import Rejected
 from gateway.serving.walk import Walk
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr("gateway.serving.breaker.IN_PLACE", (0.0, 0.0))
-
-
 async def answered(service, message, begin=unmarked):
     """Have a request answered, as a driver does. Raises what it is refused with."""
     call = await service.admit(message, begin)
@@ -72,7 +67,7 @@ class Recorder:
 @pytest.fixture
 def service(warehouse):
     def build(backend, *repeatable, timeout=60.0, limit=1 << 20):
-        policy = Policy(repeatable=frozenset(repeatable), timeout=timeout)
+        policy = Policy(repeatable=frozenset(repeatable), timeout=timeout, in_place=(0.0,))
         return ServiceEndpoint(Gate(warehouse, Limits(request=limit)), backend, policy, lambda: NOW)
 
     return build

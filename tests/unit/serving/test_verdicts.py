@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from answering import Answering
@@ -13,13 +14,13 @@ from gateway.errors import QueueUnavailable
 from gateway.message import Message
 from gateway.queue import Delivery
 from gateway.queues.memory import MemoryQueue
-from gateway.serving import loop as daemon
-from gateway.serving.loop import Gateway
+from gateway.serving.loop import Gateway, VerdictLimits
 from gateway.serving.settings import GatewaySettings
 
 LONGEST = 60.0
 PLACES = 2
 REPLY = Message(body=b"<reply/>", content_type="text/xml")
+SOON = VerdictLimits(telling=0.3, longest_pause=0.2)
 
 
 class Stuck:
@@ -81,16 +82,21 @@ def request(body: bytes = b"<ill/>") -> Message:
 
 
 @pytest.fixture
-async def queue(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ill]:
-    monkeypatch.setattr(daemon, "TELLING", 0.3)
-    monkeypatch.setattr(daemon, "LONGEST_PAUSE", 0.2)
+def limits() -> VerdictLimits:
+    return SOON
+
+
+@pytest.fixture
+async def queue(limits: VerdictLimits) -> AsyncIterator[Ill]:
     ill, stop = Ill(), asyncio.Event()
 
     async def endpoint(message: Message) -> Message:
         return REPLY
 
     settings = GatewaySettings(concurrency=PLACES, lease=0.3, grace=0.1)
-    running = asyncio.create_task(Gateway(ill, Answering(endpoint), settings).run(stop))
+    running = asyncio.create_task(
+        Gateway(ill, Answering(endpoint), settings, limits=limits).run(stop)
+    )
     try:
         yield ill
     finally:
@@ -114,11 +120,8 @@ async def test_it_leaves_its_place_keeps_its_lease_and_is_told_later(queue):
     assert sorted(queue.answered) == sorted([good.id, *(one.id for one in ill)])
 
 
-@pytest.mark.parametrize(("bound", "least"), [("KEPT", 1), ("KEPT_BYTES", 20)])
-async def test_more_than_can_be_kept_is_let_go_and_holds_nobody_up(
-    queue, monkeypatch, caplog, bound, least
-):
-    monkeypatch.setattr(daemon, bound, least)
+@pytest.mark.parametrize("limits", [replace(SOON, kept=1), replace(SOON, kept_bytes=20)])
+async def test_more_than_can_be_kept_is_let_go_and_holds_nobody_up(queue, caplog):
     ill, good = [request() for _ in range(2 * PLACES)], request(b"<good/>")
     queue.waiting += [*ill, good]
     await queue.until(good.id)
@@ -135,8 +138,8 @@ async def test_more_than_can_be_kept_is_let_go_and_holds_nobody_up(
     assert len(queue.answered) == 2  # the good one, and the one that was kept
 
 
-async def test_what_is_kept_for_too_long_is_let_go(queue, monkeypatch, caplog):
-    monkeypatch.setattr(daemon, "KEPT_FOR", 0.6)
+@pytest.mark.parametrize("limits", [replace(SOON, kept_for=0.6)])
+async def test_what_is_kept_for_too_long_is_let_go(queue, caplog):
     queue.waiting.append(request())
     async with asyncio.timeout(LONGEST):
         while "its verdict is let go" not in caplog.text:
