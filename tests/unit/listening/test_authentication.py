@@ -28,6 +28,12 @@ from gateway.listening.authentication import (
 )
 from gateway.secrets.credentials import Credentials, credential
 
+REASONS = {
+    "unknown secret",
+    "its authorization scheme is neither Bearer nor Basic",
+    "its basic credentials are not base64 of UTF-8",
+}
+"""All that is said of a header: nothing of what was sent."""
 CERTIFICATES = {"shop.example.com": "shop", "urn:billing": "billing"}
 
 
@@ -134,8 +140,7 @@ def test_no_reason_holds_what_was_sent(recogniser: Recogniser):
 def test_no_header_but_the_right_one_opens(said: str):
     known = Recogniser(Credentials([credential("shop", "s3cret")]), {})
     for scheme in ("", "Bearer ", "Basic "):
-        told = reason(known, asked(scheme + said))
-        assert said not in told or len(said) < 3
+        assert reason(known, asked(scheme + said)) in REASONS
 
 
 def test_credentials_that_were_read_again_count_at_once(recogniser: Recogniser):
