@@ -41,13 +41,13 @@ REPLY = Message(body=b"<reply/>", content_type="text/xml")
 TAKER = """
 import asyncio, sys
 from pathlib import Path
-from gateway.queues.embedded import queue as sqlite
+from gateway.queues.embedded.group_commit import Periods
 from gateway.queues.embedded.queue import SqliteQueue
 
-sqlite.LOOK = 600.0  # only a ring wakes it
+ONLY_A_RING_WAKES_IT = Periods(look=600.0)
 
 async def main():
-    queue = await SqliteQueue.open(Path(sys.argv[1]))
+    queue = await SqliteQueue.open(Path(sys.argv[1]), periods=ONLY_A_RING_WAKES_IT)
     (delivery,) = await queue.receive(1, 240)
     if sys.argv[2] == "begun":
         await delivery.extend(30)
