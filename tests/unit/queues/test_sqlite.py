@@ -454,7 +454,7 @@ async def test_those_who_wait_for_one_turn_fail_together_and_are_told_who_holds_
 
 
 async def test_those_who_wait_for_a_foreign_writer_fail_together(path):
-    async with opened(path, periods=Periods(busy=0.5)) as queue:
+    async with opened(path, periods=Periods(busy=3.0)) as queue:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             sending = [asyncio.ensure_future(queue.send(request())) for _ in range(300)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import jedi
@@ -19,6 +20,14 @@ async def main():
     async with AsyncWarehouseClient("sqlite:///queue.db") as client:
         """
 METHODS = {"get_label", "get_order", "list_orders", "notify_shipment", "place_order"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Not the user's: two processes that write into one leave half a file to read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jedi.settings, "cache_directory", str(tmp_path_factory.mktemp("jedi")))
+        yield
 
 
 def script(text: str) -> tuple[jedi.Script, tuple[int, int]]:
