@@ -177,7 +177,7 @@ CASES = {
     "unknown queue": (
         "serve",
         'queue="amqp://x"\n[services.a]\nhost="quotes:QuoteService"',
-        "is no queue",
+        "is not a queue this program knows",
     ),
     "no folder": (
         "serve",

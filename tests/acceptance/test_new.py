@@ -217,7 +217,7 @@ def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
         (("--wsdl", ROOT / "setup.cfg"), "not well-formed XML"),
         (("--wsdl", WAREHOUSE.with_suffix(".xsd")), "not a WSDL 1.1 document"),
         (("--wsdl", "http://127.0.0.1:1/x?wsdl"), "does not answer"),
-        (("--wsdl", WAREHOUSE, "--queue", "amqp://x"), "no queue this program knows"),
+        (("--wsdl", WAREHOUSE, "--queue", "amqp://x"), "is not a queue this program knows"),
     ],
     ids=["missing", "no XML", "no WSDL", "no answer", "no queue"],
 )
