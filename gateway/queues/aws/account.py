@@ -160,12 +160,16 @@ def boto_client(access: AwsAccess, service: str) -> Any:
         raise ConfigurationError(f"queue: {error}") from error
 
 
+_REGION = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)}
+"""Where botocore looks for a region: it knows the second alone, all other SDKs of AWS the first."""
+
+
 def session_of(access: AwsAccess) -> boto3.session.Session:
     """Return the session of boto3 for an address. Raises BotoCoreError.
 
     Its clients have timeouts, and so have its requests for the credentials of a role.
     """
-    own = botocore.session.get_session()
+    own = botocore.session.get_session(_REGION)
     own.set_default_client_config(PATIENCE)
     session = boto3.session.Session(
         profile_name=access.profile or None,
