@@ -139,7 +139,11 @@ class Quotas:
     """The use of daily quotas. ``clock`` tells which day it is."""
 
     def __init__(self, clients: Mapping[str, Allowance], clock: Clock) -> None:
-        self._clients = dict(clients)
+        self._clients = {
+            client: one
+            for client, one in clients.items()
+            if one.daily is not None or one.daily_bytes is not None
+        }
         self._clock = clock
         self._used: dict[str, _Used] = defaultdict(_Used)
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+Name = Annotated[str, Field(pattern=_NAME)]
 NAMED = "1 to 64 letters, digits, '_' or '-'"
 """What the name of a service or a client is."""
 
@@ -65,7 +66,7 @@ def tables_in(annotation: Any) -> Iterator[type[object]]:
 
 def is_name(text: str) -> bool:
     """True for a text that may name a service or a client."""
-    return re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text) is not None
+    return re.fullmatch(_NAME, text) is not None
 
 
 def is_http(address: str) -> bool:
