@@ -37,22 +37,23 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeps:
-    """When requests are looked for that no bell was rung for; in seconds."""
+    """The times of a doorbell's sweeps, which find requests that no ring came for; in seconds."""
 
     period: float = 65.0
     """From one sweep to the next."""
     old: float = 60.0
     """After which a request should have been taken."""
     margin: float = 5.0
-    """Beside a third of a lease, after which whoever has a request has claimed it."""
+    """Beside a third of a lease, after which a gateway at work on a request has claimed it."""
     surplus: float = 60.0
-    """In which a second token is one too many: the same, or its heir, comes later."""
+    """In which a second token is one too many: the same, or its successor, comes later."""
     first_at_rest: tuple[float, float] = (5.0, 10.0)
-    """Without a token, after which a gateway that begins makes one; at random between the two.
-    Where no message is hidden: a token would be received soon."""
+    """Without a token, after which a gateway that starts makes one; at random between the two. If
+    no message is hidden: a token would be received soon."""
     settling: int = 5
-    """After which a gateway that begins has the first sweep: its work comes before it."""
+    """Before the first sweep of a gateway that starts: its work comes first."""
     ring_again: float = 600.0
+    """Before a request is rung for a second time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,9 @@ PATIENCE = Config(
     user_agent_extra="soap-queue-gateway",
 )
 """Timeouts of boto3's calls, those for a role's credentials included: its own are minutes."""
+_REGION = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)}
+"""Where to look for a region: botocore by itself knows the second variable alone, and other SDKs of
+AWS the first."""
 ANY_REGION = "us-east-1"
 """The region to sign for where none is set: most S3-compatible stores accept any."""
 NO_CREDENTIALS = (
@@ -158,10 +161,6 @@ def boto_client(access: AwsAccess, service: str) -> Any:
         )
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(f"queue: {error}") from error
-
-
-_REGION = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)}
-"""Where botocore looks for a region: it knows the second alone, all other SDKs of AWS the first."""
 
 
 def session_of(access: AwsAccess) -> boto3.session.Session:

@@ -32,9 +32,9 @@ RECEIPTS = 3
 MISSED = (300.0, 600.0)
 """Seconds without a token after which a gateway makes one; at random between the two."""
 FIRST_AT_WORK = (65.0, 130.0)
-"""The same for a gateway that starts, if a message is hidden, which may be the
-token. Others may receive it meanwhile, so this sometimes makes one too many; a gateway that
-receives both removes one."""
+"""The same for a gateway that starts, if a message is hidden, which may be the token. Others may
+receive it meanwhile, so this sometimes makes one too many; a gateway that receives both removes
+one."""
 FEW = 100
 """Up to so many requests are rung for, however many messages are in the queue."""
 _COUNTS = (VISIBLE, IN_FLIGHT, DELAYED)
